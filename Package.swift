@@ -1,0 +1,26 @@
+// swift-tools-version: 6.1
+// Packages: none, ever. Each target is a room of ../shared/DESIGN.md; the arrows between them are the architecture:
+// reloaderd -> Supervisor -> Reloader, Supervisor -> CLinux. ReloaderWorker and Reloader depend on nothing.
+import PackageDescription
+
+let package = Package(
+    name: "reloaderd",
+    products: [
+        .executable(name: "reloaderd", targets: ["reloaderd"]),
+        .library(name: "ReloaderWorker", targets: ["ReloaderWorker"]),
+    ],
+    targets: [
+        .target(name: "Reloader"),
+        .target(name: "CLinux"),
+        .target(name: "Supervisor", dependencies: ["Reloader", "CLinux"]),
+        .executableTarget(name: "reloaderd", dependencies: ["Supervisor"]),
+        .target(name: "ReloaderWorker"),
+        .executableTarget(name: "http-worker", dependencies: ["ReloaderWorker"], path: "Examples/swift"),
+        .executableTarget(name: "strict-client", path: "Tests/StrictClient"),
+        .testTarget(name: "ReloaderTests", dependencies: ["Reloader"]),
+        .testTarget(
+            name: "SupervisorTests",
+            dependencies: ["Supervisor", "reloaderd", "ReloaderWorker", "http-worker", "strict-client"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,84 @@
+/// What the runtime must do next, in this order. It decides nothing: each effect is carried out as it stands, and what
+/// comes of it returns as an `Event`.
+public enum Effect: Equatable, Sendable {
+    /// Start a worker. Answered by `Event.spawned` or `Event.spawnFailed`.
+    case spawn(WorkerID, slot: Int, generation: Int)
+    /// Send the stop signal to the worker, once in its life.
+    case terminate(WorkerID)
+    /// Send SIGKILL to the worker and its process group, once in its life.
+    case kill(WorkerID)
+    /// Nothing of this generation will be started again: let go of what pins it.
+    case release(generation: Int)
+    /// All workers are gone: end the daemon with this exit status.
+    case finish(status: Int32)
+    /// Tell people what happened.
+    case report(Report)
+}
+
+/// The story of the pool, for the log, for systemd and for whoever waits for a deploy.
+public enum Report: Equatable, Sendable {
+    case workerReady(WorkerID, slot: Int, generation: Int, after: Duration)
+    /// The worker is asked to finish, or finishes by itself.
+    case workerDraining(WorkerID, slot: Int, generation: Int, DrainReason)
+    /// The worker gets SIGKILL.
+    case workerKilled(WorkerID, slot: Int, generation: Int, KillReason)
+    /// The worker is gone. `expected`: it had been asked to end.
+    case workerExited(WorkerID, slot: Int, generation: Int, ExitStatus, lived: Duration, expected: Bool)
+    /// A worker failed (in a roll this also fails the roll; else the slot restarts after `backoffBegan`, or at once).
+    case workerFailed(WorkerID, slot: Int, generation: Int, FailureReason)
+    /// The slot's next start waits. `failures` counts those in a row.
+    case backoffBegan(slot: Int, delay: Duration, failures: Int)
+
+    /// All slots are ready for the first time.
+    case poolReady(workers: Int, after: Duration)
+    case rollBegan(target: Int, base: Int, workers: Int)
+    /// `slot` is now served by the target generation; `replaced` of `workers` are.
+    case slotReplaced(slot: Int, generation: Int, replaced: Int, workers: Int)
+    /// A newer reload took over; slots move on to `by`.
+    case rollSuperseded(target: Int, by: Int)
+    /// The roll failed because of `worker` in `slot`; slots already replaced go back to `base`.
+    case rollFailed(target: Int, base: Int, slot: Int, WorkerID, FailureReason, toRevert: Int)
+    /// After `rollFailed`: every slot serves `base` again.
+    case rollReverted(target: Int, base: Int, took: Duration)
+    case rollDone(target: Int, workers: Int, took: Duration)
+    /// A stop, a drain-all or a give-up put an end to the roll.
+    case rollAborted(target: Int)
+
+    case scaled(from: Int, to: Int)
+    case drainingAll
+    case stopping(StopMode)
+    case gaveUp(failures: Int, within: Duration)
+}
+
+public enum DrainReason: Equatable, Sendable {
+    /// Its replacement serves.
+    case replaced
+    /// It was a replacement in flight and its roll was superseded, failed or aborted.
+    case abandoned
+    /// Its slot is gone (scaled down).
+    case retired
+    /// The pool stops, or drains all.
+    case stopped
+    /// It was not ready in time.
+    case startTimedOut
+    /// It said so itself.
+    case byItself
+}
+
+public enum KillReason: Equatable, Sendable {
+    case stopTimedOut
+    case fastStop
+    case watchdog
+}
+
+public enum FailureReason: Equatable, Sendable {
+    case spawnFailed(SpawnFailure)
+    /// It exited before it was ready.
+    case exitedBeforeReady(ExitStatus)
+    /// It was silent for the ready timeout.
+    case readyTimedOut(Duration)
+    /// It was ready and exited before its soak was over.
+    case exitedInSoak(ExitStatus)
+    /// It was ready, served its slot, and exited unasked.
+    case crashed(ExitStatus)
+}

@@ -1,0 +1,57 @@
+/// What the user chose: the numbers that the rules of this module work with. Defaults are those of the command line.
+///
+/// A reload may bring a new policy; it holds from that event on, whatever becomes of the roll.
+public struct Policy: Equatable, Sendable {
+    /// How many slots one pool may have: bounds memory and descriptors long before the kernel does.
+    public static let workersMax = 4096
+
+    /// How many draining workers may linger in one slot (of this roll and of earlier ones) before its next replacement
+    /// waits for one of them to end. Bounds the processes that quick reloads with slow drains can pile up.
+    public static let lingeringMax = 3
+
+    /// Slots in the pool, 1 ... `workersMax`.
+    public var workers = 1
+    /// How many replacements a roll has in flight at once, at least 1; nil: 25 % of the workers, rounded up.
+    public var surge: Int?
+    /// How long a replacement must stay ready before its old worker is drained.
+    public var soak: Duration = .zero
+    public var readiness: Readiness = .message
+    /// A worker that is not ready this long after its start has failed to start.
+    public var readyTimeout: Duration = .seconds(60)
+    /// From the stop signal to SIGKILL.
+    public var stopTimeout: Duration = .seconds(30)
+    /// Delay after the first failure in a row; doubles with each further one.
+    public var backoffBase: Duration = .milliseconds(100)
+    public var backoffCap: Duration = .seconds(30)
+    /// A worker that was ready this long is healthy: its death restarts it at once and forgets earlier failures.
+    public var backoffReset: Duration = .seconds(10)
+    /// nil: never.
+    public var giveUp: GiveUp?
+    /// A ready worker that is silent this long is killed and restarted; nil: not watched.
+    public var watchdog: Duration?
+
+    public init() {}
+
+    /// `surge` with its default filled in: 1 ... `workers`... a surge above `workers` has nothing more to start.
+    public var effectiveSurge: Int { max(1, min(surge ?? (workers + 3) / 4, workers)) }
+}
+
+/// What makes a starting worker ready. A ready message counts in every mode.
+public enum Readiness: Equatable, Sendable {
+    /// Only its ready message.
+    case message
+    /// Having lived this long (for programs that cannot say it).
+    case after(Duration)
+}
+
+/// `--give-up`: the daemon ends when `failures` worker failures lie within `period`.
+public struct GiveUp: Equatable, Sendable {
+    /// At least 1.
+    public var failures: Int
+    public var period: Duration
+
+    public init(failures: Int, within period: Duration) {
+        self.failures = failures
+        self.period = period
+    }
+}
