@@ -1,0 +1,2 @@
+// What Swift's Glibc module lacks. See each prototype for why it is here.
+#pragma once
