@@ -1,2 +1,54 @@
-// What Swift's Glibc module lacks. See each prototype for why it is here.
+// What Swift's Glibc module lacks: headers that it does not export, and small wrappers around what needs _GNU_SOURCE.
+// Every wrapper returns what its system call returns, -1 with errno set on failure, unless it says otherwise.
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/types.h>
+
+#include "clinux_spawn.h"
+
+// How a child ended, from waitid(2).
+struct rl_exit {
+    pid_t pid;       // 0: no child has ended
+    bool signaled;   // killed by a signal; `status` is that signal
+    bool core_dumped;
+    int status;      // exit code or signal
+};
+
+// Reaps the process of a pidfd. exit->pid is 0 when it still runs.
+int rl_reap_pidfd(int pidfd, struct rl_exit *exit);
+// Looks at one ended child of this process without reaping it. exit->pid is 0 when none has ended, or none exists.
+int rl_peek_child(struct rl_exit *exit);
+// Reaps the child `pid`, which rl_peek_child has just named.
+int rl_reap_child(pid_t pid, struct rl_exit *exit);
+
+// pidfd_send_signal(2).
+int rl_signal(int pidfd, int signal);
+// SIGKILL to the process group of `leader`, which must be a child that was not reaped yet (so that the number is its own).
+int rl_kill_group(int pidfd, pid_t leader);
+
+// Blocks the signals that the daemon reads from a descriptor, resets all other dispositions to the default (what the
+// parent ignored would be ignored by every worker), ignores SIGPIPE, and catches SIGHUP with a handler that does nothing,
+// because the kernel shows it as caught then. Call it first thing in main.
+int rl_take_signals(void);
+// A signalfd(2) for the signals that rl_take_signals blocks.
+int rl_signal_descriptor(void);
+
+int rl_pipe(int ends[2]);                       // both close-on-exec and non-blocking
+int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
+int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; yields what it was
+
+// Receives one datagram with its sender's uid. Descriptors that came along are closed. *uid is UINT32_MAX when unknown.
+ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid, bool *truncated);
+// bind(2) to the abstract unix address `name` (without the leading NUL byte).
+int rl_bind_abstract(int socket, const char *name, size_t length);
+// Sends one datagram to a unix socket address; a path starting with '@' is abstract.
+ssize_t rl_send_datagram(int socket, const char *path, const void *bytes, size_t count);
+
+// The C library's message for an errno, in a buffer that lasts until the next call.
+const char *rl_error_text(int number);

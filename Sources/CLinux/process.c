@@ -1,0 +1,70 @@
+// Children: reaping and signalling them.
+#define _GNU_SOURCE
+#include "clinux.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP (1UL << 2)  // Linux 6.9
+#endif
+
+static int wait_for(idtype_t kind, id_t id, int options, struct rl_exit *exit) {
+    siginfo_t info = {0};
+    int result;
+    do result = waitid(kind, id, &info, WEXITED | WNOHANG | options);
+    while (result < 0 && errno == EINTR);
+    *exit = (struct rl_exit){0};
+    if (result < 0 || info.si_pid == 0) return result;
+    exit->pid = info.si_pid;
+    exit->signaled = info.si_code != CLD_EXITED;
+    exit->core_dumped = info.si_code == CLD_DUMPED;
+    exit->status = info.si_status;
+    return 0;
+}
+
+int rl_reap_pidfd(int pidfd, struct rl_exit *exit) { return wait_for(P_PIDFD, (id_t)pidfd, 0, exit); }
+
+int rl_peek_child(struct rl_exit *exit) {
+    int result = wait_for(P_ALL, 0, WNOWAIT, exit);
+    return result < 0 && errno == ECHILD ? 0 : result;
+}
+
+int rl_reap_child(pid_t pid, struct rl_exit *exit) {
+    // The child is known to end: not WNOHANG, so that one which is still on its way out is waited for.
+    siginfo_t info = {0};
+    int result;
+    do result = waitid(P_PID, (id_t)pid, &info, WEXITED);
+    while (result < 0 && errno == EINTR);
+    *exit = (struct rl_exit){
+        .pid = info.si_pid,
+        .signaled = info.si_code != CLD_EXITED,
+        .core_dumped = info.si_code == CLD_DUMPED,
+        .status = info.si_status,
+    };
+    return result;
+}
+
+int rl_signal(int pidfd, int signal) { return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0); }
+
+int rl_kill_group(int pidfd, pid_t leader) {
+    int result = (int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, PIDFD_SIGNAL_PROCESS_GROUP);
+    if (result < 0 && errno == EINVAL) result = kill(-leader, SIGKILL);
+    return result;
+}
+
+int rl_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
+int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -1;
+    *soft = limit.rlim_cur;
+    *hard = limit.rlim_max;
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit);
+}

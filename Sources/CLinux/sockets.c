@@ -1,0 +1,62 @@
+// Datagrams with credentials, abstract unix addresses, pipes: what needs structures that Swift does not see.
+#define _GNU_SOURCE
+#include "clinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+int rl_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC | O_NONBLOCK); }
+
+const char *rl_error_text(int number) { return strerror(number); }
+
+ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid, bool *truncated) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 253)];
+    } control;
+    struct iovec piece = {buffer, size};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t count = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (count < 0) return count;
+    *uid = UINT32_MAX;
+    *truncated = message.msg_flags & MSG_TRUNC;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET) continue;
+        if (part->cmsg_type == SCM_CREDENTIALS) {
+            struct ucred sender;
+            memcpy(&sender, CMSG_DATA(part), sizeof sender);
+            *uid = sender.uid;
+        } else if (part->cmsg_type == SCM_RIGHTS) {
+            // Closing is also the right answer to sd_notify's BARRIER=1.
+            size_t descriptors = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            for (size_t i = 0; i < descriptors; i++) {
+                int number;
+                memcpy(&number, CMSG_DATA(part) + i * sizeof number, sizeof number);
+                close(number);
+            }
+        }
+    }
+    return count;
+}
+
+int rl_bind_abstract(int socket, const char *name, size_t length) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (length + 1 > sizeof address.sun_path) return errno = ENAMETOOLONG, -1;
+    memcpy(address.sun_path + 1, name, length);
+    return bind(socket, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
+}
+
+ssize_t rl_send_datagram(int socket, const char *path, const void *bytes, size_t count) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(path);
+    if (length == 0 || length >= sizeof address.sun_path) return errno = ENAMETOOLONG, -1;
+    memcpy(address.sun_path, path, length);
+    if (path[0] == '@') address.sun_path[0] = 0;
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (path[0] != '@'));
+    return sendto(socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address, size);
+}

@@ -1,0 +1,92 @@
+// The file that a generation runs, pinned: found once, and run again as what it was then, whatever is on the disk now.
+internal import Glibc
+
+struct Executable: ~Copyable {
+    /// Without symbolic links, so that a flipped `current` does not change what a crashed worker comes back as.
+    let path: String
+    private let file: FileDescriptor
+    private let status: stat
+    /// A script is run by its path: its interpreter could not open our descriptor.
+    private let isScript: Bool
+
+    /// - Parameter directory: what a relative path is relative to.
+    init(_ name: String, directory: borrowing FileDescriptor, searchPath: String?) throws(GenerationError) {
+        let found = try Self.find(name, directory: directory, searchPath: searchPath)
+        let base = directory.number
+        do {
+            let number = try checked("open", found) { openat(base, found, O_PATH | O_CLOEXEC) }
+            file = FileDescriptor(owning: number)
+            var status = stat()
+            try checked("fstat", found) { fstat(number, &status) }
+            self.status = status
+        } catch {
+            throw .programRefused(path: found, error)
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw .programRefused(path: found, SystemError(call: "execve", errno: EACCES, subject: found))
+        }
+        path = resolvedPath(of: file) ?? found
+        isScript = Self.startsAsScript(found, base)
+    }
+
+    /// The pinned file where it is no longer what `path` leads to; nil: run it by its path.
+    var replacedFile: Int32? {
+        if isScript { return nil }
+        var now = stat()
+        if stat(path, &now) == 0, now.st_dev == status.st_dev, now.st_ino == status.st_ino { return nil }
+        return file.number
+    }
+
+    private static func find(
+        _ name: String, directory: borrowing FileDescriptor, searchPath: String?
+    ) throws(GenerationError) -> String {
+        let base = directory.number
+        if name.utf8.contains(UInt8(ascii: "/")) {
+            if let error = refusal(name, base) { throw error.isMissing ? .programMissing(path: name, searched: nil) : .programRefused(path: name, error) }
+            return name
+        }
+        let searchPath = searchPath ?? "/usr/local/bin:/usr/bin:/bin"
+        var refused: SystemError?
+        for part in searchPath.split(separator: ":", omittingEmptySubsequences: false) {
+            let candidate = part.isEmpty ? "./\(name)" : "\(part)/\(name)"
+            guard let error = refusal(candidate, base) else { return candidate }
+            if !error.isMissing { refused = refused ?? error }
+        }
+        if let refused { throw .programRefused(path: name, refused) }
+        throw .programMissing(path: name, searched: searchPath)
+    }
+
+    /// Why this process could not execute it; nil: it could.
+    private static func refusal(_ path: String, _ base: Int32) -> SystemError? {
+        do {
+            try checked("faccessat", path) { faccessat(base, path, X_OK, AT_EACCESS) }
+            var status = stat()
+            try checked("stat", path) { fstatat(base, path, &status, 0) }
+            if status.st_mode & S_IFMT == S_IFREG { return nil }
+            return SystemError(call: "execve", errno: EACCES, subject: path)
+        } catch {
+            return error
+        }
+    }
+
+    private static func startsAsScript(_ path: String, _ base: Int32) -> Bool {
+        let number = openat(base, path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
+        if number < 0 { return false }  // may be executed and not read: no script could run so
+        let file = FileDescriptor(owning: number)
+        var start: (UInt8, UInt8) = (0, 0)
+        return pread(file.number, &start, 2, 0) == 2 && start == (UInt8(ascii: "#"), UInt8(ascii: "!"))
+    }
+}
+
+extension SystemError {
+    var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }
+}
+
+/// The path of an open file, without symbolic links; nil where /proc is not mounted.
+func resolvedPath(of file: borrowing FileDescriptor) -> String? {
+    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let link = "/proc/self/fd/\(file.number)"
+    let count = buffer.withUnsafeMutableBytes { readlink(link, $0.baseAddress, $0.count) }
+    guard count > 0, count < buffer.count, buffer[0] == UInt8(ascii: "/") else { return nil }
+    return String(validating: buffer[..<count], as: UTF8.self)
+}

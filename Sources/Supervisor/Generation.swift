@@ -1,0 +1,54 @@
+// One launchable version of the program: argv, environment, working directory and executable, all pinned when it is made.
+internal import Glibc
+
+/// Made at the start and at each reload; lives until the core releases it.
+final class Generation {
+    let number: Int
+    let program: Program
+    let directory: FileDescriptor
+    let executable: Executable
+    let arguments: CStrings
+    let environment: CStrings
+
+    /// - Parameter inherited: the daemon's own environment, without what was meant for the daemon alone.
+    /// - Throws: what is missing or not to be used, in words for the user.
+    init(number: Int, program: Program, inherited: Environment) throws(GenerationError) {
+        self.number = number
+        self.program = program
+        let path = program.workingDirectory ?? "."
+        do {
+            directory = FileDescriptor(
+                owning: try checked("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+        } catch {
+            throw .workingDirectory(path: path, error)
+        }
+        let environment = try Self.environment(of: program, inherited: inherited, directory: directory)
+        executable = try Executable(program.path, directory: directory, searchPath: environment["PATH"])
+        self.environment = CStrings(environment.strings)
+        arguments = CStrings(([program.path] + program.arguments).map { Array($0.utf8) })
+    }
+
+    private static func environment(
+        of program: Program, inherited: Environment, directory: borrowing FileDescriptor
+    ) throws(GenerationError) -> Environment {
+        var environment = inherited
+        if program.workingDirectory != nil, let path = resolvedPath(of: directory) { environment.set("PWD", to: path) }
+        if let user = program.user {
+            if let name = user.name {
+                environment.set("USER", to: name)
+                environment.set("LOGNAME", to: name)
+            }
+            if let home = user.home { environment.set("HOME", to: home) }
+        }
+        for file in program.environmentFiles {
+            for change in try readEnvironmentFile(file) { environment.apply(change) }
+        }
+        for change in program.environment { environment.apply(change) }
+        return environment
+    }
+
+    /// The seam to the file's own reader, whose errors name file and line.
+    private static func readEnvironmentFile(_ path: String) throws(GenerationError) -> [EnvironmentChange] {
+        []
+    }
+}

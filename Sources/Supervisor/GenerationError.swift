@@ -1,0 +1,38 @@
+// Why no generation could be made of the program. At the first start it ends the daemon, at a reload it refuses the reload.
+internal import Glibc
+
+public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible {
+    case programMissing(path: String, searched: String?)
+    case programRefused(path: String, SystemError)
+    case workingDirectory(path: String, SystemError)
+    case environmentFile(String)
+    case system(SystemError)
+
+    public var description: String {
+        switch self {
+        case .programMissing(let path, let searched?):
+            "cannot start \(path): no such program in PATH (\(searched))"
+        case .programMissing(let path, nil):
+            "cannot start \(path): No such file or directory"
+        case .programRefused(let path, let error):
+            error.errno == EACCES
+                ? "cannot start \(path): \(error.reason) (is it an executable file, for the user that workers run as?)"
+                : "cannot start \(path): \(error.reason)"
+        case .workingDirectory(let path, let error):
+            "cannot use the working directory \(path): \(error.reason)"
+        case .environmentFile(let message):
+            message
+        case .system(let error):
+            "cannot prepare the program: \(error)"
+        }
+    }
+
+    /// What a shell would exit with: 127 not found, 126 found and not to be run, 1 for the rest.
+    public var exitStatus: Int32 {
+        switch self {
+        case .programMissing: 127
+        case .programRefused: 126
+        case .workingDirectory, .environmentFile, .system: 1
+        }
+    }
+}

@@ -1,0 +1,94 @@
+// Turns a record into one line: `key=value` for people and grep, JSON for programs. Both carry the same fields.
+internal import Glibc
+internal import Reloader
+
+struct LogFormatter {
+    var format: LogFormat
+    /// Standard error is the journal: each line starts with its level.
+    var isJournal: Bool
+
+    func line(_ record: LogRecord, at time: timespec) -> [UInt8] {
+        var line = isJournal ? record.level.journalPrefix : ""
+        switch format {
+        case .text: appendText(record, time, to: &line)
+        case .json: appendJSON(record, time, to: &line)
+        }
+        line += "\n"
+        return Array(line.utf8)
+    }
+
+    private func appendText(_ record: LogRecord, _ time: timespec, to line: inout String) {
+        line += "time=\(Self.timestamp(time)) level=\(record.level.rawValue) event=\(record.event)"
+        for (key, value) in record.fields {
+            line += " \(key)="
+            switch value {
+            case .text(let text): Self.appendWord(text, to: &line)
+            case .number(let number): line += String(number)
+            case .duration(let duration): line += Self.seconds(duration) + "s"
+            }
+        }
+        line += " msg="
+        Self.appendQuoted(record.message, to: &line)
+    }
+
+    private func appendJSON(_ record: LogRecord, _ time: timespec, to line: inout String) {
+        line += "{\"time\":\"\(Self.timestamp(time))\",\"level\":\"\(record.level.rawValue)\",\"event\":\"\(record.event)\""
+        for (key, value) in record.fields {
+            line += ",\"\(key)\":"
+            switch value {
+            case .text(let text): Self.appendQuoted(text, to: &line)
+            case .number(let number): line += String(number)
+            case .duration(let duration): line += Self.seconds(duration)
+            }
+        }
+        line += ",\"msg\":"
+        Self.appendQuoted(record.message, to: &line)
+        line += "}"
+    }
+
+    /// A word that needs no quotes stands bare.
+    private static func appendWord(_ text: String, to line: inout String) {
+        let isPlain = !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C && $0 != 0x3D }
+        if isPlain { line += text } else { appendQuoted(text, to: &line) }
+    }
+
+    /// A JSON string (RFC 8259), which logfmt readers take as well.
+    private static func appendQuoted(_ text: String, to line: inout String) {
+        line += "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": line += "\\\""
+            case "\\": line += "\\\\"
+            case "\n": line += "\\n"
+            case "\r": line += "\\r"
+            case "\t": line += "\\t"
+            case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value):
+                let digits = String(scalar.value, radix: 16)
+                line += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: line.unicodeScalars.append(scalar)
+            }
+        }
+        line += "\""
+    }
+
+    /// Seconds with three decimals.
+    static func seconds(_ duration: Duration) -> String {
+        let milliseconds = max(0, duration.nanoseconds) / 1_000_000
+        return "\(milliseconds / 1000).\(padded(milliseconds % 1000, 3))"
+    }
+
+    /// RFC 3339 in UTC, with milliseconds.
+    static func timestamp(_ time: timespec) -> String {
+        var seconds = time.tv_sec
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        let date = "\(padded(Int64(parts.tm_year) + 1900, 4))-\(padded(Int64(parts.tm_mon) + 1, 2))-\(padded(Int64(parts.tm_mday), 2))"
+        let clock = "\(padded(Int64(parts.tm_hour), 2)):\(padded(Int64(parts.tm_min), 2)):\(padded(Int64(parts.tm_sec), 2))"
+        return "\(date)T\(clock).\(padded(Int64(time.tv_nsec) / 1_000_000, 3))Z"
+    }
+
+    private static func padded(_ number: Int64, _ width: Int) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+    }
+}

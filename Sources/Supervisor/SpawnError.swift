@@ -1,0 +1,93 @@
+// Why no worker came of a spawn: the step that failed and why, in words for the user and in the core's own.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+struct SpawnError: Error, Equatable {
+    enum Step: Equatable {
+        /// Making the worker's pipes and sockets, before there is a process.
+        case channels
+        case clone
+        case processGroup
+        case workingDirectory
+        case descriptors
+        case resourceLimits
+        case nice
+        case affinity
+        case groups
+        case groupID
+        case userID
+        case signals
+        case execute
+    }
+
+    var step: Step
+    var error: SystemError
+    var program: String
+
+    /// The core's view: does trying again help, and is it the program's fault?
+    var failure: SpawnFailure {
+        switch error.errno {
+        case EAGAIN, ENOMEM, EMFILE, ENFILE, ENOBUFS: .exhausted
+        case ENOENT, ENOTDIR: step == .execute ? .missing : .refused
+        default: .refused
+        }
+    }
+
+    /// One line: what failed, on what, why, what to do.
+    var message: String { "cannot start worker: \(program): \(what)\(error.reason)\(hint)" }
+
+    private var what: String {
+        switch step {
+        case .channels: "making its pipes: "
+        case .clone: "making a process: "
+        case .processGroup: "making its process group: "
+        case .workingDirectory: "entering its working directory: "
+        case .descriptors: "passing its descriptors: "
+        case .resourceLimits: "setting its resource limits: "
+        case .nice: "setting its nice value: "
+        case .affinity: "pinning it to a CPU: "
+        case .groups: "dropping groups: "
+        case .groupID: "changing its group: "
+        case .userID: "changing its user: "
+        case .signals: "resetting its signals: "
+        case .execute: ""
+        }
+    }
+
+    private var hint: String {
+        switch (step, error.errno) {
+        case (.channels, EMFILE), (.descriptors, EMFILE):
+            " (the daemon's limit of open files is used up; raise LimitNOFILE= or ulimit -Hn)"
+        case (.channels, ENFILE): " (the system is out of open files; raise fs.file-max)"
+        case (.clone, EAGAIN), (.execute, EAGAIN), (.userID, EAGAIN):
+            " (the limit of processes is reached; see TasksMax= or ulimit -u)"
+        case (.execute, ENOENT): " (or the interpreter that its first line names is missing)"
+        case (.execute, EACCES): " (is it, or its interpreter, executable for the user that workers run as?)"
+        case (.execute, ENOEXEC): " (not a program of this machine; a script needs a #! line)"
+        case (.resourceLimits, EPERM), (.nice, EACCES), (.nice, EPERM), (.groups, EPERM), (.groupID, EPERM), (.userID, EPERM):
+            " (needs root)"
+        default: ""
+        }
+    }
+}
+
+extension SpawnError.Step {
+    /// From the C enum of the same steps.
+    init(_ stage: rl_stage) {
+        switch stage {
+        case rl_stage_group: self = .processGroup
+        case rl_stage_directory: self = .workingDirectory
+        case rl_stage_descriptors: self = .descriptors
+        case rl_stage_limits: self = .resourceLimits
+        case rl_stage_nice: self = .nice
+        case rl_stage_affinity: self = .affinity
+        case rl_stage_groups: self = .groups
+        case rl_stage_group_id: self = .groupID
+        case rl_stage_user_id: self = .userID
+        case rl_stage_signals: self = .signals
+        case rl_stage_exec: self = .execute
+        default: self = .clone
+        }
+    }
+}

@@ -1,0 +1,50 @@
+// The one shape of a failed system call, and the two helpers that make it. errno is taken before anything else can change it.
+internal import CLinux
+internal import Glibc
+
+/// A system call that failed: which, on what, why.
+public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The call's name in section 2 of the manual.
+    public var call: String
+    public var errno: Int32
+    /// What it was called on, for people; may be empty.
+    public var subject: String
+
+    public init(call: String, errno: Int32, subject: String = "") {
+        self.call = call
+        self.errno = errno
+        self.subject = subject
+    }
+
+    /// The C library's words for the errno.
+    public var reason: String { String(cString: rl_error_text(errno)) }
+
+    public var description: String {
+        subject.isEmpty ? "\(call): \(reason)" : "\(call) \(subject): \(reason)"
+    }
+}
+
+/// Runs a system call that reports failure by -1, again while it is interrupted.
+@discardableResult
+func checked<Result: FixedWidthInteger & SignedInteger>(
+    _ call: String, _ subject: @autoclosure () -> String = "", _ body: () -> Result
+) throws(SystemError) -> Result {
+    while true {
+        let result = body()
+        if result != -1 { return result }
+        let code = errno
+        if code != EINTR { throw SystemError(call: call, errno: code, subject: subject()) }
+    }
+}
+
+/// Like `checked`, for a descriptor that doesn't block: nil where there is nothing now (EAGAIN).
+func checkedUnlessWouldBlock<Result: FixedWidthInteger & SignedInteger>(
+    _ call: String, _ subject: @autoclosure () -> String = "", _ body: () -> Result
+) throws(SystemError) -> Result? {
+    do {
+        return try checked(call, subject(), body)
+    } catch {
+        if error.errno == EAGAIN || error.errno == EWOULDBLOCK { return nil }
+        throw error
+    }
+}
