@@ -1,4 +1,5 @@
 // The file that a generation runs, pinned: found once, and run again as what it was then, whatever is on the disk now.
+internal import CLinux
 internal import Glibc
 
 struct Executable: ~Copyable {
@@ -13,18 +14,8 @@ struct Executable: ~Copyable {
     init(_ name: String, directory: borrowing FileDescriptor, searchPath: String?) throws(GenerationError) {
         let found = try Self.find(name, directory: directory, searchPath: searchPath)
         let base = directory.number
-        do {
-            let number = try checked("open", found) { openat(base, found, O_PATH | O_CLOEXEC) }
-            file = FileDescriptor(owning: number)
-            var status = stat()
-            try checked("fstat", found) { fstat(number, &status) }
-            self.status = status
-        } catch {
-            throw .programRefused(path: found, error)
-        }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw .programRefused(path: found, SystemError(call: "execve", errno: EACCES, subject: found))
-        }
+        file = try Self.open(found, base)
+        status = try Self.status(of: file, found)
         path = resolvedPath(of: file) ?? found
         isScript = Self.startsAsScript(found, base)
     }
@@ -42,8 +33,8 @@ struct Executable: ~Copyable {
     ) throws(GenerationError) -> String {
         let base = directory.number
         if name.utf8.contains(UInt8(ascii: "/")) {
-            if let error = refusal(name, base) { throw error.isMissing ? .programMissing(path: name, searched: nil) : .programRefused(path: name, error) }
-            return name
+            guard let error = refusal(name, base) else { return name }
+            throw error.isMissing ? .programMissing(path: name, searched: nil) : .programRefused(path: name, error)
         }
         let searchPath = searchPath ?? "/usr/local/bin:/usr/bin:/bin"
         var refused: SystemError?
@@ -58,7 +49,7 @@ struct Executable: ~Copyable {
 
     /// Why this process could not execute it; nil: it could.
     private static func refusal(_ path: String, _ base: Int32) -> SystemError? {
-        do {
+        do throws(SystemError) {
             try checked("faccessat", path) { faccessat(base, path, X_OK, AT_EACCESS) }
             var status = stat()
             try checked("stat", path) { fstatat(base, path, &status, 0) }
@@ -67,6 +58,25 @@ struct Executable: ~Copyable {
         } catch {
             return error
         }
+    }
+
+    private static func open(_ path: String, _ base: Int32) throws(GenerationError) -> FileDescriptor {
+        do throws(SystemError) {
+            return FileDescriptor(owning: try checked("open", path) { rl_open_path(base, path) })
+        } catch {
+            throw .programRefused(path: path, error)
+        }
+    }
+
+    private static func status(of file: borrowing FileDescriptor, _ path: String) throws(GenerationError) -> stat {
+        let number = file.number
+        var status = stat()
+        do throws(SystemError) {
+            try checked("fstat", path) { fstat(number, &status) }
+        } catch {
+            throw .programRefused(path: path, error)
+        }
+        return status
     }
 
     private static func startsAsScript(_ path: String, _ base: Int32) -> Bool {
@@ -84,9 +94,8 @@ extension SystemError {
 
 /// The path of an open file, without symbolic links; nil where /proc is not mounted.
 func resolvedPath(of file: borrowing FileDescriptor) -> String? {
-    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let link = "/proc/self/fd/\(file.number)"
-    let count = buffer.withUnsafeMutableBytes { readlink(link, $0.baseAddress, $0.count) }
-    guard count > 0, count < buffer.count, buffer[0] == UInt8(ascii: "/") else { return nil }
-    return String(validating: buffer[..<count], as: UTF8.self)
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink("/proc/self/fd/\(file.number)", &buffer, buffer.count)
+    guard count > 0, count < buffer.count, buffer[0] == CChar(UInt8(ascii: "/")) else { return nil }
+    return String(validating: buffer[..<count].lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

@@ -16,7 +16,7 @@ final class Generation {
         self.number = number
         self.program = program
         let path = program.workingDirectory ?? "."
-        do {
+        do throws(SystemError) {
             directory = FileDescriptor(
                 owning: try checked("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
         } catch {

@@ -1,4 +1,4 @@
-// Datagrams with credentials, abstract unix addresses, pipes: what needs structures that Swift does not see.
+// Descriptors: pipes, pinned files, datagrams with credentials, abstract unix addresses.
 #define _GNU_SOURCE
 #include "clinux.h"
 
@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 int rl_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC | O_NONBLOCK); }
+
+int rl_open_path(int directory, const char *path) { return openat(directory, path, O_PATH | O_CLOEXEC); }
 
 const char *rl_error_text(int number) { return strerror(number); }
 
