@@ -14,10 +14,11 @@ struct Executable: ~Copyable {
     init(_ name: String, directory: borrowing FileDescriptor, searchPath: String?) throws(GenerationError) {
         let found = try Self.find(name, directory: directory, searchPath: searchPath)
         let base = directory.number
-        file = try Self.open(found, base)
+        let file = try Self.open(found, base)
         status = try Self.status(of: file, found)
         path = resolvedPath(of: file) ?? found
         isScript = Self.startsAsScript(found, base)
+        self.file = file
     }
 
     /// The pinned file where it is no longer what `path` leads to; nil: run it by its path.
