@@ -9,7 +9,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-int rl_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC | O_NONBLOCK); }
+int rl_pipe(int ends[2]) {
+    if (pipe2(ends, O_CLOEXEC) < 0) return -1;
+    // Only ours: a worker expects of its end that it blocks.
+    return fcntl(ends[0], F_SETFL, O_NONBLOCK);
+}
 
 int rl_open_path(int directory, const char *path) { return openat(directory, path, O_PATH | O_CLOEXEC); }
 

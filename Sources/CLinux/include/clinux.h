@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
@@ -39,7 +40,7 @@ int rl_take_signals(void);
 // A signalfd(2) for the signals that rl_take_signals blocks.
 int rl_signal_descriptor(void);
 
-int rl_pipe(int ends[2]);                       // both close-on-exec and non-blocking
+int rl_pipe(int ends[2]);                       // close-on-exec; the read end does not block
 int rl_open_path(int directory, const char *path);  // openat(2) with O_PATH: a hold on the file, no access to it
 int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
 int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; yields what it was

@@ -1,0 +1,41 @@
+// Sockets that an outer supervisor hands over: sd_listen_fds(3). Taken by the daemon, and passed on to workers.
+internal import Glibc
+
+enum InheritedListeners {
+    /// Where the protocol starts counting.
+    private static let firstDescriptor: Int32 = 3
+
+    enum Result {
+        case taken([Listener])
+        /// The variables are there, and meant for another process: the reader must have been started by exec.
+        case meantFor(pid: String)
+        case none
+    }
+
+    /// Takes the sockets that LISTEN_FDS promises to this process.
+    ///
+    /// - Throws: where the variables contradict themselves or the descriptors.
+    static func take(_ environment: Environment) throws(ListenError) -> Result {
+        guard let count = environment["LISTEN_FDS"] else { return .none }
+        let pid = environment["LISTEN_PID"] ?? ""
+        guard pid == String(getpid()) else { return .meantFor(pid: pid) }
+        guard let count = Int32(count), count >= 0, count < 1000 else {
+            throw .handedOver("LISTEN_FDS=\(count) is no number of sockets")
+        }
+        let names = environment["LISTEN_FDNAMES"]?.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        if let names, names.count != Int(count), count > 0 {
+            throw .handedOver("LISTEN_FDNAMES has \(names.count) names for \(count) sockets")
+        }
+        var listeners: [Listener] = []
+        for index in 0..<Int(count) {
+            let number = firstDescriptor + Int32(index)
+            let flags = fcntl(number, F_GETFD)
+            guard flags >= 0, fcntl(number, F_SETFD, flags | FD_CLOEXEC) >= 0 else {
+                throw .handedOver("descriptor \(number) is not open")
+            }
+            listeners.append(
+                Listener(inherited: FileDescriptor(owning: number), name: names?[index], label: "descriptor \(number)"))
+        }
+        return .taken(listeners)
+    }
+}

@@ -1,0 +1,33 @@
+// Why a socket could not be opened, and what to do about it.
+internal import Glibc
+
+public enum ListenError: Error, Equatable, Sendable, CustomStringConvertible {
+    case failed(address: String, SystemError)
+    case inUse(path: String)
+    case notASocket(path: String)
+    case handedOver(String)
+
+    public var description: String {
+        switch self {
+        case .failed(let address, let error):
+            "cannot listen on \(address): \(error.reason)\(Self.hint(error))"
+        case .inUse(let path):
+            "cannot listen on unix:\(path): another process listens there (stop it, or choose another path)"
+        case .notASocket(let path):
+            "cannot listen on unix:\(path): the file there is no socket (move it away, or choose another path)"
+        case .handedOver(let reason):
+            "cannot take the sockets of LISTEN_FDS: \(reason)"
+        }
+    }
+
+    private static func hint(_ error: SystemError) -> String {
+        switch (error.call, error.errno) {
+        case ("bind", EACCES): " (ports below 1024 need CAP_NET_BIND_SERVICE; a path needs a directory that may be written)"
+        case ("bind", EADDRINUSE): " (another process listens there; `ss -ltnp` shows which)"
+        case ("bind", EADDRNOTAVAIL): " (this machine has no such address)"
+        case ("bind", ENAMETOOLONG): " (a socket's path has at most 107 bytes)"
+        case ("bind", ENOENT): " (its directory does not exist)"
+        default: ""
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// A listening socket that the daemon holds, so that it outlives every worker.
+internal import Glibc
+
+final class Listener {
+    let descriptor: FileDescriptor
+    let name: String?
+    /// For people.
+    let label: String
+    /// The socket's file, if this listener made one: removed at the end.
+    private let file: SocketFile?
+
+    /// Takes over a socket that is open already.
+    init(inherited descriptor: consuming FileDescriptor, name: String?, label: String) {
+        self.descriptor = descriptor
+        self.name = name
+        self.label = label
+        file = nil
+    }
+
+    /// Opens, binds and listens.
+    init(_ spec: ListenSpec, backlog: Int32) throws(ListenError) {
+        label = String(describing: spec.address)
+        name = spec.name
+        if case .unix(let path) = spec.address, !path.hasPrefix("@") {
+            try SocketFile.removeStale(path)
+            descriptor = try Self.open(spec.address, label, backlog)
+            file = SocketFile(path)
+        } else {
+            descriptor = try Self.open(spec.address, label, backlog)
+            file = nil
+        }
+    }
+
+    func removeFile() throws(SystemError) { try file?.remove() }
+
+    private static func open(
+        _ address: ListenAddress, _ label: String, _ backlog: Int32
+    ) throws(ListenError) -> FileDescriptor {
+        do throws(SystemError) {
+            switch address {
+            case .tcpAny(let port):
+                do throws(SystemError) {
+                    let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
+                    return try stream(AF_INET6, any, backlog, isDualStack: true)
+                } catch where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
+                    return try stream(AF_INET, SocketAddress(ipv4: 0, port: port), backlog)
+                }
+            case .tcp4(let host, let port):
+                return try stream(AF_INET, SocketAddress(ipv4: host, port: port), backlog)
+            case .tcp6(let host, let scope, let port):
+                return try stream(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port), backlog)
+            case .udpAny(let port):
+                do throws(SystemError) {
+                    let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
+                    return try datagram(AF_INET6, any, isDualStack: true)
+                } catch where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
+                    return try datagram(AF_INET, SocketAddress(ipv4: 0, port: port))
+                }
+            case .udp4(let host, let port):
+                return try datagram(AF_INET, SocketAddress(ipv4: host, port: port))
+            case .udp6(let host, let scope, let port):
+                return try datagram(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port))
+            case .unix(let path):
+                let socket = try stream(AF_UNIX, SocketAddress(unix: path), backlog)
+                // As systemd's SocketMode= does: who may connect is decided by the directory.
+                if !path.hasPrefix("@") { try checked("chmod", path) { chmod(path, 0o666) } }
+                return socket
+            }
+        } catch {
+            throw .failed(address: label, error)
+        }
+    }
+
+    private static func stream(
+        _ family: Int32, _ address: SocketAddress, _ backlog: Int32, isDualStack: Bool = false
+    ) throws(SystemError) -> FileDescriptor {
+        let socket = try bound(family, SOCK_STREAM, address, isDualStack: isDualStack)
+        let number = socket.number
+        try checked("listen") { listen(number, backlog) }
+        return socket
+    }
+
+    private static func datagram(
+        _ family: Int32, _ address: SocketAddress, isDualStack: Bool = false
+    ) throws(SystemError) -> FileDescriptor {
+        try bound(family, SOCK_DGRAM, address, isDualStack: isDualStack)
+    }
+
+    private static func bound(
+        _ family: Int32, _ kind: __socket_type, _ address: SocketAddress, isDualStack: Bool
+    ) throws(SystemError) -> FileDescriptor {
+        let type = Int32(kind.rawValue | SOCK_CLOEXEC.rawValue)
+        let made = FileDescriptor(owning: try checked("socket") { socket(family, type, 0) })
+        // After a restart of the daemon, connections of the last one may linger in TIME_WAIT on this port.
+        if family != AF_UNIX && kind == SOCK_STREAM { try set(made, SOL_SOCKET, SO_REUSEADDR, 1) }
+        if family == AF_INET6 { try set(made, Int32(IPPROTO_IPV6), IPV6_V6ONLY, isDualStack ? 0 : 1) }
+        let number = made.number
+        try checked("bind") { address.withPointer { bind(number, $0, $1) } }
+        return made
+    }
+
+    private static func set(
+        _ socket: borrowing FileDescriptor, _ level: Int32, _ option: Int32, _ value: Int32
+    ) throws(SystemError) {
+        var value = value
+        let number = socket.number
+        try checked("setsockopt") { setsockopt(number, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) }
+    }
+}

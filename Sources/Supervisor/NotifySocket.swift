@@ -1,0 +1,37 @@
+// The sd_notify(3) server side: a datagram socket per worker, so that no PID has to be matched.
+internal import CLinux
+internal import Glibc
+
+struct NotifySocket: ~Copyable {
+    /// Bytes of one datagram that are looked at; longer ones are cut, as systemd cuts them.
+    static let datagramBytesMax = 4096
+
+    let descriptor: FileDescriptor
+    /// What NOTIFY_SOCKET says: an abstract address, reachable after chroot(2) and gone with the socket. Its name can't be
+    /// guessed, and senders are checked by uid as well.
+    let address: String
+
+    init() throws(SystemError) {
+        let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        let descriptor = FileDescriptor(owning: try checked("socket", "AF_UNIX") { socket(AF_UNIX, type, 0) })
+        let number = descriptor.number
+        var one: Int32 = 1
+        try checked("setsockopt", "SO_PASSCRED") {
+            setsockopt(number, SOL_SOCKET, SO_PASSCRED, &one, socklen_t(MemoryLayout<Int32>.size))
+        }
+        let name = "reloaderd/\(try Self.randomName())"
+        try checked("bind", name) { rl_bind_abstract(number, name, name.utf8.count) }
+        address = "@" + name
+        self.descriptor = descriptor
+    }
+
+    private static func randomName() throws(SystemError) -> String {
+        var words: (UInt64, UInt64) = (0, 0)
+        try checked("getrandom") { getrandom(&words, 16, 0) }
+        return String(words.0, radix: 16) + String(words.1, radix: 16)
+    }
+}
+
+extension NotifySocket {
+    consuming func takeDescriptor() -> FileDescriptor { descriptor }
+}

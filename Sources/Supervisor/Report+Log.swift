@@ -1,0 +1,165 @@
+// The words of the log: each report of the core as one record. A reload reads as a story: why, each slot, how long, result.
+internal import Glibc
+internal import Reloader
+
+/// What the runtime knows of a report's worker and the core doesn't.
+struct ReportContext {
+    var pid: Int32?
+    var spawnError: SpawnError?
+    var status: String?
+}
+
+extension Report {
+    func record(_ context: ReportContext) -> LogRecord {
+        switch self {
+        case .workerReady(_, let slot, let generation, let after):
+            .worker(.info, "worker_ready", "worker is ready", slot, generation, context, [("after", .duration(after))])
+        case .workerDraining(_, let slot, let generation, let reason):
+            .worker(.info, "worker_draining", "worker drains: \(reason.words)", slot, generation, context)
+        case .workerKilled(_, let slot, let generation, let reason):
+            .worker(.warning, "worker_killed", "worker gets SIGKILL: \(reason.words)", slot, generation, context)
+        case .workerExited(_, let slot, let generation, let status, let lived, let expected):
+            .worker(
+                expected ? .info : .warning, "worker_exited", "worker \(status.words)", slot, generation, context,
+                status.fields + [("lived", .duration(lived))])
+        case .workerFailed(_, let slot, let generation, let reason):
+            .worker(.error, "worker_failed", reason.words(context), slot, generation, context)
+        case .backoffBegan(let slot, let delay, let failures):
+            LogRecord(
+                .warning, "backoff", "slot waits before its next start",
+                [("slot", .number(slot)), ("delay", .duration(delay)), ("failures", .number(failures))])
+        case .poolReady(let workers, let after):
+            LogRecord(
+                .info, "pool_ready", "all workers are ready", [("workers", .number(workers)), ("after", .duration(after))])
+        case .rollBegan(let target, let base, let workers):
+            LogRecord(
+                .info, "reload_began", "reload: generation \(target) replaces generation \(base)",
+                [("generation", .number(target)), ("base", .number(base)), ("workers", .number(workers))])
+        case .slotReplaced(let slot, let generation, let replaced, let workers):
+            LogRecord(
+                .info, "slot_replaced", "\(replaced) of \(workers) slots serve generation \(generation)",
+                [("slot", .number(slot)), ("generation", .number(generation))])
+        case .rollSuperseded(let target, let by):
+            LogRecord(
+                .info, "reload_superseded", "a newer reload takes over: generation \(by) instead of \(target)",
+                [("generation", .number(target)), ("by", .number(by))])
+        case .rollFailed(let target, let base, let slot, _, let reason, let toRevert):
+            LogRecord(
+                .error, "reload_failed",
+                "reload failed, generation \(base) goes on serving: slot \(slot): \(reason.words(context))",
+                [
+                    ("generation", .number(target)), ("base", .number(base)), ("slot", .number(slot)),
+                    ("to_revert", .number(toRevert)),
+                ])
+        case .rollReverted(let target, let base, let took):
+            LogRecord(
+                .error, "reload_reverted", "every slot serves generation \(base) again; generation \(target) was not deployed",
+                [("generation", .number(target)), ("base", .number(base)), ("took", .duration(took))])
+        case .rollDone(let target, let workers, let took):
+            LogRecord(
+                .info, "reload_done", "reload done: all slots serve generation \(target)",
+                [("generation", .number(target)), ("workers", .number(workers)), ("took", .duration(took))])
+        case .rollAborted(let target):
+            LogRecord(.warning, "reload_aborted", "reload given up", [("generation", .number(target))])
+        case .scaled(let from, let to):
+            LogRecord(.info, "scaled", "\(to) workers instead of \(from)", [("from", .number(from)), ("workers", .number(to))])
+        case .drainingAll:
+            LogRecord(.info, "draining_all", "all workers drain, listeners stay open; the next reload starts workers again")
+        case .stopping(let mode):
+            LogRecord(.info, "stopping", mode == .fast ? "stopping at once" : "stopping: workers drain")
+        case .gaveUp(let failures, let period):
+            LogRecord(
+                .error, "gave_up", "too many failures, giving up (--give-up)",
+                [("failures", .number(failures)), ("within", .duration(period))])
+        }
+    }
+
+    /// The worker that the report is about, if it is about one.
+    var worker: WorkerID? {
+        switch self {
+        case .workerReady(let id, _, _, _), .workerDraining(let id, _, _, _), .workerKilled(let id, _, _, _),
+            .workerExited(let id, _, _, _, _, _), .workerFailed(let id, _, _, _), .rollFailed(_, _, _, let id, _, _):
+            id
+        case .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollReverted, .rollDone,
+            .rollAborted, .scaled, .drainingAll, .stopping, .gaveUp:
+            nil
+        }
+    }
+}
+
+extension LogRecord {
+    /// A record about one worker.
+    static func worker(
+        _ level: Level, _ event: String, _ message: String, _ slot: Int, _ generation: Int, _ context: ReportContext,
+        _ more: [(key: String, value: Value)] = []
+    ) -> LogRecord {
+        var fields: [(key: String, value: Value)] = [("slot", .number(slot)), ("generation", .number(generation))]
+        if let pid = context.pid { fields.append(("pid", .number(Int(pid)))) }
+        fields += more
+        if let status = context.status { fields.append(("status", .text(status))) }
+        return LogRecord(level, event, message, fields)
+    }
+}
+
+extension DrainReason {
+    var words: String {
+        switch self {
+        case .replaced: "its replacement serves"
+        case .abandoned: "it was a replacement that is not wanted any more"
+        case .retired: "its slot is gone"
+        case .stopped: "the pool stops"
+        case .startTimedOut: "it was not ready in time"
+        case .byItself: "it says that it ends"
+        }
+    }
+}
+
+extension KillReason {
+    var words: String {
+        switch self {
+        case .stopTimedOut: "it did not end within the stop timeout"
+        case .fastStop: "fast stop"
+        case .watchdog: "it was silent for the watchdog's time"
+        }
+    }
+}
+
+extension FailureReason {
+    func words(_ context: ReportContext) -> String {
+        switch self {
+        case .spawnFailed:
+            context.spawnError?.message ?? "cannot start worker"
+        case .exitedBeforeReady(let status):
+            "worker \(status.words) before it was ready"
+        case .readyTimedOut(let timeout):
+            "worker was not ready within \(LogFormatter.seconds(timeout))s: it sent no READY=1 (to descriptor READY_FD or "
+                + "to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: ready when it has lived that long"
+        case .exitedInSoak(let status):
+            "worker \(status.words) during its soak"
+        case .crashed(let status):
+            "worker \(status.words) unasked"
+        }
+    }
+}
+
+extension ExitStatus {
+    /// `exited with status 3`, `was killed by signal 9 (Killed)`.
+    var words: String {
+        switch self {
+        case .exited(let code): "exited with status \(code)"
+        case .signaled(let signal, let coreDumped):
+            "was killed by signal \(signal) (\(Self.name(signal)))" + (coreDumped ? ", core dumped" : "")
+        }
+    }
+
+    var fields: [(key: String, value: LogRecord.Value)] {
+        switch self {
+        case .exited(let code): [("status_code", .number(Int(code)))]
+        case .signaled(let signal, _): [("signal", .number(Int(signal)))]
+        }
+    }
+
+    private static func name(_ signal: Int32) -> String {
+        strsignal(signal).map { String(cString: $0) } ?? "unknown"
+    }
+}

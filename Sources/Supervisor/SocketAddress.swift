@@ -1,0 +1,58 @@
+// A sockaddr in the kernel's own bytes, made of a `ListenAddress`.
+internal import Glibc
+
+struct SocketAddress {
+    private var storage = sockaddr_storage()
+    private(set) var length: socklen_t
+
+    init(ipv4 address: UInt32, port: UInt16) {
+        length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        fill(sockaddr_in.self) {
+            $0.sin_family = sa_family_t(AF_INET)
+            $0.sin_port = port.bigEndian
+            $0.sin_addr.s_addr = address.bigEndian
+        }
+    }
+
+    /// - Parameter address: 16 bytes in network order.
+    init(ipv6 address: [UInt8], scope: UInt32, port: UInt16) {
+        length = socklen_t(MemoryLayout<sockaddr_in6>.size)
+        fill(sockaddr_in6.self) {
+            $0.sin6_family = sa_family_t(AF_INET6)
+            $0.sin6_port = port.bigEndian
+            $0.sin6_scope_id = scope
+            withUnsafeMutableBytes(of: &$0.sin6_addr) { $0.copyBytes(from: address.prefix(16)) }
+        }
+    }
+
+    /// - Parameter path: `@name` is abstract.
+    /// - Throws: ENAMETOOLONG above 107 bytes.
+    init(unix path: String) throws(SystemError) {
+        let bytes = Array(path.utf8)
+        let room = MemoryLayout<sockaddr_un>.size - MemoryLayout<sa_family_t>.size
+        guard !bytes.isEmpty, bytes.count < room else {
+            throw SystemError(call: "bind", errno: ENAMETOOLONG, subject: path)
+        }
+        let isAbstract = bytes[0] == UInt8(ascii: "@")
+        length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count + (isAbstract ? 0 : 1))
+        fill(sockaddr_un.self) {
+            $0.sun_family = sa_family_t(AF_UNIX)
+            withUnsafeMutableBytes(of: &$0.sun_path) {
+                $0.copyBytes(from: bytes)
+                if isAbstract { $0[0] = 0 }
+            }
+        }
+    }
+
+    func withPointer<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+        withUnsafePointer(to: storage) { storage in
+            storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, length) }
+        }
+    }
+
+    private mutating func fill<Kind>(_ kind: Kind.Type, _ body: (inout Kind) -> Void) {
+        withUnsafeMutablePointer(to: &storage) { storage in
+            storage.withMemoryRebound(to: kind, capacity: 1) { body(&$0.pointee) }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+// Makes a worker of a generation: its channels, its environment, its process. Reports every failure with its step.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+/// What all workers of this daemon have in common.
+struct Spawner: ~Copyable {
+    /// Become descriptors 3, 4, … of each worker; owned by the daemon's listeners.
+    var listeners: [(descriptor: Int32, name: String?)] = []
+    /// The daemon raises its own limit of open files; workers get back what the daemon was given.
+    let fileLimit: ResourceLimit
+    let outputMode: OutputMode
+    /// CPUs to pin to, in turn; empty: not pinned.
+    var pinnedCPUs: [Int32] = []
+    private let null: FileDescriptor
+
+    init(fileLimit: ResourceLimit, outputMode: OutputMode) throws(SystemError) {
+        self.fileLimit = fileLimit
+        self.outputMode = outputMode
+        null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
+    }
+
+    /// A started process with the daemon's ends of its channels, not registered anywhere yet.
+    struct Spawned: ~Copyable {
+        let pid: Int32
+        let exit: FileDescriptor
+        let readyPipe: FileDescriptor
+        let notifySocket: FileDescriptor
+        let stderrPipe: FileDescriptor?
+    }
+
+    /// - Parameter watchdog: told to the worker as WATCHDOG_USEC.
+    func spawn(
+        _ generation: Generation, slot: Int, workers: Int, watchdog: Duration?
+    ) throws(SpawnError) -> Spawned {
+        let ready = try channel(generation) { () throws(SystemError) in try Pipe() }
+        let notify = try channel(generation) { () throws(SystemError) in try NotifySocket() }
+        let stderr = outputMode == .relay ? try channel(generation) { () throws(SystemError) in try Pipe() } : nil
+
+        var descriptors = [null.number, 1, Self.writeEnd(of: stderr) ?? 2]
+        for listener in listeners { descriptors.append(listener.descriptor) }
+        let readyNumber = descriptors.count
+        descriptors.append(ready.writeEnd.number)
+        let own = CStrings([])
+        func set(_ name: String, _ value: String) { own.append(Array("\(name)=\(value)".utf8)) }
+        set("RELOADERD_SLOT", String(slot))
+        set("RELOADERD_GENERATION", String(generation.number))
+        set("RELOADERD_WORKERS", String(workers))
+        set("READY_FD", String(readyNumber))
+        set("NOTIFY_SOCKET", notify.address)
+        if let watchdog { set("WATCHDOG_USEC", String(watchdog.nanoseconds / 1000)) }
+        var pidText: UnsafeMutablePointer<CChar>?
+        if !listeners.isEmpty {
+            set("LISTEN_FDS", String(listeners.count))
+            set("LISTEN_FDNAMES", listeners.map { $0.name ?? "unknown" }.joined(separator: ":"))
+            set("LISTEN_PID", String(repeating: "0", count: 20))
+            pidText = own.pointers.last.flatMap { $0 }.map { $0 + "LISTEN_PID=".utf8.count }
+        }
+
+        let environment = generation.environment.pointers + own.pointers + [nil]
+        let result = try run(generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText)
+        withExtendedLifetime(own) {}
+        return Spawned(
+            pid: result.pid, exit: FileDescriptor(owning: result.pidfd), readyPipe: ready.takeReadEnd(),
+            notifySocket: notify.takeDescriptor(), stderrPipe: stderr?.takeReadEnd())
+    }
+
+    private func run(
+        _ generation: Generation, slot: Int, descriptors: [Int32], environment: [UnsafeMutablePointer<CChar>?],
+        pidText: UnsafeMutablePointer<CChar>?
+    ) throws(SpawnError) -> rl_spawn_result {
+        let program = generation.program
+        // The limit of open files comes back first, so that the user's own --rlimit nofile wins.
+        let limits = ([fileLimit] + program.resourceLimits).map {
+            rl_limit(resource: $0.resource, soft: $0.soft, hard: $0.hard)
+        }
+        var request = rl_spawn_request()
+        request.executable = generation.executable.replacedFile ?? -1
+        request.pid_text = pidText
+        request.directory = generation.directory.number
+        request.descriptor_count = Int32(descriptors.count)
+        request.mask = program.umask.map { Int32($0) } ?? -1
+        request.limit_count = Int32(limits.count)
+        request.sets_nice = program.nice != nil
+        request.nice = program.nice ?? 0
+        request.cpu = pinnedCPUs.isEmpty ? -1 : pinnedCPUs[slot % pinnedCPUs.count]
+        request.sets_user = program.user != nil
+        request.user = program.user?.userID ?? 0
+        request.group = program.user?.groupID ?? 0
+        let groups = program.user?.supplementaryGroups ?? []
+        request.group_count = Int32(groups.count)
+
+        var result = rl_spawn_result()
+        let arguments = generation.arguments.pointers + [nil]
+        let status = generation.executable.path.withCString { path in
+            arguments.withUnsafeBufferPointer { arguments in
+                environment.withUnsafeBufferPointer { environment in
+                    descriptors.withUnsafeBufferPointer { descriptors in
+                        limits.withUnsafeBufferPointer { limits in
+                            groups.withUnsafeBufferPointer { groups in
+                                request.path = path
+                                request.arguments = arguments.baseAddress
+                                request.environment = environment.baseAddress
+                                request.descriptors = descriptors.baseAddress
+                                request.limits = limits.baseAddress
+                                request.groups = groups.baseAddress
+                                return rl_spawn(&request, &result)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        if status == 0 { return result }
+        throw failure(SpawnError.Step(result.stage), SystemError(call: "execve", errno: result.error), generation)
+    }
+
+    private static func writeEnd(of pipe: borrowing Pipe?) -> Int32? {
+        switch pipe {
+        case .some(let pipe): pipe.writeEnd.number
+        case .none: nil
+        }
+    }
+
+    private func channel<Made: ~Copyable>(
+        _ generation: Generation, _ make: () throws(SystemError) -> Made
+    ) throws(SpawnError) -> Made {
+        do throws(SystemError) { return try make() } catch { throw failure(.channels, error, generation) }
+    }
+
+    private func failure(_ step: SpawnError.Step, _ error: SystemError, _ generation: Generation) -> SpawnError {
+        SpawnError(step: step, error: error, program: generation.program.path)
+    }
+}
