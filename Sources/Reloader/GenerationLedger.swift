@@ -1,0 +1,40 @@
+/// Which generations may still be started, and how many slots serve each. Made for few generations at a time: those of
+/// a roll, its base, and what superseded rolls left in some slots.
+struct GenerationLedger: Sendable {
+    private struct Entry: Sendable {
+        let generation: Int
+        var slots = 0
+    }
+
+    /// By generation, ascending.
+    private var entries: [Entry] = []
+
+    /// The highest generation ever recorded.
+    private(set) var newest = 0
+
+    func slots(at generation: Int) -> Int {
+        entries.last { $0.generation == generation }?.slots ?? 0
+    }
+
+    /// `generation` is above `newest`.
+    mutating func record(_ generation: Int) {
+        newest = generation
+        entries.append(Entry(generation: generation))
+    }
+
+    /// A slot moves from one generation to another; nil: it was, or will be, no part of the pool.
+    mutating func move(from old: Int?, to new: Int?) {
+        if let old, let place = place(of: old) { entries[place].slots -= 1 }
+        if let new, let place = place(of: new) { entries[place].slots += 1 }
+    }
+
+    /// Takes out the lowest generation that no slot serves and that is none of `kept`.
+    mutating func removeUnused(kept first: Int, _ second: Int?) -> Int? {
+        let place = entries.firstIndex { $0.slots == 0 && $0.generation != first && $0.generation != second }
+        return place.map { entries.remove(at: $0).generation }
+    }
+
+    private func place(of generation: Int) -> Int? {
+        entries.lastIndex { $0.generation == generation }
+    }
+}

@@ -1,0 +1,122 @@
+// What people ask of the pool. Each command is refused silently where it makes no sense: before the start, twice,
+// after a stop.
+extension Pool {
+    mutating func start() {
+        guard phase == .notStarted else { return }
+        phase = .running
+        startedAt = now
+        generations.record(settledGeneration)
+        addSlots(from: 0)
+        for slot in 0..<policy.workers { restart(slot) }
+    }
+
+    mutating func reload(to generation: Int, under policy: Policy) {
+        guard phase == .running || phase == .drained else { return }
+        assert(generation > generations.newest, "generations are counted up")
+        guard generation > generations.newest else { return }
+
+        generations.record(generation)
+        supersedeRoll(by: generation)
+        let before = self.policy.workers
+        self.policy = Self.bounded(policy)
+        phase = .running
+        resize(from: before)
+        beginRoll(to: generation)
+    }
+
+    mutating func scale(_ change: ScaleChange) {
+        guard phase == .running || phase == .drained else { return }
+        let before = policy.workers
+        policy.workers = Self.workers(after: change, of: before)
+        resize(from: before)
+        guard phase == .running, before < policy.workers else { return }
+        for slot in before..<policy.workers {
+            roll?.reconsider(slot)
+            restart(slot)
+        }
+    }
+
+    mutating func drainAll() {
+        guard phase == .running else { return }
+        phase = .drained
+        report(.drainingAll)
+        abortRoll()
+        for slot in slots.indices { standDown(slot) }
+    }
+
+    mutating func stop(_ mode: StopMode) {
+        switch (phase, mode) {
+        case (.notStarted, _), (.running, .graceful), (.drained, .graceful): beginStop(.graceful, status: 0)
+        case (.running, .fast), (.drained, .fast): beginStop(.fast, status: 0)
+        case (.stopping(.graceful, let status), _): beginStop(.fast, status: status)
+        case (.stopping(.fast, _), _), (.finished, _): break
+        }
+    }
+
+    mutating func beginStop(_ mode: StopMode, status: Int32) {
+        report(.stopping(mode))
+        endPool(mode, status: status)
+    }
+
+    /// Ends the pool with `status`, once every worker is gone.
+    mutating func endPool(_ mode: StopMode, status: Int32) {
+        phase = .stopping(mode, status: status)
+        abortRoll()
+        for slot in slots.indices {
+            switch mode {
+            case .graceful: standDown(slot)
+            case .fast: killAll(in: slot)
+            }
+        }
+    }
+
+    mutating func finishIfEmpty() {
+        guard case .stopping(_, let status) = phase, slotOfWorker.isEmpty else { return }
+        phase = .finished
+        emit(.finish(status: status))
+    }
+
+    // MARK: the number of slots
+
+    /// Brings the slots to `policy.workers`. New ones are vacant, of the settled generation.
+    private mutating func resize(from before: Int) {
+        let after = policy.workers
+        guard after != before else { return }
+        report(.scaled(from: before, to: after))
+        if after > before { addSlots(from: before) }
+        for slot in min(before, after)..<slots.count where slot >= after { retire(slot) }
+        removeEmptySlots()
+    }
+
+    private mutating func addSlots(from first: Int) {
+        for slot in first..<policy.workers {
+            if slot == slots.count { slots.append(Slot(generation: settledGeneration)) }
+            slots[slot].generation = settledGeneration
+            slots[slot].failures = 0
+            refresh(slot)
+        }
+    }
+
+    private mutating func retire(_ slot: Int) {
+        slots[slot].restartAt = nil
+        drain(.replacement, of: slot, .retired)
+        drain(.current, of: slot, .retired)
+        refresh(slot)
+    }
+
+    /// A retired slot stays until its last worker is gone; one below it that still has workers keeps it.
+    mutating func removeEmptySlots() {
+        while slots.count > policy.workers, let last = slots.last, last.isEmpty { slots.removeLast() }
+    }
+
+    private static func workers(after change: ScaleChange, of before: Int) -> Int {
+        let wanted: Int
+        switch change {
+        case .to(let workers): wanted = workers
+        case .by(let difference):
+            let (sum, overflow) = before.addingReportingOverflow(difference)
+            wanted = overflow ? (difference > 0 ? .max : .min) : sum
+        }
+        return min(max(wanted, 1), Policy.workersMax)
+    }
+}

@@ -1,0 +1,117 @@
+// What workers do and say. Any word of a worker proves that it runs, even when the answer to its spawn comes later.
+extension Pool {
+    /// Sends what is owed to a worker that was asked to end before it was known to run.
+    mutating func confirmSpawned(_ role: Slot.Role, in slot: Int) {
+        guard let worker = slots[slot][role], !worker.isSpawned else { return }
+        slots[slot][role]?.isSpawned = true
+        hasSpawned = true
+        switch worker.state {
+        case .starting, .ready: break
+        case .draining(_, _, let reason): sendStop(to: worker, in: slot, reason)
+        case .killed: emit(.kill(worker.id))
+        }
+    }
+
+    mutating func spawnFailed(_ role: Slot.Role, in slot: Int, _ failure: SpawnFailure) {
+        let reason = FailureReason.spawnFailed(failure)
+        switch role {
+        case .draining:
+            remove(role, from: slot)
+            lingererEnded(in: slot)
+        case .replacement:
+            let worker = remove(role, from: slot)
+            replacementFailed(worker, in: slot, reason)
+        case .current:
+            let worker = remove(role, from: slot)
+            report(.workerFailed(worker.id, slot: slot, generation: worker.generation, reason))
+            if let status = exitStatus(of: failure), !hasSpawned {
+                endPool(.graceful, status: status)
+            } else {
+                slotFailed(slot)
+            }
+        }
+    }
+
+    /// What a shell would exit with when the program cannot be run; nil when it could be, at another time.
+    private func exitStatus(of failure: SpawnFailure) -> Int32? {
+        switch failure {
+        case .missing: 127
+        case .refused: 126
+        case .exhausted: nil
+        }
+    }
+
+    mutating func saidReady(_ role: Slot.Role, in slot: Int) {
+        confirmSpawned(role, in: slot)
+        becomeReady(role, in: slot)
+    }
+
+    /// By its word or by its age. Only once, and only while it starts.
+    mutating func becomeReady(_ role: Slot.Role, in slot: Int) {
+        guard let worker = slots[slot][role], case .starting = worker.state else { return }
+        slots[slot][role]?.state = .ready(since: now, watchdogAt: worker.watchdog.map { now + $0 })
+        refresh(slot)
+        report(
+            .workerReady(worker.id, slot: slot, generation: worker.generation, after: now - worker.startedAt))
+        promoteIfSoaked(slot)
+    }
+
+    mutating func saidAlive(_ role: Slot.Role, in slot: Int) {
+        confirmSpawned(role, in: slot)
+        guard let worker = slots[slot][role], case .ready(let since, _) = worker.state else { return }
+        slots[slot][role]?.state = .ready(since: since, watchdogAt: worker.watchdog.map { now + $0 })
+        refresh(slot)
+    }
+
+    /// Of a replacement it is ignored: its exit will tell.
+    mutating func saidStopping(_ role: Slot.Role, in slot: Int) {
+        confirmSpawned(role, in: slot)
+        guard role == .current, case .ready(let since, _)? = slots[slot].current?.state else { return }
+        drain(.current, of: slot, .byItself)
+        workerLost(in: slot, readySince: since)
+    }
+
+    mutating func askedForTime(_ role: Slot.Role, in slot: Int, _ time: Duration) {
+        confirmSpawned(role, in: slot)
+        guard let worker = slots[slot][role] else { return }
+        switch worker.state {
+        case .starting(let deadline, let readyAt):
+            let extended = min(now + time, worker.startedAt + Worker.extensionMax)
+            slots[slot][role]?.state = .starting(deadline: max(deadline, extended), readyAt: readyAt)
+        case .draining(let since, let killAt, let reason):
+            let extended = min(now + time, since + Worker.extensionMax)
+            slots[slot][role]?.state = .draining(since: since, killAt: max(killAt, extended), reason)
+        case .ready, .killed: break
+        }
+        refresh(slot)
+    }
+
+    mutating func exited(_ role: Slot.Role, in slot: Int, _ status: ExitStatus) {
+        hasSpawned = true
+        let worker = remove(role, from: slot)
+        switch role {
+        case .draining:
+            reportExit(of: worker, from: slot, status, expected: true)
+            lingererEnded(in: slot)
+        case .replacement:
+            reportExit(of: worker, from: slot, status, expected: false)
+            replacementFailed(worker, in: slot, reason(status, of: worker, ready: .exitedInSoak(status)))
+        case .current:
+            reportExit(of: worker, from: slot, status, expected: false)
+            let reason = reason(status, of: worker, ready: .crashed(status))
+            report(.workerFailed(worker.id, slot: slot, generation: worker.generation, reason))
+            workerLost(in: slot, readySince: worker.state.readySince)
+        }
+    }
+
+    private func reason(_ status: ExitStatus, of worker: Worker, ready: FailureReason) -> FailureReason {
+        worker.state.readySince == nil ? .exitedBeforeReady(status) : ready
+    }
+
+    private mutating func reportExit(of worker: Worker, from slot: Int, _ status: ExitStatus, expected: Bool) {
+        report(
+            .workerExited(
+                worker.id, slot: slot, generation: worker.generation, status, lived: now - worker.startedAt,
+                expected: expected))
+    }
+}

@@ -1,0 +1,80 @@
+/// A stable seat in the pool. It outlives its workers: it has at most one that serves (or starts to), at most one that is
+/// to take over from it, and a few that finish.
+public struct Slot: Equatable, Sendable {
+    /// What a worker does for its slot.
+    enum Role: Equatable {
+        case current
+        case replacement
+        /// By its place in `draining`.
+        case draining(Int)
+    }
+
+    /// The generation that the slot serves, and restarts when its worker crashes.
+    public internal(set) var generation: Int
+    /// Starting or ready (or killed by the watchdog and not yet gone), of `generation`.
+    public internal(set) var current: Worker?
+    /// Starting, or ready and soaking (or killed by the watchdog), of the roll's target.
+    public internal(set) var replacement: Worker?
+    /// Asked to finish, oldest first. At most `Policy.lingeringMax` + 1: nothing is started in a slot that has
+    /// `lingeringMax`, and both of its other two may join them.
+    public internal(set) var draining: [Worker] = []
+    /// Failures in a row.
+    public internal(set) var failures = 0
+    /// In backoff: nothing is started before.
+    public internal(set) var restartAt: Instant?
+
+    /// What this slot has contributed to the pool's totals.
+    var tally = Tally()
+    /// The generation under which the pool's ledger has counted this slot.
+    var countedGeneration: Int?
+
+    init(generation: Int) { self.generation = generation }
+
+    /// No worker serves here, and none starts to.
+    var isVacant: Bool { current == nil && replacement == nil }
+    /// No process of this slot is left.
+    var isEmpty: Bool { isVacant && draining.isEmpty }
+    /// Too many of its workers linger: one has to end before anything is started here.
+    var isCrowded: Bool { draining.count >= Policy.lingeringMax }
+
+    func role(of id: WorkerID) -> Role? {
+        if current?.id == id { return .current }
+        if replacement?.id == id { return .replacement }
+        return draining.firstIndex { $0.id == id }.map(Role.draining)
+    }
+
+    /// Setting nil removes the worker; a new one can be set as current or replacement only.
+    subscript(role: Role) -> Worker? {
+        get {
+            switch role {
+            case .current: current
+            case .replacement: replacement
+            case .draining(let place): draining[place]
+            }
+        }
+        set {
+            switch role {
+            case .current: current = newValue
+            case .replacement: replacement = newValue
+            case .draining(let place):
+                if let newValue { draining[place] = newValue } else { draining.remove(at: place) }
+            }
+        }
+    }
+
+    /// When something is due in this slot. Derived anew after each change, so no timer can be forgotten or left over.
+    func deadline(soak: Duration) -> Instant? {
+        var earliest = restartAt
+        func consider(_ instant: Instant?) {
+            guard let instant else { return }
+            earliest = earliest.map { min($0, instant) } ?? instant
+        }
+        consider(current?.state.deadline)
+        if let replacement {
+            consider(replacement.state.deadline)
+            if case .ready(let since, _) = replacement.state { consider(since + soak) }
+        }
+        for worker in draining { consider(worker.state.deadline) }
+        return earliest
+    }
+}

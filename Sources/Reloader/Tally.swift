@@ -1,0 +1,47 @@
+/// How many of what there are: in one slot, or as the sum over all, kept up to date by differences.
+public struct Tally: Equatable, Sendable {
+    /// Workers that start.
+    public internal(set) var starting = 0
+    /// Workers that are ready, replacements that soak among them.
+    public internal(set) var ready = 0
+    /// Workers that drain, or are killed and not yet gone.
+    public internal(set) var ending = 0
+    /// Slots whose current worker is ready.
+    public internal(set) var serving = 0
+    /// Slots whose replacement is in flight.
+    public internal(set) var inFlight = 0
+    /// Slots in backoff.
+    public internal(set) var waiting = 0
+
+    init() {}
+
+    init(of slot: Slot) {
+        if let current = slot.current {
+            count(current)
+            if current.state.isReady { serving = 1 }
+        }
+        if let replacement = slot.replacement {
+            count(replacement)
+            inFlight = 1
+        }
+        ending += slot.draining.count
+        if slot.restartAt != nil { waiting = 1 }
+    }
+
+    private mutating func count(_ worker: Worker) {
+        switch worker.state {
+        case .starting: starting += 1
+        case .ready: ready += 1
+        case .draining, .killed: ending += 1
+        }
+    }
+
+    mutating func exchange(_ old: Tally, for new: Tally) {
+        starting += new.starting - old.starting
+        ready += new.ready - old.ready
+        ending += new.ending - old.ending
+        serving += new.serving - old.serving
+        inFlight += new.inFlight - old.inFlight
+        waiting += new.waiting - old.waiting
+    }
+}

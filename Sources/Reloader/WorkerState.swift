@@ -1,0 +1,52 @@
+/// Where a worker is in its life, with what is known and waited for there, and nothing else.
+///
+/// ```
+/// starting ──▶ ready ──▶ draining ──▶ killed ──▶ (exited: no longer in the pool)
+///     │          └───────(watchdog)─────▲
+///     └─────────────────▶ draining
+/// ```
+/// A fast stop kills from any state; an exit may come in any state.
+public enum WorkerState: Equatable, Sendable {
+    /// `deadline`: not ready then, it has failed to start. `readyAt`: it counts as ready then by itself
+    /// (`Readiness.after`).
+    case starting(deadline: Instant, readyAt: Instant?)
+    /// `watchdogAt`: still silent then, it is killed.
+    case ready(since: Instant, watchdogAt: Instant?)
+    /// It has been asked to finish, or said that it does. `killAt`: still there then, it is killed.
+    case draining(since: Instant, killAt: Instant, DrainReason)
+    /// SIGKILL is sent or owed; only its exit is waited for. `readySince`: it was killed as a ready worker (watchdog).
+    case killed(readySince: Instant?)
+
+    /// When this state ends by itself, whatever the worker's role.
+    var deadline: Instant? {
+        switch self {
+        case .starting(let deadline, let readyAt): readyAt.map { min($0, deadline) } ?? deadline
+        case .ready(_, let watchdogAt): watchdogAt
+        case .draining(_, let killAt, _): killAt
+        case .killed: nil
+        }
+    }
+
+    public var isReady: Bool {
+        switch self {
+        case .ready: true
+        case .starting, .draining, .killed: false
+        }
+    }
+
+    var isKilled: Bool {
+        switch self {
+        case .killed: true
+        case .starting, .ready, .draining: false
+        }
+    }
+
+    /// Since when it has served, or had served when it was killed. nil: it never did, or it was asked to finish.
+    var readySince: Instant? {
+        switch self {
+        case .ready(let since, _): since
+        case .killed(let since): since
+        case .starting, .draining: nil
+        }
+    }
+}
