@@ -1,0 +1,79 @@
+// What people ask by signal: signal(7) names on the left, the core's events on the right.
+internal import Glibc
+internal import Reloader
+
+extension Daemon {
+    func readSignals() throws(SystemError) {
+        while let (signal, sender) = try signals.next() {
+            switch signal {
+            case SIGHUP: reload(askedBy: sender)
+            case SIGTERM, SIGINT: handle(.stop(.graceful))
+            case SIGQUIT: handle(.stop(.fast))
+            case SIGTTIN: handle(.scale(.by(1)))
+            case SIGTTOU: handle(.scale(.by(-1)))
+            case SIGWINCH: handle(.drainAll)
+            case SIGUSR1: reopenLogFiles()
+            case SIGCHLD: try reapChildren()
+            default: tellUnsupported(signal)
+            }
+        }
+    }
+
+    /// Reads everything anew, pins it as the next generation, and hands it to the core. What can't be read or found refuses
+    /// the reload before anything has changed.
+    private func reload(askedBy sender: Int32) {
+        if case .stopping = pool.phase { return }
+        tellReloading(askedBy: sender)
+        do throws(ReloadRefusal) {
+            let fresh = try settingsForReload()
+            let generation = try nextGeneration(of: fresh)
+            newestGeneration = generation.number
+            generations[generation.number] = generation
+            settings = fresh
+            handle(.reload(generation: generation.number, policy: fresh.policy))
+        } catch {
+            tellRefused(error)
+        }
+    }
+
+    private func settingsForReload() throws(ReloadRefusal) -> Settings {
+        var fresh: Settings
+        do throws(ConfigurationError) { fresh = try readSettings() } catch { throw .configuration(error) }
+        let fixed = fresh.changesNeedingRestart(from: settings)
+        if !fixed.isEmpty { tellNeedsRestart(fixed) }
+        // What the user chose anew counts; otherwise what TTIN and TTOU have made of it.
+        fresh.policy.workers = fresh.workers == settings.workers ? pool.policy.workers : fresh.resolvedWorkers
+        return fresh
+    }
+
+    private func nextGeneration(of settings: Settings) throws(ReloadRefusal) -> Generation {
+        do throws(GenerationError) {
+            return try Generation(number: newestGeneration + 1, program: settings.program, inherited: workerEnvironment)
+        } catch {
+            throw .generation(error)
+        }
+    }
+
+    private func reopenLogFiles() {
+        do throws(SystemError) {
+            let paths = try redirections.reopen()
+            try log.sink.reopen()
+            write(LogRecord(.info, "logs_reopened", paths.isEmpty ? "no log files to reopen" : "log files are open anew: \(paths.joined(separator: ", "))"))
+        } catch {
+            write(LogRecord(.error, "logs_not_reopened", "cannot reopen log files: \(error)"))
+        }
+    }
+}
+
+/// Why a reload did not begin.
+enum ReloadRefusal: Error, CustomStringConvertible {
+    case configuration(ConfigurationError)
+    case generation(GenerationError)
+
+    var description: String {
+        switch self {
+        case .configuration(let error): error.description
+        case .generation(let error): error.description
+        }
+    }
+}

@@ -1,0 +1,122 @@
+// What people are told: the log, and the service manager's view of the same events.
+internal import Glibc
+internal import Reloader
+
+extension Daemon {
+    /// Of a worker that failed, this many of its last lines are repeated beside the reason.
+    private static let lastLinesShown = 16
+
+    func write(_ record: LogRecord) { log.write(record) }
+
+    func context(of id: WorkerID) -> ReportContext {
+        ReportContext(pid: workers[id]?.pid, spawnError: spawnErrors[id], status: workers[id]?.status)
+    }
+
+    func tell(_ report: Report) {
+        write(report.record(report.worker.map(context) ?? ReportContext()))
+        if case .workerFailed(let id, _, _, _) = report { tellLastLines(of: id) }
+        tellManager(report)
+        // The last report about a worker that never was.
+        if case .workerFailed(let id, _, _, .spawnFailed) = report, !isRollReplacement(id) { spawnErrors[id] = nil }
+        if case .rollFailed(_, _, _, let id, _, _) = report { spawnErrors[id] = nil }
+    }
+
+    private func isRollReplacement(_ id: WorkerID) -> Bool { pool.roll != nil }
+
+    private func tellLastLines(of id: WorkerID) {
+        guard let worker = workers[id] else { return }
+        for line in worker.lastLines.text.suffix(Self.lastLinesShown) {
+            write(.worker(.error, "worker_said", line, worker.slot, worker.generation, ReportContext(pid: worker.pid)))
+        }
+    }
+
+    /// Boot progress is news; what a serving worker says of itself may come with each request, and is kept for status.
+    func tellStatus(_ worker: WorkerProcess) {
+        guard worker.statusLinesTold < WorkerProcess.statusLinesMax else { return }
+        worker.statusLinesTold += 1
+        write(.worker(.info, "worker_status", "worker reports its status", worker.slot, worker.generation, context(of: worker.id)))
+    }
+
+    func tellStarted() {
+        for (index, listener) in listeners.enumerated() {
+            write(
+                LogRecord(
+                    .info, "listening", "listening on \(listener.label)",
+                    [("fd", .number(index + 3)), ("name", .text(listener.name ?? "unknown"))]))
+        }
+        write(
+            LogRecord(
+                .info, "started", "reloaderd starts \(pool.policy.workers) workers of \(settings.program.path)",
+                [("pid", .number(Int(getpid()))), ("workers", .number(pool.policy.workers))]))
+    }
+
+    func tellReloading(askedBy sender: Int32) {
+        let by: [(key: String, value: LogRecord.Value)] = sender > 0 ? [("by", .number(Int(sender)))] : []
+        write(LogRecord(.info, "reload_asked", sender > 0 ? "reload asked for by process \(sender)" : "reload asked for", by))
+        guard hasToldReady else { return }
+        owesReady = true
+        sendManager(ServiceManager.reloading(at: MonotonicClock.now()))
+    }
+
+    func tellRefused(_ refusal: ReloadRefusal) {
+        write(LogRecord(.error, "reload_refused", "reload refused, everything goes on as before: \(refusal)"))
+        if pool.roll == nil { settleManager("Reload refused: \(refusal)") }
+    }
+
+    func tellNeedsRestart(_ options: [String]) {
+        let names = options.joined(separator: ", ")
+        write(LogRecord(.warning, "needs_restart", "changed, and only taken up by a restart of the daemon: \(names)"))
+    }
+
+    func tellUnsupported(_ signal: Int32) {
+        write(LogRecord(.warning, "signal_ignored", "signal ignored", [("signal", .number(Int(signal)))]))
+    }
+
+    func tellFailure(_ error: SystemError, _ what: String, _ worker: WorkerProcess) {
+        write(.worker(.error, "system_error", "\(what): \(error)", worker.slot, worker.generation, ReportContext(pid: worker.pid)))
+    }
+
+    // MARK: the service manager
+
+    private func tellManager(_ report: Report) {
+        guard manager.isPresent else { return }
+        switch report {
+        case .poolReady(let workers, _):
+            hasToldReady = true
+            sendManager(["READY=1", "STATUS=\(workers) workers serve generation \(pool.settledGeneration)"])
+        case .rollBegan, .slotReplaced:
+            sendManager([rollStatus, ServiceManager.extendTimeout(by: settings.policy.readyTimeout + settings.policy.soak + .seconds(5))])
+        case .rollFailed(let target, let base, _, _, _, _):
+            sendManager(["STATUS=Reload to generation \(target) failed, going back to generation \(base)"])
+        case .rollReverted(let target, let base, _):
+            settleManager("Reload to generation \(target) failed; \(pool.policy.workers) workers serve generation \(base)")
+        case .rollDone(let target, let workers, _):
+            settleManager("\(workers) workers serve generation \(target)")
+        case .rollAborted: settleManager("Reload given up")
+        case .drainingAll: sendManager(["STATUS=Draining all workers"])
+        case .stopping:
+            sendManager(["STOPPING=1", "STATUS=Stopping", ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5))])
+        case .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan, .rollSuperseded,
+            .scaled, .gaveUp:
+            break
+        }
+    }
+
+    private var rollStatus: String {
+        "STATUS=Reloading: \(pool.slotsReplaced) of \(pool.policy.workers) slots replaced"
+    }
+
+    /// Ends a reload in the manager's eyes: with success or without, there is no other word for it in the protocol.
+    private func settleManager(_ status: String) {
+        sendManager((owesReady ? ["READY=1"] : []) + ["STATUS=\(status)"])
+        owesReady = false
+    }
+
+    private func sendManager(_ assignments: [String]) {
+        do throws(SystemError) {
+            try manager.send(assignments)
+        } catch {
+            write(LogRecord(.warning, "notify_failed", "cannot tell the service manager: \(error)"))
+        }
+    }
+}

@@ -1,0 +1,156 @@
+// What is heard of workers: their messages, their output, their end.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+extension Daemon {
+    /// Bytes read from one worker in a turn: a worker that floods is read in turns like everybody else.
+    private static let turnBytes = 65536
+    /// Datagrams read from one worker in a turn.
+    private static let turnDatagrams = 16
+    /// When a worker is gone, at most this much is still read of what it left in each pipe: what a pipe holds.
+    private static let lastTurns = 16
+
+    // MARK: its messages
+
+    func readReadyPipe(_ id: WorkerID) throws(SystemError) {
+        guard let worker = workers[id], let pipe = worker.readyPipe else { return }
+        var messages: [WorkerMessage] = []
+        let end = try read(pipe) { bytes in
+            worker.readyLines.feed(bytes) { line in
+                if let message = WorkerMessage(line: line, emptyMeansReady: true) { messages.append(message) }
+            }
+        }
+        for message in messages { heard(message, from: worker) }
+        if end == .reached {
+            try unwatch(pipe)
+            worker.readyPipe = nil
+        }
+    }
+
+    func readNotifySocket(_ id: WorkerID) throws(SystemError) {
+        guard let worker = workers[id], let socket = worker.notifySocket else { return }
+        for _ in 0..<Self.turnDatagrams {
+            guard let datagram = try NotifySocket.receive(socket.number) else { return }
+            guard isTrusted(datagram.sender, worker) else { continue }
+            for line in datagram.bytes.split(separator: UInt8(ascii: "\n")) {
+                if let message = WorkerMessage(line: line, emptyMeansReady: false) { heard(message, from: worker) }
+            }
+        }
+    }
+
+    /// The daemon's own user, root, and the user that workers run as may speak for a worker.
+    private func isTrusted(_ sender: UInt32, _ worker: WorkerProcess) -> Bool {
+        sender == 0 || sender == geteuid() || sender == generations[worker.generation]?.program.user?.userID
+    }
+
+    private func heard(_ message: WorkerMessage, from worker: WorkerProcess) {
+        switch message {
+        case .ready: handle(.ready(worker.id))
+        case .heartbeat: handle(.heartbeat(worker.id))
+        case .stopping: handle(.stopping(worker.id))
+        case .extendTimeout(let duration): handle(.extendTimeout(worker.id, by: duration))
+        case .status(let text):
+            if text == worker.status { return }
+            worker.status = text
+            tellStatus(worker)
+        }
+    }
+
+    // MARK: its output
+
+    func readStderr(_ id: WorkerID) throws(SystemError) {
+        guard let worker = workers[id], let pipe = worker.stderrPipe, !log.sink.isWaiting else { return }
+        if try readStderr(of: worker, pipe) == .reached {
+            try unwatch(pipe)
+            worker.stderrPipe = nil
+        }
+    }
+
+    private func readStderr(of worker: WorkerProcess, _ pipe: Channel) throws(SystemError) -> End {
+        try read(pipe) { bytes in
+            worker.lastLines.append(bytes)
+            log.sink.relay(bytes)
+        }
+    }
+
+    /// While the log's reader is slow, workers' output stays in their pipes: they slow down, and nothing is lost.
+    func watchOutput() throws(SystemError) {
+        if log.sink.isWaiting == (outputToken != nil) { return }
+        if let token = outputToken {
+            sources[token] = nil
+            outputToken = nil
+            try poller.remove(log.sink.number)
+        } else {
+            let token = try poller.add(log.sink.number, .writable)
+            sources[token] = .output
+            outputToken = token
+        }
+        for worker in workers.values {
+            guard let pipe = worker.stderrPipe else { continue }
+            try poller.change(pipe.number, outputToken == nil ? .readable : [], pipe.token)
+        }
+    }
+
+    // MARK: its end
+
+    func workerExited(_ id: WorkerID) throws(SystemError) {
+        guard let worker = workers[id] else { return }
+        // Not yet reaped, its number can't be anybody else's: what it leaves behind goes with it.
+        _ = rl_kill_group(worker.exit.number, worker.pid)
+        var exit = rl_exit()
+        let number = worker.exit.number
+        try checked("waitid", "pid \(worker.pid)") { rl_reap_pidfd(number, &exit) }
+        if exit.pid == 0 { return }  // not yet
+
+        // Its last words count before its end: a worker may be ready and gone in one breath.
+        try readReadyPipe(id)
+        try readNotifySocket(id)
+        if let pipe = worker.stderrPipe {
+            for _ in 0..<Self.lastTurns where try readStderr(of: worker, pipe) != .more { break }
+        }
+        handle(.exited(id, ExitStatus(exit)))
+        for channel in worker.channels { try unwatch(channel) }
+        workers[id] = nil
+        workersByPID[worker.pid] = nil
+    }
+
+    /// Reaps what was handed to us as subreaper or PID 1, and the workers that are gone.
+    func reapChildren() throws(SystemError) {
+        while true {
+            var exit = rl_exit()
+            try checked("waitid") { rl_peek_child(&exit) }
+            if exit.pid == 0 { return }
+            if let id = workersByPID[exit.pid] {
+                try workerExited(id)
+            } else {
+                let orphan = exit.pid
+                try checked("waitid", "pid \(orphan)") { rl_reap_child(orphan, &exit) }
+            }
+        }
+    }
+
+    // MARK: reading
+
+    private enum End {
+        case reached
+        case empty
+        case more
+    }
+
+    /// Reads once; an end by an error is an end.
+    private func read(_ channel: Channel, _ body: (UnsafeRawBufferPointer) -> Void) throws(SystemError) -> End {
+        let number = channel.number
+        guard let count = try checkedUnlessWouldBlock("read", "a worker's pipe", { Glibc.read(number, buffer, Self.turnBytes) })
+        else { return .empty }
+        if count == 0 { return .reached }
+        body(UnsafeRawBufferPointer(start: buffer, count: count))
+        return .more
+    }
+}
+
+extension ExitStatus {
+    init(_ exit: rl_exit) {
+        self = exit.signaled ? .signaled(exit.status, coreDumped: exit.core_dumped) : .exited(code: exit.status)
+    }
+}

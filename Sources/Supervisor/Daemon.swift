@@ -1,0 +1,184 @@
+// The daemon: one thread, one loop. One event in, all effects out, then wait for what comes next or for the core's next
+// deadline. It obeys the core and decides nothing about workers.
+//
+// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Signals (what
+// people ask), Daemon+Story (what people are told).
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+public final class Daemon {
+    /// What a registered descriptor is for.
+    enum Source {
+        case signals
+        case deadline
+        case output
+        case exit(WorkerID)
+        case readyPipe(WorkerID)
+        case notifySocket(WorkerID)
+        case stderrPipe(WorkerID)
+    }
+
+    /// How many full batches a due deadline waits for: after a long stop (SIGSTOP) what workers have said in the meantime
+    /// counts before the time that has passed, but a flood must not hold up time for ever.
+    private static let postponementsMax = 32
+
+    var settings: Settings
+    let readSettings: SettingsSource
+    let environment: Environment
+    let workerEnvironment: Environment
+    var pool: Pool
+
+    var poller: Poller
+    var timer: DeadlineTimer
+    let signals: SignalReader
+    var log: Log
+    let manager: ServiceManager
+    var spawner: Spawner
+    let listeners: [Listener]
+    let redirections: Redirections
+
+    var generations: [Int: Generation] = [:]
+    var newestGeneration = 1
+    var workers: [WorkerID: WorkerProcess] = [:]
+    var workersByPID: [Int32: WorkerID] = [:]
+    /// Until the core has reported on them.
+    var spawnErrors: [WorkerID: SpawnError] = [:]
+    var sources: [Poller.Token: Source] = [:]
+    /// Registered while the log waits for its reader.
+    var outputToken: Poller.Token?
+    /// READY=1 was sent once; and a RELOADING=1 still needs its own.
+    var hasToldReady = false
+    var owesReady = false
+    var exitStatus: Int32?
+
+    private var pending: [Event] = []
+    private var isHandling = false
+    private var effects: [Effect] = []
+    private var tokens: [Poller.Token] = []
+    private var isDeadlineDue = false
+    private var postponements = 0
+
+    /// Opens everything, and starts nothing yet.
+    ///
+    /// - Parameter readSettings: reads options and configuration again, at each reload.
+    /// - Throws: what can't be had; all that was opened is closed again.
+    public init(_ settings: Settings, readingAgain readSettings: @escaping SettingsSource) throws(StartError) {
+        let environment = Environment.inherited()
+        let listeners = try Self.openListeners(settings, environment)
+        do throws(SystemError) {
+            try openStandardDescriptors()
+            try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
+            log = try Log(format: settings.logFormat, name: settings.name, environment: environment)
+            manager = try ServiceManager(environment)
+            signals = try SignalReader()
+            timer = try DeadlineTimer()
+            poller = try Poller()
+            spawner = try Spawner(
+                listeners: listeners, fileLimit: try raiseFileLimit(), outputMode: settings.output,
+                pinnedCPUs: settings.program.pinsCPUs ? CPUCount.allowed() : [])
+            pool = Pool(policy: settings.policy, seed: try randomSeed())
+        } catch {
+            throw .system(error)
+        }
+        self.settings = settings
+        self.readSettings = readSettings
+        self.environment = environment
+        self.listeners = listeners
+        workerEnvironment = environment.withoutOuterSupervisor()
+        redirections = Redirections()
+    }
+
+    /// Runs until the pool has ended; then nothing of it is left.
+    ///
+    /// - Returns: the exit status for the process.
+    /// - Throws: what keeps it from starting; or a failure of the loop itself, which has no cause but a bug or a kernel
+    ///   out of memory. Workers are killed then.
+    public func run() throws(StartError) -> Int32 {
+        try makeFirstGeneration()
+        var pidFile: PidFile?
+        if let path = settings.pidFile {
+            do throws(PidFileError) { pidFile = try PidFile(path) } catch { throw .pidFile(error) }
+        }
+        do throws(SystemError) {
+            let status = try loop()
+            cleanUp(pidFile)
+            return status
+        } catch {
+            for worker in workers.values { _ = rl_kill_group(worker.exit.number, worker.pid) }
+            cleanUp(pidFile)
+            throw .system(error)
+        }
+    }
+
+    private func loop() throws(SystemError) -> Int32 {
+        sources[try poller.add(signals.descriptor.number, .readable)] = .signals
+        sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
+        tellStarted()
+        handle(.start)
+        while exitStatus == nil {
+            try timer.arm(pool.nextDeadline)
+            let mayHaveMore = try poller.wait(into: &tokens)
+            for token in tokens { try dispatch(token) }
+            try handleDeadline(mayHaveMore: mayHaveMore)
+            try watchOutput()
+        }
+        return exitStatus ?? 0
+    }
+
+    private func dispatch(_ token: Poller.Token) throws(SystemError) {
+        guard let source = sources[token] else { return }  // closed earlier in this batch
+        switch source {
+        case .signals: try readSignals()
+        case .deadline:
+            try timer.acknowledge()
+            isDeadlineDue = true
+        case .output: log.flush()
+        case .exit(let id): try workerExited(id)
+        case .readyPipe(let id): try readReadyPipe(id)
+        case .notifySocket(let id): try readNotifySocket(id)
+        case .stderrPipe(let id): try readStderr(id)
+        }
+    }
+
+    private func handleDeadline(mayHaveMore: Bool) throws(SystemError) {
+        guard isDeadlineDue else { return }
+        if mayHaveMore && postponements < Self.postponementsMax {
+            postponements += 1
+            return
+        }
+        isDeadlineDue = false
+        postponements = 0
+        handle(.deadline)
+    }
+
+    /// The contract with the core. Answers to effects wait until the effects before them are done.
+    func handle(_ event: Event) {
+        pending.append(event)
+        if isHandling { return }
+        isHandling = true
+        defer { isHandling = false }
+        var next = 0
+        while next < pending.count {
+            pool.handle(pending[next], now: MonotonicClock.now(), effects: &effects)
+            next += 1
+            for effect in effects {
+                if let answer = carryOut(effect) { pending.append(answer) }
+            }
+            effects.removeAll(keepingCapacity: true)
+        }
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    func watch(_ descriptor: consuming FileDescriptor, _ source: Source) throws(SystemError) -> Channel {
+        let token = try poller.add(descriptor.number, .readable)
+        sources[token] = source
+        return Channel(descriptor, token: token)
+    }
+
+    /// Must come before the channel is dropped.
+    func unwatch(_ channel: Channel) throws(SystemError) {
+        sources[channel.token] = nil
+        try poller.remove(channel.number)
+    }
+}
