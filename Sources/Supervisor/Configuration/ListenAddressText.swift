@@ -55,6 +55,15 @@ extension ListenAddress: CustomStringConvertible {
         }
     }
 
+    /// nil for a unix socket.
+    public var port: UInt16? {
+        switch self {
+        case .tcpAny(let port), .udpAny(let port), .tcp4(_, let port), .udp4(_, let port): port
+        case .tcp6(_, _, let port), .udp6(_, _, let port): port
+        case .unix: nil
+        }
+    }
+
     private static func internet(
         _ text: String, in whole: String, isDatagram: Bool
     ) throws(ConfigurationError) -> ListenAddress {
