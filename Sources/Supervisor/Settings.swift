@@ -7,6 +7,8 @@ public struct Settings: Equatable, Sendable {
     public var policy = Policy()
     /// How many workers; resolved into `policy.workers` when the daemon starts and at each reload.
     public var workers: WorkerCount = .automatic
+    /// Resolved into `policy.surge` when the number of workers is known.
+    public var surge: SurgeChoice = .percent(25)
     /// In order of the command line: the first is descriptor 3 of each worker.
     public var listeners: [ListenSpec] = []
     /// Length of each accept queue, 1 ... 65535; the kernel caps it at net.core.somaxconn.
@@ -123,6 +125,8 @@ public struct ListenSpec: Equatable, Sendable {
 }
 
 /// Numeric addresses only: a static executable resolves no names but `localhost`.
+///
+/// An IPv4 address is a number in host byte order (127.0.0.1 is 0x7F000001), an IPv6 address 16 bytes in network order.
 public enum ListenAddress: Equatable, Sendable {
     /// `8080`: both families where the kernel has IPv6 (one dual-stack socket), else IPv4.
     case tcpAny(port: UInt16)

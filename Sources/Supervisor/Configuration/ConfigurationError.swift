@@ -1,0 +1,43 @@
+// What is wrong with something that a person wrote, and how such text is shown.
+
+/// What is wrong with an option, a line of a file or a name, in one line that a person can act on.
+public struct ConfigurationError: Error, Equatable, CustomStringConvertible {
+    /// One line, without the program's name in front.
+    public var message: String
+
+    public init(_ message: String) { self.message = message }
+
+    public var description: String { message }
+
+    /// The same with the place in front: `--workers: …`, `/etc/app.conf:3: …`.
+    public func at(_ place: String) -> ConfigurationError { ConfigurationError("\(place): \(message)") }
+}
+
+/// Text that a person wrote, for use in a message: in quotes, without line ends or other characters that would
+/// disturb a terminal or a log, and cut when it is long.
+public func quoted(_ text: some StringProtocol) -> String { "'\(printable(text))'" }
+
+/// As `quoted`, without the quotes: for paths at the start of a message.
+public func printable(_ text: some StringProtocol) -> String {
+    // Long enough for any path that people type, short enough for a line in a log.
+    let scalarsMax = 200
+    var result = ""
+    var scalars = text.unicodeScalars.makeIterator()
+    for _ in 0..<scalarsMax {
+        guard let scalar = scalars.next() else { return result }
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
+            result += scalar.escaped(asASCII: true)
+        default: result.unicodeScalars.append(scalar)
+        }
+    }
+    return scalars.next() == nil ? result : result + "…"
+}
+
+/// `text` before and after its first `separator`, which is ASCII; nil when there is none.
+///
+/// By bytes, not by `Character`: a combining mark after the separator must not hide it.
+public func cut(_ text: String, at separator: UInt8) -> (before: String, after: String)? {
+    guard let index = text.utf8.firstIndex(of: separator) else { return nil }
+    return (String(text[..<index]), String(text[text.utf8.index(after: index)...]))
+}

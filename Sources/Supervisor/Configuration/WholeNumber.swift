@@ -1,0 +1,26 @@
+/// The whole decimal number that `text` is: digits, with `-` in front only where `range` has negative numbers.
+///
+/// - Throws: what is wrong, naming the range. Never overflows.
+public func wholeNumber(
+    _ text: String, in range: ClosedRange<Int64>, called what: String = "a whole number"
+) throws(ConfigurationError) -> Int64 {
+    let negative = range.lowerBound < 0 && text.utf8.first == UInt8(ascii: "-")
+    if let magnitude = decimal(text.utf8.dropFirst(negative ? 1 : 0)), let value = Int64(exactly: magnitude) {
+        let signed = negative ? -value : value
+        if range.contains(signed) { return signed }
+    }
+    throw ConfigurationError("\(quoted(text)) is not \(what) from \(range.lowerBound) to \(range.upperBound)")
+}
+
+/// The value of one or more ASCII digits; nil for anything else and for what 64 bits do not hold.
+func decimal(_ digits: some Sequence<UInt8>) -> UInt64? {
+    var value: UInt64?
+    for digit in digits {
+        guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= digit else { return nil }
+        let (product, overflow) = (value ?? 0).multipliedReportingOverflow(by: 10)
+        let (sum, carry) = product.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
+        if overflow || carry { return nil }
+        value = sum
+    }
+    return value
+}

@@ -1,0 +1,34 @@
+// How far a value may go. Each bound keeps a slip of the finger from becoming a strange daemon.
+import Reloader
+
+enum Bounds {
+    /// listen(2) takes an int, but the kernel keeps the length in 16 bits in places; no server needs more.
+    static let backlog: ClosedRange<Int64> = 1...65_535
+    /// The core's own bound on slots.
+    static let workers: ClosedRange<Int64> = 1...Int64(Policy.workersMax)
+    /// More than all at once is not possible.
+    static let surgePercent: ClosedRange<Int64> = 1...100
+    /// 0 would be no limit to some and no time to others; SIGKILL a millisecond later is the shortest that means one thing.
+    static let stopTimeoutMin = Duration.milliseconds(1)
+    /// A worker needs some time to be executed at all.
+    static let readyTimeoutMin = Duration.milliseconds(1)
+    /// A worker pings at half of it, and any busy machine holds a process up for some tens of milliseconds.
+    static let watchdogMin = Duration.milliseconds(100)
+    /// 0 would let a crashing program take a whole core.
+    static let backoffMin = Duration.milliseconds(1)
+    /// The core remembers the time of each.
+    static let giveUpFailures: ClosedRange<Int64> = 1...10_000
+    static let giveUpPeriodMin = Duration.milliseconds(1)
+    /// setpriority(2).
+    static let nice: ClosedRange<Int64> = -20...19
+    /// The permission bits of umask(2).
+    static let umaskMax: UInt32 = 0o777
+    /// It stands in each line of the log.
+    static let nameBytesMax = 64
+    /// PATH_MAX, without its NUL.
+    static let pathBytesMax = 4095
+    /// How often an option may be given. More comes from a script gone wrong.
+    static let repeatsMax = 1024
+    /// Far more than all options with a comment each.
+    static let configFileBytesMax = 1 << 20
+}

@@ -1,0 +1,71 @@
+// --check: what would go wrong at a start, as far as it can be known without starting anything or opening a port.
+import Glibc
+import Supervisor
+
+/// What is wrong with the surroundings of well-formed `settings`.
+func findProblems(_ settings: Settings) -> [ConfigurationError] {
+    var problems: [ConfigurationError] = []
+    let program = settings.program
+
+    var environment = inheritedEnvironment()
+    for path in program.environmentFiles {
+        do throws(ConfigurationError) {
+            environment += try EnvironmentFile.read(path)
+        } catch { problems.append(error.at("--env-file")) }
+    }
+    environment += program.environment
+
+    let directory = program.workingDirectory ?? "."
+    if let reason = accessProblem(directory, S_IFDIR, X_OK) {
+        problems.append(ConfigurationError("--chdir: cannot enter \(printable(directory)): \(reason)"))
+    }
+    // Without a program, that has been said already.
+    if !program.path.isEmpty {
+        let searchPath = environment.last { $0.name == "PATH" }?.value
+        do throws(SystemError) {
+            _ = try findExecutable(program.path, in: directory, searchPath: searchPath)
+        } catch {
+            problems.append(ConfigurationError("cannot run \(printable(error.subject)): \(error.reason)"))
+        }
+    }
+    if let problem = settings.pidFile.flatMap(pidFileProblem) { problems.append(problem) }
+    return problems
+}
+
+/// One line about `settings` that are right.
+func summary(_ settings: Settings) -> String {
+    let workers =
+        switch settings.workers {
+        case .automatic: "\(CPUCount.current().automatic) workers (auto)"
+        case .fixed(1): "1 worker"
+        case .fixed(let count): "\(count) workers"
+        }
+    let addresses = settings.listeners.map { printable($0.address.description) }
+    let listeners = addresses.isEmpty ? "no listeners" : "listening on \(addresses.joined(separator: ", "))"
+    return "\(printable(settings.program.path)): \(workers), \(listeners)"
+}
+
+/// Only PATH matters here.
+private func inheritedEnvironment() -> [EnvironmentChange] {
+    guard let path = getenv("PATH") else { return [] }
+    return [EnvironmentChange(name: "PATH", value: String(cString: path))]
+}
+
+private func pidFileProblem(_ path: String) -> ConfigurationError? {
+    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+    let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    if let reason = accessProblem(directory, S_IFDIR, W_OK | X_OK) {
+        return ConfigurationError("--pid-file: cannot write into \(printable(directory)): \(reason)")
+    }
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG else { return nil }
+    return ConfigurationError("--pid-file: \(printable(path)) is there and is not a regular file")
+}
+
+/// Why `path` is not of this type or not accessible with the effective user; nil: it is.
+private func accessProblem(_ path: String, _ type: mode_t, _ mode: Int32) -> String? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return String(cString: strerror(errno)) }
+    if status.st_mode & S_IFMT != type { return String(cString: strerror(ENOTDIR)) }
+    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0 ? nil : String(cString: strerror(errno))
+}

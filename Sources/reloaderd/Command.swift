@@ -1,0 +1,75 @@
+// From the arguments of the process to its exit status: decide what was asked, do it, say what went wrong.
+import Glibc
+import Supervisor
+
+/// EX_USAGE of sysexits.h: whatever is wrong with options, config file or names, before anything was started.
+let exitUsage: Int32 = 64
+/// EX_IOERR: standard output could not be written.
+let exitOutput: Int32 = 74
+
+/// Runs what this process' arguments ask for and returns its exit status.
+func runCommand() -> Int32 {
+    let arguments: [String]
+    do throws(ConfigurationError) { arguments = try processArguments() } catch { return refuse([error]) }
+
+    let startDirectory = currentDirectory()
+    let reading = readSettings(arguments: arguments, startDirectory: startDirectory)
+    switch reading.action {
+    case .help: return printOut(helpText())
+    case .version: return printOut("reloaderd \(version)\n")
+    case .check:
+        let problems = reading.problems + findProblems(reading.settings)
+        return problems.isEmpty ? printOut("reloaderd: OK: \(summary(reading.settings))\n") : refuse(problems)
+    case .run:
+        // One problem a start: the first is the one to look at, and --check lists them all.
+        if let first = reading.problems.first { return refuse([first]) }
+        return runDaemon(settings: reading.settings) { () throws(ConfigurationError) in
+            try loadSettings(arguments: arguments, startDirectory: startDirectory).settings
+        }
+    }
+}
+
+/// The arguments after the process' own name.
+///
+/// `CommandLine.arguments` repairs what is not UTF-8, which would start a program with other arguments than those given.
+private func processArguments() throws(ConfigurationError) -> [String] {
+    var arguments: [String] = []
+    for index in 1..<max(1, Int(CommandLine.argc)) {
+        guard let bytes = CommandLine.unsafeArgv[index] else { break }
+        guard let argument = String(validatingCString: bytes) else {
+            throw ConfigurationError("argument \(index), \(quoted(String(cString: bytes))), is not UTF-8 text")
+        }
+        arguments.append(argument)
+    }
+    return arguments
+}
+
+/// Empty when the kernel cannot tell (the directory is gone): relative paths then stay relative.
+private func currentDirectory() -> String {
+    guard let path = getcwd(nil, 0) else { return "" }
+    defer { free(path) }
+    return String(cString: path)
+}
+
+private func refuse(_ problems: [ConfigurationError]) -> Int32 {
+    for problem in problems { writeAll("reloaderd: \(problem)\n", to: STDERR_FILENO) }
+    return exitUsage
+}
+
+private func printOut(_ text: String) -> Int32 {
+    if writeAll(text, to: STDOUT_FILENO) { return 0 }
+    let reason = String(cString: strerror(errno))
+    writeAll("reloaderd: cannot write to standard output: \(reason)\n", to: STDERR_FILENO)
+    return exitOutput
+}
+
+/// False, with errno set, when not all of it could be written. For standard error there is nobody left to tell.
+@discardableResult
+private func writeAll(_ text: String, to descriptor: Int32) -> Bool {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+        let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        if count > 0 { bytes = bytes.dropFirst(count) } else if count == 0 || errno != EINTR { return false }
+    }
+    return true
+}

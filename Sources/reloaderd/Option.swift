@@ -1,0 +1,50 @@
+// What an option is. The table of all of them is in Options.swift; parser, config file, --help and the tests that
+// compare the documents with the program all read it.
+import Supervisor
+
+/// One option: how it is written, what it says in --help, and what it does to the settings.
+struct Option: Sendable {
+    enum Group: String, CaseIterable {
+        case pool = "Pool"
+        case listeners = "Listeners"
+        case reload = "Readiness and reload"
+        case stop = "Stop"
+        case crashes = "Crashes"
+        case worker = "Each worker"
+        case daemon = "The daemon"
+    }
+
+    /// Without the dashes; also the word that begins its line in the config file.
+    let name: String
+    let short: UInt8?
+    /// How its value is called; nil: it takes none.
+    let value: String?
+    /// One line.
+    let help: String
+    let group: Group
+    /// The value that it has when it is not given, as a person would write it; nil: none.
+    let defaultText: String?
+    let isRepeatable: Bool
+    /// May also stand in the config file.
+    let isForFiles: Bool
+    /// Takes the value, or "" where there is none, into the draft.
+    let apply: @Sendable (String, inout Draft) throws(ConfigurationError) -> Void
+
+    init(
+        _ name: String, short: Character? = nil, value: String? = nil, default defaultText: String? = nil,
+        repeatable: Bool = false, forFiles: Bool = true, _ group: Group, _ help: String,
+        apply: @escaping @Sendable (String, inout Draft) throws(ConfigurationError) -> Void
+    ) {
+        self.name = name
+        self.short = short?.asciiValue
+        self.value = value
+        self.help = help
+        self.group = group
+        self.defaultText = defaultText
+        self.isRepeatable = repeatable
+        self.isForFiles = forFiles
+        self.apply = apply
+    }
+
+    static func named(_ name: some StringProtocol) -> Option? { all.first { $0.name == name } }
+}

@@ -1,0 +1,153 @@
+// All options, in the order in which --help, the manual and the README show them.
+import Reloader
+import Supervisor
+
+extension Option {
+    static let all: [Option] = pool + listeners + reload + stop + crashes + worker + daemon
+
+    private static let pool = [
+        Option("workers", short: "w", value: "auto|N", default: "auto", .pool, "how many; auto: one per usable CPU") {
+            (text, draft) throws(ConfigurationError) in draft.settings.workers = try parseWorkers(text)
+        },
+        Option("pin", .pool, "bind each worker to one CPU, in turn") {
+            (_, draft) throws(ConfigurationError) in draft.settings.program.pinsCPUs = true
+        },
+    ]
+
+    private static let listeners = [
+        Option(
+            "listen", short: "l", value: "[NAME=]ADDRESS", repeatable: true, .listeners,
+            "8080, [::1]:8080, unix:/path, udp:5353, ..."
+        ) {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.listeners.append(try ListenSpec(parsing: text))
+        },
+        Option("backlog", value: "N", default: "4096", .listeners, "connections that may wait on each") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.backlog = Int32(try wholeNumber(text, in: Bounds.backlog))
+        },
+    ]
+
+    private static let reload = [
+        Option("ready", value: "auto|message|DURATION", default: "auto", .reload, "what makes a starting worker ready")
+        {
+            (text, draft) throws(ConfigurationError) in draft.settings.readiness = try parseReadiness(text)
+        },
+        Option("ready-timeout", value: "DURATION", default: "60s", .reload, "silent this long: failed to start") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.policy.readyTimeout = try parseDuration(text, atLeast: Bounds.readyTimeoutMin)
+        },
+        Option("surge", value: "N|N%", default: "25%", .reload, "replacements in flight at once") {
+            (text, draft) throws(ConfigurationError) in draft.settings.surge = try parseSurge(text)
+        },
+        Option(
+            "soak", value: "DURATION", default: "0s", .reload, "a replacement stays ready first"
+        ) {
+            (text, draft) throws(ConfigurationError) in draft.settings.policy.soak = try parseDuration(text)
+        },
+    ]
+
+    private static let stop = [
+        Option("stop-signal", value: "SIGNAL", default: "TERM", .stop, "asks a worker to finish") {
+            (text, draft) throws(ConfigurationError) in draft.settings.stopSignal = try parseStopSignal(text)
+        },
+        Option("stop-timeout", value: "DURATION", default: "30s", .stop, "from the stop signal to KILL") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.policy.stopTimeout = try parseDuration(text, atLeast: Bounds.stopTimeoutMin)
+        },
+    ]
+
+    private static let crashes = [
+        Option("backoff", value: "DURATION", default: "100ms", .crashes, "delay after a failure, then doubled") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.policy.backoffBase = try parseDuration(text, atLeast: Bounds.backoffMin)
+        },
+        Option("backoff-cap", value: "DURATION", default: "30s", .crashes, "the longest delay") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.policy.backoffCap = try parseDuration(text, atLeast: Bounds.backoffMin)
+        },
+        Option("backoff-reset", value: "DURATION", default: "10s", .crashes, "ready this long: restarts at once") {
+            (text, draft) throws(ConfigurationError) in draft.settings.policy.backoffReset = try parseDuration(text)
+        },
+        Option("give-up", value: "never|N/DURATION", default: "never", .crashes, "end after N failures in DURATION") {
+            (text, draft) throws(ConfigurationError) in draft.settings.policy.giveUp = try parseGiveUp(text)
+        },
+        Option("watchdog", value: "off|DURATION", default: "off", .crashes, "replace a worker silent this long") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.policy.watchdog = text == "off" ? nil : try parseDuration(text, atLeast: Bounds.watchdogMin)
+        },
+    ]
+
+    private static let worker = [
+        Option("chdir", short: "C", value: "DIR", .worker, "working directory; followed at each reload") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.program.workingDirectory = try parsePath(text)
+        },
+        Option("env-file", value: "FILE", repeatable: true, .worker, "NAME=VALUE lines; read at each reload") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.program.environmentFiles.append(try parsePath(text))
+        },
+        Option(
+            "env", short: "e", value: "NAME[=VALUE]", repeatable: true, .worker, "set a variable; NAME alone removes it"
+        ) {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.program.environment.append(try EnvironmentChange(parsing: text))
+        },
+        Option("user", short: "u", value: "USER[:GROUP]", .worker, "run as this user, by name or number") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.program.user = try draft.users.user(parsing: text)
+        },
+        Option("group", value: "GROUP", .worker, "run with this primary group") {
+            (text, draft) throws(ConfigurationError) in draft.group = try draft.users.group(parsing: text)
+        },
+        Option("umask", value: "OCTAL", .worker, "permissions that new files do not get") {
+            (text, draft) throws(ConfigurationError) in draft.settings.program.umask = try parseUmask(text)
+        },
+        Option("rlimit", value: "NAME=SOFT[:HARD]", repeatable: true, .worker, "nofile=65536, core=0:unlimited, as=2G")
+        {
+            (text, draft) throws(ConfigurationError) in
+            let limit = try ResourceLimit(parsing: text)
+            draft.settings.program.resourceLimits.removeAll { $0.resource == limit.resource }
+            draft.settings.program.resourceLimits.append(limit)
+        },
+        Option("nice", value: "N", .worker, "scheduling priority, -20 (first) to 19 (last)") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.program.nice = Int32(try wholeNumber(text, in: Bounds.nice))
+        },
+    ]
+
+    private static let daemon = [
+        Option(
+            "config", short: "c", value: "FILE", forFiles: false, .daemon,
+            "options from a file; read at each reload"
+        ) {
+            (text, draft) throws(ConfigurationError) in draft.configFile = try parsePath(text)
+        },
+        Option("name", value: "NAME", .daemon, "its name in the log; else PROGRAM's base name") {
+            (text, draft) throws(ConfigurationError) in draft.settings.name = try parseName(text)
+        },
+        Option("pid-file", value: "FILE", .daemon, "holds the daemon's PID while it runs") {
+            (text, draft) throws(ConfigurationError) in draft.settings.pidFile = try parsePath(text)
+        },
+        Option(
+            "output", value: "relay|inherit", default: "relay", .daemon,
+            "how workers' stderr gets out"
+        ) {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.output = try parseWord(text, [("relay", .relay), ("inherit", .inherit)])
+        },
+        Option("log-format", value: "text|json", default: "text", .daemon, "key=value lines, or JSON lines") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.logFormat = try parseWord(text, [("text", .text), ("json", .json)])
+        },
+        Option("check", forFiles: false, .daemon, "say what is wrong, or OK; start nothing") {
+            (_, draft) throws(ConfigurationError) in if draft.action == .run { draft.action = .check }
+        },
+        Option("help", short: "h", forFiles: false, .daemon, "print this") {
+            (_, draft) throws(ConfigurationError) in if draft.action != .version { draft.action = .help }
+        },
+        Option("version", short: "V", forFiles: false, .daemon, "print the version") {
+            (_, draft) throws(ConfigurationError) in if draft.action != .help { draft.action = .version }
+        },
+    ]
+}

@@ -1,0 +1,99 @@
+// Values of options that are more than one call of a Supervisor parser.
+import Reloader
+import Supervisor
+
+func parseDuration(
+    _ text: String, atLeast minimum: Duration = .zero
+) throws(ConfigurationError) -> Duration {
+    let duration = try Duration(parsing: text)
+    if duration < minimum { throw ConfigurationError("\(quoted(text)) is too short: at least \(minimum.text)") }
+    return duration
+}
+
+func parsePath(_ text: String) throws(ConfigurationError) -> String {
+    if text.isEmpty { throw ConfigurationError("a path is missing") }
+    guard text.utf8.count <= Bounds.pathBytesMax, !text.utf8.contains(0) else {
+        throw ConfigurationError("\(quoted(text)) is not a path: it is longer than \(Bounds.pathBytesMax) bytes")
+    }
+    return text
+}
+
+/// `auto` or a number.
+func parseWorkers(_ text: String) throws(ConfigurationError) -> WorkerCount {
+    if text == "auto" { return .automatic }
+    return .fixed(Int(try wholeNumber(text, in: Bounds.workers, called: "auto or a number")))
+}
+
+/// A number or a percentage.
+func parseSurge(_ text: String) throws(ConfigurationError) -> SurgeChoice {
+    if text.utf8.last == UInt8(ascii: "%") {
+        let number = String(text.utf8.dropLast()) ?? ""
+        return .percent(Int(try wholeNumber(number, in: Bounds.surgePercent, called: "a percentage")))
+    }
+    return .count(Int(try wholeNumber(text, in: Bounds.workers, called: "a percentage like 25%, or a number")))
+}
+
+/// `auto` (nil), `message` or a duration.
+func parseReadiness(_ text: String) throws(ConfigurationError) -> Readiness? {
+    switch text {
+    case "auto": return nil
+    case "message": return .message
+    default:
+        guard text.utf8.first.map({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }) == true else {
+            throw ConfigurationError("\(quoted(text)) is not auto, message or a duration like 2s")
+        }
+        return .after(try parseDuration(text))
+    }
+}
+
+/// `never` (nil), or `N/DURATION`.
+func parseGiveUp(_ text: String) throws(ConfigurationError) -> GiveUp? {
+    if text == "never" { return nil }
+    guard let (failures, period) = cut(text, at: UInt8(ascii: "/")) else {
+        throw ConfigurationError("\(quoted(text)) is not never or N/DURATION, like 20/1m")
+    }
+    return GiveUp(
+        failures: Int(try wholeNumber(failures, in: Bounds.giveUpFailures, called: "a number of failures")),
+        within: try parseDuration(period, atLeast: Bounds.giveUpPeriodMin))
+}
+
+/// A signal that a worker can catch.
+func parseStopSignal(_ text: String) throws(ConfigurationError) -> Int32 {
+    let number = try signalNumber(parsing: text)
+    let name = signalName(number)
+    if name == "KILL" || name == "STOP" {
+        throw ConfigurationError("\(name) cannot be caught: a worker could not finish its requests")
+    }
+    return number
+}
+
+func parseUmask(_ text: String) throws(ConfigurationError) -> UInt32 {
+    let isOctal = !text.isEmpty && text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "7") ~= $0 }
+    guard isOctal, let mask = UInt32(text, radix: 8), mask <= Bounds.umaskMax else {
+        throw ConfigurationError("\(quoted(text)) is not an octal number from 0 to 777")
+    }
+    return mask
+}
+
+/// A name for the log: what needs no quotes there.
+func parseName(_ text: String) throws(ConfigurationError) -> String {
+    func isAllowed(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "._-@+".utf8.contains(byte)
+        }
+    }
+    guard 1...Bounds.nameBytesMax ~= text.utf8.count, text.utf8.allSatisfy(isAllowed) else {
+        throw ConfigurationError(
+            "\(quoted(text)) is not a name: 1 to \(Bounds.nameBytesMax) letters, digits and '.', '_', '-', '@', '+'")
+    }
+    return text
+}
+
+/// One of a few words.
+func parseWord<Value>(_ text: String, _ words: [(String, Value)]) throws(ConfigurationError) -> Value {
+    for (word, value) in words where word == text { return value }
+    throw ConfigurationError("\(quoted(text)) is not \(words.map { $0.0 }.joined(separator: " or "))")
+}

@@ -1,0 +1,2 @@
+/// Printed by `--version`.
+let version = "0.1.0"

@@ -1,0 +1,10 @@
+// The seam between the command and the daemon.
+import Supervisor
+
+/// Runs the daemon with `settings` until it ends, and returns its exit status. `source` reads the settings again, for a
+/// reload: the same arguments, and the config file as it is by then.
+func runDaemon(settings: Settings, source: @escaping SettingsSource) -> Int32 {
+    // CALL SITE: Daemon(settings: settings, source: source).run()
+    print(settings)
+    return 0
+}
