@@ -4,17 +4,22 @@
 #include <errno.h>
 #include <sched.h>
 
-int rl_affinity_count(void) {
+int rl_affinity(int *cpus, int room) {
     // The kernel refuses a set that is smaller than its own: 1024 CPUs do on nearly all machines, 65536 on all.
-    for (int cpus = 1024; cpus <= 65536; cpus *= 4) {
-        cpu_set_t *set = CPU_ALLOC(cpus);
+    for (int size = 1024; size <= 65536; size *= 4) {
+        cpu_set_t *set = CPU_ALLOC(size);
         if (!set) return -1;
-        size_t size = CPU_ALLOC_SIZE(cpus);
-        int result = sched_getaffinity(0, size, set);
-        int count = result == 0 ? CPU_COUNT_S(size, set) : -1;
+        size_t bytes = CPU_ALLOC_SIZE(size);
+        int result = sched_getaffinity(0, bytes, set);
         int error = errno;
+        int count = 0;
+        for (int cpu = 0; result == 0 && cpu < size; cpu++) {
+            if (!CPU_ISSET_S((size_t)cpu, bytes, set)) continue;
+            if (count < room) cpus[count] = cpu;
+            count++;
+        }
         CPU_FREE(set);
-        if (count >= 0) return count;
+        if (result == 0) return count;
         errno = error;
         if (error != EINVAL) return -1;
     }

@@ -19,7 +19,7 @@ int rl_open_path(int directory, const char *path) { return openat(directory, pat
 
 const char *rl_error_text(int number) { return strerror(number); }
 
-ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid, bool *truncated) {
+ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid) {
     union {
         struct cmsghdr header;
         char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 253)];
@@ -30,7 +30,6 @@ ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid
     ssize_t count = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (count < 0) return count;
     *uid = UINT32_MAX;
-    *truncated = message.msg_flags & MSG_TRUNC;
     for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
         if (part->cmsg_level != SOL_SOCKET) continue;
         if (part->cmsg_type == SCM_CREDENTIALS) {

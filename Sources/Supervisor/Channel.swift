@@ -1,14 +1,12 @@
 // A descriptor that the loop watches, with the identity under which it is registered.
 
-/// Owns the descriptor. Whoever drops it must have removed it from the poller before (`Daemon.close`).
+/// Owns the descriptor. Whoever drops it while it is watched must have removed it from the poller (`Daemon.unwatch`).
 final class Channel {
     let descriptor: FileDescriptor
-    let token: Poller.Token
+    /// nil: not watched.
+    var token: Poller.Token?
 
-    init(_ descriptor: consuming FileDescriptor, token: Poller.Token) {
-        self.descriptor = descriptor
-        self.token = token
-    }
+    init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
     var number: Int32 { descriptor.number }
 }

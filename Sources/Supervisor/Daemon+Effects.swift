@@ -24,7 +24,9 @@ extension Daemon {
         do throws(SpawnError) {
             let spawned = try spawner.spawn(
                 generation, slot: slot, workers: pool.policy.workers, watchdog: pool.policy.watchdog)
-            try register(spawned, id: id, slot: slot, generation: generation)
+            let worker = WorkerProcess(spawned, id: id, slot: slot, generation: number)
+            try register(worker, program: generation.program.path)
+            write(.worker(.info, "worker_started", "worker starts", slot, number, context(of: id)))
             return .spawned(id)
         } catch {
             spawnErrors[id] = error
@@ -32,23 +34,22 @@ extension Daemon {
         }
     }
 
-    private func register(
-        _ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Generation
-    ) throws(SpawnError) {
-        let pid = spawned.pid
-        let pidfd = spawned.exit.number
+    /// Watches the new worker's channels; where that fails (epoll is out of memory) there is no worker.
+    private func register(_ worker: WorkerProcess, program: String) throws(SpawnError) {
         do throws(SystemError) {
-            let worker = try WorkerProcess(spawned, id: id, slot: slot, generation: generation.number, watchedBy: self)
-            workers[id] = worker
-            workersByPID[pid] = id
-            write(.worker(.info, "worker_started", "worker starts", slot, generation.number, context(of: id)))
+            try watch(worker.exit, .exit(worker.id))
+            try watch(worker.notifySocket, .notifySocket(worker.id))
+            if let pipe = worker.readyPipe { try watch(pipe, .readyPipe(worker.id)) }
+            if let pipe = worker.stderrPipe { try watch(pipe, .stderrPipe(worker.id)) }
         } catch {
-            // It can't be watched (epoll is out of memory): no worker, then.
-            _ = rl_kill_group(pidfd, pid)
+            for channel in worker.channels { try? unwatch(channel) }
+            _ = rl_kill_group(worker.exit.number, worker.pid)
             var exit = rl_exit()
-            _ = rl_reap_child(pid, &exit)
-            throw SpawnError(step: .channels, error: error, program: generation.program.path)
+            _ = rl_reap_child(worker.pid, &exit)
+            throw SpawnError(step: .channels, error: error, program: program)
         }
+        workers[worker.id] = worker
+        workersByPID[worker.pid] = worker.id
     }
 
     private func signal(_ id: WorkerID, _ number: Int32) {

@@ -41,8 +41,11 @@ extension Daemon {
         do throws(ConfigurationError) { fresh = try readSettings() } catch { throw .configuration(error) }
         let fixed = fresh.changesNeedingRestart(from: settings)
         if !fixed.isEmpty { tellNeedsRestart(fixed) }
+        let isNewCount = fresh.workers != settings.workers
         // What the user chose anew counts; otherwise what TTIN and TTOU have made of it.
-        fresh.policy.workers = fresh.workers == settings.workers ? pool.policy.workers : fresh.resolvedWorkers
+        if !isNewCount { fresh.workers = .fixed(pool.policy.workers) }
+        fresh.policy = fresh.resolvedPolicy(automaticWorkers: CPUCount.current().automatic)
+        if !isNewCount { fresh.workers = settings.workers }
         return fresh
     }
 
@@ -58,7 +61,8 @@ extension Daemon {
         do throws(SystemError) {
             let paths = try redirections.reopen()
             try log.sink.reopen()
-            write(LogRecord(.info, "logs_reopened", paths.isEmpty ? "no log files to reopen" : "log files are open anew: \(paths.joined(separator: ", "))"))
+            let message = paths.isEmpty ? "no log files to reopen" : "log files are open anew"
+            write(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))
         } catch {
             write(LogRecord(.error, "logs_not_reopened", "cannot reopen log files: \(error)"))
         }

@@ -16,12 +16,7 @@ extension Daemon {
         write(report.record(report.worker.map(context) ?? ReportContext()))
         if case .workerFailed(let id, _, _, _) = report { tellLastLines(of: id) }
         tellManager(report)
-        // The last report about a worker that never was.
-        if case .workerFailed(let id, _, _, .spawnFailed) = report, !isRollReplacement(id) { spawnErrors[id] = nil }
-        if case .rollFailed(_, _, _, let id, _, _) = report { spawnErrors[id] = nil }
     }
-
-    private func isRollReplacement(_ id: WorkerID) -> Bool { pool.roll != nil }
 
     private func tellLastLines(of id: WorkerID) {
         guard let worker = workers[id] else { return }
@@ -38,6 +33,13 @@ extension Daemon {
     }
 
     func tellStarted() {
+        if InheritedListeners.areMeantForAnother(environment) {
+            write(
+                LogRecord(
+                    .warning, "sockets_ignored",
+                    "LISTEN_FDS is set and LISTEN_PID names another process: its sockets are not taken (a wrapper script "
+                        + "must start reloaderd by exec)"))
+        }
         for (index, listener) in listeners.enumerated() {
             write(
                 LogRecord(

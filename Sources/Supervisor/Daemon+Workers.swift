@@ -4,8 +4,6 @@ internal import Glibc
 internal import Reloader
 
 extension Daemon {
-    /// Bytes read from one worker in a turn: a worker that floods is read in turns like everybody else.
-    private static let turnBytes = 65536
     /// Datagrams read from one worker in a turn.
     private static let turnDatagrams = 16
     /// When a worker is gone, at most this much is still read of what it left in each pipe: what a pipe holds.
@@ -29,9 +27,9 @@ extension Daemon {
     }
 
     func readNotifySocket(_ id: WorkerID) throws(SystemError) {
-        guard let worker = workers[id], let socket = worker.notifySocket else { return }
+        guard let worker = workers[id] else { return }
         for _ in 0..<Self.turnDatagrams {
-            guard let datagram = try NotifySocket.receive(socket.number) else { return }
+            guard let datagram = try NotifySocket.receive(worker.notifySocket.number) else { return }
             guard isTrusted(datagram.sender, worker) else { continue }
             for line in datagram.bytes.split(separator: UInt8(ascii: "\n")) {
                 if let message = WorkerMessage(line: line, emptyMeansReady: false) { heard(message, from: worker) }
@@ -88,7 +86,7 @@ extension Daemon {
         }
         for worker in workers.values {
             guard let pipe = worker.stderrPipe else { continue }
-            try poller.change(pipe.number, outputToken == nil ? .readable : [], pipe.token)
+            if let token = pipe.token { try poller.change(pipe.number, outputToken == nil ? .readable : [], token) }
         }
     }
 
@@ -141,10 +139,12 @@ extension Daemon {
     /// Reads once; an end by an error is an end.
     private func read(_ channel: Channel, _ body: (UnsafeRawBufferPointer) -> Void) throws(SystemError) -> End {
         let number = channel.number
-        guard let count = try checkedUnlessWouldBlock("read", "a worker's pipe", { Glibc.read(number, buffer, Self.turnBytes) })
-        else { return .empty }
+        let count = try checkedUnlessWouldBlock("read", "a worker's pipe") {
+            Glibc.read(number, turnBuffer.baseAddress, turnBuffer.count)
+        }
+        guard let count else { return .empty }
         if count == 0 { return .reached }
-        body(UnsafeRawBufferPointer(start: buffer, count: count))
+        body(UnsafeRawBufferPointer(rebasing: turnBuffer[..<count]))
         return .more
     }
 }

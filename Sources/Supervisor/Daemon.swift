@@ -52,6 +52,9 @@ public final class Daemon {
     var owesReady = false
     var exitStatus: Int32?
 
+    /// Bytes read from one worker in a turn: one that floods is read in turns like everybody else.
+    let turnBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+
     private var pending: [Event] = []
     private var isHandling = false
     private var effects: [Effect] = []
@@ -65,9 +68,9 @@ public final class Daemon {
     /// - Throws: what can't be had; all that was opened is closed again.
     public init(_ settings: Settings, readingAgain readSettings: @escaping SettingsSource) throws(StartError) {
         let environment = Environment.inherited()
+        do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let listeners = try Self.openListeners(settings, environment)
         do throws(SystemError) {
-            try openStandardDescriptors()
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             log = try Log(format: settings.logFormat, name: settings.name, environment: environment)
             manager = try ServiceManager(environment)
@@ -75,9 +78,10 @@ public final class Daemon {
             timer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
-                listeners: listeners, fileLimit: try raiseFileLimit(), outputMode: settings.output,
+                listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(), outputMode: settings.output,
                 pinnedCPUs: settings.program.pinsCPUs ? CPUCount.allowed() : [])
-            pool = Pool(policy: settings.policy, seed: try randomSeed())
+            let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic)
+            pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             throw .system(error)
         }
@@ -89,6 +93,8 @@ public final class Daemon {
         redirections = Redirections()
     }
 
+    deinit { turnBuffer.deallocate() }
+
     /// Runs until the pool has ended; then nothing of it is left.
     ///
     /// - Returns: the exit status for the process.
@@ -96,17 +102,19 @@ public final class Daemon {
     ///   out of memory. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
         try makeFirstGeneration()
-        var pidFile: PidFile?
-        if let path = settings.pidFile {
-            do throws(PidFileError) { pidFile = try PidFile(path) } catch { throw .pidFile(error) }
-        }
+        guard let path = settings.pidFile else { return try runPool() }
+        let pidFile: PidFile
+        do throws(PidFileError) { pidFile = try PidFile(path) } catch { throw .pidFile(error) }
+        defer { remove(pidFile) }
+        return try runPool()
+    }
+
+    private func runPool() throws(StartError) -> Int32 {
+        defer { removeSocketFiles() }
         do throws(SystemError) {
-            let status = try loop()
-            cleanUp(pidFile)
-            return status
+            return try loop()
         } catch {
             for worker in workers.values { _ = rl_kill_group(worker.exit.number, worker.pid) }
-            cleanUp(pidFile)
             throw .system(error)
         }
     }
@@ -168,17 +176,20 @@ public final class Daemon {
             effects.removeAll(keepingCapacity: true)
         }
         pending.removeAll(keepingCapacity: true)
+        spawnErrors.removeAll()
     }
 
-    func watch(_ descriptor: consuming FileDescriptor, _ source: Source) throws(SystemError) -> Channel {
-        let token = try poller.add(descriptor.number, .readable)
+    func watch(_ channel: Channel, _ source: Source) throws(SystemError) {
+        let token = try poller.add(channel.number, .readable)
         sources[token] = source
-        return Channel(descriptor, token: token)
+        channel.token = token
     }
 
-    /// Must come before the channel is dropped.
+    /// Must come before the channel is dropped. Does nothing to one that is not watched.
     func unwatch(_ channel: Channel) throws(SystemError) {
-        sources[channel.token] = nil
+        guard let token = channel.token else { return }
+        channel.token = nil
+        sources[token] = nil
         try poller.remove(channel.number)
     }
 }

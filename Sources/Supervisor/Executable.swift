@@ -16,7 +16,7 @@ struct Executable: ~Copyable {
         let base = directory.number
         let file = try Self.open(found, base)
         status = try Self.status(of: file, found)
-        path = resolvedPath(of: file) ?? found
+        path = pathOfDescriptor(file.number) ?? found
         isScript = Self.startsAsScript(found, base)
         self.file = file
     }
@@ -91,12 +91,4 @@ struct Executable: ~Copyable {
 
 extension SystemError {
     var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }
-}
-
-/// The path of an open file, without symbolic links; nil where /proc is not mounted.
-func resolvedPath(of file: borrowing FileDescriptor) -> String? {
-    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-    let count = readlink("/proc/self/fd/\(file.number)", &buffer, buffer.count)
-    guard count > 0, count < buffer.count, buffer[0] == CChar(UInt8(ascii: "/")) else { return nil }
-    return String(validating: buffer[..<count].lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

@@ -32,7 +32,7 @@ final class Generation {
         of program: Program, inherited: Environment, directory: borrowing FileDescriptor
     ) throws(GenerationError) -> Environment {
         var environment = inherited
-        if program.workingDirectory != nil, let path = resolvedPath(of: directory) { environment.set("PWD", to: path) }
+        if program.workingDirectory != nil, let path = pathOfDescriptor(directory.number) { environment.set("PWD", to: path) }
         if let user = program.user {
             if let name = user.name {
                 environment.set("USER", to: name)
@@ -47,8 +47,9 @@ final class Generation {
         return environment
     }
 
-    /// The seam to the file's own reader, whose errors name file and line.
     private static func readEnvironmentFile(_ path: String) throws(GenerationError) -> [EnvironmentChange] {
-        []
+        do throws(ConfigurationError) { return try EnvironmentFile.read(path) } catch {
+            throw .environmentFile(error.description)
+        }
     }
 }

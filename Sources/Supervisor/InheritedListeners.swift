@@ -5,20 +5,17 @@ enum InheritedListeners {
     /// Where the protocol starts counting.
     private static let firstDescriptor: Int32 = 3
 
-    enum Result {
-        case taken([Listener])
-        /// The variables are there, and meant for another process: the reader must have been started by exec.
-        case meantFor(pid: String)
-        case none
+    /// LISTEN_FDS is there and names another process: whoever set it did not start us by exec.
+    static func areMeantForAnother(_ environment: Environment) -> Bool {
+        environment["LISTEN_FDS"] != nil && environment["LISTEN_PID"] != String(getpid())
     }
 
-    /// Takes the sockets that LISTEN_FDS promises to this process.
+    /// Takes the sockets that LISTEN_FDS promises to this process; none where they are meant for another.
     ///
     /// - Throws: where the variables contradict themselves or the descriptors.
-    static func take(_ environment: Environment) throws(ListenError) -> Result {
-        guard let count = environment["LISTEN_FDS"] else { return .none }
-        let pid = environment["LISTEN_PID"] ?? ""
-        guard pid == String(getpid()) else { return .meantFor(pid: pid) }
+    static func take(_ environment: Environment) throws(ListenError) -> [Listener] {
+        guard let count = environment["LISTEN_FDS"] else { return [] }
+        guard environment["LISTEN_PID"] == String(getpid()) else { return [] }
         guard let count = Int32(count), count >= 0, count < 1000 else {
             throw .handedOver("LISTEN_FDS=\(count) is no number of sockets")
         }
@@ -36,6 +33,6 @@ enum InheritedListeners {
             listeners.append(
                 Listener(inherited: FileDescriptor(owning: number), name: names?[index], label: "descriptor \(number)"))
         }
-        return .taken(listeners)
+        return listeners
     }
 }

@@ -25,6 +25,23 @@ struct NotifySocket: ~Copyable {
         self.descriptor = descriptor
     }
 
+    struct Datagram {
+        var bytes: [UInt8]
+        /// Of the sending process, as the kernel says; `UInt32.max` where it does not.
+        var sender: UInt32
+    }
+
+    /// The next datagram; nil when there is none. Descriptors that come along are closed, which also answers BARRIER=1.
+    static func receive(_ number: Int32) throws(SystemError) -> Datagram? {
+        var bytes = [UInt8](repeating: 0, count: datagramBytesMax)
+        var sender: UInt32 = 0
+        let count = try checkedUnlessWouldBlock("recvmsg", "a worker's notify socket") {
+            rl_receive_datagram(number, &bytes, bytes.count, &sender)
+        }
+        guard let count else { return nil }
+        return Datagram(bytes: Array(bytes[..<count]), sender: sender)
+    }
+
     private static func randomName() throws(SystemError) -> String {
         var words: (UInt64, UInt64) = (0, 0)
         try checked("getrandom") { getrandom(&words, 16, 0) }

@@ -12,7 +12,7 @@ public struct PidFileError: Error, Equatable, Sendable, CustomStringConvertible 
     }
 }
 
-struct PidFile: ~Copyable {
+final class PidFile {
     private let path: String
     private let file: FileDescriptor
 

@@ -6,15 +6,20 @@ internal import Reloader
 /// What all workers of this daemon have in common.
 struct Spawner: ~Copyable {
     /// Become descriptors 3, 4, … of each worker; owned by the daemon's listeners.
-    var listeners: [(descriptor: Int32, name: String?)] = []
+    let listeners: [(descriptor: Int32, name: String?)]
     /// The daemon raises its own limit of open files; workers get back what the daemon was given.
     let fileLimit: ResourceLimit
     let outputMode: OutputMode
     /// CPUs to pin to, in turn; empty: not pinned.
-    var pinnedCPUs: [Int32] = []
+    let pinnedCPUs: [Int32]
     private let null: FileDescriptor
 
-    init(fileLimit: ResourceLimit, outputMode: OutputMode) throws(SystemError) {
+    init(
+        listeners: [(descriptor: Int32, name: String?)], fileLimit: ResourceLimit, outputMode: OutputMode,
+        pinnedCPUs: [Int32]
+    ) throws(SystemError) {
+        self.listeners = listeners
+        self.pinnedCPUs = pinnedCPUs
         self.fileLimit = fileLimit
         self.outputMode = outputMode
         null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })

@@ -3,27 +3,38 @@ internal import Reloader
 
 /// Lives from the spawn until the exit has been told to the core. Owns the worker's descriptors.
 final class WorkerProcess {
+    /// How many changes of its status the log tells of.
+    static let statusLinesMax = 32
+
     let id: WorkerID
     let slot: Int
     let generation: Int
     let pid: Int32
     /// Readable when the process has ended; the only way by which it is signalled.
     let exit: Channel
+    /// nil once its end is reached.
     var readyPipe: Channel?
-    var notifySocket: Channel?
+    let notifySocket: Channel
     /// nil with `--output inherit`, and once its end is reached.
     var stderrPipe: Channel?
     var readyLines = LineSplitter()
     var lastLines = LastLines()
     /// Its last STATUS=.
     var status: String?
+    var statusLinesTold = 0
 
-    init(id: WorkerID, slot: Int, generation: Int, pid: Int32, exit: Channel) {
+    init(_ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Int) {
         self.id = id
         self.slot = slot
         self.generation = generation
-        self.pid = pid
-        self.exit = exit
+        pid = spawned.pid
+        exit = Channel(spawned.exit)
+        readyPipe = Channel(spawned.readyPipe)
+        notifySocket = Channel(spawned.notifySocket)
+        switch consume spawned.stderrPipe {
+        case .some(let pipe): stderrPipe = Channel(pipe)
+        case .none: stderrPipe = nil
+        }
     }
 
     var channels: [Channel] { [exit, readyPipe, notifySocket, stderrPipe].compactMap { $0 } }

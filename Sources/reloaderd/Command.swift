@@ -65,7 +65,7 @@ private func printOut(_ text: String) -> Int32 {
 
 /// False, with errno set, when not all of it could be written. For standard error there is nobody left to tell.
 @discardableResult
-private func writeAll(_ text: String, to descriptor: Int32) -> Bool {
+func writeAll(_ text: String, to descriptor: Int32) -> Bool {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
         let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }

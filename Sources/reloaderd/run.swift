@@ -4,7 +4,10 @@ import Supervisor
 /// Runs the daemon with `settings` until it ends, and returns its exit status. `source` reads the settings again, for a
 /// reload: the same arguments, and the config file as it is by then.
 func runDaemon(settings: Settings, source: @escaping SettingsSource) -> Int32 {
-    // CALL SITE: Daemon(settings: settings, source: source).run()
-    print(settings)
-    return 0
+    do throws(StartError) {
+        return try Daemon(settings, readingAgain: source).run()
+    } catch {
+        writeAll("reloaderd: \(error)\n", to: 2)
+        return error.exitStatus
+    }
 }

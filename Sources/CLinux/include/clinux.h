@@ -47,7 +47,7 @@ int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
 int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; yields what it was
 
 // Receives one datagram with its sender's uid. Descriptors that came along are closed. *uid is UINT32_MAX when unknown.
-ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid, bool *truncated);
+ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid);
 // bind(2) to the abstract unix address `name` (without the leading NUL byte).
 int rl_bind_abstract(int socket, const char *name, size_t length);
 // Sends one datagram to a unix socket address; a path starting with '@' is abstract.

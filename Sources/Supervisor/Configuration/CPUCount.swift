@@ -1,7 +1,7 @@
 // How many CPUs the daemon may really use: what its affinity mask leaves, and what its cgroup's quota leaves of that.
 // cgroup v2 (cpu.max) is described in the kernel's Documentation/admin-guide/cgroup-v2.rst, v1 (cpu.cfs_quota_us) in
 // scheduler/sched-bwc.rst, /proc/self/cgroup in cgroups(7), mountinfo in proc(5).
-import CLinux
+internal import CLinux
 
 /// The CPUs that this process may use, as `--workers auto` counts them.
 public struct CPUCount: Equatable, Sendable {
@@ -19,7 +19,15 @@ public struct CPUCount: Equatable, Sendable {
     ///
     /// - Parameter root: put in front of /proc and of the cgroup mounts; for tests.
     public static func current(root: String = "") -> CPUCount {
-        CPUCount(affinity: max(1, Int(rl_affinity_count())), quotaMilliCPUs: CgroupQuota(root: root).tightest)
+        CPUCount(affinity: max(1, allowed().count), quotaMilliCPUs: CgroupQuota(root: root).tightest)
+    }
+
+    /// The numbers of the CPUs that this process may run on; empty where the kernel does not say.
+    public static func allowed() -> [Int32] {
+        // As many as Linux can be built for.
+        var cpus = [Int32](repeating: 0, count: 8192)
+        let count = rl_affinity(&cpus, Int32(cpus.count))
+        return Array(cpus.prefix(max(0, Int(count))))
     }
 
     /// The smaller of the two, a broken CPU counted as a whole one; at least 1.

@@ -1,5 +1,5 @@
 // Where a program is, by the rules of execvp(3), seen from another working directory.
-import Glibc
+internal import Glibc
 
 /// The path of the executable that `program` means to a worker: as it stands when it has a `/`, else in `searchPath`.
 ///

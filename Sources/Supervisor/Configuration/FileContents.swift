@@ -1,5 +1,5 @@
 // Whole small files, read in one go: configuration, user databases, /proc and cgroup files.
-import Glibc
+internal import Glibc
 
 /// Why a file could not be read.
 public struct FileReadError: Error, Equatable, CustomStringConvertible {

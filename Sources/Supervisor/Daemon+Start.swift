@@ -1,0 +1,38 @@
+// What comes before the first worker, and after the last.
+internal import Glibc
+internal import Reloader
+
+extension Daemon {
+    /// Those that an outer supervisor hands over come first, then those of --listen, in order.
+    static func openListeners(_ settings: Settings, _ environment: Environment) throws(StartError) -> [Listener] {
+        do throws(ListenError) {
+            var listeners = try InheritedListeners.take(environment)
+            for spec in settings.listeners { listeners.append(try Listener(spec, backlog: settings.backlog)) }
+            return listeners
+        } catch {
+            throw .listen(error)
+        }
+    }
+
+    func makeFirstGeneration() throws(StartError) {
+        do throws(GenerationError) {
+            generations[1] = try Generation(number: 1, program: settings.program, inherited: workerEnvironment)
+        } catch {
+            throw .generation(error)
+        }
+    }
+
+    func removeSocketFiles() {
+        for listener in listeners {
+            do throws(SystemError) { try listener.removeFile() } catch {
+                write(LogRecord(.warning, "not_removed", "cannot remove a socket's file: \(error)"))
+            }
+        }
+    }
+
+    func remove(_ pidFile: PidFile) {
+        do throws(SystemError) { try pidFile.remove() } catch {
+            write(LogRecord(.warning, "not_removed", "cannot remove the pid file: \(error)"))
+        }
+    }
+}

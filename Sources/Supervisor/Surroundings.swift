@@ -1,0 +1,29 @@
+// What the daemon makes of the process that it was started in, once, before anything else.
+internal import CLinux
+internal import Glibc
+
+/// Opens /dev/null wherever descriptor 0, 1 or 2 is closed: no socket of ours may ever get such a number.
+func openStandardDescriptors() throws(SystemError) {
+    while true {
+        let number = try checked("open", "/dev/null") { open("/dev/null", O_RDWR) }
+        if number <= 2 { continue }
+        close(number)
+        return
+    }
+}
+
+/// Raises the soft limit of open files to the hard one (a pool of 1,000 workers needs 4,000) and yields what it was, which
+/// is what workers get: programs that use select(2) break above 1,024.
+func raiseFileLimit() throws(SystemError) -> ResourceLimit {
+    var soft: UInt64 = 0
+    var hard: UInt64 = 0
+    try checked("setrlimit", "RLIMIT_NOFILE") { rl_file_descriptor_limit_raise(&soft, &hard) }
+    return ResourceLimit(resource: UInt32(RLIMIT_NOFILE.rawValue), soft: soft, hard: hard)
+}
+
+/// A seed for jitter: daemons that were started together must not retry together.
+func randomSeed() throws(SystemError) -> UInt64 {
+    var seed: UInt64 = 0
+    try checked("getrandom") { getrandom(&seed, 8, 0) }
+    return seed
+}
