@@ -1,0 +1,19 @@
+// A status as it may stand in a message: one line, not too long.
+
+enum StatusLine {
+    /// With its key it fits into one atomic write to a pipe (PIPE_BUF, 4,096 bytes), far from the supervisor's limit of a line.
+    static let bytesMax = 1024
+
+    static func make(from text: String) -> String {
+        var line = ""
+        var bytes = 0
+        for scalar in text.unicodeScalars {
+            let isControl = scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
+            let kept: Unicode.Scalar = isControl ? " " : scalar
+            bytes += UTF8.width(kept)
+            if bytes > bytesMax { break }
+            line.unicodeScalars.append(kept)
+        }
+        return line
+    }
+}
