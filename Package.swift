@@ -20,7 +20,8 @@ let package = Package(
         .testTarget(name: "ReloaderTests", dependencies: ["Reloader"]),
         .testTarget(
             name: "SupervisorTests",
-            dependencies: ["Supervisor", "reloaderd", "ReloaderWorker", "http-worker", "strict-client"]),
+            dependencies: ["CLinux", "Supervisor", "reloaderd", "ReloaderWorker", "http-worker", "strict-client"],
+            exclude: ["Workers"]),
     ],
     swiftLanguageModes: [.v6]
 )

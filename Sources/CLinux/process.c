@@ -50,6 +50,8 @@ int rl_reap_child(pid_t pid, struct rl_exit *exit) {
     return result;
 }
 
+int rl_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
 int rl_signal(int pidfd, int signal) { return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0); }
 
 int rl_kill_group(int pidfd, pid_t leader) {

@@ -29,6 +29,8 @@ int rl_peek_child(struct rl_exit *exit);
 // Reaps the child `pid`, which rl_peek_child has just named.
 int rl_reap_child(pid_t pid, struct rl_exit *exit);
 
+// pidfd_open(2); close-on-exec.
+int rl_pidfd_open(pid_t pid);
 // pidfd_send_signal(2).
 int rl_signal(int pidfd, int signal);
 // SIGKILL to the process group of `leader`, which must be a child that was not reaped yet (so that the number is its own).

@@ -1,0 +1,115 @@
+// A process of a test's own: started, heard, signalled and waited for by event, never by time; gone when the test ends.
+import CLinux
+import Glibc
+
+/// Thrown when something that must happen does not: the limit only keeps a broken test from hanging for ever.
+struct DidNotHappen: Error, CustomStringConvertible {
+    var description: String
+}
+
+final class ChildProcess {
+    /// How long any single event may take on a machine that is busy with other tests.
+    static let patienceMilliseconds: Int32 = 60_000
+
+    let pid: pid_t
+    let output: LineReader
+    let errors: LineReader
+    private let input: Int32
+    private let pidfd: Int32
+    private var status: Int32?
+
+    /// - Parameters:
+    ///   - environment: `NAME=VALUE`; nothing else is passed on.
+    ///   - inheriting: descriptors of this process that become 3, 4, … of the child.
+    init(
+        _ words: [String], environment: [String] = ChildProcess.plainEnvironment, directory: String? = nil,
+        inheriting: [Int32] = []
+    ) throws {
+        let (inputRead, inputWrite) = try Self.pipe()
+        let (outputRead, outputWrite) = try Self.pipe()
+        let (errorsRead, errorsWrite) = try Self.pipe()
+        defer { for number in [inputRead, outputWrite, errorsWrite] { close(number) } }
+
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        for (number, target) in [(inputRead, Int32(0)), (outputWrite, 1), (errorsWrite, 2)] {
+            posix_spawn_file_actions_adddup2(&actions, number, target)
+        }
+        for (index, number) in inheriting.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, number, Int32(3 + index))
+        }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // Its own process group: nothing sent to the tests' group, from a terminal say, may reach it.
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+
+        // env(1) changes the directory and becomes the program; posix_spawn's own way is not portable.
+        let words = (directory.map { ["env", "-C", $0] } ?? []) + words
+        var arguments = words.map { strdup($0) } + [nil]
+        var variables = environment.map { strdup($0) } + [nil]
+        defer { for pointer in arguments + variables { free(pointer) } }
+        var started: pid_t = 0
+        let failure = posix_spawnp(&started, words[0], &actions, &attributes, &arguments, &variables)
+        guard failure == 0 else { throw DidNotHappen(description: "cannot start \(words): \(String(cString: strerror(failure)))") }
+        pid = started
+        pidfd = rl_pidfd_open(pid)
+        input = inputWrite
+        output = LineReader(owning: outputRead)
+        errors = LineReader(owning: errorsRead)
+    }
+
+    static let plainEnvironment = [
+        "PATH=/root/.pyenv/shims:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+    ]
+
+    func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
+
+    func closeInput() { close(input) }
+
+    var isRunning: Bool { status == nil && !waitsAtMost(0) }
+
+    /// The exit status, or 128 + the signal that killed it, as a shell counts.
+    @discardableResult
+    func wait() throws -> Int32 {
+        if let status { return status }
+        guard waitsAtMost(Self.patienceMilliseconds) else { throw DidNotHappen(description: "process \(pid) does not end") }
+        return reap()
+    }
+
+    private func waitsAtMost(_ milliseconds: Int32) -> Bool {
+        var request = pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0)
+        return poll(&request, 1, milliseconds) > 0
+    }
+
+    private func reap() -> Int32 {
+        var exit = rl_exit()
+        _ = rl_reap_child(pid, &exit)
+        let result = exit.signaled ? 128 + exit.status : exit.status
+        status = result
+        return result
+    }
+
+    /// Both ends close-on-exec, so that children of tests that run at the same time don't hold them open.
+    private static func pipe() throws -> (Int32, Int32) {
+        var ends: [Int32] = [-1, -1]
+        guard rl_pipe(&ends) == 0 else { throw DidNotHappen(description: "no pipe: \(String(cString: strerror(errno)))") }
+        // rl_pipe's read end doesn't block, which suits a reader here and not a child's standard input.
+        return (ends[0], ends[1])
+    }
+
+    deinit {
+        if status == nil {
+            // The fast stop: a daemon takes its workers along. Whoever doesn't know it is killed.
+            signal(SIGCONT)
+            signal(SIGQUIT)
+            if !waitsAtMost(10_000) { signal(SIGKILL) }
+            _ = reap()
+        }
+        close(pidfd)
+    }
+}

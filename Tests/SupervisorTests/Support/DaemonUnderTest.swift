@@ -1,0 +1,94 @@
+// A running reloaderd whose log is read as it comes: tests wait for its records.
+import Foundation
+
+/// One line of the log.
+struct LogLine: CustomStringConvertible {
+    var event: String
+    var fields: [String: Any]
+    var text: String
+
+    var slot: Int? { fields["slot"] as? Int }
+    var generation: Int? { fields["generation"] as? Int }
+    var pid: Int32? { (fields["pid"] as? Int).map(Int32.init) }
+    var message: String { fields["msg"] as? String ?? "" }
+    var description: String { text }
+
+    init?(_ line: String) {
+        guard let fields = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+            let event = fields["event"] as? String
+        else { return nil }
+        self.event = event
+        self.fields = fields
+        text = line
+    }
+}
+
+final class DaemonUnderTest {
+    let process: ChildProcess
+    /// All that was read so far.
+    private(set) var log: [LogLine] = []
+    /// Lines of standard error that are not the daemon's.
+    private(set) var otherLines: [String] = []
+
+    /// Starts `reloaderd` with these words, and the log as JSON.
+    init(
+        _ words: [String], environment: [String] = ChildProcess.plainEnvironment, directory: String? = nil,
+        inheriting: [Int32] = [], under wrapper: [String] = []
+    ) throws {
+        process = try ChildProcess(
+            wrapper + [Products.reloaderd, "--log-format", "json"] + words, environment: environment,
+            directory: directory, inheriting: inheriting)
+    }
+
+    var pid: Int32 { process.pid }
+
+    func signal(_ number: Int32) { process.signal(number) }
+
+    /// Reads on to the next record that fits, and returns it.
+    @discardableResult
+    func next(_ event: String, where fits: (LogLine) -> Bool = { _ in true }) throws -> LogLine {
+        do {
+            while let line = try process.errors.next() {
+                guard let record = take(line) else { continue }
+                if record.event == event && fits(record) { return record }
+            }
+        } catch {
+            throw DidNotHappen(description: "no \(event) within patience; the log:\n\(story)")
+        }
+        throw DidNotHappen(description: "the daemon ended without \(event); the log:\n\(story)")
+    }
+
+    /// Reads on until each of `slots` has said that it is ready (as often as it is listed).
+    @discardableResult
+    func ready(_ count: Int) throws -> [LogLine] {
+        try (0..<count).map { _ in try next("worker_ready") }
+    }
+
+    /// Waits for the end and reads the rest of the log.
+    @discardableResult
+    func end() throws -> Int32 {
+        while let line = try process.errors.next() { take(line) }
+        return try process.wait()
+    }
+
+    /// SIGTERM, and the end.
+    @discardableResult
+    func stop() throws -> Int32 {
+        signal(15)
+        return try end()
+    }
+
+    func records(_ event: String) -> [LogLine] { log.filter { $0.event == event } }
+
+    var story: String { (log.map { $0.text } + ["other lines:"] + otherLines.suffix(50)).joined(separator: "\n") }
+
+    @discardableResult
+    private func take(_ line: String) -> LogLine? {
+        guard let record = LogLine(line) else {
+            otherLines.append(line)
+            return nil
+        }
+        log.append(record)
+        return record
+    }
+}

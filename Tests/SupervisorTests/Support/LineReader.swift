@@ -1,0 +1,48 @@
+// Lines from a pipe, waited for.
+import Glibc
+
+final class LineReader {
+    private let number: Int32
+    private var bytes: [UInt8] = []
+    private var isAtEnd = false
+
+    init(owning number: Int32) { self.number = number }
+
+    /// The next line; nil at the end. Waits for it, as long as the patience of the tests goes.
+    func next() throws -> String? {
+        while true {
+            if let end = bytes.firstIndex(of: UInt8(ascii: "\n")) {
+                defer { bytes.removeFirst(end + 1) }
+                return String(decoding: bytes[..<end], as: UTF8.self)
+            }
+            if isAtEnd {
+                defer { bytes = [] }
+                return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+            }
+            try readMore()
+        }
+    }
+
+    /// All lines up to the end.
+    func rest() throws -> [String] {
+        var lines: [String] = []
+        while let line = try next() { lines.append(line) }
+        return lines
+    }
+
+    private func readMore() throws {
+        var request = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+        guard poll(&request, 1, ChildProcess.patienceMilliseconds) > 0 else {
+            throw DidNotHappen(description: "no further line comes; unfinished: \(String(decoding: bytes, as: UTF8.self))")
+        }
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        let count = read(number, &chunk, chunk.count)
+        if count > 0 {
+            bytes += chunk[..<count]
+        } else if count == 0 || (errno != EAGAIN && errno != EINTR) {
+            isAtEnd = true
+        }
+    }
+
+    deinit { close(number) }
+}

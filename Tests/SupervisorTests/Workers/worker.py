@@ -1,0 +1,107 @@
+"""A worker that can be told to misbehave. Its words are its arguments, carried out in order:
+
+ready           READY=1 to READY_FD          notify          READY=1 to NOTIFY_SOCKET
+newline         a bare newline to READY_FD   say TEXT        TEXT and a newline to READY_FD
+send TEXT       TEXT to NOTIFY_SOCKET        err TEXT        TEXT and a newline to stderr
+exit N          exits with status N          kill N          sends itself signal N
+sleep SECONDS   sleeps                       ignore NAME     ignores SIGNAME
+term-exit N     on SIGTERM exits with N      term-slow S     on SIGTERM exits after S seconds
+close-ready     closes READY_FD              serve           accepts on descriptor 3, answers who it is, for ever
+wait            waits for ever               show            who it is, as JSON, to stdout
+flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage to READY_FD
+flood-notify N  N bytes of garbage to NOTIFY_SOCKET
+fork            a child in its process group that waits for ever; its pid goes to stderr
+daemonize       a grandchild in a session of its own that ends at once, left to the subreaper
+if-slot N … end, if-generation N … end       only where this is so
+"""
+import json, os, select, signal, socket, sys, time
+
+words = iter(sys.argv[1:])
+ready = int(os.environ.get("READY_FD", "-1"))
+
+
+def notify(data):
+    address = os.environ["NOTIFY_SOCKET"]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.sendto(data, "\0" + address[1:] if address[0] == "@" else address)
+
+
+def show():
+    status = dict(l.rstrip("\n").split(":\t", 1) for l in open("/proc/self/status") if ":\t" in l)
+    fds = {int(n): os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")}
+    print(json.dumps({
+        "pid": os.getpid(), "pgid": os.getpgid(0), "ppid": os.getppid(), "uid": os.getuid(), "gid": os.getgid(),
+        "groups": os.getgroups(), "cwd": os.getcwd(), "argv": sys.argv, "nice": os.nice(0), "cpus": sorted(os.sched_getaffinity(0)),
+        "umask": status.get("Umask"), "blocked": status["SigBlk"], "ignored": status["SigIgn"], "caught": status["SigCgt"],
+        "limits": open("/proc/self/limits").read(), "fds": fds, "env": dict(os.environ)}), flush=True)
+
+
+def serve():
+    """Drains on SIGTERM, unless an earlier word has said what SIGTERM does: what it has accepted it answers."""
+    listener = socket.socket(fileno=3)
+    listener.setblocking(False)
+    stop, wake = os.pipe()
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"x"))
+    while stop not in select.select([listener, stop], [], [])[0]:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:  # another worker was faster
+            continue
+        with connection:
+            connection.setblocking(True)
+            connection.recv(65536)
+            body = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getpid()} cwd={os.getcwd()}\n"
+            connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
+
+
+for word in words:
+    if word == "ready": os.write(ready, b"READY=1\n")
+    elif word == "newline": os.write(ready, b"\n")
+    elif word == "say": os.write(ready, next(words).encode() + b"\n")
+    elif word == "notify": notify(b"READY=1")
+    elif word == "send": notify(next(words).encode())
+    elif word == "err": print(next(words), file=sys.stderr, flush=True)
+    elif word == "exit": sys.exit(int(next(words)))
+    elif word == "kill": os.kill(os.getpid(), int(next(words)))
+    elif word == "sleep": time.sleep(float(next(words)))
+    elif word == "ignore": signal.signal(getattr(signal, "SIG" + next(words)), signal.SIG_IGN)
+    elif word == "term-exit":
+        code = int(next(words))
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(code))
+    elif word == "term-slow":
+        seconds = float(next(words))
+        signal.signal(signal.SIGTERM, lambda *_: (time.sleep(seconds), os._exit(0)))
+    elif word == "close-ready": os.close(ready)
+    elif word == "serve": serve()
+    elif word == "wait":
+        while True: signal.pause()
+    elif word == "show": show()
+    elif word == "flood-err":
+        left = int(next(words))
+        while left > 0: left -= os.write(2, (b"x" * 79 + b"\n") * 64)
+    elif word == "flood-ready":
+        left = int(next(words))
+        while left > 0: left -= os.write(ready, os.urandom(4096).replace(b"\n", b"\0"))
+    elif word == "flood-notify":
+        left = int(next(words))
+        while left > 0:
+            notify(os.urandom(1024))
+            left -= 1024
+    elif word == "fork":
+        child = os.fork()
+        if child == 0:
+            while True: signal.pause()
+        print(f"child {child}", file=sys.stderr, flush=True)
+    elif word == "daemonize":
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0: os._exit(0)
+            os._exit(0)
+        os.wait()
+    elif word in ("if-slot", "if-generation"):
+        if os.environ["RELOADERD_" + word[3:].upper()] != next(words):
+            for skipped in words:
+                if skipped == "end": break
+    elif word == "end": pass
+    else: sys.exit(f"no such word: {word}")
