@@ -21,7 +21,7 @@ extension Daemon {
     private func tellLastLines(of id: WorkerID) {
         guard let worker = workers[id] else { return }
         for line in worker.lastLines.text.suffix(Self.lastLinesShown) {
-            write(.worker(.error, "worker_said", line, worker.slot, worker.generation, ReportContext(pid: worker.pid)))
+            write(.worker(.error, "worker_said", line, worker.slot, worker.generation.number, ReportContext(pid: worker.pid)))
         }
     }
 
@@ -29,7 +29,9 @@ extension Daemon {
     func tellStatus(_ worker: WorkerProcess) {
         guard worker.statusLinesTold < WorkerProcess.statusLinesMax else { return }
         worker.statusLinesTold += 1
-        write(.worker(.info, "worker_status", "worker reports its status", worker.slot, worker.generation, context(of: worker.id)))
+        let status: [(key: String, value: LogRecord.Value)] = [("status", .text(worker.status ?? ""))]
+        let context = context(of: worker.id)
+        write(.worker(.info, "worker_status", "worker reports its status", worker.slot, worker.generation.number, context, status))
     }
 
     func tellStarted() {
@@ -75,7 +77,7 @@ extension Daemon {
     }
 
     func tellFailure(_ error: SystemError, _ what: String, _ worker: WorkerProcess) {
-        write(.worker(.error, "system_error", "\(what): \(error)", worker.slot, worker.generation, ReportContext(pid: worker.pid)))
+        write(.worker(.error, "system_error", "\(what): \(error)", worker.slot, worker.generation.number, ReportContext(pid: worker.pid)))
     }
 
     // MARK: the service manager

@@ -96,7 +96,7 @@ extension LogRecord {
         var fields: [(key: String, value: Value)] = [("slot", .number(slot)), ("generation", .number(generation))]
         if let pid = context.pid { fields.append(("pid", .number(Int(pid)))) }
         fields += more
-        if let status = context.status { fields.append(("status", .text(status))) }
+        if level != .info, let status = context.status { fields.append(("status", .text(status))) }
         return LogRecord(level, event, message, fields)
     }
 }
