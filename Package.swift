@@ -17,10 +17,11 @@ let package = Package(
         .target(name: "ReloaderWorker"),
         .executableTarget(name: "http-worker", dependencies: ["ReloaderWorker"], path: "Examples/swift"),
         .executableTarget(name: "strict-client", path: "Tests/StrictClient"),
+        .executableTarget(name: "kit-probe", dependencies: ["ReloaderWorker"], path: "Tests/KitProbe"),
         .testTarget(name: "ReloaderTests", dependencies: ["Reloader"]),
         .testTarget(
             name: "SupervisorTests",
-            dependencies: ["Supervisor", "reloaderd", "ReloaderWorker", "http-worker", "strict-client"]),
+            dependencies: ["Supervisor", "reloaderd", "ReloaderWorker", "http-worker", "strict-client", "kit-probe"]),
     ],
     swiftLanguageModes: [.v6]
 )
