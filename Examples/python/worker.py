@@ -13,8 +13,8 @@ find out by a failed request that its connection is gone:
      itself lives on in the supervisor and in the other workers.
   2. Every accepted connection gets its answer, and each answer from now on says "Connection: close".
   3. An idle keep-alive connection has had an answer without that word. Closing it at once would race with a request
-     that is already on its way, so it is kept for one request more, for DRAIN_IDLE_MS (5000) at most. That has to be well
-     under the supervisor's --stop-timeout.
+     that is already on its way, so it is kept for one request more, for DRAIN_IDLE_MS (5000) at most. That has to be
+     well under the supervisor's --stop-timeout.
 """
 
 import asyncio
