@@ -47,8 +47,9 @@ final class Generation {
         return environment
     }
 
-    /// The seam to the file's own reader, whose errors name file and line.
     private static func readEnvironmentFile(_ path: String) throws(GenerationError) -> [EnvironmentChange] {
-        []
+        do throws(ConfigurationError) { return try EnvironmentFile.read(path) } catch {
+            throw .environmentFile(error.description)
+        }
     }
 }

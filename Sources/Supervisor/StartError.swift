@@ -22,14 +22,3 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
         }
     }
 }
-
-/// Why the configuration could not be read again at a reload; the reload is refused and everything goes on as before.
-public struct ConfigurationError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// One line, with file and line where there is one.
-    public var description: String
-
-    public init(_ description: String) { self.description = description }
-}
-
-/// Reads everything anew: called at each reload.
-public typealias SettingsSource = () throws(ConfigurationError) -> Settings

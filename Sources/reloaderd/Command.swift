@@ -51,9 +51,9 @@ private func currentDirectory() -> String {
     return String(cString: path)
 }
 
-private func refuse(_ problems: [ConfigurationError]) -> Int32 {
+func refuse(_ problems: [ConfigurationError], status: Int32 = exitUsage) -> Int32 {
     for problem in problems { writeAll("reloaderd: \(problem)\n", to: STDERR_FILENO) }
-    return exitUsage
+    return status
 }
 
 private func printOut(_ text: String) -> Int32 {

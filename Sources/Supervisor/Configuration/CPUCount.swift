@@ -1,7 +1,7 @@
 // How many CPUs the daemon may really use: what its affinity mask leaves, and what its cgroup's quota leaves of that.
 // cgroup v2 (cpu.max) is described in the kernel's Documentation/admin-guide/cgroup-v2.rst, v1 (cpu.cfs_quota_us) in
 // scheduler/sched-bwc.rst, /proc/self/cgroup in cgroups(7), mountinfo in proc(5).
-import CLinux
+internal import CLinux
 
 /// The CPUs that this process may use, as `--workers auto` counts them.
 public struct CPUCount: Equatable, Sendable {

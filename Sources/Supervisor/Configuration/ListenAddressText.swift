@@ -1,5 +1,5 @@
 // Listen addresses as people write them. Numeric, or `localhost`: no name service is asked.
-import Glibc
+internal import Glibc
 
 /// sockaddr_un.sun_path holds 108 bytes, the last of them a NUL.
 private let unixPathBytesMax = 107

@@ -1,5 +1,5 @@
 // `NAME=SOFT[:HARD]`, as `--rlimit` takes it. Names and units are those of setrlimit(2), with units people write.
-import Glibc
+internal import Glibc
 
 private enum ResourceUnit {
     case bytes

@@ -1,5 +1,5 @@
 // Names of signals: `TERM`, `SIGTERM`, `RTMIN+3`, `15`. See signal(7).
-import Glibc
+internal import Glibc
 
 private let signalNumbers: [(name: String, number: Int32)] = [
     ("HUP", SIGHUP), ("INT", SIGINT), ("QUIT", SIGQUIT), ("ILL", SIGILL), ("TRAP", SIGTRAP), ("ABRT", SIGABRT),

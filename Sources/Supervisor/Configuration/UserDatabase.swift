@@ -1,6 +1,6 @@
 // Users and groups from /etc/passwd and /etc/group themselves: a static executable cannot ask the name service.
 // See passwd(5) and group(5). Numbers work without any file.
-import Glibc
+internal import Glibc
 
 /// Looks users and groups up; reads its files anew for each question, so that a reload sees new users.
 public struct UserDatabase: Sendable {
