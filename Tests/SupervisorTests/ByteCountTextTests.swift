@@ -12,7 +12,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "M", "64 M", "64MB", "-1", "+1", "1.5G", "0x10", "8388608T", "9223372036854775808", "99999999999999999999K", "1KK",
+        "", "M", "64 M", "64MB", "-1", "+1", "1.5G", "0x10", "8388608T", "9223372036854775808", "99999999999999999999K",
+        "1KK",
     ])
     func refuses(_ text: String) {
         #expect(throws: ConfigurationError.self) { try byteCount(parsing: text) }

@@ -35,8 +35,10 @@ import Testing
             """#
         let expected: [(String, String)] = [
             ("PLAIN", "value"), ("SPACED", "two words"), ("EMPTY", ""), ("QUOTED", #"a "b" \ $c \x 'd'"#),
-            ("SINGLE", #"a "b" \n $c"#), ("CONTINUED", "one two"), ("LINES", "first\nsecond third"), ("SINGLELINES", "a\nb"),
-            ("INNER", #"it's "so""#), ("JOINED", "abc"), ("ESCAPED", #"a b"c\"#), ("BLANK", "  "), ("HASH", "#not a comment"),
+            ("SINGLE", #"a "b" \n $c"#), ("CONTINUED", "one two"), ("LINES", "first\nsecond third"),
+            ("SINGLELINES", "a\nb"),
+            ("INNER", #"it's "so""#), ("JOINED", "abc"), ("ESCAPED", #"a b"c\"#), ("BLANK", "  "),
+            ("HASH", "#not a comment"),
             ("UTF8", "Grüße"), ("with.dots-and-dashes", "1"), ("TRAILING", "a "), ("LAST", "no newline"),
         ]
         let read = try EnvironmentFile.parse(Array(text.utf8), path: "x")

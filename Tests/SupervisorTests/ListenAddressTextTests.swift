@@ -11,7 +11,8 @@ import Testing
         ("0.0.0.0:65535", .tcp4(address: 0, port: 65_535)), ("localhost:80", .tcp4(address: 0x7F00_0001, port: 80)),
         ("[::1]:8080", .tcp6(address: loopback6, scope: 0, port: 8080)), ("udp:5353", .udpAny(port: 5353)),
         ("udp:127.0.0.1:53", .udp4(address: 0x7F00_0001, port: 53)), ("0", .tcpAny(port: 0)),
-        ("udp:[::1]:53", .udp6(address: loopback6, scope: 0, port: 53)), ("unix:/run/a b.sock", .unix(path: "/run/a b.sock")),
+        ("udp:[::1]:53", .udp6(address: loopback6, scope: 0, port: 53)),
+        ("unix:/run/a b.sock", .unix(path: "/run/a b.sock")),
         ("unix:@name", .unix(path: "@name")), ("unix:relative.sock", .unix(path: "relative.sock")),
         ("unix:/a=b:c", .unix(path: "/a=b:c")), ("[::1%1]:80", .tcp6(address: loopback6, scope: 1, port: 80)),
     ])
@@ -22,9 +23,12 @@ import Testing
     }
 
     @Test(arguments: [
-        "", ":", ":8080", "8080:", "65536", "-1", "+80", "80a", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.1:80",
-        "256.0.0.1:80", "01.2.3.4:80", "::1:8080", "[::1]", "[::1]8080", "[::1]:", "[]:80", "[::g]:80", "[127.0.0.1]:80",
-        "example.com:80", "LOCALHOST:80", "*:80", "/run/a.sock", "@name", "unix:", "unix:@", "udp:", "udp:unix:/a", "tcp:80",
+        "", ":", ":8080", "8080:", "65536", "-1", "+80", "80a", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
+        "127.1:80",
+        "256.0.0.1:80", "01.2.3.4:80", "::1:8080", "[::1]", "[::1]8080", "[::1]:", "[]:80", "[::g]:80",
+        "[127.0.0.1]:80",
+        "example.com:80", "LOCALHOST:80", "*:80", "/run/a.sock", "@name", "unix:", "unix:@", "udp:", "udp:unix:/a",
+        "tcp:80",
         "[::1%]:80", "[::1%nosuchinterface0]:80", "[::1%99999999999]:80", "[::1%0]:80", "unix:/a\0b", "127.0.0.1\0:80",
         "8080\u{301}", "80 ", "unix:/" + String(repeating: "a", count: 107), String(repeating: "9", count: 100_000),
     ])

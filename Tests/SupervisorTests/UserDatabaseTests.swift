@@ -54,7 +54,8 @@ import Testing
             bad:x:x:app
             """
         return UserDatabase(
-            passwdPath: try folder.write("passwd", latin + Array(passwd.utf8)), groupPath: try folder.write("group", group))
+            passwdPath: try folder.write("passwd", latin + Array(passwd.utf8)),
+            groupPath: try folder.write("group", group))
     }
 
     @Test func readsNamesAndNumbers() throws {
@@ -78,7 +79,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", ":", ":www", "app:", "app:nogroup", "nobody", "broken", "short", "+", "toohigh", "4294967295", "-1", "app:www:x",
+        "", ":", ":www", "app:", "app:nogroup", "nobody", "broken", "short", "+", "toohigh", "4294967295", "-1",
+        "app:www:x",
         "app\u{301}", "99999999999999999999", "#", "app:bad",
     ])
     func refuses(_ text: String) throws {
