@@ -5,16 +5,16 @@ import Supervisor
 /// What is wrong with the surroundings of well-formed `settings`.
 func findProblems(_ settings: Settings) -> [ConfigurationError] {
     var problems: [ConfigurationError] = []
-    var program = settings.program
-    for path in program.environmentFiles {
+    var settings = settings
+    for path in settings.program.environmentFiles {
         do throws(ConfigurationError) {
             _ = try EnvironmentFile.read(path)
         } catch { problems.append(error.at("--env-file")) }
     }
     // What the files cannot say must not hide what else is wrong.
-    if !problems.isEmpty { program.environmentFiles = [] }
+    if !problems.isEmpty { settings.program.environmentFiles = [] }
     // Without a program, that has been said already.
-    if !program.path.isEmpty, let problem = problem(with: program) {
+    if !settings.program.path.isEmpty, let problem = problemWithProgram(of: settings) {
         problems.append(ConfigurationError(problem.description))
     }
     if let problem = settings.pidFile.flatMap(pidFileProblem) { problems.append(problem) }
