@@ -48,7 +48,9 @@ function start() {
     let notListening = Math.max(1, listenerCount);
     const listening = () => {
         notListening -= 1;
-        if (notListening === 0) tell('READY=1');
+        if (notListening > 0) return;
+        tell('READY=1');
+        if (watchdogMicroseconds !== undefined) setInterval(tell, watchdogMicroseconds / 2000, 'WATCHDOG=1').unref();
     };
     if (listenerCount === 0) {
         const server = makeServer();
@@ -59,7 +61,6 @@ function start() {
     }
     for (let index = 0; index < listenerCount; index += 1) makeServer().listen({ fd: 3 + index }, BACKLOG, listening);
     process.on('SIGTERM', drain);
-    if (watchdogMicroseconds !== undefined) setInterval(() => tell('WATCHDOG=1'), watchdogMicroseconds / 2000).unref();
 }
 
 function makeServer() {
@@ -67,7 +68,7 @@ function makeServer() {
     const server = http.createServer({ keepAliveTimeout: 75_000 }, answer);
     server.on('connection', (socket) => {
         acceptedCount += 1;
-        const connection = { socket, unanswered: 0, newest: undefined, bytesAnswered: 0, timer: undefined };
+        const connection = { socket, requests: [], bytesAnswered: 0, timer: undefined };
         connections.set(socket, connection);
         socket.on('close', () => {
             clearTimeout(connection.timer);
@@ -83,21 +84,28 @@ function makeServer() {
     return server;
 }
 
+// Pipelined requests are answered one after the other, so that each answer knows whether another comes after it.
 function answer(request, response) {
     const connection = connections.get(request.socket);
-    connection.unanswered += 1;
-    connection.newest = request;
     response.on('close', () => {
-        connection.unanswered -= 1;
+        connection.requests.shift();
         connection.bytesAnswered = connection.socket.bytesRead;
-        if (isDraining) closeWhenIdle(connection);
+        if (connection.requests.length > 0) answerFirst(connection);
+        else if (isDraining) closeWhenIdle(connection);
     });
-    const { status, delay } = read(request);
     request.resume();
     request.on('end', () => {
-        if (delay > 0) setTimeout(respond, delay, connection, request, response, status);
-        else respond(connection, request, response, status);
+        connection.requests.push({ request, response });
+        if (connection.requests.length === 1) answerFirst(connection);
     });
+}
+
+function answerFirst(connection) {
+    if (connection.socket.destroyed) return;
+    const { request, response } = connection.requests[0];
+    const { status, delay } = read(request);
+    if (delay > 0) setTimeout(respond, delay, connection, request, response, status);
+    else respond(connection, request, response, status);
 }
 
 function read(request) {
@@ -110,11 +118,12 @@ function read(request) {
 }
 
 function respond(connection, request, response, status) {
+    if (connection.socket.destroyed) return;
     const body = status === 200 ? identity : `${status} ${http.STATUS_CODES[status]}\n`;
     const headers = { 'Content-Type': 'text/plain', 'Content-Length': Buffer.byteLength(body) };
     if (status === 405) headers.Allow = 'GET, HEAD';
     // What the client had sent before it could know of a close (pipelining) is answered too.
-    if (isDraining && connection.newest === request) headers.Connection = 'close';
+    if (isDraining && connection.requests.length === 1) headers.Connection = 'close';
     response.writeHead(status, headers);
     response.end(body);
 }
@@ -147,11 +156,11 @@ function closeListeners() {
 // Gives a connection its time for one request more.
 function closeWhenIdle(connection) {
     clearTimeout(connection.timer);
-    if (connection.unanswered > 0 || connection.socket.writableEnded) return;
+    if (connection.requests.length > 0 || connection.socket.writableEnded) return;
     connection.timer = setTimeout(() => {
         // Timers come before the sockets in a turn of the loop: a request that has just arrived still counts.
         setImmediate(() => {
-            if (connection.unanswered > 0 || connection.socket.destroyed) return;
+            if (connection.requests.length > 0 || connection.socket.destroyed) return;
             // The first part of a request is there; Node's own headersTimeout (60 s) bounds the wait for the rest.
             if (connection.socket.bytesRead > connection.bytesAnswered) closeWhenIdle(connection);
             else closeOwnSide(connection);

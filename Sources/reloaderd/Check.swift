@@ -5,16 +5,17 @@ import Supervisor
 /// What is wrong with the surroundings of well-formed `settings`.
 func findProblems(_ settings: Settings) -> [ConfigurationError] {
     var problems: [ConfigurationError] = []
-    var settings = settings
-    for path in settings.program.environmentFiles {
+    let program = settings.program
+    for path in program.environmentFiles {
         do throws(ConfigurationError) {
             _ = try EnvironmentFile.read(path)
         } catch { problems.append(error.at("--env-file")) }
     }
     // What the files cannot say must not hide what else is wrong.
-    if !problems.isEmpty { settings.program.environmentFiles = [] }
+    var readable = settings
+    if !problems.isEmpty { readable.program.environmentFiles = [] }
     // Without a program, that has been said already.
-    if !settings.program.path.isEmpty, let problem = problemWithProgram(of: settings) {
+    if !settings.program.path.isEmpty, let problem = problem(with: readable) {
         problems.append(ConfigurationError(problem.description))
     }
     if let problem = settings.pidFile.flatMap(pidFileProblem) { problems.append(problem) }

@@ -1,5 +1,5 @@
-// kit-probe: a worker that does with the kit what its argument says, and tells on stdout, line by line. For the tests of
-// ReloaderWorker, which need a process of their own: the kit changes the environment and a signal's disposition.
+// kit-probe: a worker that does with the kit what its argument says, and tells on stdout, line by line. For the tests
+// of ReloaderWorker, which need a process of their own: the kit changes the environment and a signal's disposition.
 import Glibc
 import ReloaderWorker
 

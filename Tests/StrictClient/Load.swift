@@ -1,5 +1,5 @@
-// The load itself: a closed loop. Each connection sends its next request when it has its answer (and the pause is over),
-// until the run's end; what is under way then may still finish. Nothing is ever sent twice.
+// The load itself: a closed loop. Each connection sends its next request when it has its answer (and the pause is
+// over), until the run's end; what is under way then may still finish. Nothing is ever sent twice.
 import Glibc
 
 struct Load {

@@ -1,5 +1,5 @@
-// A child process of a test: started with exactly the descriptors that it is given, heard through its stdout and stderr,
-// ended with the test at the latest.
+// A child process of a test: started with exactly the descriptors that it is given, heard through its stdout and
+// stderr, ended with the test at the latest.
 import Glibc
 
 final class KitChild {
@@ -59,8 +59,8 @@ final class KitChild {
         input = -1
     }
 
-    /// Waits for the end of the child's stdout, which comes with its own, then for its status: the exit code, or 128 and the
-    /// signal's number.
+    /// Waits for the end of the child's stdout, which comes with its own, then for its status: the exit code, or 128
+    /// and the signal's number.
     func waitForExit() throws -> Int32 {
         try output.readToEnd()
         try errors.readToEnd()

@@ -28,17 +28,19 @@ enum KitExample: CaseIterable {
 
     /// On a listener of the test, ready.
     func start(
-        on listener: KitListener, slot: Int = 2, generation: Int = 7, drainIdleMilliseconds: Int = 10_000
+        on listener: KitListener, slot: Int = 2, generation: Int = 7, drainIdleMilliseconds: Int = 10_000,
+        watchdogMicroseconds: Int? = nil
     ) throws -> KitWorker {
         let (ready, readyThere) = try KitSocket.pair()
         defer { close(readyThere) }
+        var environment = [
+            "READY_FD": "4", "RELOADERD_SLOT": "\(slot)", "RELOADERD_GENERATION": "\(generation)",
+            "RELOADERD_WORKERS": "4", "DRAIN_IDLE_MS": "\(drainIdleMilliseconds)",
+        ]
+        environment["WATCHDOG_USEC"] = watchdogMicroseconds.map(String.init)
         let child = try KitChild(
             command[0], Array(command.dropFirst()),
-            environment: [
-                "READY_FD": "4", "RELOADERD_SLOT": "\(slot)", "RELOADERD_GENERATION": "\(generation)",
-                "RELOADERD_WORKERS": "4", "DRAIN_IDLE_MS": "\(drainIdleMilliseconds)",
-            ],
-            handedOver: [listener.descriptor, readyThere], listenCount: 1)
+            environment: environment, handedOver: [listener.descriptor, readyThere], listenCount: 1)
         let worker = KitWorker(child: child, messages: KitLines(ready))
         guard try worker.messages.next() == "READY=1" else {
             throw KitTimeout(waitedFor: "READY=1; stderr: \(try child.errors.readToEnd())")
@@ -86,6 +88,7 @@ struct KitWorker {
         try connection.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
         #expect(try connection.receiveResponse().closes)
         try connection.receiveEnd()
+        connection.close()
 
         child.signal(SIGTERM)
         #expect(try child.waitForExit() == 0)
@@ -124,8 +127,39 @@ struct KitWorker {
         #expect(response.status == 400)
         #expect(response.closes)
         try connection.receiveEnd()
+        connection.close()
         child.signal(SIGTERM)
         #expect(try child.waitForExit() == 0)
+    }
+
+    @Test(arguments: KitExample.allCases) func servesAUnixListener(example: KitExample) throws {
+        let name = "reloaderd-example-test-\(example)-\(getpid())"
+        let worker = try example.start(on: try KitListener(abstractName: name))
+        let client = try KitChild.strictClient("unix:@\(name)", "--requests", "100", "--keep-alive")
+        #expect(try client.clientReport().columns == ["ok": 100])
+        try worker.drain()
+        #expect(try worker.child.waitForExit() == 0)
+    }
+
+    @Test(arguments: KitExample.allCases) func pingsWhenWatched(example: KitExample) throws {
+        let worker = try example.start(on: try KitListener(), watchdogMicroseconds: 100_000)
+        for _ in 0..<3 { #expect(try worker.messages.next() == "WATCHDOG=1") }
+        worker.child.signal(SIGTERM)
+        #expect(try worker.child.waitForExit() == 0)
+    }
+
+    @Test(arguments: KitExample.allCases) func survivesAClientThatGivesUp(example: KitExample) throws {
+        let (child, port) = try example.startAlone()
+        let hasty = try KitConnection(port: port)
+        try hasty.send("GET /slow?ms=100 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n")
+        let patient = try KitConnection(port: port)
+        try patient.get("/slow?ms=200")
+        hasty.reset()
+        #expect(try patient.receiveResponse().status == 200)
+        patient.close()
+        child.signal(SIGTERM)
+        #expect(try child.waitForExit() == 0)
+        #expect(try child.errors.next() == nil)
     }
 
     @Test(arguments: KitExample.allCases) func drainAnswersEveryConnection(example: KitExample) throws {

@@ -15,8 +15,8 @@ struct KitSystemError: Error {
 enum KitSocket {
     static let patienceMilliseconds: Int32 = 20_000
 
-    /// A connected pair, in place of a pipe: pipe2(2) is missing in Swift's Glibc, and without close-on-exec from the start
-    /// a test that spawns at the same moment would hand the ends to its child.
+    /// A connected pair, in place of a pipe: pipe2(2) is missing in Swift's Glibc, and without close-on-exec from the
+    /// start a test that spawns at the same moment would hand the ends to its child.
     static func pair() throws -> (Int32, Int32) {
         var ends: [Int32] = [-1, -1]
         guard socketpair(AF_UNIX, streamType, 0, &ends) == 0 else {
