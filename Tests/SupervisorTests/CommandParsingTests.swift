@@ -179,10 +179,11 @@ import Testing
             try settings("--listen", "8080", "--name", "a", "--workers", "3").changesNeedingRestart(from: running) == []
         )
         let changed = try settings(
-            "--listen", "8081", "--backlog", "5", "--pid-file", "p", "--output", "inherit", "--log-format", "json")
+            "--pin", "--listen", "8081", "--backlog", "5", "--pid-file", "p", "--output", "inherit", "--log-format",
+            "json")
         #expect(
             changed.changesNeedingRestart(from: running)
-                == ["listen", "backlog", "name", "pid-file", "output", "log-format"])
+                == ["listen", "backlog", "name", "pid-file", "pin", "output", "log-format"])
     }
 
     @Test(arguments: [
