@@ -155,6 +155,30 @@ import Testing
                 """)
     }
 
+    @Test func aReplacedSlotWhoseWorkerFailsToStartAgainGoesBackAtOnce() {
+        let restarting =
+            Self.halfway + """
+                hold
+                crash 1/2
+                wait 100ms -> spawn 1/2#2
+                crash 2/2 -> spawn 0/1#2
+
+                """
+        Script.play(
+            restarting + """
+                failed 1/2#2 exhausted -> spawn 1/1#2 | failed 1/2#2 spawn-exhausted
+                """)
+        Script.play(
+            restarting + """
+                spawned 1/2#2
+                spawned 0/1#2
+                exit 0/1
+                exit 1/1
+                extend 0/1#2 100s
+                wait 60s -> term 1/2#2 spawn 1/1#2 | failed 1/2#2 timed-out 60s
+                """)
+    }
+
     @Test func aReplacedSlotInBackoffGoesBackAtOnce() {
         Script.play(
             Self.halfway + """

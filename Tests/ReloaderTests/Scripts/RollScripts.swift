@@ -255,7 +255,7 @@ import Testing
             reload 2 workers 3 -> spawn 2/2 | scaled 2 to 3, roll 2 from 1
             ready 2/2 -> spawn 0/2
             ready 0/2 -> term 0/1 spawn 1/2
-            reload 3 workers 1 -> term 1/2 term 1/1 term 2/2 spawn 0/3 | superseded 2 by 3, scaled 3 to 1
+            reload 3 workers 1 -> term 1/2 term 1/1 term 2/2 spawn 0/3 | scaled 3 to 1, superseded 2 by 3
             serves 2
             """)
     }

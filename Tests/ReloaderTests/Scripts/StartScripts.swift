@@ -44,7 +44,7 @@ import Testing
             policy ready-timeout 60s stop-timeout 30s
             start -> spawn 0/1
             wait 59s
-            wait 1s -> term 0/1 | failed 0/1 timed-out 60s, draining 0/1 startTimedOut, backoff 0 failures 1
+            wait 1s -> term 0/1 | draining 0/1 startTimedOut, failed 0/1 timed-out 60s, backoff 0 failures 1
             wait 100ms -> spawn 0/1#2
             ready 0/1
             wait 30s -> kill 0/1 | killed 0/1 stopTimedOut
@@ -82,6 +82,19 @@ import Testing
             policy ready-after 90s ready-timeout 60s
             start -> spawn 0/1
             wait 90s | ready 0/1 90s
+            """)
+    }
+
+    @Test func aWorkerAgesFromTheAnswerToItsSpawnOn() {
+        Script.play(
+            """
+            policy ready-after 2s ready-timeout 3s
+            hold
+            start -> spawn 0/1
+            wait 2s
+            spawned 0/1
+            timer 2s
+            wait 2s | ready 0/1 4s
             """)
     }
 
