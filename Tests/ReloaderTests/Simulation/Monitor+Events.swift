@@ -62,11 +62,13 @@ extension Monitor {
         if course != .none { surgeMax = max(surgeMax, policy.effectiveSurge) }
     }
 
-    /// Workers that the pool lets go are told so only when they are known to run.
+    /// The pool lets these workers go. One that is not known to run hears of it later; one that the watchdog has killed
+    /// never does.
     mutating func letGoSilently(_ who: (Facts) -> Bool) {
-        for index in live where !workers[index].isAnswered && who(workers[index]) {
+        for index in live where who(workers[index]) {
+            guard !workers[index].isAnswered || workers[index].killedAt != nil else { continue }
             workers[index].hasLeft = true
-            workers[index].isVague = true
+            workers[index].isVague = !workers[index].isAnswered
         }
     }
 
