@@ -96,6 +96,7 @@ extension Monitor {
     private mutating func spawnFailed(_ id: WorkerID, _ failure: SpawnFailure) {
         guard let index = index(of: id), !workers[index].isGone else { return }
         let inOffice = workers[index].isInOffice
+        if workers[index].isReady { lost += 1 }
         leave(index)
         guard inOffice else { return }
         step.owedFailure = id

@@ -81,6 +81,7 @@ extension Monitor {
         if !isLate { try checkReason(worker, reason) }
         workers[index].hasLeft = true
         workers[index].limit = isLate ? now : now + policy.stopTimeout
+        workers[index].isVague = isLate
     }
 
     private func checkReason(_ worker: Facts, _ reason: DrainReason) throws(Violation) {

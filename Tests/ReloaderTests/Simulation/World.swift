@@ -51,7 +51,7 @@ struct World {
     private(set) var story: [String]?
     private(set) var steps = 0
 
-    private static let stormMax = 1500
+    private static let stormMax = 3000
     private static let calmMax = Duration.seconds(120)
     private static let stepsMax = 20_000
 
@@ -68,8 +68,8 @@ struct World {
 
     mutating func run() throws(Violation) {
         enter(.calm, at: now + chance.milliseconds(100...Self.stormMax))
-        for _ in 0..<chance.int(0...8) { enter(.commands, at: now + chance.milliseconds(0...Self.stormMax)) }
-        for _ in 0..<chance.int(0...6) { enter(.noise, at: now + chance.milliseconds(0...Self.stormMax)) }
+        for _ in 0..<chance.int(0...15) { enter(.commands, at: now + chance.milliseconds(0...Self.stormMax)) }
+        for _ in 0..<chance.int(0...20) { enter(.noise, at: now + chance.milliseconds(0...Self.stormMax)) }
         try send(.start)
         var calmUntil: Instant?
         while !(isCalm && pending == 0 && monitor.isSettled) {
