@@ -78,7 +78,8 @@ public final class Daemon {
             timer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
-                listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(), outputMode: settings.output,
+                listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(),
+                outputMode: settings.output,
                 pinnedCPUs: settings.program.pinsCPUs ? CPUCount.allowed() : [])
             let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic)
             pool = Pool(policy: policy, seed: try randomSeed())

@@ -36,7 +36,9 @@ final class Generation {
         of program: Program, inherited: Environment, directory: borrowing FileDescriptor
     ) throws(GenerationError) -> Environment {
         var environment = inherited
-        if program.workingDirectory != nil, let path = pathOfDescriptor(directory.number) { environment.set("PWD", to: path) }
+        if program.workingDirectory != nil, let path = pathOfDescriptor(directory.number) {
+            environment.set("PWD", to: path)
+        }
         if let user = program.user {
             if let name = user.name {
                 environment.set("USER", to: name)

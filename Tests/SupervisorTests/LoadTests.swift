@@ -36,7 +36,9 @@ import Testing
             try load.daemon.next("reload_done")
         }
         let report = try load.finish()
-        #expect(report.refused == 0 && report.timedOut == 0 && report.non2xx == 0 && report.malformed == 0, "\(report.columns)")
+        #expect(
+            report.refused == 0 && report.timedOut == 0 && report.non2xx == 0 && report.malformed == 0,
+            "\(report.columns)")
         // A connection that the dead worker had accepted ends early or is reset; no other may.
         #expect(report.reset + report.earlyEnd == report.failed, "\(report.columns)")
         #expect(report.failed <= kills * Self.connections, "\(report.columns)")
@@ -59,7 +61,9 @@ private final class Load {
                 Products.strictClient, "--address", "127.0.0.1:\(port)", "--connections", "\(LoadTests.connections)",
                 "--duration-ms", "120000", "--until-eof", "--json",
             ] + (keepsAlive ? ["--keep-alive"] : []))
-        guard try client.output.next() == "started" else { throw DidNotHappen(description: "the client gets no answer") }
+        guard try client.output.next() == "started" else {
+            throw DidNotHappen(description: "the client gets no answer")
+        }
     }
 
     func finish() throws -> ClientReport {

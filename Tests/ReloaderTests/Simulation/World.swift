@@ -76,7 +76,9 @@ struct World {
             try proceed()
             if isCalm, calmUntil == nil { calmUntil = now + Self.calmMax }
             let isLate = calmUntil.map { now > $0 } ?? false
-            if isLate || steps > Self.stepsMax { throw Violation(.settles, "no rest at \(now.nanoseconds / 1_000_000) ms") }
+            if isLate || steps > Self.stepsMax {
+                throw Violation(.settles, "no rest at \(now.nanoseconds / 1_000_000) ms")
+            }
         }
         try monitor.judgeRest(of: pool)
         try runToTheEnd()
