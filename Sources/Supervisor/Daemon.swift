@@ -80,7 +80,7 @@ public final class Daemon {
             spawner = try Spawner(
                 listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(),
                 outputMode: settings.output,
-                pinnedCPUs: settings.program.pinsCPUs ? CPUCount.allowed() : [])
+                cpus: CPUCount.allowed())
             let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {

@@ -19,7 +19,7 @@ final class Listener {
 
     /// Opens, binds and listens.
     init(_ spec: ListenSpec, backlog: Int32) throws(ListenError) {
-        label = String(describing: spec.address)
+        let label = String(describing: spec.address)
         name = spec.name
         if case .unix(let path) = spec.address, !path.hasPrefix("@") {
             try SocketFile.removeStale(path)
@@ -29,6 +29,9 @@ final class Listener {
             descriptor = try Self.open(spec.address, label, backlog)
             file = nil
         }
+        do throws(SystemError) {
+            self.label = try SocketAddress.port(of: descriptor).map { "\(spec.address.at(port: $0))" } ?? label
+        } catch { throw .failed(address: label, error) }
     }
 
     func removeFile() throws(SystemError) { try file?.remove() }

@@ -175,15 +175,17 @@ import Testing
 
     @Test func namesWhatNeedsARestart() throws {
         let running = try settings("--listen", "8080", "--name", "a")
-        #expect(
-            try settings("--listen", "8080", "--name", "a", "--workers", "3").changesNeedingRestart(from: running) == []
-        )
-        let changed = try settings(
-            "--pin", "--listen", "8081", "--backlog", "5", "--pid-file", "p", "--output", "inherit", "--log-format",
-            "json")
-        #expect(
-            changed.changesNeedingRestart(from: running)
-                == ["listen", "backlog", "name", "pid-file", "pin", "output", "log-format"])
+        var changed = try settings("--listen", "8080", "--name", "a", "--workers", "3", "--pin")
+        #expect(changed.keepForLife(of: running) == [])
+        #expect(changed.workers == .fixed(3) && changed.program.pinsCPUs)
+        changed = try settings(
+            "--listen", "8081", "--backlog", "5", "--pid-file", "p", "--output", "inherit", "--log-format", "json",
+            "--nice", "3")
+        let all = ["listen", "backlog", "name", "pid-file", "output", "log-format"]
+        #expect(changed.keepForLife(of: running) == all)
+        var expected = running
+        expected.program.nice = 3
+        #expect(changed == expected, "the rest is taken up")
     }
 
     @Test(arguments: [
