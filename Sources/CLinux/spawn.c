@@ -88,11 +88,17 @@ static enum rl_stage set_up(const struct rl_spawn_request *request) {
     if (executable >= 0 && executable < request->descriptor_count)
         executable = fcntl(executable, F_DUPFD_CLOEXEC, request->descriptor_count);
     if (request->executable >= 0 && executable < 0) return rl_stage_descriptors;
+    int channel = request->listen_channel;
+    if (channel >= 0 && channel < request->descriptor_count)
+        channel = fcntl(channel, F_DUPFD_CLOEXEC, request->descriptor_count);
+    if (request->listen_channel >= 0 && channel < 0) return rl_stage_descriptors;
     if (place_descriptors(request) < 0) return rl_stage_descriptors;
     if (request->mask >= 0) umask((mode_t)request->mask);
     if (set_limits(request) < 0) return rl_stage_limits;
     if (request->sets_nice && setpriority(PRIO_PROCESS, 0, request->nice) < 0) return rl_stage_nice;
     if (request->cpu >= 0 && set_affinity(request->cpu) < 0) return rl_stage_affinity;
+    // Before the user changes: with root's rights the filter costs the program none of its own.
+    if (channel >= 0 && rl_report_listeners(channel) < 0) return rl_stage_filter;
     if (request->sets_user) {
         if (syscall(SYS_setgroups, request->group_count, request->groups) < 0) return rl_stage_groups;
         if (syscall(SYS_setresgid, request->group, request->group, request->group) < 0) return rl_stage_group_id;

@@ -3,6 +3,9 @@
 public enum Effect: Equatable, Sendable {
     /// Start a worker. Answered by `Event.spawned` or `Event.spawnFailed`.
     case spawn(WorkerID, slot: Int, generation: Int)
+    /// Steer new connections away from the worker and see its old ones off; `Event.drained` when none is left. Ends with
+    /// `terminate`, whichever comes first.
+    case drain(WorkerID)
     /// Send the stop signal to the worker, once in its life.
     case terminate(WorkerID)
     /// Send SIGKILL to the worker and its process group, once in its life.

@@ -26,6 +26,8 @@ public enum Event: Equatable, Sendable {
     case stopping(WorkerID)
     /// The worker asks for more time to start or to drain (`EXTEND_TIMEOUT_USEC=`), counted from now.
     case extendTimeout(WorkerID, by: Duration)
+    /// Nothing is left of what `Effect.drain` was to take from the worker.
+    case drained(WorkerID)
     /// The process is gone and reaped.
     case exited(WorkerID, ExitStatus)
 

@@ -18,6 +18,7 @@ public struct Policy: Equatable, Sendable {
     public var readiness: Readiness = .message
     /// A worker that is not ready this long after its start has failed to start.
     public var readyTimeout: Duration = .seconds(60)
+    public var drain: Drain = .signal
     /// From the stop signal to SIGKILL.
     public var stopTimeout: Duration = .seconds(30)
     /// Delay after the first failure in a row; doubles with each further one.
@@ -42,6 +43,15 @@ public enum Readiness: Equatable, Sendable {
     case message
     /// Having lived this long (for programs that cannot say it).
     case after(Duration)
+}
+
+/// How a worker that serves is asked to finish.
+public enum Drain: Equatable, Sendable {
+    /// By its stop signal, at once: it drains its connections itself.
+    case signal
+    /// Its connections are taken from it first (`Effect.drain`); the stop signal comes when they are gone, or after
+    /// `timeout`. For programs that die of the signal with whatever they are about.
+    case outside(timeout: Duration)
 }
 
 /// `--give-up`: the daemon ends when `failures` worker failures lie within `period`.

@@ -16,8 +16,11 @@ extension Pool {
     }
 
     private mutating func expireDrain(_ role: Slot.Role, in slot: Int) {
-        guard case .draining(_, let killAt, _)? = slots[slot][role]?.state, killAt <= now else { return }
-        kill(role, of: slot, .stopTimedOut)
+        switch slots[slot][role]?.state {
+        case .emptying(_, let stopAt, _)?: if stopAt <= now { endEmptying(role, in: slot) }
+        case .draining(_, let killAt, _)?: if killAt <= now { kill(role, of: slot, .stopTimedOut) }
+        case .starting?, .ready?, .killed?, nil: break
+        }
     }
 
     private mutating func expireWatchdog(_ role: Slot.Role, in slot: Int) {

@@ -5,15 +5,32 @@ extension Pool {
     mutating func drain(_ role: Slot.Role, of slot: Int, _ reason: DrainReason) {
         guard var worker = slots[slot][role] else { return }
         switch worker.state {
-        case .starting, .ready:
-            worker.state = .draining(since: now, killAt: now + policy.stopTimeout, reason)
-            if worker.isSpawned { sendStop(to: worker, in: slot, reason) }
-        case .draining: return
+        case .starting, .ready: worker.state = beginDrain(of: worker, in: slot, reason)
+        case .emptying, .draining: return
         case .killed: break
         }
         slots[slot][role] = nil
         slots[slot].draining.append(worker)
         refresh(slot)
+    }
+
+    /// From outside only where there is something to take: from a worker that serves and is not about to end by itself.
+    private mutating func beginDrain(of worker: Worker, in slot: Int, _ reason: DrainReason) -> WorkerState {
+        if case .outside(let timeout) = policy.drain, worker.state.isReady, reason != .byItself {
+            report(.workerDraining(worker.id, slot: slot, generation: worker.generation, reason))
+            emit(.drain(worker.id))
+            return .emptying(since: now, stopAt: now + timeout, reason)
+        }
+        if worker.isSpawned { sendStop(to: worker, in: slot, reason) }
+        return .draining(since: now, killAt: now + policy.stopTimeout, reason)
+    }
+
+    /// The second half of a drain from outside.
+    mutating func endEmptying(_ role: Slot.Role, in slot: Int) {
+        guard let worker = slots[slot][role], case .emptying(let since, _, let reason) = worker.state else { return }
+        slots[slot][role]?.state = .draining(since: since, killAt: now + policy.stopTimeout, reason)
+        refresh(slot)
+        emit(.terminate(worker.id))
     }
 
     /// A worker's one stop signal; none for one that ends by itself. Nobody hears of a worker that was never there.

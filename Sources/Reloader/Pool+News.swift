@@ -8,6 +8,7 @@ extension Pool {
         hasSpawned = true
         switch worker.state {
         case .starting, .ready: break
+        case .emptying: break
         case .draining(_, _, let reason): sendStop(to: worker, in: slot, reason)
         case .killed: emit(.kill(worker.id))
         }
@@ -77,7 +78,7 @@ extension Pool {
         case .draining(let since, let killAt, let reason):
             let extended = min(now + time, since + Worker.extensionMax)
             slots[slot][role]?.state = .draining(since: since, killAt: max(killAt, extended), reason)
-        case .ready, .killed: break
+        case .ready, .emptying, .killed: break
         }
         refresh(slot)
     }

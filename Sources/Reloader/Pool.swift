@@ -72,6 +72,12 @@ public struct Pool: Sendable {
     /// Workers whose exit has not been seen, in whatever state; spawns that are not yet answered among them. O(1).
     public var workersAlive: Int { slotOfWorker.count }
 
+    /// The worker takes new requests: it is ready, and nobody has asked it to finish. O(1).
+    public func isServing(_ id: WorkerID) -> Bool {
+        guard let slot = slotOfWorker[id], let role = slots[slot].role(of: id) else { return false }
+        return slots[slot][role]?.state.isReady ?? false
+    }
+
     /// The newest generation that was asked for.
     public var newestGeneration: Int { generations.newest }
 
@@ -103,6 +109,7 @@ public struct Pool: Sendable {
         case .heartbeat(let id): withWorker(id) { $0.saidAlive($1, in: $2) }
         case .stopping(let id): withWorker(id) { $0.saidStopping($1, in: $2) }
         case .extendTimeout(let id, let time): withWorker(id) { $0.askedForTime($1, in: $2, time) }
+        case .drained(let id): withWorker(id) { $0.endEmptying($1, in: $2) }
         case .exited(let id, let status): withWorker(id) { $0.exited($1, in: $2, status) }
         case .deadline: break
         }

@@ -32,7 +32,7 @@ public struct Tally: Equatable, Sendable {
         switch worker.state {
         case .starting: starting += 1
         case .ready: ready += 1
-        case .draining, .killed: ending += 1
+        case .emptying, .draining, .killed: ending += 1
         }
     }
 

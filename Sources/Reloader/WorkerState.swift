@@ -1,10 +1,12 @@
 /// Where a worker is in its life, with what is known and waited for there, and nothing else.
 ///
 /// ```
-/// starting ──▶ ready ──▶ draining ──▶ killed ──▶ (exited: no longer in the pool)
-///     │          └───────(watchdog)─────▲
-///     └─────────────────▶ draining
+/// starting ──▶ ready ──▶ emptying ──▶ draining ──▶ killed ──▶ (exited: no longer in the pool)
+///     │          ├────────────────────▲             ▲
+///     │          └───────(watchdog)─────────────────┘
+///     └───────────────────▶ draining
 /// ```
+/// Emptying is a drain's first half where it is done from outside (`Drain.outside`).
 /// A fast stop kills from any state; an exit may come in any state.
 public enum WorkerState: Equatable, Sendable {
     /// `deadline`: not ready then, it has failed to start. `readyAt`: it counts as ready then by itself
@@ -12,6 +14,9 @@ public enum WorkerState: Equatable, Sendable {
     case starting(deadline: Instant, readyAt: Instant?)
     /// `watchdogAt`: still silent then, it is killed.
     case ready(since: Instant, watchdogAt: Instant?)
+    /// Its connections are being taken from it, and it has not been told. `stopAt`: not empty then, it gets its stop signal
+    /// all the same.
+    case emptying(since: Instant, stopAt: Instant, DrainReason)
     /// It has been asked to finish, or said that it does. `killAt`: still there then, it is killed.
     case draining(since: Instant, killAt: Instant, DrainReason)
     /// SIGKILL is sent or owed; only its exit is waited for. `readySince`: it was killed as a ready worker (watchdog).
@@ -22,6 +27,7 @@ public enum WorkerState: Equatable, Sendable {
         switch self {
         case .starting(let deadline, let readyAt): readyAt.map { min($0, deadline) } ?? deadline
         case .ready(_, let watchdogAt): watchdogAt
+        case .emptying(_, let stopAt, _): stopAt
         case .draining(_, let killAt, _): killAt
         case .killed: nil
         }
@@ -30,14 +36,14 @@ public enum WorkerState: Equatable, Sendable {
     public var isReady: Bool {
         switch self {
         case .ready: true
-        case .starting, .draining, .killed: false
+        case .starting, .emptying, .draining, .killed: false
         }
     }
 
     var isKilled: Bool {
         switch self {
         case .killed: true
-        case .starting, .ready, .draining: false
+        case .starting, .ready, .emptying, .draining: false
         }
     }
 
@@ -46,7 +52,7 @@ public enum WorkerState: Equatable, Sendable {
         switch self {
         case .ready(let since, _): since
         case .killed(let since): since
-        case .starting, .draining: nil
+        case .starting, .emptying, .draining: nil
         }
     }
 }

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "clinux_cpu.h"
+#include "clinux_share.h"
 #include "clinux_spawn.h"
 
 // How a child ended, from waitid(2).

@@ -16,6 +16,7 @@ enum rl_stage {
     rl_stage_limits,
     rl_stage_nice,
     rl_stage_affinity,
+    rl_stage_filter,
     rl_stage_groups,
     rl_stage_group_id,
     rl_stage_user_id,
@@ -43,6 +44,7 @@ struct rl_spawn_request {
     bool sets_nice;
     int nice;
     int cpu;                    // the only CPU to run on, or -1
+    int listen_channel;         // where rl_report_listeners sends its descriptor, or -1
     bool sets_user;
     uint32_t user, group;
     const uint32_t *groups;

@@ -1,0 +1,63 @@
+// Sharing a port among programs that know nothing of it: seccomp user notification, and what steers a reuseport group.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+// Puts a filter on the calling process that reports bind(2) and listen(2) to whoever holds the descriptor that is sent over
+// the unix socket `channel`. For the child between clone and exec: nothing but system calls. 0, or -1 with errno set.
+int rl_report_listeners(int channel);
+// Receives that descriptor. -1 with errno set; EPIPE when none was sent.
+int rl_receive_descriptor(int channel);
+// Whether this kernel can do all of it: 0, or -1 with errno set and *missing naming what is not there.
+int rl_check_sharing(const char **missing);
+
+// A call that waits for an answer.
+struct rl_call {
+    uint64_t id;
+    pid_t thread;            // in the reader's pid namespace; 0 where it has none there
+    bool binds;              // bind(2), else listen(2)
+    int descriptor;          // of the caller
+    uint64_t address;        // bind: where its sockaddr is, in the caller's memory
+    uint64_t number;         // bind: the sockaddr's length as given; listen: the backlog as given
+};
+
+// The next call. -1 with errno set: ENOENT when the caller is gone meanwhile.
+int rl_next_call(int notifications, struct rl_call *call);
+// Answers: `error` 0 is success, > 0 that errno. -1 with errno ENOENT when the caller is gone.
+int rl_answer_call(int notifications, uint64_t id, int error);
+// Lets the kernel carry the call out as it stands.
+int rl_continue_call(int notifications, uint64_t id);
+// The caller is still there and still waits, so its pid and memory are still its own.
+bool rl_call_is_pending(int notifications, uint64_t id);
+// Puts our `source` in place of the caller's descriptor `target`, close-on-exec or not.
+int rl_replace_descriptor(int notifications, uint64_t id, int source, int target, bool closes_on_exec);
+
+// pidfd_getfd(2).
+int rl_take_descriptor(int pidfd, int descriptor);
+// Reads another process' memory: the number of bytes, or -1 with errno set.
+ssize_t rl_read_memory(pid_t pid, uint64_t address, void *buffer, size_t size);
+
+// Attaches to the reuseport group of `socket` a program that spreads new connections evenly over the members named by
+// `indices`, in ascending order. The kernel counts a group's members in the order in which they began to listen, and puts
+// the last one in the place of one that leaves.
+int rl_steer(int socket, const uint32_t *indices, size_t count);
+// How many runs of consecutive indices rl_steer takes.
+enum { rl_steer_runs_max = 1000 };
+// Lets no new connection in: what is established, and what waits to be accepted, goes on.
+int rl_refuse_connections(int socket);
+
+// One TCP socket, from TCP_INFO.
+struct rl_tcp {
+    uint8_t state;               // TCP_ESTABLISHED …
+    uint32_t queue;              // listening: connections that wait to be accepted
+    uint64_t bytes_unread;       // received and not read by the program
+    bool has_unsent;             // written and not yet acknowledged by the peer
+    bool has_answered;           // has ever sent anything that was acknowledged
+    bool answered_last;          // has sent after it last received
+    uint32_t idle_milliseconds;  // since anything was sent or received
+};
+int rl_tcp_state(int socket, struct rl_tcp *result);

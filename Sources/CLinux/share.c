@@ -1,0 +1,234 @@
+// seccomp_unotify(2), pidfd_getfd(2), process_vm_readv(2), and the classic BPF that steers a reuseport group.
+#define _GNU_SOURCE
+#include "clinux_share.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#define native_arch AUDIT_ARCH_X86_64
+#define x32_bit 0x40000000U
+#elif defined(__aarch64__)
+#define native_arch AUDIT_ARCH_AARCH64
+#else
+#error "reloaderd knows the system calls of x86_64 and aarch64"
+#endif
+
+enum { TCP_LISTEN_STATE = 10 };  // netinet/tcp.h, which clashes with linux/tcp.h
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)  // Linux 5.19
+#endif
+
+static int install_filter(unsigned long flags) {
+    // Looks at nothing but the call's number, so that the kernel remembers which calls are always allowed.
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native_arch, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),  // another architecture's calls: not ours to count
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+#ifdef x32_bit
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, x32_bit, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),  // the same calls under other numbers
+#endif
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bind, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_listen, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, &program);
+}
+
+static int send_descriptor(int channel, int descriptor) {
+    char byte = 0;
+    struct iovec piece = {&byte, 1};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(part), &descriptor, sizeof descriptor);
+    return sendmsg(channel, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+int rl_report_listeners(int channel) {
+    // A signal that arrives while a call is looked at must not make the program repeat it (Go preempts by signal).
+    unsigned long flags = SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    int notifications = install_filter(flags);
+    if (notifications < 0 && errno == EINVAL) notifications = install_filter(flags = 0);
+    if (notifications < 0 && errno == EACCES) {
+        // Without privilege a filter needs the promise that exec gives none either.
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return -1;
+        notifications = install_filter(flags);
+    }
+    if (notifications < 0) return -1;
+    int result = send_descriptor(channel, notifications);
+    int error = errno;
+    close(notifications);
+    errno = error;
+    return result;
+}
+
+int rl_receive_descriptor(int channel) {
+    char byte;
+    struct iovec piece = {&byte, 1};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0) return -1;
+    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+    if (!part || part->cmsg_type != SCM_RIGHTS) return errno = EPIPE, -1;
+    int descriptor;
+    memcpy(&descriptor, CMSG_DATA(part), sizeof descriptor);
+    return descriptor;
+}
+
+int rl_check_sharing(const char **missing) {
+    struct seccomp_notif_sizes sizes;
+    uint32_t action = SECCOMP_RET_USER_NOTIF;
+    *missing = "seccomp user notification";
+    if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0) return -1;
+    if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0) return -1;
+    if (sizes.seccomp_notif > 256 || sizes.seccomp_notif_resp > 256) return errno = E2BIG, -1;
+    *missing = "pidfd_getfd";
+    int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (pidfd < 0) return -1;
+    int copy = rl_take_descriptor(pidfd, pidfd);
+    int error = errno;
+    if (copy >= 0) close(copy);
+    close(pidfd);
+    errno = error;
+    return copy < 0 ? -1 : 0;
+}
+
+int rl_next_call(int notifications, struct rl_call *call) {
+    // The kernel may know a larger structure than the header; it must come zeroed.
+    union {
+        struct seccomp_notif call;
+        char room[256];
+    } buffer;
+    memset(&buffer, 0, sizeof buffer);
+    if (ioctl(notifications, SECCOMP_IOCTL_NOTIF_RECV, &buffer) < 0) return -1;
+    const struct seccomp_data *data = &buffer.call.data;
+    *call = (struct rl_call){
+        .id = buffer.call.id,
+        .thread = (pid_t)buffer.call.pid,
+        .binds = data->nr == SYS_bind,
+        .descriptor = (int)data->args[0],
+        .address = data->nr == SYS_bind ? data->args[1] : 0,
+        .number = data->nr == SYS_bind ? data->args[2] : data->args[1],
+    };
+    return 0;
+}
+
+static int respond(int notifications, uint64_t id, int error, uint32_t flags) {
+    union {
+        struct seccomp_notif_resp answer;
+        char room[256];
+    } buffer;
+    memset(&buffer, 0, sizeof buffer);
+    buffer.answer.id = id;
+    buffer.answer.error = -error;
+    buffer.answer.flags = flags;
+    return ioctl(notifications, SECCOMP_IOCTL_NOTIF_SEND, &buffer);
+}
+
+int rl_answer_call(int notifications, uint64_t id, int error) { return respond(notifications, id, error, 0); }
+
+int rl_continue_call(int notifications, uint64_t id) {
+    return respond(notifications, id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+}
+
+bool rl_call_is_pending(int notifications, uint64_t id) {
+    return ioctl(notifications, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+int rl_replace_descriptor(int notifications, uint64_t id, int source, int target, bool closes_on_exec) {
+    struct seccomp_notif_addfd addition = {
+        .id = id,
+        .flags = SECCOMP_ADDFD_FLAG_SETFD,
+        .srcfd = (uint32_t)source,
+        .newfd = (uint32_t)target,
+        .newfd_flags = closes_on_exec ? O_CLOEXEC : 0,
+    };
+    return ioctl(notifications, SECCOMP_IOCTL_NOTIF_ADDFD, &addition) < 0 ? -1 : 0;
+}
+
+int rl_take_descriptor(int pidfd, int descriptor) {
+    return (int)syscall(SYS_pidfd_getfd, pidfd, descriptor, 0);
+}
+
+ssize_t rl_read_memory(pid_t pid, uint64_t address, void *buffer, size_t size) {
+    struct iovec here = {buffer, size}, there = {(void *)(uintptr_t)address, size};
+    return process_vm_readv(pid, &here, 1, &there, 1, 0);
+}
+
+int rl_steer(int socket, const uint32_t *indices, size_t count) {
+    // A draw from 0 ..< count falls into one of the runs of consecutive indices; the run's offset makes it an index.
+    struct sock_filter filter[3 + 3 * rl_steer_runs_max + 1];
+    size_t length = 0, run = 0;
+    filter[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM));
+    filter[length++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, (uint32_t)count);
+    if (count == 0) return errno = EINVAL, -1;
+    for (size_t start = 0; start < count; run++) {
+        if (run == rl_steer_runs_max) return errno = E2BIG, -1;
+        size_t end = start + 1;
+        while (end < count && indices[end] == indices[end - 1] + 1) end++;
+        // if (draw >= end) skip; return draw + offset
+        filter[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)end, 2, 0);
+        filter[length++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, indices[start] - (uint32_t)start);
+        filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
+        start = end;
+    }
+    filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, indices[0]);  // not reached
+    struct sock_fprog program = {(unsigned short)length, filter};
+    return setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
+}
+
+int rl_refuse_connections(int socket) {
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog program = {1, &nothing};
+    return setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+int rl_tcp_state(int socket, struct rl_tcp *result) {
+    struct tcp_info info;
+    memset(&info, 0, sizeof info);
+    socklen_t size = sizeof info;
+    int unread = 0;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return -1;
+    *result = (struct rl_tcp){.state = info.tcpi_state};
+    if (info.tcpi_state == TCP_LISTEN_STATE) {
+        result->queue = info.tcpi_unacked;
+        return 0;
+    }
+    if (ioctl(socket, FIONREAD, &unread) < 0) unread = 0;
+    result->bytes_unread = (uint64_t)unread;
+    result->has_unsent = info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0;
+    result->has_answered = info.tcpi_bytes_acked > 1;  // the SYN counts as one
+    result->answered_last = info.tcpi_last_data_sent <= info.tcpi_last_data_recv;
+    result->idle_milliseconds = info.tcpi_last_data_sent < info.tcpi_last_data_recv ? info.tcpi_last_data_sent
+                                                                                    : info.tcpi_last_data_recv;
+    return 0;
+}
