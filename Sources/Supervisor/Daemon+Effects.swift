@@ -8,7 +8,11 @@ extension Daemon {
     func carryOut(_ effect: Effect) -> Event? {
         switch effect {
         case .spawn(let id, let slot, let generation): return spawn(id, slot: slot, generation: generation)
-        case .terminate(let id): askToFinish(id)
+        case .drain(let id): return beginDrain(of: id)
+        case .terminate(let id):
+            endDrain(of: id)
+            steer()
+            askToFinish(id)
         case .kill(let id): kill(id)
         case .release(let generation): generations[generation] = nil
         case .finish(let status): exitStatus = Int32(status)
@@ -41,6 +45,7 @@ extension Daemon {
             try watch(worker.notifySocket, .notifySocket(worker.id))
             if let pipe = worker.readyPipe { try watch(pipe, .readyPipe(worker.id)) }
             if let pipe = worker.stderrPipe { try watch(pipe, .stderrPipe(worker.id)) }
+            if let calls = worker.calls { try watch(calls, .call(worker.id)) }
         } catch {
             for channel in worker.channels { try? unwatch(channel) }
             _ = rl_kill_group(worker.exit.number, worker.pid)

@@ -107,6 +107,7 @@ extension Daemon {
         if let pipe = worker.stderrPipe {
             for _ in 0..<Self.lastTurns where try readStderr(of: worker, pipe) != .more { break }
         }
+        letGoOfPorts(worker)
         handle(.exited(id, ExitStatus(exit)))
         for channel in worker.channels { try unwatch(channel) }
         workers[id] = nil

@@ -17,6 +17,9 @@ public final class Daemon {
         case readyPipe(WorkerID)
         case notifySocket(WorkerID)
         case stderrPipe(WorkerID)
+        /// A worker waits in a call for an answer.
+        case call(WorkerID)
+        case drains
     }
 
     /// How many full batches a due deadline waits for: after a long stop (SIGSTOP) what workers have said in the meantime
@@ -37,6 +40,13 @@ public final class Daemon {
     var spawner: Spawner
     let listeners: [Listener]
     let redirections: Redirections
+
+    /// nil: workers bind as they like.
+    let sharing: PortSharing?
+    var drainTimer: DeadlineTimer
+    var drains: [WorkerID: Drain] = [:]
+    /// Workers that listen on some of their ports, and count as ready then at the latest.
+    var isReadySoon: [WorkerID: Instant] = [:]
 
     var generations: [Int: Generation] = [:]
     var newestGeneration = 1
@@ -76,6 +86,7 @@ public final class Daemon {
             manager = try ServiceManager(environment)
             signals = try SignalReader()
             timer = try DeadlineTimer()
+            drainTimer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
                 listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(),
@@ -126,10 +137,12 @@ public final class Daemon {
     private func loop() throws(SystemError) -> Int32 {
         sources[try poller.add(signals.descriptor.number, .readable)] = .signals
         sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
+        sources[try poller.add(drainTimer.descriptor.number, .readable)] = .drains
         tellStarted()
         handle(.start)
         while exitStatus == nil {
             try timer.arm(pool.nextDeadline)
+            try armDrainTimer()
             let mayHaveMore = try poller.wait(into: &tokens)
             for token in tokens { dispatch(token) }
             handleDeadline(mayHaveMore: mayHaveMore)
@@ -152,6 +165,8 @@ public final class Daemon {
             case .readyPipe(let id): try readReadyPipe(id)
             case .notifySocket(let id): try readNotifySocket(id)
             case .stderrPipe(let id): try readStderr(id)
+            case .call(let id): try answerCall(of: id)
+            case .drains: try lookAtDrains()
             }
         } catch {
             write(LogRecord(.error, "system_error", "\(error)"))
@@ -186,6 +201,7 @@ public final class Daemon {
         }
         pending.removeAll(keepingCapacity: true)
         spawnErrors.removeAll()
+        steer()
     }
 
     func watch(_ channel: Channel, _ source: Source) throws(SystemError) {

@@ -12,14 +12,17 @@ struct Spawner: ~Copyable {
     let outputMode: OutputMode
     /// The CPUs that `--pin` gives out, in turn; empty where the kernel does not say which there are.
     let cpus: [Int32]
+    /// Workers report their calls of bind(2) and listen(2).
+    let sharesPorts: Bool
     private let null: FileDescriptor
 
     init(
         listeners: [(descriptor: Int32, name: String?)], fileLimit: ResourceLimit, outputMode: OutputMode,
-        cpus: [Int32]
+        cpus: [Int32], sharesPorts: Bool
     ) throws(SystemError) {
         self.listeners = listeners
         self.cpus = cpus
+        self.sharesPorts = sharesPorts
         self.fileLimit = fileLimit
         self.outputMode = outputMode
         null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
@@ -32,6 +35,7 @@ struct Spawner: ~Copyable {
         let readyPipe: FileDescriptor
         let notifySocket: FileDescriptor
         let stderrPipe: FileDescriptor?
+        let calls: FileDescriptor?
     }
 
     /// - Parameter watchdog: told to the worker as WATCHDOG_USEC.

@@ -18,6 +18,10 @@ final class WorkerProcess {
     let notifySocket: Channel
     /// nil with `--output inherit`, and once its end is reached.
     var stderrPipe: Channel?
+    /// Its calls of bind(2) and listen(2); nil where its ports are its own.
+    let calls: Channel?
+    /// Its connections were taken from it, all of them.
+    var wasEmptied = false
     var readyLines = LineSplitter()
     var lastLines = LastLines()
     /// Its last STATUS=.
@@ -36,7 +40,11 @@ final class WorkerProcess {
         case .some(let pipe): stderrPipe = Channel(pipe)
         case .none: stderrPipe = nil
         }
+        switch consume spawned.calls {
+        case .some(let descriptor): calls = Channel(descriptor)
+        case .none: calls = nil
+        }
     }
 
-    var channels: [Channel] { [exit, readyPipe, notifySocket, stderrPipe].compactMap { $0 } }
+    var channels: [Channel] { [exit, readyPipe, notifySocket, stderrPipe, calls].compactMap { $0 } }
 }

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 // Puts a filter on the calling process that reports bind(2) and listen(2) to whoever holds the descriptor that is sent over

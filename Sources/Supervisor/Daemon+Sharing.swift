@@ -1,0 +1,144 @@
+// Ports that workers share without knowing it, and drains from outside: what `Sharing/` needs of the loop.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+extension Daemon {
+    /// How long a replacement may take between the first port that it listens on and the last of those that its old worker
+    /// has; a new version may well have fewer.
+    private static let portsPatience = Duration.seconds(1)
+
+    // MARK: calls that wait
+
+    /// A call is answered in every path: a worker must never hang in one.
+    func answerCall(of id: WorkerID) throws(SystemError) {
+        guard let worker = workers[id], let channel = worker.calls, let sharing else { return }
+        var call = rl_call()
+        let number = channel.number
+        do throws(SystemError) {
+            try checked("ioctl", "SECCOMP_IOCTL_NOTIF_RECV") { rl_next_call(number, &call) }
+        } catch {
+            if error.errno == ENOENT { return }  // the caller is gone
+            throw error
+        }
+        var began: SharedAddress?
+        let answer: PortSharing.Answer
+        if call.binds {
+            answer = sharing.bind(call, by: worker, number)
+        } else {
+            (answer, began) = sharing.listen(call, by: worker)
+        }
+        do throws(SystemError) {
+            switch answer {
+            case .proceed: try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_continue_call(number, call.id) }
+            case .done(let code): try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_answer_call(number, call.id, code) }
+            }
+        } catch {
+            if error.errno != ENOENT { throw error }
+        }
+        if let began { beganToListen(worker, on: began) }
+    }
+
+    private func beganToListen(_ worker: WorkerProcess, on address: SharedAddress) {
+        guard let sharing else { return }
+        write(
+            .worker(
+                .info, "worker_listening", "worker listens on \(address)", worker.slot, worker.generation.number,
+                context(of: worker.id)))
+        // Its group has a new member, whether it takes part already or not.
+        steer()
+        guard listeningMeansReady else { return }
+        let predecessor = pool.slots[worker.slot].current?.id
+        let expected = predecessor.map { $0 == worker.id ? [] : sharing.addresses(of: $0) } ?? []
+        if expected.isSubset(of: sharing.addresses(of: worker.id)) {
+            isReadySoon[worker.id] = nil
+            handle(.ready(worker.id))
+        } else {
+            isReadySoon[worker.id] = MonotonicClock.now() + Self.portsPatience
+        }
+    }
+
+    /// `--ready listen`, and what `auto` means where the program binds its own port.
+    private var listeningMeansReady: Bool {
+        switch settings.ready {
+        case .automatic, .listening: true
+        case .message, .after: false
+        }
+    }
+
+    // MARK: steering
+
+    /// Brings the kernel's choice in line with who serves now. Cheap where nothing has changed.
+    func steer() {
+        guard let sharing else { return }
+        for error in sharing.steer(isServing: pool.isServing) {
+            write(LogRecord(.error, "steering_failed", "cannot steer connections: \(error)"))
+        }
+    }
+
+    // MARK: drains
+
+    /// Yields `drained` at once where there is nothing to see off.
+    func beginDrain(of id: WorkerID) -> Event? {
+        guard let worker = workers[id], let sharing else { return .drained(id) }
+        steer()
+        if case .stopping = pool.phase { sharing.refuseConnections() }
+        let sockets = sharing.sockets(of: id)
+        if sockets.isEmpty { return .drained(id) }
+        drains[id] = Drain(worker, sockets: sockets, idle: settings.drainIdle, at: MonotonicClock.now())
+        return nil
+    }
+
+    /// A drain's connections can only be looked at, so time drives it; without a drain nothing is armed.
+    func lookAtDrains() throws(SystemError) {
+        try drainTimer.acknowledge()
+        let now = MonotonicClock.now()
+        for (id, instant) in isReadySoon where instant <= now {
+            isReadySoon[id] = nil
+            handle(.ready(id))
+        }
+        for (id, drain) in drains where drain.nextLook <= now {
+            if drain.isDone(at: now) {
+                drain.worker.wasEmptied = true
+                drains[id] = nil
+                handle(.drained(id))
+            } else {
+                tellIfSlow(drain, at: now)
+            }
+        }
+    }
+
+    /// The drain is over, with or without success: the worker gets its stop signal.
+    func endDrain(of id: WorkerID) {
+        guard let drain = drains.removeValue(forKey: id) else { return }
+        tellDrain(drain, .warning, "drain_timed_out", "worker is asked to finish with connections open")
+    }
+
+    func armDrainTimer() throws(SystemError) {
+        let looks = drains.values.lazy.map { $0.nextLook }
+        try drainTimer.arm((looks + Array(isReadySoon.values)).min())
+    }
+
+    private func tellIfSlow(_ drain: Drain, at now: Instant) {
+        guard drain.isWorthTelling(at: now) else { return }
+        tellDrain(drain, .info, "drain_waits", "worker still has connections")
+    }
+
+    private func tellDrain(_ drain: Drain, _ level: LogRecord.Level, _ event: String, _ message: String) {
+        let worker = drain.worker
+        write(
+            .worker(
+                level, event, message, worker.slot, worker.generation.number, context(of: worker.id),
+                [
+                    ("connections", .number(drain.connections)), ("queue", .number(drain.waiting)),
+                    ("for", .duration(MonotonicClock.now() - drain.startedAt)),
+                ]))
+    }
+
+    /// Before its exit is told to the core: what waits in its queues is for its replacement.
+    func letGoOfPorts(_ worker: WorkerProcess) {
+        drains[worker.id] = nil
+        isReadySoon[worker.id] = nil
+        sharing?.workerIsGone(worker.id, wasEmptied: worker.wasEmptied)
+    }
+}

@@ -1,0 +1,164 @@
+// Lets workers that know nothing of each other bind the same port: each keeps a socket of its own, and a reuseport group
+// spreads connections over those that serve. Knows sockets and addresses; who serves, it is told.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+final class PortSharing {
+    /// What becomes of a call that a worker waits in.
+    enum Answer {
+        /// The kernel carries it out as it stands.
+        case proceed
+        /// It was carried out here: 0, or an errno.
+        case done(Int32)
+    }
+
+    /// Bytes of a sockaddr_storage: no longer address is one.
+    private static let addressBytesMax: UInt64 = 128
+
+    private let excluded: [ListenAddress]
+    private var groups: [SharedAddress: SteeringGroup] = [:]
+    private var sockets: [SharedSocket] = []
+
+    /// - Parameter excluded: `--no-share ADDRESS`.
+    init(excluding excluded: [ListenAddress]) { self.excluded = excluded }
+
+    func sockets(of worker: WorkerID) -> [SharedSocket] { sockets.filter { $0.owner == worker } }
+
+    /// The addresses that a worker listens on.
+    func addresses(of worker: WorkerID) -> Set<SharedAddress> {
+        Set(sockets.lazy.filter { $0.owner == worker && $0.isListening }.map { $0.address })
+    }
+
+    // MARK: calls of workers
+
+    func bind(_ call: rl_call, by worker: WorkerProcess, _ notifications: Int32) -> Answer {
+        guard ProcessTree.hasThread(worker.pid, call.thread), let raw = Self.addressGiven(call),
+            // The thread's number may be somebody else's by now: only while it waits was that its own memory.
+            rl_call_is_pending(notifications, call.id),
+            let taken = TakenSocket(call.descriptor, of: worker.exit.number), taken.isTCP,
+            let address = SharedAddress(raw, isIPv6Only: taken.isIPv6Only), !excluded.contains(where: address.matches)
+        else { return .proceed }
+        let inode = taken.inode
+        // Bound twice: the kernel has an answer to that.
+        if sockets.contains(where: { $0.inode == inode }) { return .proceed }
+        if !taken.reusesPort && hasOpen(address, worker) { return .done(EADDRINUSE) }
+        if let socket = waiting(address, for: worker, call) {
+            return handOver(socket, to: worker, call, notifications)
+        }
+        discardEmpty(address, slot: worker.slot)
+        return bind(taken, raw, address, worker)
+    }
+
+    /// - Returns: also the address, where the worker listens on it from now on.
+    func listen(_ call: rl_call, by worker: WorkerProcess) -> (answer: Answer, began: SharedAddress?) {
+        guard ProcessTree.hasThread(worker.pid, call.thread),
+            let taken = TakenSocket(call.descriptor, of: worker.exit.number)
+        else { return (.proceed, nil) }
+        let inode = taken.inode
+        guard let socket = sockets.first(where: { $0.inode == inode && $0.owner == worker.id }) else { return (.proceed, nil) }
+        groups[socket.address, default: SteeringGroup()].noticeThoseGone()
+        guard Glibc.listen(socket.descriptor.number, Int32(truncatingIfNeeded: call.number)) == 0 else {
+            return (.done(errno), nil)
+        }
+        if !socket.isListening { groups[socket.address]?.join(socket) }
+        return (.done(0), socket.address)
+    }
+
+    private func bind(
+        _ taken: consuming TakenSocket, _ raw: [UInt8], _ address: SharedAddress, _ worker: WorkerProcess
+    ) -> Answer {
+        let number = taken.descriptor.number
+        let inode = taken.inode
+        var one: Int32 = 1
+        guard setsockopt(number, SOL_SOCKET, SO_REUSEPORT, &one, socklen_t(MemoryLayout<Int32>.size)) == 0 else {
+            return .done(errno)
+        }
+        let status = raw.withUnsafeBytes { bytes in
+            bytes.withMemoryRebound(to: sockaddr.self) { Glibc.bind(number, $0.baseAddress, socklen_t(raw.count)) }
+        }
+        guard status == 0 else { return .done(errno) }
+        sockets.append(
+            SharedSocket(taken.takeDescriptor(), address: address, inode: inode, slot: worker.slot, owner: worker.id))
+        return .done(0)
+    }
+
+    private static func addressGiven(_ call: rl_call) -> [UInt8]? {
+        guard call.number >= 2, call.number <= addressBytesMax else { return nil }
+        var bytes = [UInt8](repeating: 0, count: Int(call.number))
+        let count = rl_read_memory(call.thread, call.address, &bytes, bytes.count)
+        return count == bytes.count ? bytes : nil
+    }
+
+    /// The worker has a socket on this address that it has not closed: another bind is refused, as it would be without us.
+    private func hasOpen(_ address: SharedAddress, _ worker: WorkerProcess) -> Bool {
+        let own = sockets.filter { $0.owner == worker.id && $0.address == address }
+        if own.isEmpty { return false }
+        let open = Set(ProcessTree.sockets(of: worker.pid).map { ino_t($0.inode) })
+        // A closed one is ours alone now; what waits in its queue is for the next that binds.
+        for socket in own where !open.contains(socket.inode) { socket.owner = nil }
+        return own.contains { $0.owner != nil }
+    }
+
+    // MARK: queues without a worker
+
+    /// A socket whose worker is gone and in whose queue connections wait. None for a program that has told its epoll of the
+    /// descriptor already: it would go on waiting for the one that was replaced.
+    private func waiting(_ address: SharedAddress, for worker: WorkerProcess, _ call: rl_call) -> SharedSocket? {
+        let orphans = sockets.filter { $0.owner == nil && $0.address == address && ($0.queue ?? 0) > 0 }
+        guard let socket = orphans.first(where: { $0.slot == worker.slot }) ?? orphans.first,
+            !ProcessTree.isPolled(worker.pid, call.descriptor)
+        else { return nil }
+        return socket
+    }
+
+    private func handOver(_ socket: SharedSocket, to worker: WorkerProcess, _ call: rl_call, _ notifications: Int32) -> Answer {
+        let closes = ProcessTree.closesOnExec(worker.pid, call.descriptor)
+        let number = socket.descriptor.number
+        guard rl_replace_descriptor(notifications, call.id, number, call.descriptor, closes) == 0 else { return .done(errno) }
+        socket.owner = worker.id
+        return .done(0)
+    }
+
+    private func discardEmpty(_ address: SharedAddress, slot: Int) {
+        for socket in sockets where socket.owner == nil && socket.address == address && socket.slot == slot {
+            if (socket.queue ?? 0) == 0 { discard(socket) }
+        }
+    }
+
+    private func discard(_ socket: SharedSocket) {
+        groups[socket.address]?.noticeThoseGone()
+        socket.shutDown()
+        groups[socket.address]?.leave(socket)
+        if groups[socket.address]?.isEmpty ?? false { groups[socket.address] = nil }
+        sockets.removeAll { $0 === socket }
+    }
+
+    // MARK: what is told from outside
+
+    /// The worker is gone. What waits in its queues stays, and so do the queues of one that was not emptied before: its
+    /// replacement takes them over.
+    func workerIsGone(_ worker: WorkerID, wasEmptied: Bool) {
+        for socket in sockets(of: worker) {
+            socket.owner = nil
+            let queue = socket.queue
+            if queue == nil || (wasEmptied && queue == 0) { discard(socket) }
+        }
+    }
+
+    /// Steers new connections to those workers that serve. Yields what could not be done.
+    func steer(isServing: (WorkerID) -> Bool) -> [SystemError] {
+        var failures: [SystemError] = []
+        for address in groups.keys {
+            do throws(SystemError) {
+                try groups[address]?.steer { $0.owner.map(isServing) ?? false }
+            } catch { failures.append(error) }
+        }
+        return failures
+    }
+
+    /// Lets nobody new in: there is no worker left that will serve.
+    func refuseConnections() {
+        for socket in sockets where socket.isListening { _ = rl_refuse_connections(socket.descriptor.number) }
+    }
+}

@@ -1,0 +1,81 @@
+// What /proc says of a worker: its processes, its threads, what its descriptors are. See proc(5).
+internal import Glibc
+
+enum ProcessTree {
+    /// Bounds what one drain looks at; a worker with more processes is drained without counting the rest.
+    private static let processesMax = 1024
+
+    /// `root` and its descendants.
+    static func processes(of root: Int32) -> [Int32] {
+        var found = [root]
+        var next = 0
+        while next < found.count && found.count < processesMax {
+            for thread in names(in: "/proc/\(found[next])/task") {
+                let children = contents(of: "/proc/\(found[next])/task/\(thread)/children") ?? ""
+                found += children.split(separator: " ").compactMap { Int32($0) }
+            }
+            next += 1
+        }
+        return found
+    }
+
+    /// The thread is one of the process.
+    static func hasThread(_ process: Int32, _ thread: Int32) -> Bool {
+        process == thread || access("/proc/\(process)/task/\(thread)", F_OK) == 0
+    }
+
+    /// Descriptors that are sockets, with the inodes of their sockets.
+    static func sockets(of process: Int32) -> [(descriptor: Int32, inode: UInt64)] {
+        names(in: "/proc/\(process)/fd").compactMap { name in
+            guard let number = Int32(name), let target = link("/proc/\(process)/fd/\(name)"), target.hasPrefix("socket:["),
+                let inode = UInt64(target.dropFirst(8).dropLast())
+            else { return nil }
+            return (number, inode)
+        }
+    }
+
+    /// Whether exec closes the descriptor.
+    static func closesOnExec(_ process: Int32, _ descriptor: Int32) -> Bool {
+        let flags = contents(of: "/proc/\(process)/fdinfo/\(descriptor)")?.split(separator: "\n")
+            .first { $0.hasPrefix("flags:") }?.split(separator: "\t").last.flatMap { Int32($0, radix: 8) }
+        return (flags ?? 0) & O_CLOEXEC != 0
+    }
+
+    /// The descriptor is watched by an epoll(7) of the process.
+    static func isPolled(_ process: Int32, _ descriptor: Int32) -> Bool {
+        names(in: "/proc/\(process)/fd").contains { name in
+            guard link("/proc/\(process)/fd/\(name)") == "anon_inode:[eventpoll]" else { return false }
+            let info = contents(of: "/proc/\(process)/fdinfo/\(name)") ?? ""
+            return info.split(separator: "\n").contains { line in
+                let words = line.split(separator: " ", maxSplits: 2)
+                return words.count >= 2 && words[0] == "tfd:" && Int32(words[1]) == descriptor
+            }
+        }
+    }
+
+    private static func names(in directory: String) -> [String] {
+        guard let stream = opendir(directory) else { return [] }  // it has just ended, or /proc is not there
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names
+    }
+
+    private static func link(_ path: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: 64)
+        let count = readlink(path, &buffer, buffer.count - 1)
+        guard count > 0 else { return nil }
+        return String(decoding: buffer[..<count].lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private static func contents(of path: String) -> String? {
+        let bytes: [UInt8]
+        do throws(FileReadError) { bytes = try fileContents(path, bytesMax: 1 << 20) } catch { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

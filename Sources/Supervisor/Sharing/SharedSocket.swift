@@ -1,0 +1,34 @@
+// A listening socket that a worker made, and that the daemon holds too, so that its accept queue outlives the worker.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+final class SharedSocket {
+    /// Our own descriptor of the worker's socket.
+    let descriptor: FileDescriptor
+    let address: SharedAddress
+    let inode: ino_t
+    let slot: Int
+    /// nil: its worker is gone, and what waits in its queue waits for another.
+    var owner: WorkerID?
+    /// It is a member of its address's group.
+    var isListening = false
+
+    init(_ descriptor: consuming FileDescriptor, address: SharedAddress, inode: ino_t, slot: Int, owner: WorkerID) {
+        self.descriptor = descriptor
+        self.address = address
+        self.inode = inode
+        self.slot = slot
+        self.owner = owner
+    }
+
+    /// Connections that wait to be accepted; nil when the socket does not listen (any more).
+    var queue: Int? {
+        var state = rl_tcp()
+        guard rl_tcp_state(descriptor.number, &state) == 0, state.state == UInt8(TCP_LISTEN) else { return nil }
+        return Int(state.queue)
+    }
+
+    /// Makes it leave the kernel's group, whoever else may still hold a descriptor of it. What waits in its queue is reset.
+    func shutDown() { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+}

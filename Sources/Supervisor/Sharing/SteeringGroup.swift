@@ -1,0 +1,67 @@
+// All sockets that listen on one address, in the kernel's own order, and the program that chooses among them.
+//
+// The kernel's rules (net/core/sock_reuseport.c), which this model follows: a socket that begins to listen is put at the
+// end; when one leaves, the last takes its place.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+struct SteeringGroup {
+    private(set) var members: [SharedSocket] = []
+    /// What the kernel's program chooses among now.
+    private var steeredTo: [UInt32]?
+    /// Two or more left before we knew of the first, so their order, and ours from then on, is unknown: no steering.
+    private(set) var isLost = false
+
+    var isEmpty: Bool { members.isEmpty }
+
+    /// To be called when `socket` has begun to listen.
+    mutating func join(_ socket: SharedSocket) {
+        socket.isListening = true
+        members.append(socket)
+    }
+
+    /// To be called when `socket` has ceased to listen.
+    mutating func leave(_ socket: SharedSocket) {
+        socket.isListening = false
+        guard let place = members.firstIndex(where: { $0 === socket }), let last = members.popLast() else { return }
+        if place < members.count { members[place] = last }
+        // The program's indices now name others than it meant.
+        steeredTo = nil
+        if members.isEmpty { isLost = false }
+    }
+
+    /// Notices members that a program has shut down by itself. Must come before each `join` and `steer`: the order of things
+    /// is the kernel's order.
+    mutating func noticeThoseGone() {
+        let gone = members.filter { $0.queue == nil }
+        if gone.count > 1 { isLost = true }
+        for socket in gone { leave(socket) }
+    }
+
+    /// Spreads new connections over the members that are live; where none is, leaves all as it was: the queues keep what
+    /// comes for whoever takes them over.
+    mutating func steer(isLive: (SharedSocket) -> Bool) throws(SystemError) {
+        noticeThoseGone()
+        if isLost { return try stopSteering() }
+        let live = members.indices.filter { isLive(members[$0]) }.map { UInt32($0) }.prefix(Int(rl_steer_runs_max))
+        guard let first = members.first, !live.isEmpty, steeredTo != Array(live) else { return }
+        let number = first.descriptor.number
+        let indices = Array(live)
+        try checked("setsockopt", "SO_ATTACH_REUSEPORT_CBPF") { rl_steer(number, indices, indices.count) }
+        steeredTo = indices
+    }
+
+    private mutating func stopSteering() throws(SystemError) {
+        guard let first = members.first, steeredTo != [] else { return }
+        steeredTo = []
+        let number = first.descriptor.number
+        var unused: Int32 = 0
+        do throws(SystemError) {
+            try checked("setsockopt", "SO_DETACH_REUSEPORT_BPF") {
+                setsockopt(number, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, socklen_t(MemoryLayout<Int32>.size))
+            }
+        } catch where error.errno == ENOENT {
+        }
+    }
+}
