@@ -51,7 +51,7 @@ extension Daemon {
 
     private func nextGeneration(of settings: Settings) throws(ReloadRefusal) -> Generation {
         do throws(GenerationError) {
-            return try Generation(number: newestGeneration + 1, program: settings.program, inherited: workerEnvironment)
+            return try Generation(number: newestGeneration + 1, settings: settings, inherited: workerEnvironment)
         } catch {
             throw .generation(error)
         }

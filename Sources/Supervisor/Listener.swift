@@ -42,7 +42,7 @@ final class Listener {
                 do throws(SystemError) {
                     let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
                     return try stream(AF_INET6, any, backlog, isDualStack: true)
-                } catch where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
+                } catch  where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
                     return try stream(AF_INET, SocketAddress(ipv4: 0, port: port), backlog)
                 }
             case .tcp4(let host, let port):
@@ -53,7 +53,7 @@ final class Listener {
                 do throws(SystemError) {
                     let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
                     return try datagram(AF_INET6, any, isDualStack: true)
-                } catch where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
+                } catch  where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
                     return try datagram(AF_INET, SocketAddress(ipv4: 0, port: port))
                 }
             case .udp4(let host, let port):

@@ -63,7 +63,8 @@ struct Spawner: ~Copyable {
         }
 
         let environment = generation.environment.pointers + own.pointers + [nil]
-        let result = try run(generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText)
+        let result = try run(
+            generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText)
         withExtendedLifetime(own) {}
         return Spawned(
             pid: result.pid, exit: FileDescriptor(owning: result.pidfd), readyPipe: ready.takeReadEnd(),

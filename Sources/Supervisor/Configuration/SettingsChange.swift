@@ -34,13 +34,14 @@ extension Settings {
         return policy
     }
 
-    /// The options, without dashes, that differ from `running` and that a reload cannot change: sockets, files and log
-    /// belong to the daemon's whole life.
+    /// The options, without dashes, that differ from `running` and that a reload cannot change: sockets, files, log and
+    /// the CPUs of each slot belong to the daemon's whole life.
     public func changesNeedingRestart(from running: Settings) -> [String] {
         let options: [(name: String, isChanged: Bool)] = [
             ("listen", listeners != running.listeners), ("backlog", backlog != running.backlog),
             ("name", name != running.name), ("pid-file", pidFile != running.pidFile),
-            ("output", output != running.output), ("log-format", logFormat != running.logFormat),
+            ("pin", program.pinsCPUs != running.program.pinsCPUs), ("output", output != running.output),
+            ("log-format", logFormat != running.logFormat),
         ]
         return options.filter { $0.isChanged }.map { $0.name }
     }
