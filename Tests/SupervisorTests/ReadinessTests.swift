@@ -26,15 +26,16 @@ import Testing
         // Long enough for Python to carry the words out on a busy machine, so that they are there to be misread.
         let daemon = try DaemonUnderTest(["--workers", "1", "--ready-timeout", "700ms"] + Apps.worker(words + ["wait"]))
         let started = try daemon.next("worker_started")
+        let draining = try daemon.next("worker_draining")
+        #expect(draining.pid == started.pid && draining.message == "worker drains: it was not ready in time")
         let failed = try daemon.next("worker_failed")
         #expect(failed.pid == started.pid)
-        #expect(failed.time - started.time >= 0.7 - 0.005)
+        let begun = try #require(daemon.records("started").first)
+        #expect(failed.time - begun.time >= 0.7 - 0.002)
         #expect(
             failed.message
                 == "worker was not ready within 0.700s: it sent no READY=1 (to descriptor READY_FD or to NOTIFY_SOCKET); "
                 + "for a program that cannot, use --ready 2s: ready when it has lived that long")
-        let draining = try daemon.next("worker_draining")
-        #expect(draining.pid == started.pid && draining.message == "worker drains: it was not ready in time")
         #expect(try daemon.next("backoff").number("failures") == 1)
         let exited = try daemon.next("worker_exited")
         #expect(exited.pid == started.pid && exited.number("signal") == 15)
@@ -50,7 +51,7 @@ import Testing
     }
 
     @Test func aWordComesBeforeTheAge() throws {
-        let daemon = try DaemonUnderTest(["--workers", "1", "--ready", "10m"] + Apps.readyShell)
+        let daemon = try DaemonUnderTest(["--workers", "1", "--ready", "50s"] + Apps.readyShell)
         try daemon.next("pool_ready")
         try daemon.endsClean()
     }
@@ -103,7 +104,7 @@ import Testing
         #expect(first.text("status") == "loading \"rules\"")
         gate.letPass()
         #expect(try daemon.next("worker_status").text("status") == "warm")
-        #expect(try daemon.next("worker_ready").text("status") == "warm")
+        try daemon.next("worker_ready")
         try daemon.endsClean()
     }
 }

@@ -26,9 +26,8 @@ import Testing
 
         var reason: String {
             switch self {
-            case .missing: "No such file or directory"
+            case .missing, .missingDirectory: "No such file or directory"
             case .missingInPath: "no such program in PATH (/usr/bin:/bin)"
-            case .missingDirectory: "Not a directory"
             case .notExecutable, .directory:
                 "Permission denied (is it an executable file, for the user that workers run as?)"
             }
@@ -46,6 +45,15 @@ import Testing
         #expect(run.output == "")
         #expect(!folder.contains("socket"), "the socket's file is left")
         #expect(!folder.contains("pid"), "the pid file is left")
+    }
+
+    @Test func aListenerThatCannotBeHadLeavesNoFileOfTheOthers() throws {
+        let folder = try TestFolder()
+        let run = try CommandRun.reloaderd(
+            ["--listen", "unix:\(folder.path)/socket", "--listen", "unix:/no/such/directory/socket", "/bin/true"])
+        #expect(run.status == 1)
+        #expect(run.errorLines.count == 1 && run.errors.contains("/no/such/directory/socket: No such file or directory"))
+        #expect(!folder.contains("socket"), "the socket's file is left")
     }
 
     @Test(arguments: [1, 4]) func aScriptWithoutItsInterpreterIsOneLine(workers: Int) throws {
