@@ -12,6 +12,10 @@ flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage 
 flood-notify N  N bytes of garbage to NOTIFY_SOCKET
 fork            a child in its process group that waits for ever; its pid goes to stderr
 daemonize       a grandchild in a session of its own that ends at once, left to the subreaper
+gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline to stdout
+ping N SECONDS WHERE   N times WATCHDOG=1 to READY_FD or NOTIFY_SOCKET, SECONDS apart; WHERE is ready or notify
+term-extend S   on SIGTERM asks for a minute, and exits after S seconds
+close-err       closes stderr
 if-slot N … end, if-generation N … end       only where this is so
 """
 import json, os, select, signal, socket, sys, time
@@ -88,6 +92,19 @@ for word in words:
         while left > 0:
             notify(os.urandom(1024))
             left -= 1024
+    elif word == "gate":
+        with open(next(words), "rb", buffering=0) as gate: gate.read(1)
+    elif word == "out": os.write(1, next(words).encode() + b"\n")
+    elif word == "ping":
+        count, seconds, where = int(next(words)), float(next(words)), next(words)
+        for _ in range(count):
+            if where == "ready": os.write(ready, b"WATCHDOG=1\n")
+            else: notify(b"WATCHDOG=1")
+            time.sleep(seconds)
+    elif word == "term-extend":
+        extended = float(next(words))
+        signal.signal(signal.SIGTERM, lambda *_: (notify(b"EXTEND_TIMEOUT_USEC=60000000"), time.sleep(extended), os._exit(0)))
+    elif word == "close-err": os.close(2)
     elif word == "fork":
         child = os.fork()
         if child == 0:
