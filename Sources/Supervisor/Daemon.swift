@@ -13,6 +13,8 @@ public final class Daemon {
         case signals
         case deadline
         case output
+        case manager
+        case managerWatchdog
         case exit(WorkerID)
         case readyPipe(WorkerID)
         case notifySocket(WorkerID)
@@ -33,7 +35,8 @@ public final class Daemon {
     var timer: DeadlineTimer
     let signals: SignalReader
     var log: Log
-    let manager: ServiceManager
+    var manager: ServiceManager
+    let managerWatchdog: ManagerWatchdog
     var spawner: Spawner
     let listeners: [Listener]
     let redirections: Redirections
@@ -47,6 +50,8 @@ public final class Daemon {
     var sources: [Poller.Token: Source] = [:]
     /// Registered while the log waits for its reader.
     var outputToken: Poller.Token?
+    /// Registered while the service manager's socket is full.
+    var managerToken: Poller.Token?
     /// READY=1 was sent once; and a RELOADING=1 still needs its own.
     var hasToldReady = false
     var owesReady = false
@@ -74,6 +79,7 @@ public final class Daemon {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             log = try Log(format: settings.logFormat, name: settings.name, environment: environment)
             manager = try ServiceManager(environment)
+            managerWatchdog = try ManagerWatchdog(environment)
             signals = try SignalReader()
             timer = try DeadlineTimer()
             poller = try Poller()
@@ -127,6 +133,7 @@ public final class Daemon {
     private func loop() throws(SystemError) -> Int32 {
         sources[try poller.add(signals.descriptor.number, .readable)] = .signals
         sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
+        if let number = managerWatchdog.number { sources[try poller.add(number, .readable)] = .managerWatchdog }
         tellStarted()
         handle(.start)
         while exitStatus == nil {
@@ -135,6 +142,7 @@ public final class Daemon {
             for token in tokens { dispatch(token) }
             handleDeadline(mayHaveMore: mayHaveMore)
             try watchOutput()
+            try watchManager()
         }
         return exitStatus ?? 0
     }
@@ -142,6 +150,7 @@ public final class Daemon {
     /// One descriptor's failure is told, and costs nobody else anything.
     private func dispatch(_ token: Poller.Token) {
         guard let source = sources[token] else { return }  // closed earlier in this batch
+<<<<<<< HEAD
         do throws(SystemError) {
             switch source {
             case .signals: try readSignals()
@@ -156,6 +165,22 @@ public final class Daemon {
             }
         } catch {
             write(LogRecord(.error, "system_error", "\(error)"))
+=======
+        switch source {
+        case .signals: try readSignals()
+        case .deadline:
+            try timer.acknowledge()
+            isDeadlineDue = true
+        case .output: log.flush()
+        case .manager: flushManager()
+        case .managerWatchdog:
+            try managerWatchdog.acknowledge()
+            sendManager([ManagerWatchdog.ping])
+        case .exit(let id): try workerExited(id)
+        case .readyPipe(let id): try readReadyPipe(id)
+        case .notifySocket(let id): try readNotifySocket(id)
+        case .stderrPipe(let id): try readStderr(id)
+>>>>>>> systemd
         }
     }
 
