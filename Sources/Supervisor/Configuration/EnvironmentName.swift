@@ -5,7 +5,7 @@ let environmentStringBytesMax = 131_071
 
 /// Variables that each worker gets from reloaderd: setting them oneself would do nothing.
 public func isSetByReloaderd(_ name: String) -> Bool {
-    ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "READY_FD", "NOTIFY_SOCKET"].contains(name)
+    ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "READY_FD", "NOTIFY_SOCKET", "WATCHDOG_USEC"].contains(name)
         || name.utf8.starts(with: "RELOADERD_".utf8)
 }
 
