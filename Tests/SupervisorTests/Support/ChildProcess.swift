@@ -14,7 +14,7 @@ final class ChildProcess {
     let pid: pid_t
     let output: LineReader
     let errors: LineReader
-    private let input: Int32
+    private var input: Int32?
     private let pidfd: Int32
     private var status: Int32?
 
@@ -69,7 +69,10 @@ final class ChildProcess {
 
     func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
 
-    func closeInput() { close(input) }
+    func closeInput() {
+        if let input { close(input) }
+        input = nil
+    }
 
     var isRunning: Bool { status == nil && !waitsAtMost(0) }
 
@@ -110,6 +113,7 @@ final class ChildProcess {
             if !waitsAtMost(10_000) { signal(SIGKILL) }
             _ = reap()
         }
+        closeInput()
         close(pidfd)
     }
 }
