@@ -14,7 +14,11 @@ final class ChildProcess {
     let pid: pid_t
     let output: LineReader
     let errors: LineReader
+<<<<<<< HEAD
     private var input: Int32
+=======
+    private var input: Int32?
+>>>>>>> setup
     private let pidfd: Int32
     private var status: Int32?
 
@@ -72,8 +76,13 @@ final class ChildProcess {
     func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
 
     func closeInput() {
+<<<<<<< HEAD
         if input >= 0 { close(input) }
         input = -1
+=======
+        if let input { close(input) }
+        input = nil
+>>>>>>> setup
     }
 
     var isRunning: Bool { status == nil && !waitsAtMost(0) }
@@ -120,6 +129,7 @@ final class ChildProcess {
             if !waitsAtMost(10_000) { signal(SIGKILL) }
             _ = reap()
         }
+        closeInput()
         close(pidfd)
     }
 }

@@ -8,6 +8,7 @@ sleep SECONDS   sleeps                       ignore NAME     ignores SIGNAME
 term-exit N     on SIGTERM exits with N      term-slow S     on SIGTERM exits after S seconds
 close-ready     closes READY_FD              serve           accepts on descriptor 3, answers who it is, for ever
 wait            waits for ever               show            who it is, as JSON, to stdout
+show-to PATH    the same to a file or FIFO
 flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage to READY_FD
 flood-notify N  N bytes of garbage to NOTIFY_SOCKET
 fork            a child in its process group that waits for ever; its pid goes to stderr
@@ -24,7 +25,7 @@ gate PATH       reads a line from a FIFO             report NAME   on SIGNAME sa
 >>>>>>> systemd
 if-slot N … end, if-generation N … end       only where this is so
 """
-import json, os, select, signal, socket, sys, time
+import json, os, resource, select, signal, socket, sys, time
 
 words = iter(sys.argv[1:])
 ready = int(os.environ.get("READY_FD", "-1"))
@@ -37,13 +38,23 @@ def notify(data):
 
 
 def show():
+    """Bytes that need not be UTF-8 are written as Latin-1, one character each."""
     status = dict(l.rstrip("\n").split(":\t", 1) for l in open("/proc/self/status") if ":\t" in l)
     fds = {int(n): os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")}
-    print(json.dumps({
+    sockets = {}
+    for number in (n for n, target in fds.items() if target.startswith("socket:")):
+        with socket.socket(fileno=os.dup(number)) as s:
+            name = s.getsockname()
+            sockets[number] = {
+                "family": s.family.name, "type": s.type.name, "port": name[1] if isinstance(name, tuple) else 0,
+                "name": name[0] if isinstance(name, tuple) else os.fsencode(name).replace(b"\0", b"@").decode("latin-1")}
+    limits = {n[7:].lower(): resource.getrlimit(getattr(resource, n)) for n in dir(resource) if n.startswith("RLIMIT_")}
+    return json.dumps({
         "pid": os.getpid(), "pgid": os.getpgid(0), "ppid": os.getppid(), "uid": os.getuid(), "gid": os.getgid(),
         "groups": os.getgroups(), "cwd": os.getcwd(), "argv": sys.argv, "nice": os.nice(0), "cpus": sorted(os.sched_getaffinity(0)),
         "umask": status.get("Umask"), "blocked": status["SigBlk"], "ignored": status["SigIgn"], "caught": status["SigCgt"],
-        "limits": open("/proc/self/limits").read(), "fds": fds, "env": dict(os.environ)}), flush=True)
+        "limits": limits, "fds": fds, "sockets": sockets,
+        "env": {n.decode("latin-1"): v.decode("latin-1") for n, v in os.environb.items()}})
 
 
 def serve():
@@ -133,7 +144,10 @@ for word in words:
     elif word == "serve": serve()
     elif word == "wait":
         while True: signal.pause()
-    elif word == "show": show()
+    elif word == "show": print(show(), flush=True)
+    elif word == "show-to":
+        shown = show()
+        with open(next(words), "a") as file: print(shown, file=file)
     elif word == "flood-err":
         left = int(next(words))
         while left > 0: left -= os.write(2, (b"x" * 79 + b"\n") * 64)
