@@ -44,7 +44,7 @@ extension Daemon {
         let isNewCount = fresh.workers != settings.workers
         // What the user chose anew counts; otherwise what TTIN and TTOU have made of it.
         if !isNewCount { fresh.workers = .fixed(pool.policy.workers) }
-        fresh.policy = fresh.resolvedPolicy(automaticWorkers: CPUCount.current().automatic)
+        fresh.policy = fresh.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, sharing: sharing != nil)
         if !isNewCount { fresh.workers = settings.workers }
         return fresh
     }

@@ -110,14 +110,14 @@ extension Daemon {
                 "Reload to generation \(target) failed; \(pool.policy.workers) workers serve generation \(base)")
         case .rollDone(let target, let workers, _):
             settleManager("\(workers) workers serve generation \(target)")
-        case .rollAborted: settleManager("Reload given up")
-        case .drainingAll: sendManager(["STATUS=Draining all workers"])
+        case .drainingAll: settleManager("Draining all workers")
         case .stopping:
             sendManager([
                 "STOPPING=1", "STATUS=Stopping",
                 ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5)),
             ])
-        case .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan, .rollSuperseded,
+        // What aborts a roll, a stop or a drain, is what counts, and has just been told.
+        case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan, .rollSuperseded,
             .scaled, .gaveUp:
             break
         }
@@ -133,11 +133,29 @@ extension Daemon {
         owesReady = false
     }
 
-    private func sendManager(_ assignments: [String]) {
-        do throws(SystemError) {
-            try manager.send(assignments)
-        } catch {
-            write(LogRecord(.warning, "notify_failed", "cannot tell the service manager: \(error)"))
+    func sendManager(_ assignments: [String]) {
+        do throws(SystemError) { try manager.send(assignments) } catch { tellNotifyFailed(error) }
+    }
+
+    func flushManager() {
+        do throws(SystemError) { try manager.flush() } catch { tellNotifyFailed(error) }
+    }
+
+    private func tellNotifyFailed(_ error: SystemError) {
+        write(LogRecord(.warning, "notify_failed", "cannot tell the service manager: \(error)"))
+    }
+
+    /// Its socket is watched only while there is something left to tell.
+    func watchManager() throws(SystemError) {
+        guard let number = manager.number, manager.isWaiting != (managerToken != nil) else { return }
+        if let token = managerToken {
+            sources[token] = nil
+            managerToken = nil
+            try poller.remove(number)
+        } else {
+            let token = try poller.add(number, .writable)
+            sources[token] = .manager
+            managerToken = token
         }
     }
 }

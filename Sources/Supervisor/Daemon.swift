@@ -13,6 +13,8 @@ public final class Daemon {
         case signals
         case deadline
         case output
+        case manager
+        case managerWatchdog
         case exit(WorkerID)
         case readyPipe(WorkerID)
         case notifySocket(WorkerID)
@@ -36,7 +38,8 @@ public final class Daemon {
     var timer: DeadlineTimer
     let signals: SignalReader
     var log: Log
-    let manager: ServiceManager
+    var manager: ServiceManager
+    let managerWatchdog: ManagerWatchdog
     var spawner: Spawner
     let listeners: [Listener]
     let redirections: Redirections
@@ -57,6 +60,8 @@ public final class Daemon {
     var sources: [Poller.Token: Source] = [:]
     /// Registered while the log waits for its reader.
     var outputToken: Poller.Token?
+    /// Registered while the service manager's socket is full.
+    var managerToken: Poller.Token?
     /// READY=1 was sent once; and a RELOADING=1 still needs its own.
     var hasToldReady = false
     var owesReady = false
@@ -80,21 +85,23 @@ public final class Daemon {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let listeners = try Self.openListeners(settings, environment)
+        let sharesPorts = listeners.isEmpty && settings.sharesPorts && CallChannel.obstacle() == nil
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             log = try Log(format: settings.logFormat, name: settings.name, environment: environment)
             manager = try ServiceManager(environment)
+            managerWatchdog = try ManagerWatchdog(environment)
             signals = try SignalReader()
             timer = try DeadlineTimer()
             drainTimer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
                 listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(),
-                outputMode: settings.output,
-                cpus: CPUCount.allowed())
-            let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic)
+                outputMode: settings.output, cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
+            let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, sharing: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
+            Self.removeFiles(of: listeners)
             throw .system(error)
         }
         self.settings = settings
@@ -103,6 +110,7 @@ public final class Daemon {
         self.listeners = listeners
         workerEnvironment = environment.withoutOuterSupervisor()
         redirections = Redirections()
+        sharing = sharesPorts ? PortSharing(excluding: settings.unsharedPorts) : nil
     }
 
     deinit { turnBuffer.deallocate() }
@@ -113,6 +121,10 @@ public final class Daemon {
     /// - Throws: what keeps it from starting; or a failure of the loop itself, which has no cause but a bug or a kernel
     ///   out of memory. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
+        defer {
+            removeSocketFiles()
+            log.flush()
+        }
         try makeFirstGeneration()
         guard let path = settings.pidFile else { return try runPool() }
         let pidFile: PidFile
@@ -122,10 +134,6 @@ public final class Daemon {
     }
 
     private func runPool() throws(StartError) -> Int32 {
-        defer {
-            removeSocketFiles()
-            log.flush()
-        }
         do throws(SystemError) {
             return try loop()
         } catch {
@@ -138,6 +146,7 @@ public final class Daemon {
         sources[try poller.add(signals.descriptor.number, .readable)] = .signals
         sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
         sources[try poller.add(drainTimer.descriptor.number, .readable)] = .drains
+        if let number = managerWatchdog.number { sources[try poller.add(number, .readable)] = .managerWatchdog }
         tellStarted()
         handle(.start)
         while exitStatus == nil {
@@ -147,6 +156,7 @@ public final class Daemon {
             for token in tokens { dispatch(token) }
             handleDeadline(mayHaveMore: mayHaveMore)
             try watchOutput()
+            try watchManager()
         }
         return exitStatus ?? 0
     }
@@ -161,6 +171,10 @@ public final class Daemon {
                 try timer.acknowledge()
                 isDeadlineDue = true
             case .output: log.flush()
+            case .manager: flushManager()
+            case .managerWatchdog:
+                try managerWatchdog.acknowledge()
+                sendManager([ManagerWatchdog.ping])
             case .exit(let id): try workerExited(id)
             case .readyPipe(let id): try readReadyPipe(id)
             case .notifySocket(let id): try readNotifySocket(id)

@@ -13,8 +13,16 @@ public struct Settings: Equatable, Sendable {
     public var listeners: [ListenSpec] = []
     /// Length of each accept queue, 1 ... 65535; the kernel caps it at net.core.somaxconn.
     public var backlog: Int32 = 4096
-    /// nil: `--ready auto`.
-    public var readiness: Readiness?
+    public var ready: ReadyChoice = .automatic
+    /// Workers that bind their own ports share them; only where no listeners are passed to them.
+    public var sharesPorts = true
+    /// Ports that stay each worker's own.
+    public var unsharedPorts: [ListenAddress] = []
+    public var drain: DrainChoice = .automatic
+    /// From the start of a drain from outside to the stop signal, at most.
+    public var drainTimeout: Duration = .seconds(30)
+    /// A connection that has been idle this long is closed by a drain from outside.
+    public var drainIdle: Duration = .milliseconds(50)
     /// Signal that asks a worker to finish.
     public var stopSignal: Int32 = 15
     public var output: OutputMode = .relay
@@ -98,6 +106,23 @@ public enum WorkerCount: Equatable, Sendable {
     /// The CPUs that the daemon may run on, or the cgroup's quota rounded up, whichever is less.
     case automatic
     case fixed(Int)
+}
+
+/// `--ready`: what makes a worker ready. A ready message always does.
+public enum ReadyChoice: Equatable, Sendable {
+    /// Its ready message where listeners are passed to it, else that it listens.
+    case automatic
+    case message
+    case listening
+    case after(Duration)
+}
+
+/// `--drain`: how a worker that serves is emptied.
+public enum DrainChoice: Equatable, Sendable {
+    /// By itself where listeners are passed to it, else from outside.
+    case automatic
+    case signal
+    case outside
 }
 
 public enum OutputMode: Equatable, Sendable {

@@ -14,6 +14,7 @@ struct SpawnError: Error, Equatable {
         case resourceLimits
         case nice
         case affinity
+        case filter
         case groups
         case groupID
         case userID
@@ -47,6 +48,7 @@ struct SpawnError: Error, Equatable {
         case .resourceLimits: "setting its resource limits: "
         case .nice: "setting its nice value: "
         case .affinity: "pinning it to a CPU: "
+        case .filter: "watching it bind its ports: "
         case .groups: "dropping groups: "
         case .groupID: "changing its group: "
         case .userID: "changing its user: "
@@ -62,8 +64,11 @@ struct SpawnError: Error, Equatable {
         case (.channels, ENFILE): " (the system is out of open files; raise fs.file-max)"
         case (.clone, EAGAIN), (.execute, EAGAIN), (.userID, EAGAIN):
             " (the limit of processes is reached; see TasksMax= or ulimit -u)"
+        case (.filter, _):
+            " (this system refuses seccomp user notification; pass listeners with --listen, or use --no-share)"
         case (.execute, ENOENT): " (or the interpreter that its first line names is missing)"
         case (.execute, EACCES): " (is it, or its interpreter, executable for the user that workers run as?)"
+        case (.execute, E2BIG): " (arguments and environment together are too big for execve)"
         case (.execute, ENOEXEC): " (not a program of this machine; a script needs a #! line)"
         case (.resourceLimits, EPERM), (.nice, EACCES), (.nice, EPERM), (.groups, EPERM), (.groupID, EPERM),
             (.userID, EPERM):
@@ -83,6 +88,7 @@ extension SpawnError.Step {
         case rl_stage_limits: self = .resourceLimits
         case rl_stage_nice: self = .nice
         case rl_stage_affinity: self = .affinity
+        case rl_stage_filter: self = .filter
         case rl_stage_groups: self = .groups
         case rl_stage_group_id: self = .groupID
         case rl_stage_user_id: self = .userID

@@ -13,19 +13,21 @@ struct Spawner: ~Copyable {
     /// The CPUs that `--pin` gives out, in turn; empty where the kernel does not say which there are.
     let cpus: [Int32]
     /// Workers report their calls of bind(2) and listen(2).
-    let sharesPorts: Bool
+    private let calls: CallChannel?
     private let null: FileDescriptor
 
     init(
         listeners: [(descriptor: Int32, name: String?)], fileLimit: ResourceLimit, outputMode: OutputMode,
         cpus: [Int32], sharesPorts: Bool
     ) throws(SystemError) {
+        let calls = try CallChannel.make(where: sharesPorts)
+        let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
         self.listeners = listeners
         self.cpus = cpus
-        self.sharesPorts = sharesPorts
         self.fileLimit = fileLimit
         self.outputMode = outputMode
-        null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
+        self.calls = calls
+        self.null = null
     }
 
     /// A started process with the daemon's ends of its channels, not registered anywhere yet.
@@ -72,7 +74,7 @@ struct Spawner: ~Copyable {
         withExtendedLifetime(own) {}
         return Spawned(
             pid: result.pid, exit: FileDescriptor(owning: result.pidfd), readyPipe: ready.takeReadEnd(),
-            notifySocket: notify.takeDescriptor(), stderrPipe: stderr?.takeReadEnd())
+            notifySocket: notify.takeDescriptor(), stderrPipe: stderr?.takeReadEnd(), calls: receiveCalls())
     }
 
     private func run(
@@ -94,6 +96,7 @@ struct Spawner: ~Copyable {
         request.sets_nice = program.nice != nil
         request.nice = program.nice ?? 0
         request.cpu = program.pinsCPUs && !cpus.isEmpty ? cpus[slot % cpus.count] : -1
+        request.listen_channel = callNumber ?? -1
         request.sets_user = program.user != nil
         request.user = program.user?.userID ?? 0
         request.group = program.user?.groupID ?? 0
@@ -122,7 +125,22 @@ struct Spawner: ~Copyable {
             }
         }
         if status == 0 { return result }
+        _ = receiveCalls()  // it may have come further than this
         throw failure(SpawnError.Step(result.stage), SystemError(call: "execve", errno: result.error), generation)
+    }
+
+    private func receiveCalls() -> FileDescriptor? {
+        switch calls {
+        case .some(let channel): channel.receive()
+        case .none: nil
+        }
+    }
+
+    private var callNumber: Int32? {
+        switch calls {
+        case .some(let channel): channel.number
+        case .none: nil
+        }
     }
 
     private static func writeEnd(of pipe: borrowing Pipe?) -> Int32? {

@@ -41,7 +41,7 @@ struct Draft {
     }
 
     private var readinessProblem: ConfigurationError? {
-        guard case .after(let delay) = settings.readiness, delay >= settings.policy.readyTimeout else { return nil }
+        guard case .after(let delay) = settings.ready, delay >= settings.policy.readyTimeout else { return nil }
         return ConfigurationError(
             "--ready \(delay.text) is not shorter than --ready-timeout \(settings.policy.readyTimeout.text)")
     }

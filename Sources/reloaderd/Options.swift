@@ -31,7 +31,7 @@ extension Option {
     private static let reload = [
         Option("ready", value: "auto|message|DURATION", default: "auto", .reload, "what makes a starting worker ready")
         {
-            (text, draft) throws(ConfigurationError) in draft.settings.readiness = try parseReadiness(text)
+            (text, draft) throws(ConfigurationError) in draft.settings.ready = try parseReady(text)
         },
         Option("ready-timeout", value: "DURATION", default: "60s", .reload, "silent this long: failed to start") {
             (text, draft) throws(ConfigurationError) in

@@ -34,13 +34,14 @@ func parseSurge(_ text: String) throws(ConfigurationError) -> SurgeChoice {
 }
 
 /// `auto` (nil), `message` or a duration.
-func parseReadiness(_ text: String) throws(ConfigurationError) -> Readiness? {
+func parseReady(_ text: String) throws(ConfigurationError) -> ReadyChoice {
     switch text {
-    case "auto": return nil
+    case "auto": return .automatic
     case "message": return .message
+    case "listen": return .listening
     default:
         guard text.utf8.first.map({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }) == true else {
-            throw ConfigurationError("\(quoted(text)) is not auto, message or a duration like 2s")
+            throw ConfigurationError("\(quoted(text)) is not auto, message, listen or a duration like 2s")
         }
         return .after(try parseDuration(text))
     }

@@ -21,14 +21,21 @@ public enum SurgeChoice: Equatable, Sendable {
 }
 
 extension Settings {
-    /// `policy` with the number of workers and the surge filled in, for a machine where `auto` is `automaticWorkers`.
+    /// `policy` with the number of workers, the surge and the readiness filled in, for a machine where `auto` is
+    /// `automaticWorkers`.
     ///
     /// A surge of 25 % stays nil, the policy's own word for it, so that it follows when the pool is scaled.
-    public func resolvedPolicy(automaticWorkers: Int) -> Policy {
+    public func resolvedPolicy(automaticWorkers: Int, sharing: Bool = false) -> Policy {
         var policy = policy
         switch workers {
         case .automatic: policy.workers = min(max(1, automaticWorkers), Policy.workersMax)
         case .fixed(let count): policy.workers = count
+        }
+        if case .after(let age) = ready { policy.readiness = .after(age) }
+        switch drain {
+        case .automatic: policy.drain = sharing ? .outside(timeout: drainTimeout) : .signal
+        case .signal: policy.drain = .signal
+        case .outside: policy.drain = .outside(timeout: drainTimeout)
         }
         policy.surge = surge == .percent(25) ? nil : surge.resolved(workers: policy.workers)
         return policy
@@ -48,6 +55,8 @@ extension Settings {
         keep("backlog", \.backlog)
         keep("name", \.name)
         keep("pid-file", \.pidFile)
+        keep("no-share", \.sharesPorts)
+        keep("no-share", \.unsharedPorts)
         keep("output", \.output)
         keep("log-format", \.logFormat)
         return changed

@@ -14,7 +14,7 @@ final class ChildProcess {
     let pid: pid_t
     let output: LineReader
     let errors: LineReader
-    private let input: Int32
+    private var input: Int32?
     private let pidfd: Int32
     private var status: Int32?
 
@@ -71,7 +71,10 @@ final class ChildProcess {
 
     func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
 
-    func closeInput() { close(input) }
+    func closeInput() {
+        if let input { close(input) }
+        input = nil
+    }
 
     var isRunning: Bool { status == nil && !waitsAtMost(0) }
 
@@ -109,6 +112,7 @@ final class ChildProcess {
     }
 
     deinit {
+        closeInput()
         if status == nil {
             // The fast stop: a daemon takes its workers along. Whoever doesn't know it is killed.
             signal(SIGCONT)
@@ -116,6 +120,7 @@ final class ChildProcess {
             if !waitsAtMost(10_000) { signal(SIGKILL) }
             _ = reap()
         }
+        closeInput()
         close(pidfd)
     }
 }

@@ -8,13 +8,21 @@ sleep SECONDS   sleeps                       ignore NAME     ignores SIGNAME
 term-exit N     on SIGTERM exits with N      term-slow S     on SIGTERM exits after S seconds
 close-ready     closes READY_FD              serve           accepts on descriptor 3, answers who it is, for ever
 wait            waits for ever               show            who it is, as JSON, to stdout
+show-to PATH    the same to a file or FIFO
 flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage to READY_FD
 flood-notify N  N bytes of garbage to NOTIFY_SOCKET
 fork            a child in its process group that waits for ever; its pid goes to stderr
 daemonize       a grandchild in a session of its own that ends at once, left to the subreaper
+gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline to stdout
+ping N SECONDS WHERE   N times WATCHDOG=1 to READY_FD or NOTIFY_SOCKET, SECONDS apart; WHERE is ready or notify
+term-extend S   on SIGTERM asks for a minute, and exits after S seconds
+close-err       closes stderr
+orphans N       like N times daemonize, but they end together: says who their parent was, and waits for their ends
+zombies         says how many children of the daemon have ended and are not reaped
+report NAME     on SIGNAME says so
 if-slot N … end, if-generation N … end       only where this is so
 """
-import json, os, select, signal, socket, sys, time
+import json, os, resource, select, signal, socket, sys, time
 
 words = iter(sys.argv[1:])
 ready = int(os.environ.get("READY_FD", "-1"))
@@ -27,13 +35,23 @@ def notify(data):
 
 
 def show():
+    """Bytes that need not be UTF-8 are written as Latin-1, one character each."""
     status = dict(l.rstrip("\n").split(":\t", 1) for l in open("/proc/self/status") if ":\t" in l)
     fds = {int(n): os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")}
-    print(json.dumps({
+    sockets = {}
+    for number in (n for n, target in fds.items() if target.startswith("socket:")):
+        with socket.socket(fileno=os.dup(number)) as s:
+            name = s.getsockname()
+            sockets[number] = {
+                "family": s.family.name, "type": s.type.name, "port": name[1] if isinstance(name, tuple) else 0,
+                "name": name[0] if isinstance(name, tuple) else os.fsencode(name).replace(b"\0", b"@").decode("latin-1")}
+    limits = {n[7:].lower(): resource.getrlimit(getattr(resource, n)) for n in dir(resource) if n.startswith("RLIMIT_")}
+    return json.dumps({
         "pid": os.getpid(), "pgid": os.getpgid(0), "ppid": os.getppid(), "uid": os.getuid(), "gid": os.getgid(),
         "groups": os.getgroups(), "cwd": os.getcwd(), "argv": sys.argv, "nice": os.nice(0), "cpus": sorted(os.sched_getaffinity(0)),
         "umask": status.get("Umask"), "blocked": status["SigBlk"], "ignored": status["SigIgn"], "caught": status["SigCgt"],
-        "limits": open("/proc/self/limits").read(), "fds": fds, "env": dict(os.environ)}), flush=True)
+        "limits": limits, "fds": fds, "sockets": sockets,
+        "env": {n.decode("latin-1"): v.decode("latin-1") for n, v in os.environb.items()}})
 
 
 def serve():
@@ -55,6 +73,47 @@ def serve():
             connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
 
 
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def parent_and_state(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        state, parent = f.read().rpartition(")")[2].split()[:2]
+    return int(parent), state
+
+
+def orphans(count):
+    pids, pids_there = os.pipe()
+    hold, hold_there = os.pipe()
+    for _ in range(count):
+        if os.fork() == 0:
+            os.setsid()
+            child = os.fork()
+            if child == 0:
+                os.close(hold_there)
+                os.read(hold, 1)
+            else:
+                os.write(pids_there, f"{child}\n".encode())
+            os._exit(0)
+        os.wait()
+    os.close(pids_there)
+    children = [int(line) for line in os.read(pids, 65536).split()]
+    say("parents " + " ".join(sorted({str(parent_and_state(pid)[0]) for pid in children})) + f" of {len(children)}")
+    ends = [os.pidfd_open(pid) for pid in children]
+    os.close(hold_there)
+    for end in ends: select.select([end], [], [])
+    say("orphans have ended")
+
+
+def zombies():
+    found = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try: found += parent_and_state(pid) == (os.getppid(), "Z")
+        except OSError: pass
+    say(f"zombies {found}")
+
+
 for word in words:
     if word == "ready": os.write(ready, b"READY=1\n")
     elif word == "newline": os.write(ready, b"\n")
@@ -72,11 +131,20 @@ for word in words:
     elif word == "term-slow":
         seconds = float(next(words))
         signal.signal(signal.SIGTERM, lambda *_: (time.sleep(seconds), os._exit(0)))
+    elif word == "report":
+        signal.signal(getattr(signal, "SIG" + (name := next(words))), lambda *_, name=name: say("got " + name))
+    elif word == "orphans": orphans(int(next(words)))
+    elif word == "zombies": zombies()
+    elif word == "gate":
+        with open(next(words)) as gate: gate.readline()
     elif word == "close-ready": os.close(ready)
     elif word == "serve": serve()
     elif word == "wait":
         while True: signal.pause()
-    elif word == "show": show()
+    elif word == "show": print(show(), flush=True)
+    elif word == "show-to":
+        shown = show()
+        with open(next(words), "a") as file: print(shown, file=file)
     elif word == "flood-err":
         left = int(next(words))
         while left > 0: left -= os.write(2, (b"x" * 79 + b"\n") * 64)
@@ -88,6 +156,17 @@ for word in words:
         while left > 0:
             notify(os.urandom(1024))
             left -= 1024
+    elif word == "out": os.write(1, next(words).encode() + b"\n")
+    elif word == "ping":
+        count, seconds, where = int(next(words)), float(next(words)), next(words)
+        for _ in range(count):
+            if where == "ready": os.write(ready, b"WATCHDOG=1\n")
+            else: notify(b"WATCHDOG=1")
+            time.sleep(seconds)
+    elif word == "term-extend":
+        extended = float(next(words))
+        signal.signal(signal.SIGTERM, lambda *_: (notify(b"EXTEND_TIMEOUT_USEC=60000000"), time.sleep(extended), os._exit(0)))
+    elif word == "close-err": os.close(2)
     elif word == "fork":
         child = os.fork()
         if child == 0:
