@@ -1,6 +1,6 @@
 // seccomp_unotify(2), pidfd_getfd(2), process_vm_readv(2), and the classic BPF that steers a reuseport group.
 #define _GNU_SOURCE
-#include "clinux_share.h"
+#include "clinux.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,8 @@
 #include <linux/seccomp.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -174,6 +176,33 @@ int rl_replace_descriptor(int notifications, uint64_t id, int source, int target
         .newfd_flags = closes_on_exec ? O_CLOEXEC : 0,
     };
     return ioctl(notifications, SECCOMP_IOCTL_NOTIF_ADDFD, &addition) < 0 ? -1 : 0;
+}
+
+struct polling {
+    int epoll, source, number;
+    struct epoll_event event;
+    volatile int error;
+};
+
+// In a copy of our descriptor table, where any number may be overwritten.
+static int poll_as(void *argument) {
+    struct polling *polling = argument;
+    int epoll = fcntl(polling->epoll, F_DUPFD, polling->number + 1);
+    if (epoll < 0 || (polling->source != polling->number && dup2(polling->source, polling->number) < 0) ||
+        epoll_ctl(epoll, EPOLL_CTL_ADD, polling->number, &polling->event) < 0)
+        polling->error = errno;
+    _exit(0);
+}
+
+int rl_poll_as(int epoll, int source, int number, uint32_t events, uint64_t data) {
+    static _Thread_local char stack[16 * 1024] __attribute__((aligned(16)));
+    struct polling polling = {epoll, source, number, {.events = events, .data = {.u64 = data}}, 0};
+    pid_t pid = clone(poll_as, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &polling);
+    if (pid < 0) return -1;
+    struct rl_exit exit;
+    rl_reap_child(pid, &exit);
+    errno = polling.error;
+    return polling.error ? -1 : 0;
 }
 
 int rl_take_descriptor(int pidfd, int descriptor) {

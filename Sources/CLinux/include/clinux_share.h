@@ -35,6 +35,10 @@ bool rl_call_is_pending(int notifications, uint64_t id);
 // Puts our `source` in place of the caller's descriptor `target`, close-on-exec or not.
 int rl_replace_descriptor(int notifications, uint64_t id, int source, int target, bool closes_on_exec);
 
+// Adds `source` to another process' epoll, of which `epoll` is our copy, under the descriptor number that it has there: epoll(7)
+// knows an entry by its open file and that number, and the process must be able to change and remove it.
+int rl_poll_as(int epoll, int source, int number, uint32_t events, uint64_t data);
+
 // pidfd_getfd(2).
 int rl_take_descriptor(int pidfd, int descriptor);
 // Reads another process' memory: the number of bytes, or -1 with errno set.

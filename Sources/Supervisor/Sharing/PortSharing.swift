@@ -43,7 +43,7 @@ final class PortSharing {
         // Bound twice: the kernel has an answer to that.
         if sockets.contains(where: { $0.inode == inode }) { return .proceed }
         if !taken.reusesPort && hasOpen(address, worker) { return .done(EADDRINUSE) }
-        if let socket = waiting(address, for: worker, call) {
+        if let socket = waiting(address, for: worker) {
             return handOver(socket, to: worker, call, notifications)
         }
         discardEmpty(address, slot: worker.slot)
@@ -102,22 +102,33 @@ final class PortSharing {
 
     // MARK: queues without a worker
 
-    /// A socket whose worker is gone and in whose queue connections wait. None for a program that has told its epoll of the
-    /// descriptor already: it would go on waiting for the one that was replaced.
-    private func waiting(_ address: SharedAddress, for worker: WorkerProcess, _ call: rl_call) -> SharedSocket? {
+    /// A socket whose worker is gone and in whose queue connections wait.
+    private func waiting(_ address: SharedAddress, for worker: WorkerProcess) -> SharedSocket? {
         let orphans = sockets.filter { $0.owner == nil && $0.address == address && ($0.queue ?? 0) > 0 }
-        guard let socket = orphans.first(where: { $0.slot == worker.slot }) ?? orphans.first,
-            !ProcessTree.isPolled(worker.pid, call.descriptor)
-        else { return nil }
-        return socket
+        return orphans.first { $0.slot == worker.slot } ?? orphans.first
     }
 
+    /// Puts the socket in place of the one that the worker is about to bind.
     private func handOver(_ socket: SharedSocket, to worker: WorkerProcess, _ call: rl_call, _ notifications: Int32) -> Answer {
         let closes = ProcessTree.closesOnExec(worker.pid, call.descriptor)
         let number = socket.descriptor.number
-        guard rl_replace_descriptor(notifications, call.id, number, call.descriptor, closes) == 0 else { return .done(errno) }
+        // Some programs have told their epoll of the descriptor before: it would go on waiting for the one that is replaced.
+        let pollings = ProcessTree.pollings(of: worker.pid, call.descriptor)
+        guard rl_replace_descriptor(notifications, call.id, number, call.descriptor, closes) == 0 else {
+            return .done(errno)
+        }
         socket.owner = worker.id
+        for polling in pollings {
+            guard let epoll = takeDescriptor(polling.epoll, of: worker),
+                rl_poll_as(epoll.number, number, call.descriptor, polling.events, polling.data) == 0
+            else { return .done(ENOMEM) }
+        }
         return .done(0)
+    }
+
+    private func takeDescriptor(_ number: Int32, of worker: WorkerProcess) -> FileDescriptor? {
+        let copy = rl_take_descriptor(worker.exit.number, number)
+        return copy < 0 ? nil : FileDescriptor(owning: copy)
     }
 
     private func discardEmpty(_ address: SharedAddress, slot: Int) {

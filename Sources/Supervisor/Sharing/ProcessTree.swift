@@ -41,16 +41,29 @@ enum ProcessTree {
         return (flags ?? 0) & O_CLOEXEC != 0
     }
 
-    /// The descriptor is watched by an epoll(7) of the process.
-    static func isPolled(_ process: Int32, _ descriptor: Int32) -> Bool {
-        names(in: "/proc/\(process)/fd").contains { name in
-            guard link("/proc/\(process)/fd/\(name)") == "anon_inode:[eventpoll]" else { return false }
-            let info = contents(of: "/proc/\(process)/fdinfo/\(name)") ?? ""
-            return info.split(separator: "\n").contains { line in
-                let words = line.split(separator: " ", maxSplits: 2)
-                return words.count >= 2 && words[0] == "tfd:" && Int32(words[1]) == descriptor
-            }
+    /// How an epoll(7) of a process watches one of its descriptors.
+    struct Polling {
+        var epoll: Int32
+        var events: UInt32
+        var data: UInt64
+    }
+
+    /// All that watch the descriptor.
+    static func pollings(of process: Int32, _ descriptor: Int32) -> [Polling] {
+        names(in: "/proc/\(process)/fd").flatMap { name -> [Polling] in
+            guard let epoll = Int32(name), link("/proc/\(process)/fd/\(name)") == "anon_inode:[eventpoll]" else { return [] }
+            let lines = (contents(of: "/proc/\(process)/fdinfo/\(name)") ?? "").split(separator: "\n")
+            return lines.compactMap { polling($0, epoll, descriptor) }
         }
+    }
+
+    /// `tfd:        5 events:       19 data:                5  pos:0 ino:61 sdev:8`, numbers but the first in hexadecimal.
+    private static func polling(_ line: Substring, _ epoll: Int32, _ descriptor: Int32) -> Polling? {
+        let words = line.split(whereSeparator: { $0 == " " || $0 == ":" })
+        guard words.count >= 6, words[0] == "tfd", Int32(words[1]) == descriptor, words[2] == "events",
+            let events = UInt32(words[3], radix: 16), words[4] == "data", let data = UInt64(words[5], radix: 16)
+        else { return nil }
+        return Polling(epoll: epoll, events: events, data: data)
     }
 
     private static func names(in directory: String) -> [String] {
