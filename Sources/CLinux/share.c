@@ -29,6 +29,8 @@
 #error "reloaderd knows the system calls of x86_64 and aarch64"
 #endif
 
+// Room for structures of later kernels, which may be longer than the header's.
+enum { notification_room = 512 };
 enum { TCP_LISTEN_STATE = 10 };  // netinet/tcp.h, which clashes with linux/tcp.h
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
@@ -107,13 +109,35 @@ int rl_receive_descriptor(int channel) {
     return descriptor;
 }
 
-int rl_check_sharing(const char **missing) {
+struct trial {
+    int channel;
+    volatile int error;
+};
+
+static int try_filter(void *argument) {
+    struct trial *trial = argument;
+    if (rl_report_listeners(trial->channel) < 0) trial->error = errno;
+    _exit(0);
+}
+
+// In a child that shares our memory while we are suspended; 0, or -1 with errno set.
+static int run_child(int (*body)(void *), void *argument) {
+    static _Thread_local char stack[16 * 1024] __attribute__((aligned(16)));
+    pid_t pid = clone(body, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, argument);
+    if (pid < 0) return -1;
+    struct rl_exit exit;
+    return rl_reap_child(pid, &exit);
+}
+
+int rl_try_sharing(int channel, const char **missing) {
     struct seccomp_notif_sizes sizes;
-    uint32_t action = SECCOMP_RET_USER_NOTIF;
     *missing = "seccomp user notification";
-    if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0) return -1;
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0) return -1;
-    if (sizes.seccomp_notif > 256 || sizes.seccomp_notif_resp > 256) return errno = E2BIG, -1;
+    if (sizes.seccomp_notif > notification_room || sizes.seccomp_notif_resp > notification_room) return errno = E2BIG, -1;
+    struct trial trial = {channel, 0};
+    if (run_child(try_filter, &trial) < 0) return -1;
+    if (trial.error) return errno = trial.error, -1;
+
     *missing = "pidfd_getfd";
     int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
     if (pidfd < 0) return -1;
@@ -129,7 +153,7 @@ int rl_next_call(int notifications, struct rl_call *call) {
     // The kernel may know a larger structure than the header; it must come zeroed.
     union {
         struct seccomp_notif call;
-        char room[256];
+        char room[notification_room];
     } buffer;
     memset(&buffer, 0, sizeof buffer);
     if (ioctl(notifications, SECCOMP_IOCTL_NOTIF_RECV, &buffer) < 0) return -1;
@@ -148,7 +172,7 @@ int rl_next_call(int notifications, struct rl_call *call) {
 static int respond(int notifications, uint64_t id, int error, uint32_t flags) {
     union {
         struct seccomp_notif_resp answer;
-        char room[256];
+        char room[notification_room];
     } buffer;
     memset(&buffer, 0, sizeof buffer);
     buffer.answer.id = id;
@@ -195,12 +219,8 @@ static int poll_as(void *argument) {
 }
 
 int rl_poll_as(int epoll, int source, int number, uint32_t events, uint64_t data) {
-    static _Thread_local char stack[16 * 1024] __attribute__((aligned(16)));
     struct polling polling = {epoll, source, number, {.events = events, .data = {.u64 = data}}, 0};
-    pid_t pid = clone(poll_as, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &polling);
-    if (pid < 0) return -1;
-    struct rl_exit exit;
-    rl_reap_child(pid, &exit);
+    if (run_child(poll_as, &polling) < 0) return -1;
     errno = polling.error;
     return polling.error ? -1 : 0;
 }

@@ -21,6 +21,10 @@ extension Daemon {
         for listener in listeners { try? listener.removeFile() }
     }
 
+    static func obstacleToSharing() -> SystemError? {
+        do throws(SystemError) { return try CallChannel().obstacle() } catch { return error }
+    }
+
     func makeFirstGeneration() throws(StartError) {
         do throws(GenerationError) {
             generations[1] = try Generation(number: 1, settings: settings, inherited: workerEnvironment)

@@ -47,6 +47,13 @@ extension Daemon {
                     "LISTEN_FDS is set and LISTEN_PID names another process: its sockets are not taken (a wrapper script "
                         + "must start reloaderd by exec)"))
         }
+        if let obstacleToSharing {
+            write(
+                LogRecord(
+                    .warning, "ports_not_shared",
+                    "ports cannot be shared (\(obstacleToSharing)): a reload of a program that binds its own port will fail; "
+                        + "pass listeners with --listen"))
+        }
         for (index, listener) in listeners.enumerated() {
             write(
                 LogRecord(

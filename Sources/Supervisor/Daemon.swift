@@ -44,6 +44,8 @@ public final class Daemon {
     let listeners: [Listener]
     let redirections: Redirections
 
+    /// Why the one worker has its ports for itself, where that was not asked for.
+    let obstacleToSharing: SystemError?
     /// nil: workers bind as they like.
     let sharing: PortSharing?
     var drainTimer: DeadlineTimer
@@ -85,7 +87,11 @@ public final class Daemon {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let listeners = try Self.openListeners(settings, environment)
-        let sharesPorts = listeners.isEmpty && settings.sharesPorts && CallChannel.obstacle() == nil
+        let automaticWorkers = CPUCount.current().automatic
+        let obstacle = listeners.isEmpty && settings.sharesPorts ? Self.obstacleToSharing() : nil
+        let sharesPorts = listeners.isEmpty && settings.sharesPorts && obstacle == nil
+        let policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, sharing: sharesPorts)
+        if let obstacle, policy.workers > 1 { throw .sharing(obstacle) }
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             log = try Log(format: settings.logFormat, name: settings.name, environment: environment)
@@ -98,7 +104,6 @@ public final class Daemon {
             spawner = try Spawner(
                 listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(),
                 outputMode: settings.output, cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
-            let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, sharing: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             Self.removeFiles(of: listeners)
@@ -110,6 +115,7 @@ public final class Daemon {
         self.listeners = listeners
         workerEnvironment = environment.withoutOuterSupervisor()
         redirections = Redirections()
+        obstacleToSharing = obstacle
         sharing = sharesPorts ? PortSharing(excluding: settings.unsharedPorts) : nil
     }
 

@@ -11,8 +11,9 @@
 int rl_report_listeners(int channel);
 // Receives that descriptor. -1 with errno set; EPIPE when none was sent.
 int rl_receive_descriptor(int channel);
-// Whether this kernel can do all of it: 0, or -1 with errno set and *missing naming what is not there.
-int rl_check_sharing(const char **missing);
+// Tries in a child of its own whether a program started here could report its calls: 0, or -1 with errno set and *missing naming
+// what is not there. What the child sends over `channel` is left there to be received.
+int rl_try_sharing(int channel, const char **missing);
 
 // A call that waits for an answer.
 struct rl_call {

@@ -20,6 +20,16 @@ struct CallChannel: ~Copyable {
         return try CallChannel()
     }
 
+    /// Why no program started here could report its calls; nil: it can. Tried with a child of its own.
+    func obstacle() -> SystemError? {
+        var missing: UnsafePointer<CChar>?
+        let result = rl_try_sharing(number, &missing)
+        let code = errno
+        _ = receive()
+        if result == 0 { return nil }
+        return SystemError(call: missing.map { String(cString: $0) } ?? "seccomp", errno: code)
+    }
+
     /// For the child, which sends on it.
     var number: Int32 { theirs.number }
 
@@ -27,13 +37,5 @@ struct CallChannel: ~Copyable {
     func receive() -> FileDescriptor? {
         let number = rl_receive_descriptor(ours.number)
         return number < 0 ? nil : FileDescriptor(owning: number)
-    }
-
-    /// Why this system cannot share ports; nil: as far as can be told beforehand, it can.
-    static func obstacle() -> String? {
-        var missing: UnsafePointer<CChar>?
-        if rl_check_sharing(&missing) == 0 { return nil }
-        let error = SystemError(call: missing.map { String(cString: $0) } ?? "seccomp", errno: errno)
-        return error.description
     }
 }
