@@ -44,6 +44,8 @@ public final class Daemon {
     let listeners: [Listener]
     let redirections: Redirections
 
+    /// nil: all workers accept from the same listeners.
+    let slotListeners: SlotListeners?
     /// Why the one worker has its ports for itself, where that was not asked for.
     let obstacleToSharing: SystemError?
     /// nil: workers bind as they like.
@@ -87,6 +89,7 @@ public final class Daemon {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let listeners = try Self.openListeners(settings, environment)
+        let slotListeners = try Self.openSlotListeners(settings, listeners)
         let automaticWorkers = CPUCount.current().automatic
         let obstacle = listeners.isEmpty && settings.sharesPorts ? Self.obstacleToSharing() : nil
         let sharesPorts = listeners.isEmpty && settings.sharesPorts && obstacle == nil
@@ -102,7 +105,7 @@ public final class Daemon {
             drainTimer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
-                listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(),
+                listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
                 outputMode: settings.output, cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
@@ -116,6 +119,7 @@ public final class Daemon {
         workerEnvironment = environment.withoutOuterSupervisor()
         redirections = Redirections()
         obstacleToSharing = obstacle
+        self.slotListeners = slotListeners
         sharing = sharesPorts ? PortSharing(excluding: settings.unsharedPorts) : nil
     }
 

@@ -18,6 +18,9 @@ public struct Settings: Equatable, Sendable {
     public var sharesPorts = true
     /// Ports that stay each worker's own.
     public var unsharedPorts: [ListenAddress] = []
+    /// UDP ports are shared as well as TCP ports.
+    public var sharesUDP = false
+    public var balance: BalanceMode = .shared
     public var drain: DrainChoice = .automatic
     /// From the start of a drain from outside to the stop signal, at most.
     public var drainTimeout: Duration = .seconds(30)
@@ -115,6 +118,14 @@ public enum ReadyChoice: Equatable, Sendable {
     case message
     case listening
     case after(Duration)
+}
+
+/// `--balance`: how connections to the listeners of `--listen` come to the workers.
+public enum BalanceMode: Equatable, Sendable {
+    /// All workers accept from the same ones.
+    case shared
+    /// Each slot has its own, and the kernel spreads connections over them.
+    case slot
 }
 
 /// `--drain`: how a worker that serves is emptied.

@@ -16,6 +16,7 @@ final class Drain {
     let worker: WorkerProcess
     let startedAt: Instant
     private let sockets: [SharedSocket]
+    private let takesConnections: Bool
     private let idleMilliseconds: UInt32
     private var emptySince: Instant?
     /// Sockets that are none of this drain's business, and connections that were closed for reading already.
@@ -27,7 +28,9 @@ final class Drain {
     private(set) var connections = 0
     private(set) var waiting = 0
 
-    init(_ worker: WorkerProcess, sockets: [SharedSocket], idle: Duration, at now: Instant) {
+    /// - Parameter takesConnections: else only the queues are waited for, and the worker sees its connections off itself.
+    init(_ worker: WorkerProcess, sockets: [SharedSocket], takesConnections: Bool, idle: Duration, at now: Instant) {
+        self.takesConnections = takesConnections
         self.worker = worker
         self.sockets = sockets
         idleMilliseconds = UInt32(clamping: idle.nanoseconds / 1_000_000)
@@ -57,7 +60,7 @@ final class Drain {
         nextLook = now + pause(at: now)
         waiting = sockets.reduce(0) { $0 + ($1.queue ?? 0) }
         connections = 0
-        for process in ProcessTree.processes(of: worker.pid) { look(at: process) }
+        if takesConnections { for process in ProcessTree.processes(of: worker.pid) { look(at: process) } }
         guard connections == 0 && waiting == 0 else {
             emptySince = nil
             return false

@@ -22,6 +22,19 @@ final class SharedSocket {
         self.owner = owner
     }
 
+    /// A slot's own listener, which the daemon has opened and which no worker owns.
+    init(listening descriptor: consuming FileDescriptor, slot: Int) throws(SystemError) {
+        let raw = try SocketAddress.bytes(of: descriptor)
+        guard let address = SharedAddress(raw, isIPv6Only: false) else {
+            throw SystemError(call: "getsockname", errno: EAFNOSUPPORT)
+        }
+        self.descriptor = descriptor
+        self.address = address
+        inode = 0
+        self.slot = slot
+        owner = nil
+    }
+
     /// Connections that wait to be accepted; nil when the socket does not listen (any more).
     var queue: Int? {
         var state = rl_tcp()
