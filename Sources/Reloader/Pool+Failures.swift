@@ -30,6 +30,10 @@ extension Pool {
         report(.backoffBegan(slot: slot, delay: delay, failures: failures))
     }
 
+    mutating func reportFailure(of worker: Worker, in slot: Int, _ reason: FailureReason) {
+        report(.workerFailed(worker.id, slot: slot, generation: worker.generation, reason))
+    }
+
     private mutating func giveUp(after failures: Int) {
         guard let limit = policy.giveUp else { return }
         report(.gaveUp(failures: failures, within: limit.period))

@@ -16,7 +16,7 @@ extension Daemon {
 
     func makeFirstGeneration() throws(StartError) {
         do throws(GenerationError) {
-            generations[1] = try Generation(number: 1, program: settings.program, inherited: workerEnvironment)
+            generations[1] = try Generation(number: 1, settings: settings, inherited: workerEnvironment)
         } catch {
             throw .generation(error)
         }

@@ -84,8 +84,9 @@ public final class Daemon {
             timer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
-                listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(), outputMode: settings.output,
-                pinnedCPUs: settings.program.pinsCPUs ? CPUCount.allowed() : [])
+                listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(),
+                outputMode: settings.output,
+                cpus: CPUCount.allowed())
             let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
@@ -116,7 +117,10 @@ public final class Daemon {
     }
 
     private func runPool() throws(StartError) -> Int32 {
-        defer { removeSocketFiles() }
+        defer {
+            removeSocketFiles()
+            log.flush()
+        }
         do throws(SystemError) {
             return try loop()
         } catch {
@@ -134,34 +138,39 @@ public final class Daemon {
         while exitStatus == nil {
             try timer.arm(pool.nextDeadline)
             let mayHaveMore = try poller.wait(into: &tokens)
-            for token in tokens { try dispatch(token) }
-            try handleDeadline(mayHaveMore: mayHaveMore)
+            for token in tokens { dispatch(token) }
+            handleDeadline(mayHaveMore: mayHaveMore)
             try watchOutput()
             try watchManager()
         }
         return exitStatus ?? 0
     }
 
-    private func dispatch(_ token: Poller.Token) throws(SystemError) {
+    /// One descriptor's failure is told, and costs nobody else anything.
+    private func dispatch(_ token: Poller.Token) {
         guard let source = sources[token] else { return }  // closed earlier in this batch
-        switch source {
-        case .signals: try readSignals()
-        case .deadline:
-            try timer.acknowledge()
-            isDeadlineDue = true
-        case .output: log.flush()
-        case .manager: flushManager()
-        case .managerWatchdog:
-            try managerWatchdog.acknowledge()
-            sendManager([ManagerWatchdog.ping])
-        case .exit(let id): try workerExited(id)
-        case .readyPipe(let id): try readReadyPipe(id)
-        case .notifySocket(let id): try readNotifySocket(id)
-        case .stderrPipe(let id): try readStderr(id)
+        do throws(SystemError) {
+            switch source {
+            case .signals: try readSignals()
+            case .deadline:
+                try timer.acknowledge()
+                isDeadlineDue = true
+            case .output: log.flush()
+            case .manager: flushManager()
+            case .managerWatchdog:
+                try managerWatchdog.acknowledge()
+                sendManager([ManagerWatchdog.ping])
+            case .exit(let id): try workerExited(id)
+            case .readyPipe(let id): try readReadyPipe(id)
+            case .notifySocket(let id): try readNotifySocket(id)
+            case .stderrPipe(let id): try readStderr(id)
+            }
+        } catch {
+            write(LogRecord(.error, "system_error", "\(error)"))
         }
     }
 
-    private func handleDeadline(mayHaveMore: Bool) throws(SystemError) {
+    private func handleDeadline(mayHaveMore: Bool) {
         guard isDeadlineDue else { return }
         if mayHaveMore && postponements < Self.postponementsMax {
             postponements += 1

@@ -34,14 +34,22 @@ extension Settings {
         return policy
     }
 
-    /// The options, without dashes, that differ from `running` and that a reload cannot change: sockets, files and log
-    /// belong to the daemon's whole life.
-    public func changesNeedingRestart(from running: Settings) -> [String] {
-        let options: [(name: String, isChanged: Bool)] = [
-            ("listen", listeners != running.listeners), ("backlog", backlog != running.backlog),
-            ("name", name != running.name), ("pid-file", pidFile != running.pidFile),
-            ("output", output != running.output), ("log-format", logFormat != running.logFormat),
-        ]
-        return options.filter { $0.isChanged }.map { $0.name }
+    /// Keeps of `running` what a reload cannot change: sockets, files and log belong to the daemon's whole life.
+    ///
+    /// - Returns: the options, without dashes, that would have been different.
+    public mutating func keepForLife(of running: Settings) -> [String] {
+        var changed: [String] = []
+        func keep(_ option: String, _ path: WritableKeyPath<Settings, some Equatable>) {
+            if self[keyPath: path] == running[keyPath: path] { return }
+            self[keyPath: path] = running[keyPath: path]
+            changed.append(option)
+        }
+        keep("listen", \.listeners)
+        keep("backlog", \.backlog)
+        keep("name", \.name)
+        keep("pid-file", \.pidFile)
+        keep("output", \.output)
+        keep("log-format", \.logFormat)
+        return changed
     }
 }

@@ -26,6 +26,8 @@ final class ChildProcess {
         inheriting: [Int32] = []
     ) throws {
         let (inputRead, inputWrite) = try Self.pipe()
+        // The read end doesn't block, which suits a reader here and not a child's standard input.
+        _ = fcntl(inputRead, F_SETFL, O_RDONLY)
         let (outputRead, outputWrite) = try Self.pipe()
         let (errorsRead, errorsWrite) = try Self.pipe()
         defer { for number in [inputRead, outputWrite, errorsWrite] { close(number) } }
@@ -55,7 +57,9 @@ final class ChildProcess {
         defer { for pointer in arguments + variables { free(pointer) } }
         var started: pid_t = 0
         let failure = posix_spawnp(&started, words[0], &actions, &attributes, &arguments, &variables)
-        guard failure == 0 else { throw DidNotHappen(description: "cannot start \(words): \(String(cString: strerror(failure)))") }
+        guard failure == 0 else {
+            throw DidNotHappen(description: "cannot start \(words): \(String(cString: strerror(failure)))")
+        }
         pid = started
         pidfd = rl_pidfd_open(pid)
         input = inputWrite
@@ -80,7 +84,9 @@ final class ChildProcess {
     @discardableResult
     func wait() throws -> Int32 {
         if let status { return status }
-        guard waitsAtMost(Self.patienceMilliseconds) else { throw DidNotHappen(description: "process \(pid) does not end") }
+        guard waitsAtMost(Self.patienceMilliseconds) else {
+            throw DidNotHappen(description: "process \(pid) does not end")
+        }
         return reap()
     }
 
@@ -100,8 +106,9 @@ final class ChildProcess {
     /// Both ends close-on-exec, so that children of tests that run at the same time don't hold them open.
     private static func pipe() throws -> (Int32, Int32) {
         var ends: [Int32] = [-1, -1]
-        guard rl_pipe(&ends) == 0 else { throw DidNotHappen(description: "no pipe: \(String(cString: strerror(errno)))") }
-        // rl_pipe's read end doesn't block, which suits a reader here and not a child's standard input.
+        guard rl_pipe(&ends) == 0 else {
+            throw DidNotHappen(description: "no pipe: \(String(cString: strerror(errno)))")
+        }
         return (ends[0], ends[1])
     }
 

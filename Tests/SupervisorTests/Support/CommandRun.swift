@@ -14,6 +14,7 @@ struct CommandRun {
         try run([Products.reloaderd] + words, environment: environment)
     }
 
+    @discardableResult
     static func run(_ words: [String], environment: [String] = ["PATH=/usr/bin:/bin"]) throws -> CommandRun {
         try run(words.map { Array($0.utf8) }, environment: environment)
     }
@@ -62,7 +63,9 @@ private final class CaptureFile {
     init() throws {
         var template = Array("/tmp/reloaderd-test.XXXXXX".utf8CString)
         number = mkstemp(&template)
-        guard number >= 0, fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else { throw RunError(call: "mkstemp", number: errno) }
+        guard number >= 0, fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else {
+            throw RunError(call: "mkstemp", number: errno)
+        }
         unlink(template)
     }
 
