@@ -3,6 +3,8 @@
 #include "clinux.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const int handled[] = {SIGHUP,  SIGTERM, SIGINT,  SIGQUIT,  SIGUSR1,
                               SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD};
@@ -18,10 +20,12 @@ int rl_take_signals(void) {
     sigset_t set;
     fill_handled(&set);
     if (sigprocmask(SIG_SETMASK, &set, NULL) < 0) return -1;
-    struct sigaction action = {.sa_handler = SIG_DFL};
+    // By the bare system call, since sigaction(3) refuses two signals that the C library keeps for itself, and that our
+    // parent may ignore like any other. All zero is SIG_DFL in the kernel's structure of every architecture.
+    static const unsigned long defaults[8];
     for (int number = 1; number <= SIGRTMAX; number++)
-        if (number != SIGKILL && number != SIGSTOP) sigaction(number, &action, NULL);  // refuses only libc's own two
-    action.sa_handler = SIG_IGN;
+        if (number != SIGKILL && number != SIGSTOP && syscall(SYS_rt_sigaction, number, defaults, NULL, _NSIG / 8) < 0) return -1;
+    struct sigaction action = {.sa_handler = SIG_IGN};
     if (sigaction(SIGPIPE, &action, NULL) < 0) return -1;
     action.sa_handler = do_nothing;
     action.sa_flags = SA_RESTART;

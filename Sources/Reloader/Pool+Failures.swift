@@ -17,7 +17,6 @@ extension Pool {
 
     /// One more failure in a row of this slot: it waits, or the pool gives up.
     mutating func slotFailed(_ slot: Int) {
-        guard phase == .running else { return }
         slots[slot].failures += 1
         if let failures = history.record(at: now, limit: policy.giveUp) { return giveUp(after: failures) }
         guard slots[slot].replacement == nil else { return }

@@ -33,7 +33,7 @@ extension Pool {
 
     /// Ends the roll when every slot is there; else gives slots their turn.
     mutating func advanceRoll() {
-        guard let roll, phase == .running else { return }
+        guard let roll else { return }
         if generations.slots(at: roll.target) == policy.workers { return completeRoll(roll) }
         while totals.inFlight < policy.effectiveSurge, let slot = nextTurn() { startReplacement(in: slot) }
     }

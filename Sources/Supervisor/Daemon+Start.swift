@@ -5,13 +5,20 @@ internal import Reloader
 extension Daemon {
     /// Those that an outer supervisor hands over come first, then those of --listen, in order.
     static func openListeners(_ settings: Settings, _ environment: Environment) throws(StartError) -> [Listener] {
+        var listeners: [Listener] = []
         do throws(ListenError) {
-            var listeners = try InheritedListeners.take(environment)
+            listeners = try InheritedListeners.take(environment)
             for spec in settings.listeners { listeners.append(try Listener(spec, backlog: settings.backlog)) }
             return listeners
         } catch {
+            removeFiles(of: listeners)
             throw .listen(error)
         }
+    }
+
+    /// Of a daemon that does not come to life: there is no log yet, and the reason to tell is another.
+    static func removeFiles(of listeners: [Listener]) {
+        for listener in listeners { try? listener.removeFile() }
     }
 
     func makeFirstGeneration() throws(StartError) {

@@ -90,6 +90,7 @@ public final class Daemon {
             let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
+            Self.removeFiles(of: listeners)
             throw .system(error)
         }
         self.settings = settings
@@ -108,6 +109,10 @@ public final class Daemon {
     /// - Throws: what keeps it from starting; or a failure of the loop itself, which has no cause but a bug or a kernel
     ///   out of memory. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
+        defer {
+            removeSocketFiles()
+            log.flush()
+        }
         try makeFirstGeneration()
         guard let path = settings.pidFile else { return try runPool() }
         let pidFile: PidFile
@@ -117,10 +122,6 @@ public final class Daemon {
     }
 
     private func runPool() throws(StartError) -> Int32 {
-        defer {
-            removeSocketFiles()
-            log.flush()
-        }
         do throws(SystemError) {
             return try loop()
         } catch {

@@ -50,7 +50,8 @@ final class Generation {
             for change in try readEnvironmentFile(file) { environment.apply(change) }
         }
         for change in program.environment { environment.apply(change) }
-        return environment
+        // A file may name these all the same. The spawner adds ours, and of two readers would take one or the other.
+        return environment.without(isSetByReloaderd)
     }
 
     private static func readEnvironmentFile(_ path: String) throws(GenerationError) -> [EnvironmentChange] {

@@ -64,6 +64,7 @@ struct SpawnError: Error, Equatable {
             " (the limit of processes is reached; see TasksMax= or ulimit -u)"
         case (.execute, ENOENT): " (or the interpreter that its first line names is missing)"
         case (.execute, EACCES): " (is it, or its interpreter, executable for the user that workers run as?)"
+        case (.execute, E2BIG): " (arguments and environment together are too big for execve)"
         case (.execute, ENOEXEC): " (not a program of this machine; a script needs a #! line)"
         case (.resourceLimits, EPERM), (.nice, EACCES), (.nice, EPERM), (.groups, EPERM), (.groupID, EPERM),
             (.userID, EPERM):

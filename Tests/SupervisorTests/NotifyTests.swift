@@ -26,14 +26,14 @@ import Testing
     func readyWhenThePoolIsAndNotBefore(abstract: Bool) throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver(abstract ? "@reloaderd-test-\(UUID().uuidString)" : "\(folder.path)/notify")
-        let gate = try Gate("\(folder.path)/gate")
+        let gate = try Gate(in: folder)
         let daemon = try start(
             ["--workers", "2", "--ready", "message"] + Self.worker
                 + ["if-slot", "1", "gate", gate.path, "end", "ready", "wait"],
             telling: manager.address)
         try daemon.ready(1)
         #expect(manager.allNow().allSatisfy { !$0.contains("READY=1") })
-        gate.letOneThrough()
+        gate.letPass()
         let datagram = try manager.next(with: "READY=1").datagram
         #expect(value("STATUS", in: datagram) == "2 workers serve generation 1")
         try daemon.next("pool_ready")
@@ -105,7 +105,7 @@ import Testing
     @Test func aRefusalInTheMiddleOfARollLeavesItsEndToTheRoll() throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
-        let gate = try Gate("\(folder.path)/gate")
+        let gate = try Gate(in: folder)
         try folder.write("conf", "workers 1\n")
         let daemon = try start(
             ["--config", "\(folder.path)/conf", "--ready", "message"] + Self.worker
@@ -118,7 +118,7 @@ import Testing
         daemon.signal(SIGHUP)
         try daemon.next("reload_refused")
         #expect(manager.allNow().allSatisfy { !$0.contains("READY=1") })
-        gate.letOneThrough()
+        gate.letPass()
         #expect(value("STATUS", in: try manager.next(with: "READY=1").datagram) == "1 workers serve generation 2")
         #expect(try daemon.stop() == 0)
     }
@@ -127,7 +127,7 @@ import Testing
     @Test func drainingAllEndsAReloadInTheManagersEyes() throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
-        let gate = try Gate("\(folder.path)/gate")
+        let gate = try Gate(in: folder)
         let daemon = try start(
             ["--workers", "2", "--surge", "1", "--backoff", "60s", "--backoff-cap", "60s", "--ready", "message"]
                 + Self.worker
@@ -139,7 +139,7 @@ import Testing
                 + ["gate", gate.path, "end", "end", "ready", "wait"],
             telling: manager.address)
         // Let the first worker of slot 0 through, once.
-        gate.letOneThrough()
+        gate.letPass()
         _ = try manager.next(with: "READY=1")
         daemon.signal(SIGHUP)
         try daemon.next("reload_failed")
@@ -154,7 +154,7 @@ import Testing
     @Test func aStopInTheMiddleOfARollIsTheLastWord() throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
-        let gate = try Gate("\(folder.path)/gate")
+        let gate = try Gate(in: folder)
         let daemon = try start(
             ["--workers", "1", "--ready", "message"] + Self.worker
                 + ["if-generation", "2", "gate", gate.path, "end", "ready", "wait"],

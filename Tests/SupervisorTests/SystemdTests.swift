@@ -40,14 +40,14 @@ struct SystemdTests {
     @Test func startReturnsWhenThePoolIsReady() throws {
         let machine = try machine(
             run: "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\nexec \(Products.httpWorker)\n")
-        let gates = try (0..<2).map { try Gate("\(machine.folder.path)/srv/web/gate.\($0)") }
+        let gates = try (0..<2).map { try Gate(in: machine.folder, "srv/web/gate.\($0)") }
         let log = try SystemdLog(of: Self.unit, on: machine)
         let start = try machine.start(["systemctl", "start", Self.unit])
-        gates[0].letOneThrough()
+        gates[0].letPass()
         try log.next("worker_ready")
         #expect(start.isRunning)
         #expect(try machine.property("ActiveState", of: Self.unit) == "activating")
-        gates[1].letOneThrough()
+        gates[1].letPass()
         #expect(try start.wait() == 0)
         #expect(try machine.property("ActiveState", of: Self.unit) == "active")
         #expect(try machine.property("StatusText", of: Self.unit) == "2 workers serve generation 1")

@@ -21,7 +21,8 @@ public enum SurgeChoice: Equatable, Sendable {
 }
 
 extension Settings {
-    /// `policy` with the number of workers and the surge filled in, for a machine where `auto` is `automaticWorkers`.
+    /// `policy` with the number of workers, the surge and the readiness filled in, for a machine where `auto` is
+    /// `automaticWorkers`.
     ///
     /// A surge of 25 % stays nil, the policy's own word for it, so that it follows when the pool is scaled.
     public func resolvedPolicy(automaticWorkers: Int) -> Policy {
@@ -30,6 +31,7 @@ extension Settings {
         case .automatic: policy.workers = min(max(1, automaticWorkers), Policy.workersMax)
         case .fixed(let count): policy.workers = count
         }
+        if let readiness { policy.readiness = readiness }
         policy.surge = surge == .percent(25) ? nil : surge.resolved(workers: policy.workers)
         return policy
     }

@@ -67,6 +67,19 @@ import Testing
             """)
     }
 
+    @Test func aSlotThatIsReplacedForgets() {
+        Script.play(
+            """
+            start -> spawn 0/1
+            ready 0/1
+            reload 2 soak 5s -> spawn 0/2
+            crash 0/1
+            ready 0/2
+            wait 5s -> release 1
+            crash 0/2 | backoff 0 failures 1
+            """)
+    }
+
     @Test func noDelayIsADelayToo() {
         Script.play(
             """

@@ -135,6 +135,7 @@ import Testing
                 serves 2 2 1 1
                 ready 1/1#2 -> term 1/2
                 wait 49ms
+                exit 0/1 ; a slot is looked at again when a lingerer ends, and still waits
                 wait 51ms -> spawn 0/1#3
                 crash 0/1#3 | backoff 0 failures 2
                 wait 99ms

@@ -18,6 +18,18 @@ import Testing
             """)
     }
 
+    @Test func aReplacementThatSoaksDoesNotYetMakeThePoolReady() {
+        Script.play(
+            """
+            policy soak 5s
+            start -> spawn 0/1
+            crash 0/1
+            reload 2 -> spawn 0/2
+            ready 0/2
+            wait 5s -> release 1 | replaced 0/2 1 of 1, pool-ready 1
+            """)
+    }
+
     @Test func aSecondStartIsIgnored() {
         Script.play(
             """

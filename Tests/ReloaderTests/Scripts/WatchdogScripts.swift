@@ -53,6 +53,18 @@ import Testing
             """)
     }
 
+    @Test func aKilledWorkerIsNotKilledAgain() {
+        Script.play(
+            """
+            policy watchdog 5s workers 2
+            start -> spawn 0/1 spawn 1/1
+            ready 0/1
+            wait 5s -> kill 0/1
+            stop -> term 1/1
+            stop fast -> kill 1/1
+            """)
+    }
+
     @Test func aWorkerIsHeldToTheIntervalItWasStartedWith() {
         Script.play(
             """

@@ -26,10 +26,8 @@ extension Monitor {
         try require(!released.contains(generation), .release, "\(id): generation \(generation) was released")
 
         let isInFlight = try checkRole(id, slot, generation)
-        let isFirst = !live.contains {
-            $0 >= step.firstStart && workers[$0].slot == slot && workers[$0].isInFlight == isInFlight
-        }
-        try require(isFirst, .backoff, "slot \(slot) starts two workers in one role in one step")
+        let isSecond = any(in: slot) { $0.id.number > step.startedBefore && $0.isInFlight == isInFlight }
+        try require(!isSecond, .backoff, "slot \(slot) starts two workers in one role in one step")
         try checkRoom(id, slot)
         if let restartAt = seats[slot].restartAt, restartAt > now {
             let isTurn = isInFlight && !isReverting
@@ -99,10 +97,8 @@ extension Monitor {
     private mutating func release(_ generation: Int) throws(Violation) {
         try require(released.insert(generation).inserted, .release, "\(generation) is released twice")
         try require(generation <= newest, .release, "\(generation) is released before it was made")
-        try require(
-            generation != settled && generation != goal, .release, "\(generation) is released while it is needed")
-        try require(
-            !seats.contains { $0.generation == generation }, .release, "\(generation) is released; a slot has it")
+        let isNeeded = generation == settled || generation == goal || seats.contains { $0.generation == generation }
+        try require(!isNeeded, .release, "\(generation) is released while it is needed")
     }
 
     private mutating func finish(_ status: Int32) throws(Violation) {

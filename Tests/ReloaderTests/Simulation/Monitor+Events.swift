@@ -3,7 +3,7 @@ import Reloader
 /// What each event means, and what it makes the pool owe within the same step.
 extension Monitor {
     mutating func observe(_ event: Event, now: Instant) {
-        step = Step(event: event, now: now, firstStart: workers.count)
+        step = Step(event: event, now: now, startedBefore: workers.count)
         switch event {
         case .start, .deadline: break
         case .reload(let generation, let policy): reloaded(generation, policy)

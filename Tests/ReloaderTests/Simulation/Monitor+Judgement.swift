@@ -11,17 +11,21 @@ extension Monitor {
     }
 
     private func judgeDebts() throws(Violation) {
-        try require(step.announced == nil, .signals, "\(step.announced!) was said to drain and got no stop signal")
-        try require(step.owedExit == nil, .signals, "the exit of \(step.owedExit!) went unseen")
+        try requireNone(step.announced, .signals, "was said to drain and got no stop signal")
+        try requireNone(step.owedExit, .signals, "exited unseen")
         try require(step.scaledFrom == nil, .story, "nobody was told of the new size \(size)")
         guard phase == .running else { return }
-        try require(step.owedFailure == nil, .story, "the failure of \(step.owedFailure!) went unseen")
-        try require(step.owedReady == nil, .story, "\(step.owedReady!) said that it is ready, and is not")
-        try require(step.owedStopping == nil, .story, "\(step.owedStopping!) said that it stops, and does not")
-        try require(step.owedRollFailure == nil, .reverts, "the roll survives \(step.owedRollFailure!)")
+        try requireNone(step.owedFailure, .story, "failed unseen")
+        try requireNone(step.owedReady, .story, "said that it is ready, and is not")
+        try requireNone(step.owedStopping, .story, "said that it stops, and does not")
+        try requireNone(step.owedRollFailure, .reverts, "failed, and the roll goes on")
         try require(!step.owedGiveUp, .backoff, "the pool does not give up after \(failureTimes.count) failures")
         try require(step.owedBackoffs.isEmpty, .backoff, "slots \(step.owedBackoffs) failed and do not back off")
         try require(!step.promotedEarly || step.rollEnded, .startFirst, "a replacement took its slot before it soaked")
+    }
+
+    private func requireNone(_ debt: WorkerID?, _ invariant: Invariant, _ what: String) throws(Violation) {
+        if let debt { throw Violation(invariant, "\(debt) \(what)") }
     }
 
     private func judgeWorkers() throws(Violation) {

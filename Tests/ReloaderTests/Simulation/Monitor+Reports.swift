@@ -21,8 +21,7 @@ extension Monitor {
             try failed(known(id, slot, generation), reason)
         case .backoffBegan(let slot, let delay, let failures): try backsOff(slot, delay, failures)
         case .poolReady(let workers, let after):
-            try require(
-                !wasReady && ownersReady && workers == size, .story, "the pool is not ready (for the first time)")
+            try require(!wasReady && ownersReady && workers == size, .story, "the pool is not (newly) ready")
             try require(after == now - startedAt, .story, "the pool was ready after \(after)")
             wasReady = true
         case .rollBegan(let target, let base, let workers): try rollBegan(target, base, workers)
@@ -36,8 +35,8 @@ extension Monitor {
             try rollFailed(target, base, slot, id, reason, toRevert)
         case .rollReverted(let target, let base, let took):
             try require(course == .revert(failed: target), .story, "\(target) is reverted, at \(course)")
-            try require(
-                base == settled && seats.allSatisfy { $0.generation == base }, .reverts, "not all slots are back")
+            let areBack = base == settled && seats.allSatisfy { $0.generation == base }
+            try require(areBack, .reverts, "not all slots are back")
             try require(took == now - revertBeganAt, .story, "the revert took \(took)")
             course = .none
         case .rollDone(let target, let workers, let took):
@@ -128,9 +127,8 @@ extension Monitor {
         case .stopTimedOut:
             try require(!worker.isInOffice && worker.limit <= now, .signals, "\(id) still has time to finish")
         case .fastStop:
-            guard case .stopping(.fast, _) = phase else {
-                throw Violation(.signals, "\(id) is killed without a fast stop")
-            }
+            let isFast = if case .stopping(.fast, _) = phase { true } else { false }
+            try require(isFast, .signals, "\(id) is killed without a fast stop")
         case .watchdog:
             let silentFor = now - worker.lastSign
             let isSilent = worker.policy.watchdog.map { silentFor >= $0 } ?? false

@@ -54,8 +54,8 @@ struct Monitor {
     struct Step {
         let event: Event
         let now: Instant
-        /// Workers from here on have been started in this step.
-        let firstStart: Int
+        /// Workers with higher numbers have been started in this step.
+        let startedBefore: Int
         var rollEnded = false
         /// A replacement took its slot before its soak was over: only the end of its roll excuses that.
         var promotedEarly = false
@@ -80,7 +80,7 @@ struct Monitor {
         startedAt = now
         rollBeganAt = now
         revertBeganAt = now
-        step = Step(event: .start, now: now, firstStart: 0)
+        step = Step(event: .start, now: now, startedBefore: 0)
     }
 
     var now: Instant { step.now }

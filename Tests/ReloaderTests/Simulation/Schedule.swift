@@ -14,8 +14,8 @@ enum Schedule {
         policy.backoffCap = chance.pick([.milliseconds(30), .milliseconds(200)])
         policy.backoffReset = chance.pick([.milliseconds(100), .milliseconds(300)])
         if chance.percent(10) {
-            policy.giveUp = GiveUp(
-                failures: chance.int(1...12), within: chance.pick([.milliseconds(300), .seconds(5)]))
+            let period = chance.pick([Duration.milliseconds(300), .seconds(5)])
+            policy.giveUp = GiveUp(failures: chance.int(1...12), within: period)
         }
         if chance.percent(20) { policy.watchdog = chance.pick([.milliseconds(100), .milliseconds(150)]) }
         return policy

@@ -76,9 +76,7 @@ struct World {
             try proceed()
             if isCalm, calmUntil == nil { calmUntil = now + Self.calmMax }
             let isLate = calmUntil.map { now > $0 } ?? false
-            if isLate || steps > Self.stepsMax {
-                throw Violation(.settles, "no rest at \(now.nanoseconds / 1_000_000) ms")
-            }
+            if isLate || steps > Self.stepsMax { throw Violation(.settles, "no rest at \(milliseconds) ms") }
         }
         try monitor.judgeRest(of: pool)
         try runToTheEnd()
@@ -89,13 +87,15 @@ struct World {
         try send(.stop(.graceful))
         while monitor.phase != .finished {
             try proceed()
-            if steps > 2 * Self.stepsMax { throw Violation(.stops, "no end at \(now.nanoseconds / 1_000_000) ms") }
+            if steps > 2 * Self.stepsMax { throw Violation(.stops, "no end at \(milliseconds) ms") }
         }
         try send(.reload(generation: monitor.newest + 1, policy: policy))
         try monitor.judgeRest(of: pool)
     }
 
     // MARK: time
+
+    private var milliseconds: Double { Double(now.nanoseconds / 1000) / 1000 }
 
     private mutating func enter(_ happening: Happening, at time: Instant) {
         if case .pings = happening {} else { pending += 1 }
@@ -254,7 +254,7 @@ struct World {
     private func process(_ id: WorkerID) -> Process { processes[Int(id.number) - 1] }
 
     private mutating func tell(_ event: Event) {
-        let time = Double(now.nanoseconds / 1000) / 1000
+        let time = milliseconds
         story?.append("\(time) ms: \(event)")
         for effect in effects { story?.append("    \(effect)") }
     }

@@ -14,7 +14,7 @@ final class ChildProcess {
     let pid: pid_t
     let output: LineReader
     let errors: LineReader
-    private var input: Int32
+    private var input: Int32?
     private let pidfd: Int32
     private var status: Int32?
 
@@ -74,8 +74,8 @@ final class ChildProcess {
     func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
 
     func closeInput() {
-        if input >= 0 { close(input) }
-        input = -1
+        if let input { close(input) }
+        input = nil
     }
 
     var isRunning: Bool { status == nil && !waitsAtMost(0) }
@@ -121,6 +121,7 @@ final class ChildProcess {
             if !waitsAtMost(10_000) { signal(SIGKILL) }
             _ = reap()
         }
+        closeInput()
         close(pidfd)
     }
 }

@@ -33,10 +33,10 @@ final class DaemonUnderTest {
     /// Starts `reloaderd` with these words, and the log as JSON.
     init(
         _ words: [String], environment: [String] = ChildProcess.plainEnvironment, directory: String? = nil,
-        inheriting: [Int32] = [], under wrapper: [String] = []
+        inheriting: [Int32] = [], under wrapper: [String] = [], executable: String = Products.reloaderd
     ) throws {
         process = try ChildProcess(
-            wrapper + [Products.reloaderd, "--log-format", "json"] + words, environment: environment,
+            wrapper + [executable, "--log-format", "json"] + words, environment: environment,
             directory: directory, inheriting: inheriting)
     }
 
@@ -47,15 +47,26 @@ final class DaemonUnderTest {
     /// Reads on to the next record that fits, and returns it.
     @discardableResult
     func next(_ event: String, where fits: (LogLine) -> Bool = { _ in true }) throws -> LogLine {
+        let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)
         do {
-            while let line = try process.errors.next() {
+            // A log that goes on for ever without it is no better than one that is silent.
+            while ContinuousClock.now < patience, let line = try process.errors.next() {
                 guard let record = take(line) else { continue }
                 if record.event == event && fits(record) { return record }
             }
         } catch {
             throw DidNotHappen(description: "no \(event) within patience; the log:\n\(story)")
         }
+        if process.isRunning { throw DidNotHappen(description: "no \(event) within patience; the log:\n\(story)") }
         throw DidNotHappen(description: "the daemon ended without \(event); the log:\n\(story)")
+    }
+
+    /// Reads one more line, whosever it is.
+    func nextLine() throws {
+        guard let line = try process.errors.next() else {
+            throw DidNotHappen(description: "the daemon ended; the log:\n\(story)")
+        }
+        take(line)
     }
 
     /// Reads on until each of `slots` has said that it is ready (as often as it is listed).

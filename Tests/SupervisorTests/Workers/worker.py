@@ -8,16 +8,21 @@ sleep SECONDS   sleeps                       ignore NAME     ignores SIGNAME
 term-exit N     on SIGTERM exits with N      term-slow S     on SIGTERM exits after S seconds
 close-ready     closes READY_FD              serve           accepts on descriptor 3, answers who it is, for ever
 wait            waits for ever               show            who it is, as JSON, to stdout
+show-to PATH    the same to a file or FIFO
 flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage to READY_FD
 flood-notify N  N bytes of garbage to NOTIFY_SOCKET
 fork            a child in its process group that waits for ever; its pid goes to stderr
 daemonize       a grandchild in a session of its own that ends at once, left to the subreaper
+gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline to stdout
+ping N SECONDS WHERE   N times WATCHDOG=1 to READY_FD or NOTIFY_SOCKET, SECONDS apart; WHERE is ready or notify
+term-extend S   on SIGTERM asks for a minute, and exits after S seconds
+close-err       closes stderr
 orphans N       like N times daemonize, but they end together: says who their parent was, and waits for their ends
 zombies         says how many children of the daemon have ended and are not reaped
-gate PATH       reads a line from a FIFO             report NAME   on SIGNAME says so
+report NAME     on SIGNAME says so
 if-slot N … end, if-generation N … end       only where this is so
 """
-import json, os, select, signal, socket, sys, time
+import json, os, resource, select, signal, socket, sys, time
 
 words = iter(sys.argv[1:])
 ready = int(os.environ.get("READY_FD", "-1"))
@@ -30,13 +35,23 @@ def notify(data):
 
 
 def show():
+    """Bytes that need not be UTF-8 are written as Latin-1, one character each."""
     status = dict(l.rstrip("\n").split(":\t", 1) for l in open("/proc/self/status") if ":\t" in l)
     fds = {int(n): os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")}
-    print(json.dumps({
+    sockets = {}
+    for number in (n for n, target in fds.items() if target.startswith("socket:")):
+        with socket.socket(fileno=os.dup(number)) as s:
+            name = s.getsockname()
+            sockets[number] = {
+                "family": s.family.name, "type": s.type.name, "port": name[1] if isinstance(name, tuple) else 0,
+                "name": name[0] if isinstance(name, tuple) else os.fsencode(name).replace(b"\0", b"@").decode("latin-1")}
+    limits = {n[7:].lower(): resource.getrlimit(getattr(resource, n)) for n in dir(resource) if n.startswith("RLIMIT_")}
+    return json.dumps({
         "pid": os.getpid(), "pgid": os.getpgid(0), "ppid": os.getppid(), "uid": os.getuid(), "gid": os.getgid(),
         "groups": os.getgroups(), "cwd": os.getcwd(), "argv": sys.argv, "nice": os.nice(0), "cpus": sorted(os.sched_getaffinity(0)),
         "umask": status.get("Umask"), "blocked": status["SigBlk"], "ignored": status["SigIgn"], "caught": status["SigCgt"],
-        "limits": open("/proc/self/limits").read(), "fds": fds, "env": dict(os.environ)}), flush=True)
+        "limits": limits, "fds": fds, "sockets": sockets,
+        "env": {n.decode("latin-1"): v.decode("latin-1") for n, v in os.environb.items()}})
 
 
 def serve():
@@ -126,7 +141,10 @@ for word in words:
     elif word == "serve": serve()
     elif word == "wait":
         while True: signal.pause()
-    elif word == "show": show()
+    elif word == "show": print(show(), flush=True)
+    elif word == "show-to":
+        shown = show()
+        with open(next(words), "a") as file: print(shown, file=file)
     elif word == "flood-err":
         left = int(next(words))
         while left > 0: left -= os.write(2, (b"x" * 79 + b"\n") * 64)
@@ -138,6 +156,17 @@ for word in words:
         while left > 0:
             notify(os.urandom(1024))
             left -= 1024
+    elif word == "out": os.write(1, next(words).encode() + b"\n")
+    elif word == "ping":
+        count, seconds, where = int(next(words)), float(next(words)), next(words)
+        for _ in range(count):
+            if where == "ready": os.write(ready, b"WATCHDOG=1\n")
+            else: notify(b"WATCHDOG=1")
+            time.sleep(seconds)
+    elif word == "term-extend":
+        extended = float(next(words))
+        signal.signal(signal.SIGTERM, lambda *_: (notify(b"EXTEND_TIMEOUT_USEC=60000000"), time.sleep(extended), os._exit(0)))
+    elif word == "close-err": os.close(2)
     elif word == "fork":
         child = os.fork()
         if child == 0:

@@ -1,0 +1,23 @@
+// Starts programs in odd surroundings, as somebody else, or as an outer supervisor would.
+import Glibc
+
+enum Launcher {
+    /// launcher.py, whose head says what it can be told; `--` and the program follow.
+    static let words = ["/usr/bin/python3", "\(Products.tests)/Workers/launcher.py"]
+
+    /// What changing users and negative nice values take.
+    static let isRoot = geteuid() == 0
+
+    /// A user without rights, whom the system needs no entry for.
+    static let nobody: UInt32 = 65534
+
+    /// Copies of the daemon and of worker.py where every user can run them, whatever folder the package lies in.
+    static func copyForEverybody(to folder: TestFolder) throws -> (daemon: String, worker: [String]) {
+        let run = try CommandRun.run([
+            "/bin/sh", "-c", "chmod 755 \"$3\" && cp \"$1\" \"$2\" \"$3\" && chmod 755 \"$3\"/*", "sh", Products.reloaderd,
+            Products.worker, folder.path,
+        ])
+        guard run.status == 0 else { throw DidNotHappen(description: "cannot copy the daemon: \(run.errors)") }
+        return ("\(folder.path)/reloaderd", ["/usr/bin/python3", "\(folder.path)/worker.py"])
+    }
+}
