@@ -21,7 +21,6 @@ public struct Settings: Equatable, Sendable {
     public var unsharedPorts: [ListenAddress] = []
     /// UDP ports are shared as well as TCP ports.
     public var sharesUDP = false
-    public var balance: BalanceMode = .shared
     public var drain: DrainChoice = .automatic
     /// From the start of a drain from outside to the stop signal, at most.
     public var drainTimeout: Duration = .seconds(30)
