@@ -50,6 +50,8 @@ public final class Daemon {
     let obstacleToSharing: SystemError?
     /// nil: workers bind as they like.
     let sharing: PortSharing?
+    /// Somebody has begun or ceased to serve.
+    var needsSteering = false
     var drainTimer: DeadlineTimer
     var drains: [WorkerID: Drain] = [:]
     /// Workers that listen on some of their ports, and count as ready then at the latest.
@@ -120,7 +122,7 @@ public final class Daemon {
         redirections = Redirections()
         obstacleToSharing = obstacle
         self.slotListeners = slotListeners
-        sharing = sharesPorts ? PortSharing(excluding: settings.unsharedPorts) : nil
+        sharing = sharesPorts ? PortSharing(excluding: settings.unsharedPorts, udp: settings.sharesUDP) : nil
     }
 
     deinit { turnBuffer.deallocate() }

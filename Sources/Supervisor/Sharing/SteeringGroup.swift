@@ -48,7 +48,8 @@ struct SteeringGroup {
         guard let first = members.first, !live.isEmpty, steeredTo != Array(live) else { return }
         let number = first.descriptor.number
         let indices = Array(live)
-        try checked("setsockopt", "SO_ATTACH_REUSEPORT_CBPF") { rl_steer(number, indices, indices.count) }
+        let isDatagram = first.address.isDatagram
+        try checked("setsockopt", "SO_ATTACH_REUSEPORT_CBPF") { rl_steer(number, indices, indices.count, isDatagram) }
         steeredTo = indices
     }
 
