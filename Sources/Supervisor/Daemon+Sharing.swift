@@ -26,7 +26,8 @@ extension Daemon {
         do throws(SystemError) {
             switch answer {
             case .proceed: try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_continue_call(number, call.id) }
-            case .done(let code): try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_answer_call(number, call.id, code) }
+            case .done(let code):
+                try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_answer_call(number, call.id, code) }
             }
         } catch {
             if error.errno != ENOENT { throw error }
@@ -89,7 +90,8 @@ extension Daemon {
     func steer() {
         guard needsSteering else { return }
         needsSteering = false
-        let failures = (sharing?.steer(isServing: pool.isServing) ?? []) + (slotListeners?.steer(isServing: serves) ?? [])
+        let failures =
+            (sharing?.steer(isServing: pool.isServing) ?? []) + (slotListeners?.steer(isServing: serves) ?? [])
         for error in failures {
             write(LogRecord(.error, "steering_failed", "cannot steer connections: \(error)"))
         }
@@ -104,7 +106,8 @@ extension Daemon {
         let sockets = socketsToEmpty(of: worker)
         if sockets.isEmpty { return .drained(id) }
         drains[id] = Drain(
-            worker, sockets: sockets, takesConnections: sharing != nil, idle: settings.drainIdle, at: MonotonicClock.now())
+            worker, sockets: sockets, takesConnections: sharing != nil, idle: settings.drainIdle,
+            at: MonotonicClock.now())
         return nil
     }
 

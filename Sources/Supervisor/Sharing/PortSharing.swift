@@ -38,7 +38,9 @@ final class PortSharing {
 
     // MARK: calls of workers
 
-    func bind(_ call: rl_call, by worker: WorkerProcess, _ notifications: Int32) -> (answer: Answer, began: SharedAddress?) {
+    func bind(_ call: rl_call, by worker: WorkerProcess, _ notifications: Int32) -> (
+        answer: Answer, began: SharedAddress?
+    ) {
         guard ProcessTree.hasThread(worker.pid, call.thread), let raw = Self.addressGiven(call),
             // The thread's number may be somebody else's by now: only while it waits was that its own memory.
             rl_call_is_pending(notifications, call.id),
@@ -69,7 +71,9 @@ final class PortSharing {
             let taken = TakenSocket(call.descriptor, of: worker.exit.number)
         else { return (.proceed, nil) }
         let inode = taken.inode
-        guard let socket = sockets.first(where: { $0.inode == inode && $0.owner == worker.id }) else { return (.proceed, nil) }
+        guard let socket = sockets.first(where: { $0.inode == inode && $0.owner == worker.id }) else {
+            return (.proceed, nil)
+        }
         groups[socket.address, default: SteeringGroup()].noticeThoseGone()
         guard Glibc.listen(socket.descriptor.number, Int32(truncatingIfNeeded: call.number)) == 0 else {
             return (.done(errno), nil)
@@ -122,7 +126,9 @@ final class PortSharing {
     }
 
     /// Puts the socket in place of the one that the worker is about to bind.
-    private func handOver(_ socket: SharedSocket, to worker: WorkerProcess, _ call: rl_call, _ notifications: Int32) -> Answer {
+    private func handOver(_ socket: SharedSocket, to worker: WorkerProcess, _ call: rl_call, _ notifications: Int32)
+        -> Answer
+    {
         let closes = ProcessTree.closesOnExec(worker.pid, call.descriptor)
         let number = socket.descriptor.number
         // Some programs have told their epoll of the descriptor before: it would go on waiting for the one that is replaced.

@@ -62,7 +62,7 @@ struct SteeringGroup {
             try checked("setsockopt", "SO_DETACH_REUSEPORT_BPF") {
                 setsockopt(number, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, socklen_t(MemoryLayout<Int32>.size))
             }
-        } catch where error.errno == ENOENT {
+        } catch  where error.errno == ENOENT {
         }
     }
 }
