@@ -5,11 +5,14 @@ internal import Reloader
 extension Daemon {
     /// Those that an outer supervisor hands over come first, then those of --listen, in order.
     static func openListeners(_ settings: Settings, _ environment: Environment) throws(StartError) -> [Listener] {
+        var listeners: [Listener] = []
         do throws(ListenError) {
-            var listeners = try InheritedListeners.take(environment)
+            listeners = try InheritedListeners.take(environment)
             for spec in settings.listeners { listeners.append(try Listener(spec, backlog: settings.backlog)) }
             return listeners
         } catch {
+            // Nothing is left behind; that a file of ours could not be removed is not what the user has to know first.
+            for listener in listeners { try? listener.removeFile() }
             throw .listen(error)
         }
     }

@@ -101,6 +101,7 @@ public final class Daemon {
     /// - Throws: what keeps it from starting; or a failure of the loop itself, which has no cause but a bug or a kernel
     ///   out of memory. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
+        defer { removeSocketFiles() }
         try makeFirstGeneration()
         guard let path = settings.pidFile else { return try runPool() }
         let pidFile: PidFile
@@ -110,7 +111,6 @@ public final class Daemon {
     }
 
     private func runPool() throws(StartError) -> Int32 {
-        defer { removeSocketFiles() }
         do throws(SystemError) {
             return try loop()
         } catch {
