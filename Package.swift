@@ -17,10 +17,13 @@ let package = Package(
         .target(name: "ReloaderWorker"),
         .executableTarget(name: "http-worker", dependencies: ["ReloaderWorker"], path: "Examples/swift"),
         .executableTarget(name: "strict-client", path: "Tests/StrictClient"),
+        .executableTarget(name: "kit-probe", dependencies: ["ReloaderWorker"], path: "Tests/KitProbe"),
         .testTarget(name: "ReloaderTests", dependencies: ["Reloader"]),
         .testTarget(
             name: "SupervisorTests",
-            dependencies: ["CLinux", "Supervisor", "reloaderd", "ReloaderWorker", "http-worker", "strict-client"],
+            dependencies: [
+                "CLinux", "Supervisor", "reloaderd", "ReloaderWorker", "http-worker", "strict-client", "kit-probe",
+            ],
             exclude: ["Workers"]),
     ],
     swiftLanguageModes: [.v6]

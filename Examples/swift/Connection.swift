@@ -9,8 +9,8 @@ final class Connection {
         case reading
         /// Answers later (`/slow`).
         case delayed(Request, until: SuspendingClock.Instant)
-        /// Has closed its own side and waits for the client's. Closing both sides with unread bytes in the receive buffer
-        /// would reset the connection, and the client could lose a response that it hasn't read yet.
+        /// Has closed its own side and waits for the client's. Closing both sides with unread bytes in the receive
+        /// buffer would reset the connection, and the client could lose a response that it hasn't read yet.
         case lingering(until: SuspendingClock.Instant)
         case finished
     }

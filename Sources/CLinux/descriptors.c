@@ -56,12 +56,25 @@ int rl_bind_abstract(int socket, const char *name, size_t length) {
     return bind(socket, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
 }
 
-ssize_t rl_send_datagram(int socket, const char *path, const void *bytes, size_t count) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+// Returns the address' size, or 0 where `path` does not fit.
+static socklen_t unix_address(const char *path, struct sockaddr_un *address) {
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     size_t length = strlen(path);
-    if (length == 0 || length >= sizeof address.sun_path) return errno = ENAMETOOLONG, -1;
-    memcpy(address.sun_path, path, length);
-    if (path[0] == '@') address.sun_path[0] = 0;
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (path[0] != '@'));
+    if (length == 0 || length >= sizeof address->sun_path) return errno = ENAMETOOLONG, 0;
+    memcpy(address->sun_path, path, length);
+    if (path[0] == '@') address->sun_path[0] = 0;
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (path[0] != '@'));
+}
+
+ssize_t rl_send_datagram(int socket, const char *path, const void *bytes, size_t count) {
+    struct sockaddr_un address;
+    socklen_t size = unix_address(path, &address);
+    if (size == 0) return -1;
     return sendto(socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address, size);
+}
+
+int rl_connect_datagram(int socket, const char *path) {
+    struct sockaddr_un address;
+    socklen_t size = unix_address(path, &address);
+    return size == 0 ? -1 : connect(socket, (struct sockaddr *)&address, size);
 }

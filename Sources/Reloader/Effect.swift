@@ -16,9 +16,13 @@ public enum Effect: Equatable, Sendable {
 }
 
 /// The story of the pool, for the log, for systemd and for whoever waits for a deploy.
+///
+/// Each `rollBegan` is ended by exactly one of `rollDone`, `rollFailed`, `rollSuperseded` and `rollAborted`. A failed roll
+/// is reverted: `rollReverted` follows, unless a reload, a stop or a drain-all comes first; the revert then ends unsaid.
 public enum Report: Equatable, Sendable {
     case workerReady(WorkerID, slot: Int, generation: Int, after: Duration)
-    /// The worker is asked to finish, or finishes by itself.
+    /// The worker is asked to finish, or finishes by itself. Told of a worker whose spawn was not yet answered only when
+    /// it is, and not at all if it was never there.
     case workerDraining(WorkerID, slot: Int, generation: Int, DrainReason)
     /// The worker gets SIGKILL.
     case workerKilled(WorkerID, slot: Int, generation: Int, KillReason)
@@ -32,13 +36,13 @@ public enum Report: Equatable, Sendable {
     /// All slots are ready for the first time.
     case poolReady(workers: Int, after: Duration)
     case rollBegan(target: Int, base: Int, workers: Int)
-    /// `slot` is now served by the target generation; `replaced` of `workers` are.
+    /// `slot` is now served by the target generation (in a revert: by the base again); `replaced` of `workers` are.
     case slotReplaced(slot: Int, generation: Int, replaced: Int, workers: Int)
     /// A newer reload took over; slots move on to `by`.
     case rollSuperseded(target: Int, by: Int)
     /// The roll failed because of `worker` in `slot`; slots already replaced go back to `base`.
     case rollFailed(target: Int, base: Int, slot: Int, WorkerID, FailureReason, toRevert: Int)
-    /// After `rollFailed`: every slot serves `base` again.
+    /// After `rollFailed`, and that long after: every slot serves `base` again.
     case rollReverted(target: Int, base: Int, took: Duration)
     case rollDone(target: Int, workers: Int, took: Duration)
     /// A stop, a drain-all or a give-up put an end to the roll.

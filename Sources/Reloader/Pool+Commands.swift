@@ -16,11 +16,11 @@ extension Pool {
         guard generation > generations.newest else { return }
 
         generations.record(generation)
-        supersedeRoll(by: generation)
         let before = self.policy.workers
         self.policy = Self.bounded(policy)
         phase = .running
         resize(from: before)
+        supersedeRoll(by: generation)
         beginRoll(to: generation)
     }
 

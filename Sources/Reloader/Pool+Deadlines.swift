@@ -37,9 +37,10 @@ extension Pool {
     private mutating func startTimedOut(_ role: Slot.Role, in slot: Int, at deadline: Instant) {
         guard let worker = slots[slot][role] else { return }
         let reason = FailureReason.readyTimedOut(deadline - worker.startedAt)
-        if role == .current { report(.workerFailed(worker.id, slot: slot, generation: worker.generation, reason)) }
         drain(role, of: slot, .startTimedOut)
-        if role == .current { slotFailed(slot) } else { replacementFailed(worker, in: slot, reason) }
+        if role == .replacement { return replacementFailed(worker, in: slot, reason) }
+        reportFailure(of: worker, in: slot, reason)
+        workerLost(in: slot, readySince: nil)
     }
 
     private mutating func expireBackoff(_ slot: Int) {

@@ -17,7 +17,6 @@ extension Pool {
 
     /// One more failure in a row of this slot: it waits, or the pool gives up.
     mutating func slotFailed(_ slot: Int) {
-        guard phase == .running else { return }
         slots[slot].failures += 1
         if let failures = history.record(at: now, limit: policy.giveUp) { return giveUp(after: failures) }
         guard slots[slot].replacement == nil else { return }
@@ -28,6 +27,10 @@ extension Pool {
         refresh(slot)
         roll?.vacated.append(slot)
         report(.backoffBegan(slot: slot, delay: delay, failures: failures))
+    }
+
+    mutating func reportFailure(of worker: Worker, in slot: Int, _ reason: FailureReason) {
+        report(.workerFailed(worker.id, slot: slot, generation: worker.generation, reason))
     }
 
     private mutating func giveUp(after failures: Int) {

@@ -3,7 +3,8 @@ extension Pool {
     /// Sends what is owed to a worker that was asked to end before it was known to run.
     mutating func confirmSpawned(_ role: Slot.Role, in slot: Int) {
         guard let worker = slots[slot][role], !worker.isSpawned else { return }
-        slots[slot][role]?.isSpawned = true
+        slots[slot][role]?.beginToLive(at: now)
+        refresh(slot)
         hasSpawned = true
         switch worker.state {
         case .starting, .ready: break
@@ -13,21 +14,16 @@ extension Pool {
     }
 
     mutating func spawnFailed(_ role: Slot.Role, in slot: Int, _ failure: SpawnFailure) {
-        let reason = FailureReason.spawnFailed(failure)
+        let worker = remove(role, from: slot)
         switch role {
-        case .draining:
-            remove(role, from: slot)
-            lingererEnded(in: slot)
-        case .replacement:
-            let worker = remove(role, from: slot)
-            replacementFailed(worker, in: slot, reason)
+        case .draining: lingererEnded(in: slot)
+        case .replacement: replacementFailed(worker, in: slot, .spawnFailed(failure))
         case .current:
-            let worker = remove(role, from: slot)
-            report(.workerFailed(worker.id, slot: slot, generation: worker.generation, reason))
+            reportFailure(of: worker, in: slot, .spawnFailed(failure))
             if let status = exitStatus(of: failure), !hasSpawned {
                 endPool(.graceful, status: status)
             } else {
-                slotFailed(slot)
+                workerLost(in: slot, readySince: nil)
             }
         }
     }
@@ -98,8 +94,7 @@ extension Pool {
             replacementFailed(worker, in: slot, reason(status, of: worker, ready: .exitedInSoak(status)))
         case .current:
             reportExit(of: worker, from: slot, status, expected: false)
-            let reason = reason(status, of: worker, ready: .crashed(status))
-            report(.workerFailed(worker.id, slot: slot, generation: worker.generation, reason))
+            reportFailure(of: worker, in: slot, reason(status, of: worker, ready: .crashed(status)))
             workerLost(in: slot, readySince: worker.state.readySince)
         }
     }

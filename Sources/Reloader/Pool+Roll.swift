@@ -33,7 +33,7 @@ extension Pool {
 
     /// Ends the roll when every slot is there; else gives slots their turn.
     mutating func advanceRoll() {
-        guard let roll, phase == .running else { return }
+        guard let roll else { return }
         if generations.slots(at: roll.target) == policy.workers { return completeRoll(roll) }
         while totals.inFlight < policy.effectiveSurge, let slot = nextTurn() { startReplacement(in: slot) }
     }
@@ -92,7 +92,7 @@ extension Pool {
     /// `worker` is no longer the slot's replacement.
     mutating func replacementFailed(_ worker: Worker, in slot: Int, _ reason: FailureReason) {
         guard let roll else { return }
-        report(.workerFailed(worker.id, slot: slot, generation: worker.generation, reason))
+        reportFailure(of: worker, in: slot, reason)
         switch roll.direction {
         case .forward: failRoll(roll, because: worker, in: slot, reason)
         case .revert: slotFailed(slot)

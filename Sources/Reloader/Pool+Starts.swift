@@ -33,7 +33,6 @@ extension Pool {
     /// A draining worker of the slot is gone: what it was too crowded for can start.
     mutating func lingererEnded(in slot: Int) {
         guard slot < policy.workers else { return removeEmptySlots() }
-        guard phase == .running else { return }
         roll?.reconsider(slot)
         guard slots[slot].isVacant, slots[slot].restartAt == nil else { return }
         if let roll, slots[slot].generation != roll.target {

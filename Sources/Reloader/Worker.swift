@@ -13,18 +13,23 @@ public struct Worker: Equatable, Sendable {
     public internal(set) var isSpawned = false
     /// The watchdog interval that it was started under: a later policy cannot make it ping faster.
     let watchdog: Duration?
+    private let readiness: Readiness
 
     init(id: WorkerID, generation: Int, startedAt: Instant, policy: Policy) {
         self.id = id
         self.generation = generation
         self.startedAt = startedAt
         watchdog = policy.watchdog
-        switch policy.readiness {
-        case .message:
-            state = .starting(deadline: startedAt + policy.readyTimeout, readyAt: nil)
-        case .after(let age):
-            // It says nothing in this mode, so an age beyond the ready timeout must not be held against it.
-            state = .starting(deadline: startedAt + max(age, policy.readyTimeout), readyAt: startedAt + age)
+        readiness = policy.readiness
+        state = .starting(deadline: startedAt + policy.readyTimeout, readyAt: nil)
+    }
+
+    /// Its spawn is answered: it lives. Where it becomes ready by its age, it says nothing, so an age beyond the ready
+    /// timeout is not held against it.
+    mutating func beginToLive(at now: Instant) {
+        isSpawned = true
+        if case .after(let age) = readiness, case .starting(let deadline, _) = state {
+            state = .starting(deadline: max(deadline, now + age), readyAt: now + age)
         }
     }
 }

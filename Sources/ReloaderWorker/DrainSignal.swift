@@ -1,9 +1,10 @@
-// The signal that asks for a drain, turned into a descriptor that becomes readable: the self-pipe technique. The handler
-// writes to a pipe, which is all that it does; nobody reads from it, so that readable means asked, for good and for all
-// who watch.
+// The signal that asks for a drain, turned into a descriptor that becomes readable: the self-pipe technique. The
+// handler writes to a pipe, which is all that it does; nobody reads from it, so that readable means asked, for good and
+// for all who watch.
 import Glibc
 
-/// What the handler touches: set before the handler is, and unchecked, because the checks themselves are not safe there.
+/// What the handler touches: set before the handler is, and unchecked, because the checks themselves are not safe
+/// there.
 @exclusivity(unchecked) private nonisolated(unsafe) var pipeWriteEnd: Int32 = -1
 
 enum DrainSignal {

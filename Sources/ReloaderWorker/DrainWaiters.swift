@@ -1,5 +1,5 @@
-// The bridge from the drain descriptor to Swift concurrency. poll(2) blocks, and a task that blocks takes a thread away from
-// the cooperative pool; so one thread outside of the pool waits, and the tasks are suspended.
+// The bridge from the drain descriptor to Swift concurrency. poll(2) blocks, and a task that blocks takes a thread away
+// from the cooperative pool; so one thread outside of the pool waits, and the tasks are suspended.
 import Glibc
 
 actor DrainWaiters {

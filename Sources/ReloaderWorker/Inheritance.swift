@@ -1,7 +1,7 @@
 // What the environment says about what was handed over. Pure: variables in, facts out; touches no descriptor.
 //
-// Sources: sd_listen_fds(3) (LISTEN_*), sd_watchdog_enabled(3) (WATCHDOG_*), sd_notify(3) (NOTIFY_SOCKET), and reloaderd(8)
-// (READY_FD, RELOADERD_*).
+// Sources: sd_listen_fds(3) (LISTEN_*), sd_watchdog_enabled(3) (WATCHDOG_*), sd_notify(3) (NOTIFY_SOCKET), and
+// reloaderd(8) (READY_FD, RELOADERD_*).
 
 struct Inheritance: Equatable {
     var listeners: [InheritedListener] = []

@@ -22,8 +22,8 @@ struct SupervisorChannel: Sendable {
         }
     }
 
-    /// Sends one `KEY=VALUE`. Never waits: a supervisor that has stopped reading must not stop its workers, so a full pipe
-    /// is an error (EAGAIN) like any other.
+    /// Sends one `KEY=VALUE`. Never waits: a supervisor that has stopped reading must not stop its workers, so a full
+    /// pipe is an error (EAGAIN) like any other.
     func send(_ message: String) throws(WorkerError) {
         switch destination {
         case .nobody: return
@@ -42,9 +42,9 @@ struct SupervisorChannel: Sendable {
 
     /// Returns 0 or an errno. Up to PIPE_BUF bytes are written whole or not at all (pipe(7)).
     ///
-    /// The pipe's flags are left alone, since by hand it may be a terminal that others use too; poll tells whether there
-    /// is room. A pipe that nobody reads any more would raise SIGPIPE, which ends the process: it is held back meanwhile
-    /// and taken away.
+    /// The pipe's flags are left alone, since by hand it may be a terminal that others use too; poll tells whether
+    /// there is room. A pipe that nobody reads any more would raise SIGPIPE, which ends the process: it is held back
+    /// meanwhile and taken away.
     private static func write(_ bytes: [UInt8], toPipe descriptor: Int32) -> Int32 {
         var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         while poll(&room, 1, 0) < 0 {

@@ -6,26 +6,27 @@
 //     try worker.ready()                               // traffic may come
 //     … poll worker.drainDescriptor, or `try await worker.drainRequested()`; then finish what was begun, and return
 //
-// Any supervisor that speaks these conventions will do, reloaderd is one: LISTEN_FDS (sd_listen_fds(3)), NOTIFY_SOCKET and
-// WATCHDOG_USEC (sd_notify(3), sd_watchdog_enabled(3)), and a ready pipe in READY_FD. Run by hand a worker has no
+// Any supervisor that speaks these conventions will do, reloaderd is one: LISTEN_FDS (sd_listen_fds(3)), NOTIFY_SOCKET
+// and WATCHDOG_USEC (sd_notify(3), sd_watchdog_enabled(3)), and a ready pipe in READY_FD. Run by hand a worker has no
 // listeners and nobody to report to: `ready()` and its like do nothing then.
 //
 // Imports Glibc only, and nothing of the supervisor.
 import Glibc
 
-/// This process as one worker of a pool. Make one, once, before the process has threads: taking over removes the variables
-/// from the environment, so that children don't take them for theirs.
+/// This process as one worker of a pool. Make one, once, before the process has threads: taking over removes the
+/// variables from the environment, so that children don't take them for theirs.
 ///
 /// All methods may be called from any thread.
 public final class Worker: Sendable {
-    /// The listeners that were handed over, in the supervisor's order; descriptors 3, 4, … Close-on-exec is set on each.
+    /// The listeners that were handed over, in the supervisor's order; descriptors 3, 4, … Close-on-exec is set on
+    /// each.
     ///
     /// They are shared with the other workers, down to the file status flags: O_NONBLOCK set by one is set for all, and
     /// a connection that `poll` announced may be gone when `accept` comes (EAGAIN). A worker that drains closes its
     /// descriptor; `shutdown(2)` would end the listener for all.
     public let listeners: [InheritedListener]
-    /// Set when listeners came but LISTEN_PID names this other process, most often because a wrapper script didn't start
-    /// the worker with exec. They are left alone then, as sd_listen_fds(3) asks, and `listeners` is empty.
+    /// Set when listeners came but LISTEN_PID names this other process, most often because a wrapper script didn't
+    /// start the worker with exec. They are left alone then, as sd_listen_fds(3) asks, and `listeners` is empty.
     public let listenersMeantFor: Int32?
     /// The stable seat in the pool, 0 ... workers - 1; nil where no supervisor told.
     public let slot: Int?
@@ -110,8 +111,8 @@ public final class Worker: Sendable {
     /// Returns when a drain is asked for, at once if it has been, or early when the task is cancelled (see
     /// `Task.isCancelled`). Any number of tasks may wait.
     ///
-    /// No thread of Swift's cooperative pool waits: the first call starts one thread of its own, which sleeps in poll(2)
-    /// on `drainDescriptor`, resumes all waiting tasks, and ends.
+    /// No thread of Swift's cooperative pool waits: the first call starts one thread of its own, which sleeps in
+    /// poll(2) on `drainDescriptor`, resumes all waiting tasks, and ends.
     /// - Throws: `WorkerError.system` when that thread can't be started.
     public func drainRequested() async throws(WorkerError) {
         if isDrainRequested { return }
@@ -124,7 +125,8 @@ public final class Worker: Sendable {
     }
 }
 
-/// A listening (or datagram) socket that the supervisor holds and this process inherited. It stays open until you close it.
+/// A listening (or datagram) socket that the supervisor holds and this process inherited. It stays open until you close
+/// it.
 public struct InheritedListener: Equatable, Sendable {
     public let descriptor: Int32
     /// From LISTEN_FDNAMES; "unknown" where it gives none.

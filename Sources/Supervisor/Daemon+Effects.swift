@@ -8,7 +8,7 @@ extension Daemon {
     func carryOut(_ effect: Effect) -> Event? {
         switch effect {
         case .spawn(let id, let slot, let generation): return spawn(id, slot: slot, generation: generation)
-        case .terminate(let id): signal(id, settings.stopSignal)
+        case .terminate(let id): askToFinish(id)
         case .kill(let id): kill(id)
         case .release(let generation): generations[generation] = nil
         case .finish(let status): exitStatus = Int32(status)
@@ -24,8 +24,8 @@ extension Daemon {
         do throws(SpawnError) {
             let spawned = try spawner.spawn(
                 generation, slot: slot, workers: pool.policy.workers, watchdog: pool.policy.watchdog)
-            let worker = WorkerProcess(spawned, id: id, slot: slot, generation: number)
-            try register(worker, program: generation.program.path)
+            let worker = WorkerProcess(spawned, id: id, slot: slot, generation: generation)
+            try register(worker)
             write(.worker(.info, "worker_started", "worker starts", slot, number, context(of: id)))
             return .spawned(id)
         } catch {
@@ -35,7 +35,7 @@ extension Daemon {
     }
 
     /// Watches the new worker's channels; where that fails (epoll is out of memory) there is no worker.
-    private func register(_ worker: WorkerProcess, program: String) throws(SpawnError) {
+    private func register(_ worker: WorkerProcess) throws(SpawnError) {
         do throws(SystemError) {
             try watch(worker.exit, .exit(worker.id))
             try watch(worker.notifySocket, .notifySocket(worker.id))
@@ -46,14 +46,15 @@ extension Daemon {
             _ = rl_kill_group(worker.exit.number, worker.pid)
             var exit = rl_exit()
             _ = rl_reap_child(worker.pid, &exit)
-            throw SpawnError(step: .channels, error: error, program: program)
+            throw SpawnError(step: .channels, error: error, program: worker.generation.program.path)
         }
         workers[worker.id] = worker
         workersByPID[worker.pid] = worker.id
     }
 
-    private func signal(_ id: WorkerID, _ number: Int32) {
+    private func askToFinish(_ id: WorkerID) {
         guard let worker = workers[id] else { return }
+        let number = worker.generation.stopSignal
         do throws(SystemError) {
             try checked("pidfd_send_signal", "pid \(worker.pid)") { rl_signal(worker.exit.number, number) }
         } catch {

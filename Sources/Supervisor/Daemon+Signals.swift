@@ -39,8 +39,8 @@ extension Daemon {
     private func settingsForReload() throws(ReloadRefusal) -> Settings {
         var fresh: Settings
         do throws(ConfigurationError) { fresh = try readSettings() } catch { throw .configuration(error) }
-        let fixed = fresh.changesNeedingRestart(from: settings)
-        if !fixed.isEmpty { tellNeedsRestart(fixed) }
+        let kept = fresh.keepForLife(of: settings)
+        if !kept.isEmpty { tellNeedsRestart(kept) }
         let isNewCount = fresh.workers != settings.workers
         // What the user chose anew counts; otherwise what TTIN and TTOU have made of it.
         if !isNewCount { fresh.workers = .fixed(pool.policy.workers) }
@@ -51,7 +51,7 @@ extension Daemon {
 
     private func nextGeneration(of settings: Settings) throws(ReloadRefusal) -> Generation {
         do throws(GenerationError) {
-            return try Generation(number: newestGeneration + 1, program: settings.program, inherited: workerEnvironment)
+            return try Generation(number: newestGeneration + 1, settings: settings, inherited: workerEnvironment)
         } catch {
             throw .generation(error)
         }

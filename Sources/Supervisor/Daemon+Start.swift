@@ -11,15 +11,19 @@ extension Daemon {
             for spec in settings.listeners { listeners.append(try Listener(spec, backlog: settings.backlog)) }
             return listeners
         } catch {
-            // Nothing is left behind; that a file of ours could not be removed is not what the user has to know first.
-            for listener in listeners { try? listener.removeFile() }
+            removeFiles(of: listeners)
             throw .listen(error)
         }
     }
 
+    /// Of a daemon that does not come to life: there is no log yet, and the reason to tell is another.
+    static func removeFiles(of listeners: [Listener]) {
+        for listener in listeners { try? listener.removeFile() }
+    }
+
     func makeFirstGeneration() throws(StartError) {
         do throws(GenerationError) {
-            generations[1] = try Generation(number: 1, program: settings.program, inherited: workerEnvironment)
+            generations[1] = try Generation(number: 1, settings: settings, inherited: workerEnvironment)
         } catch {
             throw .generation(error)
         }

@@ -21,7 +21,9 @@ extension Daemon {
     private func tellLastLines(of id: WorkerID) {
         guard let worker = workers[id] else { return }
         for line in worker.lastLines.text.suffix(Self.lastLinesShown) {
-            write(.worker(.error, "worker_said", line, worker.slot, worker.generation, ReportContext(pid: worker.pid)))
+            write(
+                .worker(
+                    .error, "worker_said", line, worker.slot, worker.generation.number, ReportContext(pid: worker.pid)))
         }
     }
 
@@ -29,7 +31,12 @@ extension Daemon {
     func tellStatus(_ worker: WorkerProcess) {
         guard worker.statusLinesTold < WorkerProcess.statusLinesMax else { return }
         worker.statusLinesTold += 1
-        write(.worker(.info, "worker_status", "worker reports its status", worker.slot, worker.generation, context(of: worker.id)))
+        let status: [(key: String, value: LogRecord.Value)] = [("status", .text(worker.status ?? ""))]
+        let context = context(of: worker.id)
+        write(
+            .worker(
+                .info, "worker_status", "worker reports its status", worker.slot, worker.generation.number, context,
+                status))
     }
 
     func tellStarted() {
@@ -54,7 +61,9 @@ extension Daemon {
 
     func tellReloading(askedBy sender: Int32) {
         let by: [(key: String, value: LogRecord.Value)] = sender > 0 ? [("by", .number(Int(sender)))] : []
-        write(LogRecord(.info, "reload_asked", sender > 0 ? "reload asked for by process \(sender)" : "reload asked for", by))
+        write(
+            LogRecord(
+                .info, "reload_asked", sender > 0 ? "reload asked for by process \(sender)" : "reload asked for", by))
         guard hasToldReady else { return }
         owesReady = true
         sendManager(ServiceManager.reloading(at: MonotonicClock.now()))
@@ -75,7 +84,10 @@ extension Daemon {
     }
 
     func tellFailure(_ error: SystemError, _ what: String, _ worker: WorkerProcess) {
-        write(.worker(.error, "system_error", "\(what): \(error)", worker.slot, worker.generation, ReportContext(pid: worker.pid)))
+        write(
+            .worker(
+                .error, "system_error", "\(what): \(error)", worker.slot, worker.generation.number,
+                ReportContext(pid: worker.pid)))
     }
 
     // MARK: the service manager
@@ -87,18 +99,30 @@ extension Daemon {
             hasToldReady = true
             sendManager(["READY=1", "STATUS=\(workers) workers serve generation \(pool.settledGeneration)"])
         case .rollBegan, .slotReplaced:
-            sendManager([rollStatus, ServiceManager.extendTimeout(by: settings.policy.readyTimeout + settings.policy.soak + .seconds(5))])
+            sendManager([
+                rollStatus,
+                ServiceManager.extendTimeout(by: settings.policy.readyTimeout + settings.policy.soak + .seconds(5)),
+            ])
         case .rollFailed(let target, let base, _, _, _, _):
             sendManager(["STATUS=Reload to generation \(target) failed, going back to generation \(base)"])
         case .rollReverted(let target, let base, _):
-            settleManager("Reload to generation \(target) failed; \(pool.policy.workers) workers serve generation \(base)")
+            settleManager(
+                "Reload to generation \(target) failed; \(pool.policy.workers) workers serve generation \(base)")
         case .rollDone(let target, let workers, _):
             settleManager("\(workers) workers serve generation \(target)")
-        case .rollAborted: settleManager("Reload given up")
-        case .drainingAll: sendManager(["STATUS=Draining all workers"])
+        case .drainingAll: settleManager("Draining all workers")
         case .stopping:
-            sendManager(["STOPPING=1", "STATUS=Stopping", ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5))])
+<<<<<<< HEAD
+            sendManager([
+                "STOPPING=1", "STATUS=Stopping",
+                ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5)),
+            ])
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan, .rollSuperseded,
+=======
+            sendManager(["STOPPING=1", "STATUS=Stopping", ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5))])
+        // What aborts a roll, a stop or a drain, is what counts, and has just been told.
+        case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan, .rollSuperseded,
+>>>>>>> systemd
             .scaled, .gaveUp:
             break
         }
@@ -114,11 +138,29 @@ extension Daemon {
         owesReady = false
     }
 
-    private func sendManager(_ assignments: [String]) {
-        do throws(SystemError) {
-            try manager.send(assignments)
-        } catch {
-            write(LogRecord(.warning, "notify_failed", "cannot tell the service manager: \(error)"))
+    func sendManager(_ assignments: [String]) {
+        do throws(SystemError) { try manager.send(assignments) } catch { tellNotifyFailed(error) }
+    }
+
+    func flushManager() {
+        do throws(SystemError) { try manager.flush() } catch { tellNotifyFailed(error) }
+    }
+
+    private func tellNotifyFailed(_ error: SystemError) {
+        write(LogRecord(.warning, "notify_failed", "cannot tell the service manager: \(error)"))
+    }
+
+    /// Its socket is watched only while there is something left to tell.
+    func watchManager() throws(SystemError) {
+        guard let number = manager.number, manager.isWaiting != (managerToken != nil) else { return }
+        if let token = managerToken {
+            sources[token] = nil
+            managerToken = nil
+            try poller.remove(number)
+        } else {
+            let token = try poller.add(number, .writable)
+            sources[token] = .manager
+            managerToken = token
         }
     }
 }

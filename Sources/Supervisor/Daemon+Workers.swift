@@ -39,7 +39,7 @@ extension Daemon {
 
     /// The daemon's own user, root, and the user that workers run as may speak for a worker.
     private func isTrusted(_ sender: UInt32, _ worker: WorkerProcess) -> Bool {
-        sender == 0 || sender == geteuid() || sender == generations[worker.generation]?.program.user?.userID
+        sender == 0 || sender == geteuid() || sender == worker.generation.program.user?.userID
     }
 
     private func heard(_ message: WorkerMessage, from worker: WorkerProcess) {

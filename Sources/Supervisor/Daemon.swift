@@ -13,6 +13,8 @@ public final class Daemon {
         case signals
         case deadline
         case output
+        case manager
+        case managerWatchdog
         case exit(WorkerID)
         case readyPipe(WorkerID)
         case notifySocket(WorkerID)
@@ -33,7 +35,8 @@ public final class Daemon {
     var timer: DeadlineTimer
     let signals: SignalReader
     var log: Log
-    let manager: ServiceManager
+    var manager: ServiceManager
+    let managerWatchdog: ManagerWatchdog
     var spawner: Spawner
     let listeners: [Listener]
     let redirections: Redirections
@@ -47,6 +50,8 @@ public final class Daemon {
     var sources: [Poller.Token: Source] = [:]
     /// Registered while the log waits for its reader.
     var outputToken: Poller.Token?
+    /// Registered while the service manager's socket is full.
+    var managerToken: Poller.Token?
     /// READY=1 was sent once; and a RELOADING=1 still needs its own.
     var hasToldReady = false
     var owesReady = false
@@ -74,15 +79,18 @@ public final class Daemon {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             log = try Log(format: settings.logFormat, name: settings.name, environment: environment)
             manager = try ServiceManager(environment)
+            managerWatchdog = try ManagerWatchdog(environment)
             signals = try SignalReader()
             timer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
-                listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(), outputMode: settings.output,
-                pinnedCPUs: settings.program.pinsCPUs ? CPUCount.allowed() : [])
+                listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(),
+                outputMode: settings.output,
+                cpus: CPUCount.allowed())
             let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
+            Self.removeFiles(of: listeners)
             throw .system(error)
         }
         self.settings = settings
@@ -101,7 +109,10 @@ public final class Daemon {
     /// - Throws: what keeps it from starting; or a failure of the loop itself, which has no cause but a bug or a kernel
     ///   out of memory. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
-        defer { removeSocketFiles() }
+        defer {
+            removeSocketFiles()
+            log.flush()
+        }
         try makeFirstGeneration()
         guard let path = settings.pidFile else { return try runPool() }
         let pidFile: PidFile
@@ -122,34 +133,58 @@ public final class Daemon {
     private func loop() throws(SystemError) -> Int32 {
         sources[try poller.add(signals.descriptor.number, .readable)] = .signals
         sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
+        if let number = managerWatchdog.number { sources[try poller.add(number, .readable)] = .managerWatchdog }
         tellStarted()
         handle(.start)
         while exitStatus == nil {
             try timer.arm(pool.nextDeadline)
             let mayHaveMore = try poller.wait(into: &tokens)
-            for token in tokens { try dispatch(token) }
-            try handleDeadline(mayHaveMore: mayHaveMore)
+            for token in tokens { dispatch(token) }
+            handleDeadline(mayHaveMore: mayHaveMore)
             try watchOutput()
+            try watchManager()
         }
         return exitStatus ?? 0
     }
 
-    private func dispatch(_ token: Poller.Token) throws(SystemError) {
+    /// One descriptor's failure is told, and costs nobody else anything.
+    private func dispatch(_ token: Poller.Token) {
         guard let source = sources[token] else { return }  // closed earlier in this batch
+<<<<<<< HEAD
+        do throws(SystemError) {
+            switch source {
+            case .signals: try readSignals()
+            case .deadline:
+                try timer.acknowledge()
+                isDeadlineDue = true
+            case .output: log.flush()
+            case .exit(let id): try workerExited(id)
+            case .readyPipe(let id): try readReadyPipe(id)
+            case .notifySocket(let id): try readNotifySocket(id)
+            case .stderrPipe(let id): try readStderr(id)
+            }
+        } catch {
+            write(LogRecord(.error, "system_error", "\(error)"))
+=======
         switch source {
         case .signals: try readSignals()
         case .deadline:
             try timer.acknowledge()
             isDeadlineDue = true
         case .output: log.flush()
+        case .manager: flushManager()
+        case .managerWatchdog:
+            try managerWatchdog.acknowledge()
+            sendManager([ManagerWatchdog.ping])
         case .exit(let id): try workerExited(id)
         case .readyPipe(let id): try readReadyPipe(id)
         case .notifySocket(let id): try readNotifySocket(id)
         case .stderrPipe(let id): try readStderr(id)
+>>>>>>> systemd
         }
     }
 
-    private func handleDeadline(mayHaveMore: Bool) throws(SystemError) {
+    private func handleDeadline(mayHaveMore: Bool) {
         guard isDeadlineDue else { return }
         if mayHaveMore && postponements < Self.postponementsMax {
             postponements += 1

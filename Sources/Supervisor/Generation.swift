@@ -5,6 +5,8 @@ internal import Glibc
 final class Generation {
     let number: Int
     let program: Program
+    /// What asks its workers to finish: an older version may know another signal than the newest.
+    let stopSignal: Int32
     let directory: FileDescriptor
     let executable: Executable
     let arguments: CStrings
@@ -12,8 +14,10 @@ final class Generation {
 
     /// - Parameter inherited: the daemon's own environment, without what was meant for the daemon alone.
     /// - Throws: what is missing or not to be used, in words for the user.
-    init(number: Int, program: Program, inherited: Environment) throws(GenerationError) {
+    init(number: Int, settings: Settings, inherited: Environment) throws(GenerationError) {
+        let program = settings.program
         self.number = number
+        stopSignal = settings.stopSignal
         self.program = program
         let path = program.workingDirectory ?? "."
         do throws(SystemError) {
@@ -32,7 +36,9 @@ final class Generation {
         of program: Program, inherited: Environment, directory: borrowing FileDescriptor
     ) throws(GenerationError) -> Environment {
         var environment = inherited
-        if program.workingDirectory != nil, let path = pathOfDescriptor(directory.number) { environment.set("PWD", to: path) }
+        if program.workingDirectory != nil, let path = pathOfDescriptor(directory.number) {
+            environment.set("PWD", to: path)
+        }
         if let user = program.user {
             if let name = user.name {
                 environment.set("USER", to: name)

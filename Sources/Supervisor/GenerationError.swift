@@ -11,15 +11,15 @@ public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible
     public var description: String {
         switch self {
         case .programMissing(let path, let searched?):
-            "cannot start \(path): no such program in PATH (\(searched))"
+            "cannot start \(printable(path)): no such program in PATH (\(printable(searched)))"
         case .programMissing(let path, nil):
-            "cannot start \(path): No such file or directory"
+            "cannot start \(printable(path)): No such file or directory"
         case .programRefused(let path, let error):
             error.errno == EACCES
-                ? "cannot start \(path): \(error.reason) (is it an executable file, for the user that workers run as?)"
-                : "cannot start \(path): \(error.reason)"
+                ? "cannot start \(printable(path)): \(error.reason) (is it an executable file, for the user that workers run as?)"
+                : "cannot start \(printable(path)): \(error.reason)"
         case .workingDirectory(let path, let error):
-            "cannot use the working directory \(path): \(error.reason)"
+            "cannot use the working directory \(printable(path)): \(error.reason)"
         case .environmentFile(let message):
             message
         case .system(let error):

@@ -19,7 +19,8 @@ enum InheritedListeners {
         guard let count = Int32(count), count >= 0, count < 1000 else {
             throw .handedOver("LISTEN_FDS=\(count) is no number of sockets")
         }
-        let names = environment["LISTEN_FDNAMES"]?.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        let names = environment["LISTEN_FDNAMES"]?.split(separator: ":", omittingEmptySubsequences: false).map(
+            String.init)
         if let names, names.count != Int(count), count > 0 {
             throw .handedOver("LISTEN_FDNAMES has \(names.count) names for \(count) sockets")
         }

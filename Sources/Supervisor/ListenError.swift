@@ -22,7 +22,8 @@ public enum ListenError: Error, Equatable, Sendable, CustomStringConvertible {
 
     private static func hint(_ error: SystemError) -> String {
         switch (error.call, error.errno) {
-        case ("bind", EACCES): " (ports below 1024 need CAP_NET_BIND_SERVICE; a path needs a directory that may be written)"
+        case ("bind", EACCES):
+            " (ports below 1024 need CAP_NET_BIND_SERVICE; a path needs a directory that may be written)"
         case ("bind", EADDRINUSE): " (another process listens there; `ss -ltnp` shows which)"
         case ("bind", EADDRNOTAVAIL): " (this machine has no such address)"
         case ("bind", ENAMETOOLONG): " (a socket's path has at most 107 bytes)"

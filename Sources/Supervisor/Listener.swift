@@ -19,7 +19,7 @@ final class Listener {
 
     /// Opens, binds and listens.
     init(_ spec: ListenSpec, backlog: Int32) throws(ListenError) {
-        label = String(describing: spec.address)
+        let label = String(describing: spec.address)
         name = spec.name
         if case .unix(let path) = spec.address, !path.hasPrefix("@") {
             try SocketFile.removeStale(path)
@@ -29,6 +29,9 @@ final class Listener {
             descriptor = try Self.open(spec.address, label, backlog)
             file = nil
         }
+        do throws(SystemError) {
+            self.label = try SocketAddress.port(of: descriptor).map { "\(spec.address.at(port: $0))" } ?? label
+        } catch { throw .failed(address: label, error) }
     }
 
     func removeFile() throws(SystemError) { try file?.remove() }
@@ -42,7 +45,7 @@ final class Listener {
                 do throws(SystemError) {
                     let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
                     return try stream(AF_INET6, any, backlog, isDualStack: true)
-                } catch where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
+                } catch  where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
                     return try stream(AF_INET, SocketAddress(ipv4: 0, port: port), backlog)
                 }
             case .tcp4(let host, let port):
@@ -53,7 +56,7 @@ final class Listener {
                 do throws(SystemError) {
                     let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
                     return try datagram(AF_INET6, any, isDualStack: true)
-                } catch where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
+                } catch  where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
                     return try datagram(AF_INET, SocketAddress(ipv4: 0, port: port))
                 }
             case .udp4(let host, let port):

@@ -28,7 +28,10 @@ struct Log: ~Copyable {
         guard !sink.isWaiting else { return }
         let dropped = sink.takeDroppedLines()
         if dropped > 0 {
-            write(LogRecord(.warning, "log_dropped", "standard error was blocked: log lines are lost", [("lines", .number(dropped))]))
+            write(
+                LogRecord(
+                    .warning, "log_dropped", "standard error was blocked: log lines are lost",
+                    [("lines", .number(dropped))]))
         }
     }
 

@@ -32,7 +32,8 @@ struct LogFormatter {
     }
 
     private func appendJSON(_ record: LogRecord, _ time: timespec, to line: inout String) {
-        line += "{\"time\":\"\(Self.timestamp(time))\",\"level\":\"\(record.level.rawValue)\",\"event\":\"\(record.event)\""
+        line +=
+            "{\"time\":\"\(Self.timestamp(time))\",\"level\":\"\(record.level.rawValue)\",\"event\":\"\(record.event)\""
         for (key, value) in record.fields {
             line += ",\"\(key)\":"
             switch value {
@@ -48,7 +49,8 @@ struct LogFormatter {
 
     /// A word that needs no quotes stands bare.
     private static func appendWord(_ text: String, to line: inout String) {
-        let isPlain = !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C && $0 != 0x3D }
+        let isPlain =
+            !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C && $0 != 0x3D }
         if isPlain { line += text } else { appendQuoted(text, to: &line) }
     }
 
@@ -82,8 +84,10 @@ struct LogFormatter {
         var seconds = time.tv_sec
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        let date = "\(padded(Int64(parts.tm_year) + 1900, 4))-\(padded(Int64(parts.tm_mon) + 1, 2))-\(padded(Int64(parts.tm_mday), 2))"
-        let clock = "\(padded(Int64(parts.tm_hour), 2)):\(padded(Int64(parts.tm_min), 2)):\(padded(Int64(parts.tm_sec), 2))"
+        let date =
+            "\(padded(Int64(parts.tm_year) + 1900, 4))-\(padded(Int64(parts.tm_mon) + 1, 2))-\(padded(Int64(parts.tm_mday), 2))"
+        let clock =
+            "\(padded(Int64(parts.tm_hour), 2)):\(padded(Int64(parts.tm_min), 2)):\(padded(Int64(parts.tm_sec), 2))"
         return "\(date)T\(clock).\(padded(Int64(time.tv_nsec) / 1_000_000, 3))Z"
     }
 

@@ -58,7 +58,8 @@ struct Poller: ~Copyable {
         return Int(count) == Self.batchMax
     }
 
-    private func control(_ operation: Int32, _ number: Int32, _ interest: Interest, _ token: Token) throws(SystemError) {
+    private func control(_ operation: Int32, _ number: Int32, _ interest: Interest, _ token: Token) throws(SystemError)
+    {
         var event = epoll_event()
         event.events = interest.rawValue
         event.data.u64 = token.number

@@ -19,7 +19,9 @@ struct Redirections {
     func reopen() throws(SystemError) -> [String] {
         for (number, path) in files {
             let file = FileDescriptor(
-                owning: try checked("open", path) { open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o644) })
+                owning: try checked("open", path) {
+                    open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o644)
+                })
             let source = file.number
             try checked("dup2", path) { dup2(source, number) }
         }

@@ -30,7 +30,8 @@ extension Report {
                 [("slot", .number(slot)), ("delay", .duration(delay)), ("failures", .number(failures))])
         case .poolReady(let workers, let after):
             LogRecord(
-                .info, "pool_ready", "all workers are ready", [("workers", .number(workers)), ("after", .duration(after))])
+                .info, "pool_ready", "all workers are ready",
+                [("workers", .number(workers)), ("after", .duration(after))])
         case .rollBegan(let target, let base, let workers):
             LogRecord(
                 .info, "reload_began", "reload: generation \(target) replaces generation \(base)",
@@ -53,7 +54,8 @@ extension Report {
                 ])
         case .rollReverted(let target, let base, let took):
             LogRecord(
-                .error, "reload_reverted", "every slot serves generation \(base) again; generation \(target) was not deployed",
+                .error, "reload_reverted",
+                "every slot serves generation \(base) again; generation \(target) was not deployed",
                 [("generation", .number(target)), ("base", .number(base)), ("took", .duration(took))])
         case .rollDone(let target, let workers, let took):
             LogRecord(
@@ -62,9 +64,12 @@ extension Report {
         case .rollAborted(let target):
             LogRecord(.warning, "reload_aborted", "reload given up", [("generation", .number(target))])
         case .scaled(let from, let to):
-            LogRecord(.info, "scaled", "\(to) workers instead of \(from)", [("from", .number(from)), ("workers", .number(to))])
+            LogRecord(
+                .info, "scaled", "\(to) workers instead of \(from)",
+                [("from", .number(from)), ("workers", .number(to))])
         case .drainingAll:
-            LogRecord(.info, "draining_all", "all workers drain, listeners stay open; the next reload starts workers again")
+            LogRecord(
+                .info, "draining_all", "all workers drain, listeners stay open; the next reload starts workers again")
         case .stopping(let mode):
             LogRecord(.info, "stopping", mode == .fast ? "stopping at once" : "stopping: workers drain")
         case .gaveUp(let failures, let period):
@@ -96,7 +101,7 @@ extension LogRecord {
         var fields: [(key: String, value: Value)] = [("slot", .number(slot)), ("generation", .number(generation))]
         if let pid = context.pid { fields.append(("pid", .number(Int(pid)))) }
         fields += more
-        if let status = context.status { fields.append(("status", .text(status))) }
+        if level != .info, let status = context.status { fields.append(("status", .text(status))) }
         return LogRecord(level, event, message, fields)
     }
 }

@@ -22,7 +22,9 @@ struct SignalReader: ~Copyable {
         var record = signalfd_siginfo()
         let number = descriptor.number
         let size = MemoryLayout<signalfd_siginfo>.size
-        guard try checkedUnlessWouldBlock("read", "signalfd", { read(number, &record, size) }) != nil else { return nil }
+        guard try checkedUnlessWouldBlock("read", "signalfd", { read(number, &record, size) }) != nil else {
+            return nil
+        }
         return (Int32(record.ssi_signo), Int32(bitPattern: record.ssi_pid))
     }
 }

@@ -50,6 +50,21 @@ struct SocketAddress {
         }
     }
 
+    /// The port that the kernel has given a bound socket; nil for one without ports.
+    static func port(of socket: borrowing FileDescriptor) throws(SystemError) -> UInt16? {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let number = socket.number
+        try withUnsafeMutablePointer(to: &storage) { storage throws(SystemError) in
+            _ = try storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address throws(SystemError) in
+                try checked("getsockname") { getsockname(number, address, &length) }
+            }
+        }
+        guard storage.ss_family == sa_family_t(AF_INET) || storage.ss_family == sa_family_t(AF_INET6) else { return nil }
+        // Both families have it at the same place.
+        return withUnsafeBytes(of: storage) { UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self)) }
+    }
+
     private mutating func fill<Kind>(_ kind: Kind.Type, _ body: (inout Kind) -> Void) {
         withUnsafeMutablePointer(to: &storage) { storage in
             storage.withMemoryRebound(to: kind, capacity: 1) { body(&$0.pointee) }

@@ -66,7 +66,8 @@ struct SpawnError: Error, Equatable {
         case (.execute, EACCES): " (is it, or its interpreter, executable for the user that workers run as?)"
         case (.execute, E2BIG): " (arguments and environment together are too big for execve)"
         case (.execute, ENOEXEC): " (not a program of this machine; a script needs a #! line)"
-        case (.resourceLimits, EPERM), (.nice, EACCES), (.nice, EPERM), (.groups, EPERM), (.groupID, EPERM), (.userID, EPERM):
+        case (.resourceLimits, EPERM), (.nice, EACCES), (.nice, EPERM), (.groups, EPERM), (.groupID, EPERM),
+            (.userID, EPERM):
             " (needs root)"
         default: ""
         }

@@ -10,16 +10,16 @@ struct Spawner: ~Copyable {
     /// The daemon raises its own limit of open files; workers get back what the daemon was given.
     let fileLimit: ResourceLimit
     let outputMode: OutputMode
-    /// CPUs to pin to, in turn; empty: not pinned.
-    let pinnedCPUs: [Int32]
+    /// The CPUs that `--pin` gives out, in turn; empty where the kernel does not say which there are.
+    let cpus: [Int32]
     private let null: FileDescriptor
 
     init(
         listeners: [(descriptor: Int32, name: String?)], fileLimit: ResourceLimit, outputMode: OutputMode,
-        pinnedCPUs: [Int32]
+        cpus: [Int32]
     ) throws(SystemError) {
         self.listeners = listeners
-        self.pinnedCPUs = pinnedCPUs
+        self.cpus = cpus
         self.fileLimit = fileLimit
         self.outputMode = outputMode
         null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
@@ -63,7 +63,8 @@ struct Spawner: ~Copyable {
         }
 
         let environment = generation.environment.pointers + own.pointers + [nil]
-        let result = try run(generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText)
+        let result = try run(
+            generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText)
         withExtendedLifetime(own) {}
         return Spawned(
             pid: result.pid, exit: FileDescriptor(owning: result.pidfd), readyPipe: ready.takeReadEnd(),
@@ -88,7 +89,7 @@ struct Spawner: ~Copyable {
         request.limit_count = Int32(limits.count)
         request.sets_nice = program.nice != nil
         request.nice = program.nice ?? 0
-        request.cpu = pinnedCPUs.isEmpty ? -1 : pinnedCPUs[slot % pinnedCPUs.count]
+        request.cpu = program.pinsCPUs && !cpus.isEmpty ? cpus[slot % cpus.count] : -1
         request.sets_user = program.user != nil
         request.user = program.user?.userID ?? 0
         request.group = program.user?.groupID ?? 0

@@ -33,8 +33,11 @@ enum WorkerMessage: Equatable {
         case "STATUS":
             self = .status(String(decoding: value.prefix(Self.statusBytesMax), as: UTF8.self))
         case "EXTEND_TIMEOUT_USEC":
-            guard let microseconds = Int64(String(decoding: value.prefix(20), as: UTF8.self)), microseconds > 0 else { return nil }
-            self = .extendTimeout(.nanoseconds(microseconds.multipliedReportingOverflow(by: 1000).overflow ? .max : microseconds * 1000))
+            guard let microseconds = Int64(String(decoding: value.prefix(20), as: UTF8.self)), microseconds > 0 else {
+                return nil
+            }
+            self = .extendTimeout(
+                .nanoseconds(microseconds.multipliedReportingOverflow(by: 1000).overflow ? .max : microseconds * 1000))
         default:
             return nil
         }

@@ -8,7 +8,8 @@ final class WorkerProcess {
 
     let id: WorkerID
     let slot: Int
-    let generation: Int
+    /// Kept until the worker is gone, though the core may have let go of it.
+    let generation: Generation
     let pid: Int32
     /// Readable when the process has ended; the only way by which it is signalled.
     let exit: Channel
@@ -23,7 +24,7 @@ final class WorkerProcess {
     var status: String?
     var statusLinesTold = 0
 
-    init(_ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Int) {
+    init(_ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Generation) {
         self.id = id
         self.slot = slot
         self.generation = generation

@@ -6,27 +6,17 @@ import Supervisor
 func findProblems(_ settings: Settings) -> [ConfigurationError] {
     var problems: [ConfigurationError] = []
     let program = settings.program
-
-    var environment = inheritedEnvironment()
     for path in program.environmentFiles {
         do throws(ConfigurationError) {
-            environment += try EnvironmentFile.read(path)
+            _ = try EnvironmentFile.read(path)
         } catch { problems.append(error.at("--env-file")) }
     }
-    environment += program.environment
-
-    let directory = program.workingDirectory ?? "."
-    if let reason = accessProblem(directory, S_IFDIR, X_OK) {
-        problems.append(ConfigurationError("--chdir: cannot enter \(printable(directory)): \(reason)"))
-    }
+    // What the files cannot say must not hide what else is wrong.
+    var readable = settings
+    if !problems.isEmpty { readable.program.environmentFiles = [] }
     // Without a program, that has been said already.
-    if !program.path.isEmpty {
-        let searchPath = environment.last { $0.name == "PATH" }?.value
-        do throws(SystemError) {
-            _ = try findExecutable(program.path, in: directory, searchPath: searchPath)
-        } catch {
-            problems.append(ConfigurationError("cannot run \(printable(error.subject)): \(error.reason)"))
-        }
+    if !settings.program.path.isEmpty, let problem = problem(with: readable) {
+        problems.append(ConfigurationError(problem.description))
     }
     if let problem = settings.pidFile.flatMap(pidFileProblem) { problems.append(problem) }
     return problems
@@ -36,19 +26,12 @@ func findProblems(_ settings: Settings) -> [ConfigurationError] {
 func summary(_ settings: Settings) -> String {
     let workers =
         switch settings.workers {
-        case .automatic: "\(CPUCount.current().automatic) workers (auto)"
-        case .fixed(1): "1 worker"
-        case .fixed(let count): "\(count) workers"
+        case .automatic: "workers auto (\(CPUCount.current().automatic) here)"
+        case .fixed(let count): "workers \(count)"
         }
     let addresses = settings.listeners.map { printable($0.address.description) }
-    let listeners = addresses.isEmpty ? "no listeners" : "listening on \(addresses.joined(separator: ", "))"
+    let listeners = addresses.isEmpty ? "no listeners" : "listeners \(addresses.joined(separator: ", "))"
     return "\(printable(settings.program.path)): \(workers), \(listeners)"
-}
-
-/// Only PATH matters here.
-private func inheritedEnvironment() -> [EnvironmentChange] {
-    guard let path = getenv("PATH") else { return [] }
-    return [EnvironmentChange(name: "PATH", value: String(cString: path))]
 }
 
 private func pidFileProblem(_ path: String) -> ConfigurationError? {

@@ -58,7 +58,10 @@ func refuse(_ problems: [ConfigurationError], status: Int32 = exitUsage) -> Int3
 
 private func printOut(_ text: String) -> Int32 {
     if writeAll(text, to: STDOUT_FILENO) { return 0 }
-    let reason = String(cString: strerror(errno))
+    let number = errno
+    // `reloaderd --help | head` is nobody's mistake: end as if SIGPIPE, which the daemon ignores, had come.
+    if number == EPIPE { return 128 + SIGPIPE }
+    let reason = String(cString: strerror(number))
     writeAll("reloaderd: cannot write to standard output: \(reason)\n", to: STDERR_FILENO)
     return exitOutput
 }

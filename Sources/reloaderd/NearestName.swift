@@ -6,8 +6,10 @@ func nearestName(to word: String, among names: [String]) -> String? {
     // No name is longer; a megabyte is no slip of the finger.
     let lengthMax = 32
     guard !word.isEmpty, word.count <= lengthMax else { return nil }
-    let distances = names.map { name in (name, editDistance(word, Array(name.utf8))) }
-    if let (name, distance) = distances.min(by: { $0.1 < $1.1 }), distance <= max(1, word.count / 3) { return name }
+    let errorsMax = max(1, word.count / 3)
+    let similar = names.filter { abs($0.utf8.count - word.count) <= errorsMax }
+    let distances = similar.map { name in (name, editDistance(word, Array(name.utf8))) }
+    if let (name, distance) = distances.min(by: { $0.1 < $1.1 }), distance <= errorsMax { return name }
     return names.first { $0.utf8.starts(with: word) }
 }
 

@@ -1,12 +1,12 @@
-// One connection at a time to the server, and at most one request on it: opens, writes, reads, and says what came of it.
-// Counts nothing and decides nothing: Load does.
+// One connection at a time to the server, and at most one request on it: opens, writes, reads, and says what came of
+// it. Counts nothing and decides nothing: Load does.
 //
 //   closed -> connecting -> writing -> reading -+-> idle          (keep-alive: the next request starts at writing)
 //                                               +-> awaitingEnd   (the response said close: the server closes first)
 //
-// A connection that the response announced to be closed is kept until the server closes it. So the server's side keeps the
-// TIME_WAIT and this side's port is free at once: a run is not limited to the 28,000 local ports a minute, and nothing
-// has to be reset (SO_LINGER 0 would be, and could hide what a server does after its response).
+// A connection that the response announced to be closed is kept until the server closes it. So the server's side keeps
+// the TIME_WAIT and this side's port is free at once: a run is not limited to the 28,000 local ports a minute, and
+// nothing has to be reset (SO_LINGER 0 would be, and could hide what a server does after its response).
 import Glibc
 
 final class Connection {

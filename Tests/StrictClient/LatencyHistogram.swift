@@ -1,4 +1,5 @@
-// Latencies in fixed memory: 64 steps for each doubling, so that a percentile is off by at most 1.6 %. The largest is exact.
+// Latencies in fixed memory: 64 steps for each doubling, so that a percentile is off by at most 1.6 %. The largest is
+// exact.
 
 struct LatencyHistogram {
     private static let stepsPerDoubling = 64

@@ -1,5 +1,5 @@
-// The load itself: a closed loop. Each connection sends its next request when it has its answer (and the pause is over),
-// until the run's end; what is under way then may still finish. Nothing is ever sent twice.
+// The load itself: a closed loop. Each connection sends its next request when it has its answer (and the pause is
+// over), until the run's end; what is under way then may still finish. Nothing is ever sent twice.
 import Glibc
 
 struct Load {
@@ -153,13 +153,20 @@ struct Load {
         }
         report.ok += 1
         if report.ok == 1 { writeOut("started\n") }
-        if let worker { report.workers[worker, default: 0] += 1 }
+        if let worker { countAnswer(of: worker) }
         report.latency.record(microseconds: Int((now - connection.startedNanoseconds) / 1000))
         if response.closes { report.announcedCloses += 1 }
         if case .awaitingEnd = connection.phase {
             connection.wakeNanoseconds = now + Self.patienceNanoseconds
         } else {
             connection.wakeNanoseconds = now + pauseNanoseconds
+        }
+    }
+
+    private mutating func countAnswer(of worker: WorkerIdentity) {
+        report.workers[worker, default: 0] += 1
+        if options.announcesWorkers, report.workers[worker] == 1 {
+            writeOut("worker slot=\(worker.slot) generation=\(worker.generation) pid=\(worker.pid)\n")
         }
     }
 

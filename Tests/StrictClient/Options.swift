@@ -15,11 +15,14 @@ struct Options {
     var requestsMax: Int?
     var durationMilliseconds: Int?
     var untilEndOfInput = false
+    /// A line on stdout when a worker answers for the first time, for who waits for that.
+    var announcesWorkers = false
     var json = false
 
     static let usage = """
         usage: strict-client --address 127.0.0.1:PORT|[::1]:PORT|unix:/path [--path /] [--connections 16]
-          [--keep-alive] [--pause-ms N] [--timeout-ms 10000] [--requests N] [--duration-ms N] [--until-eof] [--json]
+          [--keep-alive] [--pause-ms N] [--timeout-ms 10000] [--requests N] [--duration-ms N] [--until-eof]
+          [--announce-workers] [--json]
         """
 
     init(_ arguments: [String]) throws(UsageError) {
@@ -36,6 +39,7 @@ struct Options {
             case "--requests": requestsMax = try Self.number(of: option, from: &rest, in: 1...1_000_000_000)
             case "--duration-ms": durationMilliseconds = try Self.number(of: option, from: &rest, in: 1...86_400_000)
             case "--until-eof": untilEndOfInput = true
+            case "--announce-workers": announcesWorkers = true
             case "--json": json = true
             case "--help":
                 writeOut(Self.usage + "\n")

@@ -1,5 +1,5 @@
-// What may end a run from outside: SIGTERM, SIGINT and, when asked, the end of standard input. The signals come through a
-// self-pipe, so that the poll loop waits for them like for everything else.
+// What may end a run from outside: SIGTERM, SIGINT and, when asked, the end of standard input. The signals come through
+// a self-pipe, so that the poll loop waits for them like for everything else.
 import Glibc
 
 /// The only thing that the signal handler touches; set before the handler is.

@@ -52,8 +52,10 @@ int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft lim
 ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid);
 // bind(2) to the abstract unix address `name` (without the leading NUL byte).
 int rl_bind_abstract(int socket, const char *name, size_t length);
-// Sends one datagram to a unix socket address; a path starting with '@' is abstract.
+// Sends one datagram to a unix socket address; a path starting with '@' is abstract. Does not block.
 ssize_t rl_send_datagram(int socket, const char *path, const void *bytes, size_t count);
+// connect(2) to such an address: only then does poll(2) know whether its receiver has room.
+int rl_connect_datagram(int socket, const char *path);
 
 // The C library's message for an errno, in a buffer that lasts until the next call.
 const char *rl_error_text(int number);

@@ -1,16 +1,14 @@
 // What is wrong with something that a person wrote, and how such text is shown.
 
-/// What is wrong with an option, a line of a file or a name, in one line that a person can act on.
-public struct ConfigurationError: Error, Equatable, CustomStringConvertible {
-    /// One line, without the program's name in front.
-    public var message: String
+/// What is wrong with an option, a line of a file or a name. At a reload it refuses the reload; all goes on as before.
+public struct ConfigurationError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// One line that a person can act on, without the program's name in front.
+    public var description: String
 
-    public init(_ message: String) { self.message = message }
-
-    public var description: String { message }
+    public init(_ description: String) { self.description = description }
 
     /// The same with the place in front: `--workers: …`, `/etc/app.conf:3: …`.
-    public func at(_ place: String) -> ConfigurationError { ConfigurationError("\(place): \(message)") }
+    public func at(_ place: String) -> ConfigurationError { ConfigurationError("\(place): \(description)") }
 }
 
 /// Text that a person wrote, for use in a message: in quotes, without line ends or other characters that would

@@ -1,6 +1,6 @@
 // Durations as people write them: `250ms`, `30s`, `5m`, `1h30m`. A unit is required, so that nobody has to remember
 // which one a bare number would have had.
-import Reloader
+internal import Reloader
 
 extension Duration {
     /// A year. What is meant to be longer is meant to be never, and nanoseconds stay far from overflow.

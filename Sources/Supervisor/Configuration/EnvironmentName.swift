@@ -3,9 +3,16 @@
 /// The kernel's bound on one string of an environment, MAX_ARG_STRLEN, without its NUL.
 let environmentStringBytesMax = 131_071
 
+<<<<<<< HEAD
+/// Variables that each worker gets from reloaderd: nobody else can set them.
+func isSetByReloaderd(_ name: String) -> Bool {
+    ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "READY_FD", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]
+        .contains(name)
+=======
 /// Variables that each worker gets from reloaderd: setting them oneself would do nothing.
 public func isSetByReloaderd(_ name: String) -> Bool {
     ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "READY_FD", "NOTIFY_SOCKET", "WATCHDOG_USEC"].contains(name)
+>>>>>>> setup
         || name.utf8.starts(with: "RELOADERD_".utf8)
 }
 
@@ -14,16 +21,16 @@ extension EnvironmentChange {
     public init(parsing text: String) throws(ConfigurationError) {
         let (name, value) = cut(text, at: UInt8(ascii: "=")) ?? (text, nil)
         try self.init(checkingName: name, value: value)
-        if isSetByReloaderd(name) { throw ConfigurationError("\(name) is set by reloaderd itself") }
     }
 
-    /// - Throws: when `name` is not a name, or both together are longer than the kernel allows.
+    /// - Throws: when `name` is not a name or is reloaderd's own, or both together are longer than the kernel allows.
     init(checkingName name: String, value: String?) throws(ConfigurationError) {
         guard isEnvironmentName(name) else {
             throw ConfigurationError(
                 "\(quoted(name)) is not a variable's name: letters, digits and '_', '.', '-', not starting with a digit"
             )
         }
+        if isSetByReloaderd(name) { throw ConfigurationError("\(name) is set by reloaderd itself") }
         if value?.utf8.contains(0) == true { throw ConfigurationError("\(printable(name)) holds a NUL byte") }
         // One byte is the `=`.
         guard name.utf8.count + 1 + (value?.utf8.count ?? 0) <= environmentStringBytesMax else {

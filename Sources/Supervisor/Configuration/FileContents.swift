@@ -2,66 +2,64 @@
 internal import Glibc
 
 /// Why a file could not be read.
-public struct FileReadError: Error, Equatable, CustomStringConvertible {
-    public enum Reason: Equatable, Sendable {
-        case system(SystemError)
-        case tooLarge(bytesMax: Int)
-        /// A pipe or a socket, which cannot be read again.
-        case notAFile
-    }
-
-    public var path: String
-    public var reason: Reason
+public enum FileReadError: Error, Equatable, Sendable, CustomStringConvertible {
+    case failed(path: String, SystemError)
+    case tooLarge(path: String, bytesMax: Int)
+    /// A pipe or a socket, which cannot be read again at the next reload.
+    case notAFile(path: String)
 
     /// `cannot read PATH: REASON`.
     public var description: String {
-        let text =
-            switch reason {
-            case .system(let error): error.reason
-            case .tooLarge(let bytesMax): "it is larger than \(byteCountText(UInt64(bytesMax)))"
-            case .notAFile: "it is not a regular file"
-            }
-        return "cannot read \(printable(path)): \(text)"
+        switch self {
+        case .failed(let path, let error): "cannot read \(printable(path)): \(error.reason)"
+        case .tooLarge(let path, let bytesMax):
+            "cannot read \(printable(path)): it is larger than \(byteCountText(UInt64(bytesMax)))"
+        case .notAFile(let path): "cannot read \(printable(path)): it is not a regular file"
+        }
     }
 
     /// True when there is no such file.
     public var isMissing: Bool {
-        guard case .system(let error) = reason else { return false }
+        guard case .failed(_, let error) = self else { return false }
         return error.errno == ENOENT || error.errno == ENOTDIR
     }
 }
 
 /// The bytes of the file at `path`, at most `bytesMax` of them. Never blocks: pipes and sockets are refused.
 public func fileContents(_ path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
-    func failure(_ call: String, _ number: Int32) -> FileReadError {
-        FileReadError(path: path, reason: .system(SystemError(call: call, errno: number, subject: path)))
-    }
     // A NUL would silently shorten the name that the kernel sees.
-    if path.utf8.contains(0) { throw failure("open", EINVAL) }
-    let opened = retryingOnInterrupt { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
-    guard opened >= 0 else { throw failure("open", errno) }
-    let file = FileDescriptor(owning: Int32(opened))
-
-    var status = stat()
-    guard fstat(file.number, &status) == 0 else { throw failure("fstat", errno) }
-    let type = status.st_mode & S_IFMT
-    if type == S_IFIFO || type == S_IFSOCK { throw FileReadError(path: path, reason: .notAFile) }
-
-    var contents: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 16_384)
-    while true {
-        let count = retryingOnInterrupt { read(file.number, &chunk, chunk.count) }
-        guard count >= 0 else { throw failure("read", errno) }
-        if count == 0 { return contents }
-        contents += chunk[..<count]
-        if contents.count > bytesMax { throw FileReadError(path: path, reason: .tooLarge(bytesMax: bytesMax)) }
+    if path.utf8.contains(0) { throw .failed(path: path, SystemError(call: "open", errno: EINVAL, subject: path)) }
+    do throws(SystemError) {
+        let file = FileDescriptor(
+            owning: try checked("open", path) { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) })
+        if try isReadableAgain(file) {
+            let contents = try contents(of: file, bytesMax: bytesMax)
+            if contents.count <= bytesMax { return contents }
+            throw SystemError(call: "read", errno: EFBIG, subject: path)
+        }
+    } catch {
+        throw error.errno == EFBIG ? .tooLarge(path: path, bytesMax: bytesMax) : .failed(path: path, error)
     }
+    throw .notAFile(path: path)
 }
 
-/// Calls again as long as a signal interrupts the call.
-private func retryingOnInterrupt<Result: SignedInteger>(_ call: () -> Result) -> Result {
-    while true {
-        let result = call()
-        if result != -1 || errno != EINTR { return result }
+private func isReadableAgain(_ file: borrowing FileDescriptor) throws(SystemError) -> Bool {
+    let number = file.number
+    var status = stat()
+    try checked("fstat") { fstat(number, &status) }
+    let type = status.st_mode & S_IFMT
+    return type != S_IFIFO && type != S_IFSOCK
+}
+
+/// Stops soon after `bytesMax`.
+private func contents(of file: borrowing FileDescriptor, bytesMax: Int) throws(SystemError) -> [UInt8] {
+    let number = file.number
+    var contents: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 16_384)
+    while contents.count <= bytesMax {
+        let count = try checked("read") { read(number, &chunk, chunk.count) }
+        if count == 0 { break }
+        contents += chunk[..<count]
     }
+    return contents
 }

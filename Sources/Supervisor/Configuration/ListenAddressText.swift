@@ -151,3 +151,18 @@ private func ipv6Text(_ bytes: [UInt8], _ scope: UInt32) -> String {
     let address = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     return scope == 0 ? address : "\(address)%\(scope)"
 }
+
+extension ListenAddress {
+    /// The same with another port; for `port 0`, with the one that the kernel chose.
+    func at(port: UInt16) -> ListenAddress {
+        switch self {
+        case .tcpAny: .tcpAny(port: port)
+        case .tcp4(let address, _): .tcp4(address: address, port: port)
+        case .tcp6(let address, let scope, _): .tcp6(address: address, scope: scope, port: port)
+        case .udpAny: .udpAny(port: port)
+        case .udp4(let address, _): .udp4(address: address, port: port)
+        case .udp6(let address, let scope, _): .udp6(address: address, scope: scope, port: port)
+        case .unix: self
+        }
+    }
+}

@@ -21,7 +21,8 @@ public enum SurgeChoice: Equatable, Sendable {
 }
 
 extension Settings {
-    /// `policy` with the number of workers and the surge filled in, for a machine where `auto` is `automaticWorkers`.
+    /// `policy` with the number of workers, the surge and the readiness filled in, for a machine where `auto` is
+    /// `automaticWorkers`.
     ///
     /// A surge of 25 % stays nil, the policy's own word for it, so that it follows when the pool is scaled.
     public func resolvedPolicy(automaticWorkers: Int) -> Policy {
@@ -30,18 +31,27 @@ extension Settings {
         case .automatic: policy.workers = min(max(1, automaticWorkers), Policy.workersMax)
         case .fixed(let count): policy.workers = count
         }
+        if let readiness { policy.readiness = readiness }
         policy.surge = surge == .percent(25) ? nil : surge.resolved(workers: policy.workers)
         return policy
     }
 
-    /// The options, without dashes, that differ from `running` and that a reload cannot change: sockets, files and log
-    /// belong to the daemon's whole life.
-    public func changesNeedingRestart(from running: Settings) -> [String] {
-        let options: [(name: String, isChanged: Bool)] = [
-            ("listen", listeners != running.listeners), ("backlog", backlog != running.backlog),
-            ("name", name != running.name), ("pid-file", pidFile != running.pidFile),
-            ("output", output != running.output), ("log-format", logFormat != running.logFormat),
-        ]
-        return options.filter { $0.isChanged }.map { $0.name }
+    /// Keeps of `running` what a reload cannot change: sockets, files and log belong to the daemon's whole life.
+    ///
+    /// - Returns: the options, without dashes, that would have been different.
+    public mutating func keepForLife(of running: Settings) -> [String] {
+        var changed: [String] = []
+        func keep(_ option: String, _ path: WritableKeyPath<Settings, some Equatable>) {
+            if self[keyPath: path] == running[keyPath: path] { return }
+            self[keyPath: path] = running[keyPath: path]
+            changed.append(option)
+        }
+        keep("listen", \.listeners)
+        keep("backlog", \.backlog)
+        keep("name", \.name)
+        keep("pid-file", \.pidFile)
+        keep("output", \.output)
+        keep("log-format", \.logFormat)
+        return changed
     }
 }

@@ -14,7 +14,11 @@ final class ChildProcess {
     let pid: pid_t
     let output: LineReader
     let errors: LineReader
+<<<<<<< HEAD
+    private var input: Int32
+=======
     private var input: Int32?
+>>>>>>> setup
     private let pidfd: Int32
     private var status: Int32?
 
@@ -55,7 +59,9 @@ final class ChildProcess {
         defer { for pointer in arguments + variables { free(pointer) } }
         var started: pid_t = 0
         let failure = posix_spawnp(&started, words[0], &actions, &attributes, &arguments, &variables)
-        guard failure == 0 else { throw DidNotHappen(description: "cannot start \(words): \(String(cString: strerror(failure)))") }
+        guard failure == 0 else {
+            throw DidNotHappen(description: "cannot start \(words): \(String(cString: strerror(failure)))")
+        }
         pid = started
         pidfd = rl_pidfd_open(pid)
         input = inputWrite
@@ -70,8 +76,13 @@ final class ChildProcess {
     func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
 
     func closeInput() {
+<<<<<<< HEAD
+        if input >= 0 { close(input) }
+        input = -1
+=======
         if let input { close(input) }
         input = nil
+>>>>>>> setup
     }
 
     var isRunning: Bool { status == nil && !waitsAtMost(0) }
@@ -80,7 +91,9 @@ final class ChildProcess {
     @discardableResult
     func wait() throws -> Int32 {
         if let status { return status }
-        guard waitsAtMost(Self.patienceMilliseconds) else { throw DidNotHappen(description: "process \(pid) does not end") }
+        guard waitsAtMost(Self.patienceMilliseconds) else {
+            throw DidNotHappen(description: "process \(pid) does not end")
+        }
         return reap()
     }
 
@@ -100,12 +113,15 @@ final class ChildProcess {
     /// Both ends close-on-exec, so that children of tests that run at the same time don't hold them open.
     private static func pipe() throws -> (Int32, Int32) {
         var ends: [Int32] = [-1, -1]
-        guard rl_pipe(&ends) == 0 else { throw DidNotHappen(description: "no pipe: \(String(cString: strerror(errno)))") }
+        guard rl_pipe(&ends) == 0 else {
+            throw DidNotHappen(description: "no pipe: \(String(cString: strerror(errno)))")
+        }
         // rl_pipe's read end doesn't block, which suits a reader here and not a child's standard input.
         return (ends[0], ends[1])
     }
 
     deinit {
+        closeInput()
         if status == nil {
             // The fast stop: a daemon takes its workers along. Whoever doesn't know it is killed.
             signal(SIGCONT)

@@ -62,7 +62,9 @@ private final class CaptureFile {
     init() throws {
         var template = Array("/tmp/reloaderd-test.XXXXXX".utf8CString)
         number = mkstemp(&template)
-        guard number >= 0, fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else { throw RunError(call: "mkstemp", number: errno) }
+        guard number >= 0, fcntl(number, F_SETFD, FD_CLOEXEC) == 0 else {
+            throw RunError(call: "mkstemp", number: errno)
+        }
         unlink(template)
     }
 

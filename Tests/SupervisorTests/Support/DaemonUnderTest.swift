@@ -61,6 +61,14 @@ final class DaemonUnderTest {
         throw DidNotHappen(description: "the daemon ended without \(event); the log:\n\(story)")
     }
 
+    /// Reads one more line, whosever it is.
+    func nextLine() throws {
+        guard let line = try process.errors.next() else {
+            throw DidNotHappen(description: "the daemon ended; the log:\n\(story)")
+        }
+        take(line)
+    }
+
     /// Reads on until each of `slots` has said that it is ready (as often as it is listed).
     @discardableResult
     func ready(_ count: Int) throws -> [LogLine] {

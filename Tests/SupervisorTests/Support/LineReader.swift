@@ -33,7 +33,8 @@ final class LineReader {
     private func readMore() throws {
         var request = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
         guard poll(&request, 1, ChildProcess.patienceMilliseconds) > 0 else {
-            throw DidNotHappen(description: "no further line comes; unfinished: \(String(decoding: bytes, as: UTF8.self))")
+            throw DidNotHappen(
+                description: "no further line comes; unfinished: \(String(decoding: bytes, as: UTF8.self))")
         }
         var chunk = [UInt8](repeating: 0, count: 65_536)
         let count = read(number, &chunk, chunk.count)

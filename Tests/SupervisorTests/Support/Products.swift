@@ -21,9 +21,6 @@ enum Products {
         let parts = #filePath.split(separator: "/")
         return "/" + parts.dropLast(4).joined(separator: "/")
     }()
-}
-
-extension Products {
     static let tests = "\(package)/Tests/SupervisorTests"
     /// A Python worker that misbehaves on request; its own head says how.
     static let worker = "\(tests)/Workers/worker.py"

@@ -13,6 +13,16 @@ flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage 
 flood-notify N  N bytes of garbage to NOTIFY_SOCKET
 fork            a child in its process group that waits for ever; its pid goes to stderr
 daemonize       a grandchild in a session of its own that ends at once, left to the subreaper
+<<<<<<< HEAD
+gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline to stdout
+ping N SECONDS WHERE   N times WATCHDOG=1 to READY_FD or NOTIFY_SOCKET, SECONDS apart; WHERE is ready or notify
+term-extend S   on SIGTERM asks for a minute, and exits after S seconds
+close-err       closes stderr
+=======
+orphans N       like N times daemonize, but they end together: says who their parent was, and waits for their ends
+zombies         says how many children of the daemon have ended and are not reaped
+gate PATH       reads a line from a FIFO             report NAME   on SIGNAME says so
+>>>>>>> systemd
 if-slot N … end, if-generation N … end       only where this is so
 """
 import json, os, resource, select, signal, socket, sys, time
@@ -66,6 +76,47 @@ def serve():
             connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
 
 
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def parent_and_state(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        state, parent = f.read().rpartition(")")[2].split()[:2]
+    return int(parent), state
+
+
+def orphans(count):
+    pids, pids_there = os.pipe()
+    hold, hold_there = os.pipe()
+    for _ in range(count):
+        if os.fork() == 0:
+            os.setsid()
+            child = os.fork()
+            if child == 0:
+                os.close(hold_there)
+                os.read(hold, 1)
+            else:
+                os.write(pids_there, f"{child}\n".encode())
+            os._exit(0)
+        os.wait()
+    os.close(pids_there)
+    children = [int(line) for line in os.read(pids, 65536).split()]
+    say("parents " + " ".join(sorted({str(parent_and_state(pid)[0]) for pid in children})) + f" of {len(children)}")
+    ends = [os.pidfd_open(pid) for pid in children]
+    os.close(hold_there)
+    for end in ends: select.select([end], [], [])
+    say("orphans have ended")
+
+
+def zombies():
+    found = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try: found += parent_and_state(pid) == (os.getppid(), "Z")
+        except OSError: pass
+    say(f"zombies {found}")
+
+
 for word in words:
     if word == "ready": os.write(ready, b"READY=1\n")
     elif word == "newline": os.write(ready, b"\n")
@@ -83,6 +134,12 @@ for word in words:
     elif word == "term-slow":
         seconds = float(next(words))
         signal.signal(signal.SIGTERM, lambda *_: (time.sleep(seconds), os._exit(0)))
+    elif word == "report":
+        signal.signal(getattr(signal, "SIG" + (name := next(words))), lambda *_, name=name: say("got " + name))
+    elif word == "orphans": orphans(int(next(words)))
+    elif word == "zombies": zombies()
+    elif word == "gate":
+        with open(next(words)) as gate: gate.readline()
     elif word == "close-ready": os.close(ready)
     elif word == "serve": serve()
     elif word == "wait":
@@ -102,6 +159,19 @@ for word in words:
         while left > 0:
             notify(os.urandom(1024))
             left -= 1024
+    elif word == "gate":
+        with open(next(words), "rb", buffering=0) as gate: gate.read(1)
+    elif word == "out": os.write(1, next(words).encode() + b"\n")
+    elif word == "ping":
+        count, seconds, where = int(next(words)), float(next(words)), next(words)
+        for _ in range(count):
+            if where == "ready": os.write(ready, b"WATCHDOG=1\n")
+            else: notify(b"WATCHDOG=1")
+            time.sleep(seconds)
+    elif word == "term-extend":
+        extended = float(next(words))
+        signal.signal(signal.SIGTERM, lambda *_: (notify(b"EXTEND_TIMEOUT_USEC=60000000"), time.sleep(extended), os._exit(0)))
+    elif word == "close-err": os.close(2)
     elif word == "fork":
         child = os.fork()
         if child == 0:

@@ -1,0 +1,67 @@
+import Reloader
+
+/// What the simulated program of one generation is like. All become good when the faults stop.
+enum Character: CaseIterable {
+    case good
+    /// Each worker may have any fault.
+    case flaky
+    case exitsBeforeReady
+    case neverReady
+    case diesInSoak
+    case crashesLater
+    case missing
+    case refused
+
+    static func random(_ chance: inout Chance) -> Character {
+        chance.percent(40) ? .good : chance.pick(allCases)
+    }
+
+    /// What the spawn of one of its workers comes to; nil: it works.
+    func spawnFailure(_ chance: inout Chance) -> SpawnFailure? {
+        switch self {
+        case .good, .exitsBeforeReady, .neverReady, .diesInSoak, .crashesLater: nil
+        case .flaky: chance.percent(10) ? chance.pick([.exhausted, .exhausted, .missing, .refused]) : nil
+        case .missing: .missing
+        case .refused: .refused
+        }
+    }
+
+    func fate(_ chance: inout Chance) -> Fate {
+        var fate = Fate()
+        if chance.percent(95) { fate.readyAfter = chance.milliseconds(0...60) }
+        switch self {
+        case .good, .missing, .refused:
+            fate.readyAfter = chance.milliseconds(0...60)
+        case .exitsBeforeReady:
+            fate.readyAfter = nil
+            fate.exitsAfter = chance.milliseconds(0...60)
+        case .neverReady:
+            fate.readyAfter = nil
+        case .diesInSoak:
+            fate.exitsAfter = fate.readyAfter.map { $0 + chance.milliseconds(0...100) }
+        case .crashesLater:
+            fate.exitsAfter = chance.milliseconds(50...1000)
+        case .flaky:
+            if chance.percent(30) { fate.exitsAfter = chance.milliseconds(0...500) }
+            if chance.percent(15) { fate.saysStoppingAfter = chance.milliseconds(0...500) }
+            if chance.percent(15) { fate.asksForTimeAfter = chance.milliseconds(0...200) }
+            if chance.percent(20) { fate.pingsFor = chance.milliseconds(0...400) }
+        }
+        if self == .flaky || chance.percent(20) {
+            fate.drains = chance.pick([.milliseconds(0), .milliseconds(20), chance.milliseconds(50...400), nil])
+        }
+        return fate
+    }
+}
+
+/// What a simulated worker is going to do. Times count from its spawn.
+struct Fate {
+    var readyAfter: Duration?
+    var exitsAfter: Duration?
+    var saysStoppingAfter: Duration?
+    var asksForTimeAfter: Duration?
+    /// It sends heartbeats for so long; nil: for ever.
+    var pingsFor: Duration?
+    /// From the stop signal to its exit; nil: it ignores the signal.
+    var drains: Duration? = .milliseconds(5)
+}

@@ -1,0 +1,54 @@
+import Reloader
+
+/// What the monitor knows of one worker, from events and effects alone.
+struct Facts {
+    let id: WorkerID
+    let slot: Int
+    let generation: Int
+    let startedAt: Instant
+    /// The policy of its start: its readiness, ready timeout and watchdog are those.
+    let policy: Policy
+    /// It was started to bring its slot to the roll's goal, and has neither done so nor failed.
+    var isInFlight: Bool
+
+    var isAnswered = false
+    var isGone = false
+    var readySince: Instant?
+    var lastSign: Instant
+    var terminatedAt: Instant?
+    var saidStopping = false
+    var killedAt: Instant?
+    /// It no longer belongs to what its slot starts or serves with.
+    var hasLeft = false
+    /// It was let go before it was known to run: when exactly its time is up, only the pool knows.
+    var isVague = false
+    /// When it must have been killed, from its stop signal on; when it must be ready, before.
+    var limit: Instant
+    /// When its age makes it ready.
+    var oldEnoughAt: Instant?
+
+    init(id: WorkerID, slot: Int, generation: Int, startedAt: Instant, policy: Policy, isInFlight: Bool) {
+        self.id = id
+        self.slot = slot
+        self.generation = generation
+        self.startedAt = startedAt
+        self.policy = policy
+        self.isInFlight = isInFlight
+        lastSign = startedAt
+        limit = startedAt + policy.readyTimeout
+    }
+
+    /// Its spawn is answered, or a word of it came.
+    mutating func live(at now: Instant) {
+        isAnswered = true
+        guard case .after(let age) = policy.readiness, isActive else { return }
+        oldEnoughAt = now + age
+        limit = max(limit, now + age)
+    }
+
+    /// Starting, ready, or killed by the watchdog and not yet gone.
+    var isInOffice: Bool { !isGone && !hasLeft }
+    var isActive: Bool { isInOffice && killedAt == nil }
+    var isReady: Bool { isActive && readySince != nil }
+    var lingers: Bool { !isGone && hasLeft }
+}

@@ -1,0 +1,110 @@
+import Reloader
+
+/// Whether each effect is right when it comes.
+extension Monitor {
+    mutating func take(_ effect: Effect) throws(Violation) {
+        try require(phase != .finished, .stops, "an effect after the end: \(effect)")
+        if let announced = step.announced, effect != .terminate(announced) {
+            throw Violation(.signals, "\(announced) was said to drain and got no stop signal")
+        }
+        switch effect {
+        case .spawn(let id, let slot, let generation): try spawn(id, slot, generation)
+        case .terminate(let id): try terminate(id)
+        case .kill(let id): try kill(id)
+        case .release(let generation): try release(generation)
+        case .finish(let status): try finish(status)
+        case .report(let report): try take(report)
+        }
+    }
+
+    // MARK: spawn
+
+    private mutating func spawn(_ id: WorkerID, _ slot: Int, _ generation: Int) throws(Violation) {
+        try require(phase == .running, .stops, "\(id) is started in a pool that is \(phase)")
+        try require(Int(id.number) == workers.count + 1, .story, "\(id) is not the next name")
+        try require(slot >= 0 && slot < size, .limit, "\(id) is started in slot \(slot) of \(size)")
+        try require(!released.contains(generation), .release, "\(id): generation \(generation) was released")
+
+        let isInFlight = try checkRole(id, slot, generation)
+        let isSecond = any(in: slot) { $0.id.number > step.startedBefore && $0.isInFlight == isInFlight }
+        try require(!isSecond, .backoff, "slot \(slot) starts two workers in one role in one step")
+        try checkRoom(id, slot)
+        if let restartAt = seats[slot].restartAt, restartAt > now {
+            let isTurn = isInFlight && !isReverting
+            try require(isTurn, .backoff, "\(id): slot \(slot) starts \(restartAt - now) too early")
+        }
+        seats[slot].restartAt = nil
+        live.append(workers.count)
+        workers.append(
+            Facts(
+                id: id, slot: slot, generation: generation, startedAt: now, policy: policy, isInFlight: isInFlight))
+    }
+
+    /// Restart of the slot's own generation, or replacement by the roll's goal: whether it is the latter.
+    private func checkRole(_ id: WorkerID, _ slot: Int, _ generation: Int) throws(Violation) -> Bool {
+        let isVacant = !any(in: slot) { $0.isInOffice && $0.isAnswered }
+        let own = seats[slot].generation
+        if generation == own, own == goal || !isReverting {
+            try require(isVacant, .backoff, "\(id): slot \(slot) has a worker of its generation \(own)")
+            return false
+        }
+        try require(
+            course != .none && generation == goal, isReverting ? .reverts : .story,
+            "\(id): generation \(generation) is started in slot \(slot) of \(own), the goal is \(goal)")
+        let inFlight = any(in: slot) { $0.isInFlight && $0.isInOffice && $0.isAnswered }
+        try require(!inFlight, .backoff, "\(id): slot \(slot) has a replacement")
+        if !isVacant {
+            let others = count { $0.isInFlight && $0.isInOffice }
+            try require(
+                others < policy.effectiveSurge, .limit, "\(id): \(others) in flight, surge \(policy.effectiveSurge)")
+        }
+        return true
+    }
+
+    private func checkRoom(_ id: WorkerID, _ slot: Int) throws(Violation) {
+        let lingering = count { $0.slot == slot && $0.lingers }
+        try require(lingering < Policy.lingeringMax, .limit, "\(id): \(lingering) linger in slot \(slot)")
+        let all = count { $0.slot == slot }
+        try require(all <= Policy.lingeringMax, .limit, "\(id): slot \(slot) has \(all) processes already")
+    }
+
+    // MARK: signals
+
+    private mutating func terminate(_ id: WorkerID) throws(Violation) {
+        try require(step.announced == id, .signals, "\(id) gets an unannounced stop signal")
+        step.announced = nil
+        guard let index = index(of: id) else { return }
+        let worker = workers[index]
+        try require(!worker.isGone, .signals, "\(id) gets a stop signal after its exit")
+        try require(worker.isAnswered, .signals, "\(id) gets a stop signal before its spawn is answered")
+        try require(worker.terminatedAt == nil, .signals, "\(id) gets a second stop signal")
+        try require(!worker.saidStopping, .signals, "\(id) gets a stop signal though it stops by itself")
+        try require(worker.killedAt == nil, .signals, "\(id) gets a stop signal after SIGKILL")
+        workers[index].terminatedAt = now
+    }
+
+    private mutating func kill(_ id: WorkerID) throws(Violation) {
+        guard let index = index(of: id) else { throw Violation(.signals, "\(id) gets SIGKILL and is not there") }
+        try require(!workers[index].isGone, .signals, "\(id) gets SIGKILL after its exit")
+        try require(workers[index].isAnswered, .signals, "\(id) gets SIGKILL before its spawn is answered")
+        try require(workers[index].killedAt == nil, .signals, "\(id) gets a second SIGKILL")
+        try require(step.announcedKill == id || workers[index].isVague, .signals, "\(id) gets an unannounced SIGKILL")
+        workers[index].killedAt = now
+    }
+
+    // MARK: the ends
+
+    private mutating func release(_ generation: Int) throws(Violation) {
+        try require(released.insert(generation).inserted, .release, "\(generation) is released twice")
+        try require(generation <= newest, .release, "\(generation) is released before it was made")
+        let isNeeded = generation == settled || generation == goal || seats.contains { $0.generation == generation }
+        try require(!isNeeded, .release, "\(generation) is released while it is needed")
+    }
+
+    private mutating func finish(_ status: Int32) throws(Violation) {
+        guard case .stopping(_, let expected) = phase else { throw Violation(.stops, "the end comes without a stop") }
+        try require(status == expected, .stops, "the status is \(status) instead of \(expected)")
+        try require(live.isEmpty, .stops, "the end comes before \(live.count) workers are gone")
+        phase = .finished
+    }
+}

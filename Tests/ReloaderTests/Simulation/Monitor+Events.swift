@@ -1,0 +1,130 @@
+import Reloader
+
+/// What each event means, and what it makes the pool owe within the same step.
+extension Monitor {
+    mutating func observe(_ event: Event, now: Instant) {
+        step = Step(event: event, now: now, startedBefore: workers.count)
+        switch event {
+        case .start, .deadline: break
+        case .reload(let generation, let policy): reloaded(generation, policy)
+        case .scale(let change): scaled(change)
+        case .drainAll: drainedAll()
+        case .stop(let mode): stopped(mode)
+        case .spawned(let id): _ = heard(id)
+        case .spawnFailed(let id, let failure): spawnFailed(id, failure)
+        case .ready(let id):
+            if let index = heard(id), workers[index].isActive, workers[index].readySince == nil { step.owedReady = id }
+        case .heartbeat(let id):
+            if let index = heard(id), workers[index].isReady { workers[index].lastSign = now }
+        case .stopping(let id):
+            if let index = heard(id), workers[index].isReady, !workers[index].isInFlight { step.owedStopping = id }
+        case .extendTimeout(let id, let time): askedForTime(id, time)
+        case .exited(let id, _): exited(id)
+        }
+    }
+
+    /// Any word proves that the worker runs. nil: it is gone.
+    private mutating func heard(_ id: WorkerID) -> Int? {
+        guard let index = index(of: id), !workers[index].isGone else { return nil }
+        if !workers[index].isAnswered {
+            workers[index].live(at: now)
+            step.firstAnswer = id
+            anyAnswered = true
+        }
+        return index
+    }
+
+    private mutating func reloaded(_ generation: Int, _ policy: Policy) {
+        guard phase == .running || phase == .drained else { return }
+        newest = generation
+        resize(to: policy.workers)
+        self.policy = policy
+        phase = .running
+    }
+
+    private mutating func scaled(_ change: ScaleChange) {
+        guard phase == .running || phase == .drained else { return }
+        switch change {
+        case .to(let workers): resize(to: min(max(workers, 1), 4096))
+        case .by(let difference): resize(to: min(max(size + difference, 1), 4096))
+        }
+    }
+
+    private mutating func resize(to workers: Int) {
+        if workers != size { step.scaledFrom = size }
+        for slot in workers..<max(workers, size) {
+            if any(in: slot, { $0.isReady }) { lost += 1 }
+            letGoSilently { $0.slot == slot }
+        }
+        seats = Array(seats.prefix(workers))
+        while seats.count < workers { seats.append(Seat(generation: settled)) }
+        policy.workers = workers
+        if course != .none { surgeMax = max(surgeMax, policy.effectiveSurge) }
+    }
+
+    /// The pool lets these workers go. One that is not known to run hears of it later; one that the watchdog has killed
+    /// never does.
+    mutating func letGoSilently(_ who: (Facts) -> Bool) {
+        for index in live where who(workers[index]) {
+            guard !workers[index].isAnswered || workers[index].killedAt != nil else { continue }
+            workers[index].hasLeft = true
+            workers[index].isVague = !workers[index].isAnswered
+        }
+    }
+
+    private mutating func drainedAll() {
+        guard phase == .running else { return }
+        phase = .drained
+        standDown()
+    }
+
+    mutating func standDown() {
+        if isReverting { course = .none }
+        for slot in seats.indices { seats[slot] = Seat(generation: settled) }
+        letGoSilently { _ in true }
+    }
+
+    private mutating func stopped(_ mode: StopMode) {
+        switch phase {
+        case .running, .drained: phase = .stopping(mode, status: 0)
+        case .stopping(.graceful, let status): phase = .stopping(.fast, status: status)
+        case .stopping(.fast, _), .finished: return
+        }
+        standDown()
+    }
+
+    private mutating func spawnFailed(_ id: WorkerID, _ failure: SpawnFailure) {
+        guard let index = index(of: id), !workers[index].isGone else { return }
+        let inOffice = workers[index].isInOffice
+        if workers[index].isReady { lost += 1 }
+        leave(index)
+        guard inOffice else { return }
+        step.owedFailure = id
+        if !workers[index].isInFlight, !anyAnswered, failure != .exhausted {
+            phase = .stopping(.graceful, status: failure == .missing ? 127 : 126)
+            standDown()
+        }
+    }
+
+    private mutating func askedForTime(_ id: WorkerID, _ time: Duration) {
+        guard let index = heard(id), workers[index].killedAt == nil else { return }
+        guard workers[index].hasLeft || workers[index].readySince == nil else { return }
+        workers[index].limit = max(workers[index].limit, now + time)
+    }
+
+    private mutating func exited(_ id: WorkerID) {
+        guard let index = index(of: id), !workers[index].isGone else { return }
+        anyAnswered = true
+        let inOffice = workers[index].isInOffice
+        if workers[index].isReady { lost += 1 }
+        leave(index)
+        step.owedExit = id
+        step.exitExpected = !inOffice
+        if inOffice { step.owedFailure = id }
+    }
+
+    private mutating func leave(_ index: Int) {
+        workers[index].isGone = true
+        live.removeAll { $0 == index }
+    }
+}

@@ -1,0 +1,138 @@
+import Reloader
+
+/// What must hold after every step, and what the step still owes.
+extension Monitor {
+    func judge(_ pool: Pool) throws(Violation) {
+        try judgeDebts()
+        try judgeWorkers()
+        try judgeSlots()
+        try judgeRoll()
+        try judgeView(of: pool)
+    }
+
+    private func judgeDebts() throws(Violation) {
+        try requireNone(step.announced, .signals, "was said to drain and got no stop signal")
+        try requireNone(step.owedExit, .signals, "exited unseen")
+        try require(step.scaledFrom == nil, .story, "nobody was told of the new size \(size)")
+        guard phase == .running else { return }
+        try requireNone(step.owedFailure, .story, "failed unseen")
+        try requireNone(step.owedReady, .story, "said that it is ready, and is not")
+        try requireNone(step.owedStopping, .story, "said that it stops, and does not")
+        try requireNone(step.owedRollFailure, .reverts, "failed, and the roll goes on")
+        try require(!step.owedGiveUp, .backoff, "the pool does not give up after \(failureTimes.count) failures")
+        try require(step.owedBackoffs.isEmpty, .backoff, "slots \(step.owedBackoffs) failed and do not back off")
+        try require(!step.promotedEarly || step.rollEnded, .startFirst, "a replacement took its slot before it soaked")
+    }
+
+    private func requireNone(_ debt: WorkerID?, _ invariant: Invariant, _ what: String) throws(Violation) {
+        if let debt { throw Violation(invariant, "\(debt) \(what)") }
+    }
+
+    private func judgeWorkers() throws(Violation) {
+        var active = 0
+        for index in live {
+            let worker = workers[index]
+            if worker.isActive, worker.isAnswered { active += 1 }
+            try judgeTime(of: worker)
+            guard worker.isAnswered else { continue }
+            try judgePlace(of: worker)
+        }
+        let surge = course == .none ? 0 : surgeMax
+        try require(active <= size + surge, .limit, "\(active) active in \(size) slots with surge \(surge)")
+    }
+
+    private func judgeTime(of worker: Facts) throws(Violation) {
+        guard !worker.isVague, worker.killedAt == nil else { return }
+        let id = worker.id
+        if !worker.isInOffice {
+            try require(worker.limit > now, .signals, "\(id) had its time to finish, and is not killed")
+        } else if let readySince = worker.readySince {
+            let isSilent = worker.policy.watchdog.map { worker.lastSign + $0 <= now } ?? false
+            try require(!isSilent, .deadlines, "\(id) is silent since \(now - worker.lastSign)")
+            let isWaiting = !worker.isInFlight || readySince + policy.soak > now
+            try require(isWaiting, .deadlines, "\(id) has soaked and does not take its slot")
+        } else {
+            try require(worker.limit > now, .deadlines, "\(id) had its time to start")
+            let isOldEnough = worker.oldEnoughAt.map { $0 <= now } ?? false
+            try require(!isOldEnough, .deadlines, "\(id) is old enough to be ready")
+        }
+    }
+
+    private func judgePlace(of worker: Facts) throws(Violation) {
+        let id = worker.id
+        switch phase {
+        case .running:
+            guard worker.isInOffice else { return }
+            try require(worker.slot < size, .limit, "\(id) keeps slot \(worker.slot) of \(size)")
+            let isOnCourse = course != .none && worker.generation == goal
+            try require(!worker.isInFlight || isOnCourse, .story, "\(id) is still in flight after its roll")
+        case .drained: try require(!worker.isInOffice, .story, "\(id) is not drained")
+        case .stopping(.graceful, _): try require(!worker.isInOffice || worker.killedAt != nil, .stops, "\(id) goes on")
+        case .stopping(.fast, _): try require(worker.killedAt != nil, .stops, "\(id) is not killed")
+        case .finished: throw Violation(.stops, "\(id) is left behind")
+        }
+    }
+
+    /// Each slot has a worker, or a reason to wait for one.
+    private func judgeSlots() throws(Violation) {
+        guard phase == .running else { return }
+        for slot in 0..<size where !any(in: slot, { $0.isInOffice || !$0.isAnswered }) {
+            let isCrowded = count { $0.slot == slot } >= Policy.lingeringMax
+            let isWaiting = seats[slot].restartAt.map { $0 > now } ?? false
+            try require(isCrowded || isWaiting, .deadlines, "slot \(slot) is empty and waits for nothing")
+        }
+    }
+
+    private func judgeRoll() throws(Violation) {
+        guard phase == .running, course != .none else { return }
+        let capacity = serving
+        try require(
+            capacity >= capacityAtBegin - lost, .capacity,
+            "\(capacity) slots serve; \(capacityAtBegin) did when the roll began, \(lost) crashed")
+        try require(seats.contains { $0.generation != goal }, .settles, "every slot is at \(goal), the roll goes on")
+
+        guard count({ $0.isInFlight && $0.isInOffice }) < policy.effectiveSurge else { return }
+        for slot in 0..<size where seats[slot].generation != goal {
+            let isBusy = any(in: slot) { $0.isInFlight && $0.isInOffice || !$0.isAnswered }
+            let isCrowded = count { $0.slot == slot && $0.lingers } >= Policy.lingeringMax
+            let isWaiting = isReverting && (seats[slot].restartAt.map { $0 > now } ?? false)
+            try require(isBusy || isCrowded || isWaiting, .settles, "slot \(slot) does not get its turn")
+        }
+    }
+
+    private func judgeView(of pool: Pool) throws(Violation) {
+        if let deadline = pool.nextDeadline {
+            try require(deadline > now, .deadlines, "the next deadline is \(now - deadline) ago")
+        }
+        try require(pool.workersAlive == live.count, .story, "\(pool.workersAlive) workers alive; \(live.count) are")
+        let ready = count { $0.isReady }
+        try require(pool.totals.ready == ready, .story, "\(pool.totals.ready) workers ready; \(ready) are")
+        let mustBeReady = phase == .running && !wasReady && ownersReady
+        try require(!mustBeReady, .story, "the pool is ready, and nobody is told")
+        if case .stopping = phase { try require(!live.isEmpty, .stops, "no worker is left, and the end does not come") }
+        if phase == .finished { try require(pool.nextDeadline == nil, .stops, "a timer is armed after the end") }
+    }
+
+    // MARK: at rest
+
+    /// n ready workers of one generation, nothing else.
+    var isSettled: Bool {
+        switch phase {
+        case .finished: true
+        case .stopping: false
+        case .drained: live.isEmpty
+        case .running:
+            course == .none && live.count == size
+                && live.allSatisfy { workers[$0].isReady && workers[$0].generation == settled }
+        }
+    }
+
+    /// What must hold at rest.
+    func judgeRest(of pool: Pool) throws(Violation) {
+        let watched = live.contains { workers[$0].policy.watchdog != nil }
+        try require(pool.nextDeadline == nil || watched, .settles, "a timer is armed at rest")
+        guard phase == .running || phase == .drained else { return }
+        let kept = (1...newest).filter { !released.contains($0) }
+        try require(kept == [settled], .release, "generations \(kept) are still pinned; \(settled) serves")
+    }
+}

@@ -1,0 +1,132 @@
+import Reloader
+
+/// An independent model of the pool: it is told each event and each effect, remembers facts, and holds the pool to every
+/// invariant after every step. It knows the rules of DESIGN.md, and nothing of how the pool keeps them.
+///
+/// A step: `observe` the event, `take` each effect, `judge` the whole.
+struct Monitor {
+    enum Phase: Equatable {
+        case running
+        case drained
+        case stopping(StopMode, status: Int32)
+        case finished
+    }
+
+    /// Where the roll stands, as reported.
+    enum Course: Equatable {
+        case none
+        case forward(target: Int)
+        case revert(failed: Int)
+    }
+
+    /// What the monitor knows of one slot.
+    struct Seat {
+        var generation: Int
+        var failures = 0
+        var restartAt: Instant?
+    }
+
+    var policy: Policy
+    var phase = Phase.running
+    var course = Course.none
+    var settled = 1
+    var newest = 1
+    var seats: [Seat]
+    var workers: [Facts] = []
+    /// Indices into `workers` of those that are not gone.
+    var live: [Int] = []
+
+    var released: Set<Int> = []
+    var failureTimes: [Instant] = []
+    var startedAt: Instant
+    var wasReady = false
+    var anyAnswered = false
+    /// Of the roll at hand.
+    var rollBeganAt: Instant
+    var revertBeganAt: Instant
+    var capacityAtBegin = 0
+    var lost = 0
+    var surgeMax = 0
+
+    var step: Step
+
+    /// What the step at hand has shown and still owes.
+    struct Step {
+        let event: Event
+        let now: Instant
+        /// Workers with higher numbers have been started in this step.
+        let startedBefore: Int
+        var rollEnded = false
+        /// A replacement took its slot before its soak was over: only the end of its roll excuses that.
+        var promotedEarly = false
+        /// The worker whose stop signal must be the next effect.
+        var announced: WorkerID?
+        var announcedKill: WorkerID?
+        var firstAnswer: WorkerID?
+        var owedExit: WorkerID?
+        var exitExpected = false
+        var owedFailure: WorkerID?
+        var owedReady: WorkerID?
+        var owedStopping: WorkerID?
+        var owedBackoffs: [Int] = []
+        var owedRollFailure: WorkerID?
+        var owedGiveUp = false
+        var scaledFrom: Int?
+    }
+
+    init(policy: Policy, now: Instant) {
+        self.policy = policy
+        seats = Array(repeating: Seat(generation: 1), count: policy.workers)
+        startedAt = now
+        rollBeganAt = now
+        revertBeganAt = now
+        step = Step(event: .start, now: now, startedBefore: 0)
+    }
+
+    var now: Instant { step.now }
+    var size: Int { policy.workers }
+
+    /// The generation that slots are brought to.
+    var goal: Int {
+        switch course {
+        case .none, .revert: settled
+        case .forward(let target): target
+        }
+    }
+
+    var isReverting: Bool {
+        switch course {
+        case .none, .forward: false
+        case .revert: true
+        }
+    }
+
+    func require(_ holds: Bool, _ invariant: Invariant, _ what: @autoclosure () -> String) throws(Violation) {
+        if !holds { throw Violation(invariant, what()) }
+    }
+
+    func index(of id: WorkerID) -> Int? {
+        let index = Int(id.number) - 1
+        return workers.indices.contains(index) ? index : nil
+    }
+
+    func known(_ id: WorkerID, _ slot: Int, _ generation: Int) throws(Violation) -> Int {
+        guard let index = index(of: id), workers[index].slot == slot, workers[index].generation == generation else {
+            throw Violation(.story, "\(id) in slot \(slot) of generation \(generation) is told of, and is not there")
+        }
+        return index
+    }
+
+    func any(in slot: Int, _ holds: (Facts) -> Bool) -> Bool {
+        live.contains { workers[$0].slot == slot && holds(workers[$0]) }
+    }
+
+    func count(_ holds: (Facts) -> Bool) -> Int {
+        live.reduce(0) { $0 + (holds(workers[$1]) ? 1 : 0) }
+    }
+
+    /// Slots whose own worker is ready, or a replacement that soaks.
+    var serving: Int {
+        (0..<size).reduce(0) { sum, slot in sum + (any(in: slot) { $0.isReady } ? 1 : 0) }
+    }
+}

@@ -1,0 +1,48 @@
+import Reloader
+
+/// What people do in one run of the simulation, and how patient the policy is: short times, so that everything meets.
+enum Schedule {
+    static func policy(_ chance: inout Chance) -> Policy {
+        var policy = Policy()
+        policy.workers = chance.percent(90) ? chance.int(1...4) : chance.int(5...8)
+        policy.surge = chance.pick([nil, nil, 1, 2, 3, 100])
+        policy.soak = chance.pick([.zero, .zero, .milliseconds(20), .milliseconds(100)])
+        policy.readiness = chance.percent(85) ? .message : .after(chance.milliseconds(5...200))
+        policy.readyTimeout = chance.pick([.milliseconds(100), .milliseconds(200)])
+        policy.stopTimeout = chance.pick([.milliseconds(50), .milliseconds(200)])
+        policy.backoffBase = chance.pick([.milliseconds(10), .milliseconds(40)])
+        policy.backoffCap = chance.pick([.milliseconds(30), .milliseconds(200)])
+        policy.backoffReset = chance.pick([.milliseconds(100), .milliseconds(300)])
+        if chance.percent(10) {
+            let period = chance.pick([Duration.milliseconds(300), .seconds(5)])
+            policy.giveUp = GiveUp(failures: chance.int(1...12), within: period)
+        }
+        if chance.percent(20) { policy.watchdog = chance.pick([.milliseconds(100), .milliseconds(150)]) }
+        return policy
+    }
+
+    /// One thing that people do; a burst of it is several at the same instant.
+    static func commands(_ chance: inout Chance) -> [Command] {
+        switch chance.int(0...99) {
+        case 0..<50: [.reload]
+        case 50..<60: Array(repeating: .reload, count: chance.int(2...8))
+        case 60..<64: [.reloadUnderNewPolicy]
+        case 64..<80: [.scale(.by(chance.pick([1, 1, -1, -1, 2, -3])))]
+        case 80..<86: [.scale(.to(chance.int(1...6)))]
+        case 86..<90: [.drainAll]
+        case 90..<92: [.drainAll, .reload]
+        case 92..<95: [.stop(.graceful)]
+        case 95..<96: [.stop(.graceful), .stop(.graceful)]
+        case 96..<97: [.stop(.fast)]
+        default: [.scale(.by(1)), .reload, .scale(.by(-1))]
+        }
+    }
+}
+
+enum Command {
+    case reload
+    case reloadUnderNewPolicy
+    case scale(ScaleChange)
+    case drainAll
+    case stop(StopMode)
+}

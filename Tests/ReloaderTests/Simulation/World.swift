@@ -1,0 +1,261 @@
+import Reloader
+
+/// Everything around the pool, simulated: a clock, the processes, the people, and chance that decides about all of
+/// them. It carries the pool's effects out, and lets the monitor look at each step.
+///
+/// A run has a stormy part, in which programs fail and people give commands, and a calm one, in which everything works:
+/// then the pool must come to rest. At the end it is stopped, and must end.
+struct World {
+    /// What happens by itself.
+    private enum Happening {
+        case news(Event)
+        case exit(WorkerID, ExitStatus)
+        case pings(WorkerID, until: Instant?)
+        /// Part of a worker's fate; nothing happens to it in calm weather.
+        case misfortune(WorkerID, Misfortune)
+        case commands
+        case noise
+        case calm
+    }
+
+    private enum Misfortune {
+        case exits
+        case saysStopping
+        case asksForTime
+    }
+
+    private struct Process {
+        var drains: Duration?
+        var isGone = false
+    }
+
+    private var chance: Chance
+    private var now = Instant(nanoseconds: 0)
+    private var agenda = Agenda<Happening>()
+    private var pool: Pool
+    private var monitor: Monitor
+    private var effects: [Effect] = []
+    private var processes: [Process] = []
+    /// Of generation g at g - 1.
+    private var characters: [Character]
+    private var policy: Policy
+    private var isCalm = false
+    private var isStopped = false
+    /// Things on the agenda that are more than routine.
+    private var pending = 0
+    /// How long the answer to a spawn may take; nil: answered at once, as the real runtime does.
+    private let answersWithin: Int?
+    private let deadlinesAreLate: Bool
+
+    /// What happened, for people; nil: not written down.
+    private(set) var story: [String]?
+    private(set) var steps = 0
+
+    private static let stormMax = 3000
+    private static let calmMax = Duration.seconds(120)
+    private static let stepsMax = 20_000
+
+    init(seed: UInt64, tells: Bool) {
+        chance = Chance(seed: seed)
+        policy = Schedule.policy(&chance)
+        pool = Pool(policy: policy, seed: seed)
+        monitor = Monitor(policy: policy, now: now)
+        characters = [chance.percent(60) ? .good : Character.random(&chance)]
+        answersWithin = chance.percent(15) ? 30 : nil
+        deadlinesAreLate = chance.percent(15)
+        story = tells ? ["\(policy)"] : nil
+    }
+
+    mutating func run() throws(Violation) {
+        enter(.calm, at: now + chance.milliseconds(100...Self.stormMax))
+        for _ in 0..<chance.int(0...15) { enter(.commands, at: now + chance.milliseconds(0...Self.stormMax)) }
+        for _ in 0..<chance.int(0...20) { enter(.noise, at: now + chance.milliseconds(0...Self.stormMax)) }
+        try send(.start)
+        var calmUntil: Instant?
+        while !(isCalm && pending == 0 && monitor.isSettled) {
+            try proceed()
+            if isCalm, calmUntil == nil { calmUntil = now + Self.calmMax }
+            let isLate = calmUntil.map { now > $0 } ?? false
+            if isLate || steps > Self.stepsMax { throw Violation(.settles, "no rest at \(milliseconds) ms") }
+        }
+        try monitor.judgeRest(of: pool)
+        try runToTheEnd()
+    }
+
+    /// Nothing is left of a pool that is stopped.
+    private mutating func runToTheEnd() throws(Violation) {
+        try send(.stop(.graceful))
+        while monitor.phase != .finished {
+            try proceed()
+            if steps > 2 * Self.stepsMax { throw Violation(.stops, "no end at \(milliseconds) ms") }
+        }
+        try send(.reload(generation: monitor.newest + 1, policy: policy))
+        try monitor.judgeRest(of: pool)
+    }
+
+    // MARK: time
+
+    private var milliseconds: Double { Double(now.nanoseconds / 1000) / 1000 }
+
+    private mutating func enter(_ happening: Happening, at time: Instant) {
+        if case .pings = happening {} else { pending += 1 }
+        agenda.enter(happening, at: max(time, now))
+    }
+
+    /// To the next thing that happens: a deadline, or something on the agenda. At the same instant either may be first.
+    private mutating func proceed() throws(Violation) {
+        var deadline = pool.nextDeadline
+        if deadlinesAreLate, chance.percent(30) { deadline = deadline.map { $0 + chance.milliseconds(0...20) } }
+        guard let next = agenda.next else {
+            guard let deadline else { throw Violation(.settles, "nothing is waited for, and the pool is not at rest") }
+            return try pass(to: deadline)
+        }
+        if let deadline, deadline < next || (deadline == next && chance.percent(50)) { return try pass(to: deadline) }
+        now = max(now, next)
+        guard let happening = agenda.take() else { return }
+        if case .pings = happening {} else { pending -= 1 }
+        try happen(happening)
+    }
+
+    private mutating func pass(to deadline: Instant) throws(Violation) {
+        now = max(now, deadline)
+        try send(.deadline)
+    }
+
+    // MARK: what happens
+
+    private mutating func happen(_ happening: Happening) throws(Violation) {
+        switch happening {
+        case .news(let event): try send(event)
+        case .exit(let id, let status): try exit(id, status)
+        case .pings(let id, let end): try ping(id, until: end)
+        case .misfortune(let id, let misfortune): try suffer(misfortune, id)
+        case .commands: try command()
+        case .noise: try send(noise())
+        case .calm:
+            isCalm = true
+            characters = characters.map { _ in .good }
+            if monitor.phase == .drained, chance.percent(50) { try obey(.reload) }
+        }
+    }
+
+    private mutating func exit(_ id: WorkerID, _ status: ExitStatus) throws(Violation) {
+        guard !process(id).isGone else { return }
+        processes[Int(id.number) - 1].isGone = true
+        try send(.exited(id, status))
+    }
+
+    private mutating func ping(_ id: WorkerID, until end: Instant?) throws(Violation) {
+        guard !process(id).isGone else { return }
+        if let end, end < now, !isCalm { return }
+        try send(.heartbeat(id))
+        agenda.enter(.pings(id, until: end), at: now + .milliseconds(45))
+    }
+
+    private mutating func suffer(_ misfortune: Misfortune, _ id: WorkerID) throws(Violation) {
+        guard !isCalm, !process(id).isGone else { return }
+        switch misfortune {
+        case .exits: try exit(id, chance.percent(50) ? .exited(code: 1) : .signaled(11, coreDumped: true))
+        case .saysStopping:
+            enter(.exit(id, .exited(code: 0)), at: now + chance.milliseconds(0...300))
+            try send(.stopping(id))
+        case .asksForTime: try send(.extendTimeout(id, by: chance.milliseconds(0...400)))
+        }
+    }
+
+    private mutating func command() throws(Violation) {
+        guard !isCalm else { return }
+        for command in Schedule.commands(&chance) { try obey(command) }
+    }
+
+    private mutating func obey(_ command: Command) throws(Violation) {
+        switch command {
+        case .reloadUnderNewPolicy:
+            policy = Schedule.policy(&chance)
+            try obey(.reload)
+        case .reload:
+            if chance.percent(70) { policy.workers = monitor.size }
+            characters.append(isCalm ? .good : Character.random(&chance))
+            try send(.reload(generation: characters.count, policy: policy))
+        case .scale(let change): try send(.scale(change))
+        case .drainAll: try send(.drainAll)
+        case .stop(let mode): try send(.stop(mode))
+        }
+    }
+
+    /// News that nobody expects: of any worker, gone or not, or of one that never was.
+    private mutating func noise() -> Event {
+        let number = chance.int(1...processes.count + 1)
+        let id = WorkerID(number: UInt64(number))
+        let isGone = number > processes.count || process(id).isGone
+        switch chance.int(0...(isGone ? 7 : 4)) {
+        case 0: return .ready(id)
+        case 1: return .heartbeat(id)
+        case 2: return .stopping(id)
+        case 3: return .extendTimeout(id, by: chance.milliseconds(-100...300))
+        case 4: return .deadline
+        case 5: return .exited(id, .exited(code: 0))
+        case 6: return .spawned(id)
+        default: return .spawnFailed(id, .exhausted)
+        }
+    }
+
+    // MARK: the pool
+
+    private mutating func send(_ event: Event) throws(Violation) {
+        steps += 1
+        effects.removeAll(keepingCapacity: true)
+        monitor.observe(event, now: now)
+        pool.handle(event, now: now, effects: &effects)
+        if story != nil { tell(event) }
+        for effect in effects { try monitor.take(effect) }
+        try monitor.judge(pool)
+        let answers = effects.compactMap { carryOut($0) }
+        for answer in answers { try send(answer) }
+    }
+
+    /// Returns the answer to a spawn, if it comes at once.
+    private mutating func carryOut(_ effect: Effect) -> Event? {
+        switch effect {
+        case .spawn(let id, _, let generation): return spawn(id, characters[generation - 1])
+        case .terminate(let id):
+            if let drains = process(id).drains { enter(.exit(id, .exited(code: 0)), at: now + drains) }
+        case .kill(let id): enter(.exit(id, .signaled(9, coreDumped: false)), at: now + chance.milliseconds(0...20))
+        case .release, .finish, .report: break
+        }
+        return nil
+    }
+
+    private mutating func spawn(_ id: WorkerID, _ character: Character) -> Event? {
+        if let failure = character.spawnFailure(&chance) {
+            processes.append(Process(isGone: true))
+            return answer(.spawnFailed(id, failure))
+        }
+        let fate = character.fate(&chance)
+        processes.append(Process(drains: fate.drains))
+        enter(.news(.ready(id)), after: fate.readyAfter)
+        enter(.misfortune(id, .exits), after: fate.exitsAfter)
+        enter(.misfortune(id, .saysStopping), after: fate.saysStoppingAfter)
+        enter(.misfortune(id, .asksForTime), after: fate.asksForTimeAfter)
+        if policy.watchdog != nil { enter(.pings(id, until: fate.pingsFor.map { now + $0 }), at: now) }
+        return answer(.spawned(id))
+    }
+
+    private mutating func enter(_ happening: Happening, after time: Duration?) {
+        if let time { enter(happening, at: now + time) }
+    }
+
+    private mutating func answer(_ event: Event) -> Event? {
+        guard let answersWithin else { return event }
+        enter(.news(event), after: chance.milliseconds(0...answersWithin))
+        return nil
+    }
+
+    private func process(_ id: WorkerID) -> Process { processes[Int(id.number) - 1] }
+
+    private mutating func tell(_ event: Event) {
+        let time = milliseconds
+        story?.append("\(time) ms: \(event)")
+        for effect in effects { story?.append("    \(effect)") }
+    }
+}

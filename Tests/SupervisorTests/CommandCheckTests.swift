@@ -1,0 +1,73 @@
+import Glibc
+import Testing
+
+@testable import Supervisor
+@testable import reloaderd
+
+/// --check, by the real binary: everything that is wrong at once, or OK; nothing started, no port opened.
+@Suite struct CommandCheckTests {
+    @Test func saysEverythingThatIsWrong() throws {
+        let folder = try TestFolder()
+        let config = try folder.write("a.conf", "workers 0\nlisten x\npin\nfoo\n")
+        let variables = try folder.write("vars", "A=1\nB")
+        let run = try CommandRun.reloaderd([
+            "--check", "--config", config, "--user", "nosuchuser", "--soak", "5", "--env-file", variables, "--env-file",
+            "/nonexistent/vars", "--pid-file", "/nonexistent/pid", "--chdir", "/nonexistent/dir", "./app",
+        ])
+        #expect(run.status == 64)
+        #expect(run.output.isEmpty)
+        let expected = [
+            "--user: there is no user 'nosuchuser' in /etc/passwd", "--soak: '5' has no unit",
+            "\(config):4: unknown option 'foo'",
+            "\(config):1: workers: '0' is not", "\(config):2: listen: 'x' is not",
+            "--env-file: \(variables):2: 'B' has no '='", "--env-file: cannot read /nonexistent/vars: No such file",
+            "cannot use the working directory /nonexistent/dir: No such file or directory",
+            "--pid-file: cannot write into /nonexistent: No such file or directory",
+        ]
+        #expect(run.errorLines.count == expected.count, "\(run.errors)")
+        for (line, start) in zip(run.errorLines, expected) { #expect(line.hasPrefix("reloaderd: \(start)"), "\(line)") }
+    }
+
+    @Test func findsTheProgramWhereWorkersWould() throws {
+        let folder = try TestFolder()
+        let program = try folder.write("bin/app", "#!/bin/sh\necho started > \(folder.path)/started\n")
+        let check = { (words: [String]) in try CommandRun.reloaderd(["--check"] + words) }
+
+        #expect(try check([program]).errors.contains("Permission denied"))
+        try #require(chmod(program, 0o755) == 0)
+        #expect(try check([program]).status == 0)
+        #expect(try check(["--chdir", folder.path, "bin/app"]).status == 0)
+        #expect(try check(["--chdir", folder.path, "./app"]).errors.contains("cannot start ./app: No such file"))
+        #expect(try check(["app"]).errors.contains("no such program in PATH (/usr/bin:/bin)"))
+        #expect(try check(["--env", "PATH=\(folder.path)/bin", "app"]).status == 0)
+        let variables = try folder.write("vars", "PATH=\(folder.path)/bin")
+        #expect(try check(["--env-file", variables, "app"]).status == 0)
+        #expect(try check([folder.path]).errors.contains("Permission denied"))
+        #expect(try check(["/bin/true\nx"]).errorLines.count == 1)
+        #expect(!folder.contains("started"))
+    }
+
+    @Test func saysOKInOneLine() throws {
+        let folder = try TestFolder()
+        let words = [
+            "--check", "--listen", "8080", "--listen", "a=unix:\(folder.path)/a.sock", "--pid-file",
+            "\(folder.path)/pid", "-w3",
+            "/bin/true",
+        ]
+        // Twice: a check leaves nothing behind that another would trip over.
+        for _ in 1...2 {
+            let run = try CommandRun.reloaderd(words)
+            #expect(run.status == 0)
+            #expect(run.errors.isEmpty)
+            #expect(run.output == "reloaderd: OK: /bin/true: workers 3, listeners 8080, unix:\(folder.path)/a.sock\n")
+        }
+        #expect(!folder.contains("a.sock"))
+        #expect(!folder.contains("pid"))
+    }
+
+    @Test func refusesAPidFileThatIsAFolder() throws {
+        let folder = try TestFolder()
+        let run = try CommandRun.reloaderd(["--check", "--pid-file", folder.path, "/bin/true"])
+        #expect(run.errors == "reloaderd: --pid-file: \(folder.path) is there and is not a regular file\n")
+    }
+}

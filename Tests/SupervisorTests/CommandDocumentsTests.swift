@@ -1,0 +1,126 @@
+import Testing
+
+@testable import Supervisor
+@testable import reloaderd
+
+/// The manual, the README and --help say the same as the table of options.
+@Suite struct CommandDocumentsTests {
+    /// What a document says of one option.
+    struct Entry: Equatable, CustomStringConvertible {
+        var name: String
+        var value: String?
+        var defaultText: String?
+
+        var description: String { "--\(name) \(value ?? "") [\(defaultText ?? "")]" }
+    }
+
+    private let table = Option.all.map { Entry(name: $0.name, value: $0.value, defaultText: $0.defaultText) }
+
+    private func lines(of file: String) throws -> [Substring] {
+        let contents = try fileContents("\(Products.package)/\(file)", bytesMax: 1 << 20)
+        return String(decoding: contents, as: UTF8.self).split(separator: "\n")
+    }
+
+    @Test func namesAreDifferent() {
+        #expect(Set(Option.all.map { $0.name }).count == Option.all.count)
+        let letters = Option.all.compactMap { $0.short }
+        #expect(Set(letters).count == letters.count)
+    }
+
+    /// A default, given as a value, changes nothing: so it is what the daemon really does without the option.
+    @Test func defaultsAreWhatTheSettingsHold() throws {
+        for option in Option.all {
+            guard let text = option.defaultText else { continue }
+            var draft = Draft(users: UserDatabase())
+            try option.apply(text, &draft)
+            #expect(draft.settings == Settings(), "--\(option.name) \(text)")
+        }
+    }
+
+    /// `.It Fl w , Fl -workers Ar auto|N` … `Default: auto.`
+    @Test func manualAgrees() throws {
+        var entries: [Entry] = []
+        for line in try lines(of: "man/reloaderd.8") {
+            if line.hasPrefix(".It "), let range = line.range(ofText: "Fl -") {
+                let parts = line[range.upperBound...].split(separator: " ", maxSplits: 2).map(String.init)
+                entries.append(Entry(name: parts[0], value: parts.count == 3 ? parts[2] : nil, defaultText: nil))
+            } else if line.hasPrefix("Default: "), let last = entries.indices.last {
+                entries[last].defaultText = String(line.dropFirst(9).dropLast())
+            }
+        }
+        #expect(entries == table)
+    }
+
+    /// The letters, too.
+    @Test func manualKnowsTheLetters() throws {
+        let letters = try lines(of: "man/reloaderd.8").filter { $0.hasPrefix(".It Fl ") && !$0.hasPrefix(".It Fl -") }
+            .compactMap { $0.dropFirst(7).utf8.first }
+        #expect(letters == Option.all.compactMap { $0.short })
+    }
+
+    /// | `--workers auto\|N` | `auto` | … |
+    @Test func readmeAgrees() throws {
+        let entries = try lines(of: "README.md").filter { $0.hasPrefix("| `--") }.map { line in
+            let cells = String(line).replacingText("\\|", with: "\u{1}").split(separator: "|").map { cell in
+                String(cell.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()).replacingText(
+                    "\u{1}", with: "|")
+            }
+            let words = cells[0].dropFirst(3).dropLast().split(separator: " ", maxSplits: 1).map(String.init)
+            let defaultText = cells[1].isEmpty ? nil : String(cells[1].dropFirst().dropLast())
+            return Entry(name: words[0], value: words.count == 2 ? words[1] : nil, defaultText: defaultText)
+        }
+        #expect(entries == table)
+    }
+
+    @Test func helpAgrees() throws {
+        let help = try CommandRun.reloaderd(["--help"])
+        #expect(help.status == 0)
+        #expect(help.errors.isEmpty)
+        let lines = help.output.split(separator: "\n")
+        for line in lines { #expect(line.count <= 80, "\(line)") }
+        var entries: [Entry] = []
+        for line in lines {
+            if line.hasPrefix("  "), let range = line.prefix(8).range(ofText: "--") {
+                let words = line[range.upperBound...].split(separator: " ").map(String.init)
+                let option = try #require(Option.named(words[0]))
+                let value = option.value == nil ? nil : words.dropFirst().first
+                entries.append(Entry(name: words[0], value: value, defaultText: nil))
+            }
+            if line.hasSuffix("]"), let open = line.lastIndex(of: "["), let last = entries.indices.last {
+                entries[last].defaultText = String(line[line.index(after: open)...].dropLast())
+            }
+        }
+        #expect(entries == table)
+    }
+
+    @Test func versionIsPrinted() throws {
+        for option in ["--version", "-V"] {
+            let run = try CommandRun.reloaderd([option, "ignored"])
+            #expect(run.status == 0)
+            #expect(run.output == "reloaderd \(version)\n")
+        }
+    }
+}
+
+extension StringProtocol {
+    fileprivate func range(ofText text: String) -> Range<Index>? {
+        var start = startIndex
+        while start < endIndex {
+            if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
+            start = index(after: start)
+        }
+        return nil
+    }
+}
+
+extension String {
+    fileprivate func replacingText(_ text: String, with other: String) -> String {
+        var result = ""
+        var rest = self[...]
+        while let range = rest.range(ofText: text) {
+            result += rest[..<range.lowerBound] + other
+            rest = rest[range.upperBound...]
+        }
+        return result + rest
+    }
+}

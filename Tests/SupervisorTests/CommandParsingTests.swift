@@ -1,0 +1,204 @@
+import Glibc
+import Reloader
+import Testing
+
+@testable import Supervisor
+@testable import reloaderd
+
+/// Command line and config file become settings.
+@Suite struct CommandParsingTests {
+    private func settings(_ words: String..., file: String? = nil) throws -> Settings {
+        let folder = try TestFolder()
+        var words = words
+        if let file { words = ["--config", try folder.write("test.conf", file)] + words }
+        return try loadSettings(arguments: words + ["./app"], startDirectory: "/").settings
+    }
+
+    @Test func readsEveryOption() throws {
+        let settings = try settings(
+            "--workers", "3", "--pin", "--listen", "web=8080", "--listen=unix:/a=b", "-ludp:53", "--backlog", "7",
+            "--ready", "2s",
+            "--ready-timeout", "5s", "--surge", "50%", "--soak", "1m", "--stop-signal", "quit", "--stop-timeout", "2h",
+            "--backoff", "1s", "--backoff-cap", "2s", "--backoff-reset", "3s", "--give-up", "5/1m", "--watchdog", "10s",
+            "-C",
+            "/srv", "--env-file", "a", "--env-file", "b", "-e", "A=1=2", "--env", "B=", "--env", "C", "--user", "0:0",
+            "--group",
+            "7", "--umask", "027", "--rlimit", "nofile=5", "--rlimit", "core=0", "--rlimit", "nofile=6", "--nice", "-5",
+            "--name",
+            "web", "--pid-file", "p", "--output", "inherit", "--log-format", "json")
+        var expected = Settings()
+        expected.workers = .fixed(3)
+        expected.program.pinsCPUs = true
+        expected.listeners = [
+            ListenSpec(address: .tcpAny(port: 8080), name: "web"), ListenSpec(address: .unix(path: "/a=b")),
+            ListenSpec(address: .udpAny(port: 53)),
+        ]
+        expected.backlog = 7
+        expected.readiness = .after(.seconds(2))
+        expected.policy.readyTimeout = .seconds(5)
+        expected.surge = .percent(50)
+        expected.policy.soak = .seconds(60)
+        expected.stopSignal = SIGQUIT
+        expected.policy.stopTimeout = .seconds(7200)
+        expected.policy.backoffBase = .seconds(1)
+        expected.policy.backoffCap = .seconds(2)
+        expected.policy.backoffReset = .seconds(3)
+        expected.policy.giveUp = GiveUp(failures: 5, within: .seconds(60))
+        expected.policy.watchdog = .seconds(10)
+        expected.program.path = "./app"
+        expected.program.workingDirectory = "/srv"
+        expected.program.environmentFiles = ["a", "b"]
+        expected.program.environment = [
+            EnvironmentChange(name: "A", value: "1=2"), EnvironmentChange(name: "B", value: ""),
+            EnvironmentChange(name: "C", value: nil),
+        ]
+        let root = try UserDatabase().user(parsing: "0")
+        expected.program.user = UserChoice(
+            userID: 0, groupID: 7, supplementaryGroups: root.supplementaryGroups, name: root.name, home: root.home)
+        expected.program.umask = 0o27
+        expected.program.resourceLimits = [
+            try ResourceLimit(parsing: "core=0"), try ResourceLimit(parsing: "nofile=6"),
+        ]
+        expected.program.nice = -5
+        expected.name = "web"
+        expected.pidFile = "p"
+        expected.output = .inherit
+        expected.logFormat = .json
+        #expect(settings == expected)
+    }
+
+    @Test func leavesTheProgramItsOwnWords() throws {
+        let reading = try loadSettings(
+            arguments: ["--workers", "1", "--workers", "2", "./app", "--workers", "3", "--", "-x", ""],
+            startDirectory: "/")
+        #expect(reading.settings.program.path == "./app")
+        #expect(reading.settings.program.arguments == ["--workers", "3", "--", "-x", ""])
+        #expect(reading.settings.workers == .fixed(2))
+        let dashed = try loadSettings(arguments: ["--", "--odd", "--help"], startDirectory: "/")
+        #expect(dashed.settings.program.path == "--odd")
+        #expect(dashed.settings.program.arguments == ["--help"])
+    }
+
+    @Test func groupWinsWhereverItStands() throws {
+        #expect(try settings("--group", "5", "--user", "1:2").program.user?.groupID == 5)
+        #expect(try settings("--user", "1:2", "--group", "5").program.user?.groupID == 5)
+        let groupOnly = try settings("--group", "5").program.user
+        #expect(groupOnly?.userID == geteuid())
+        #expect(groupOnly?.groupID == 5)
+    }
+
+    @Test func commandLineWinsOverTheFile() throws {
+        let file = """
+            # comment
+            workers 4
+
+              listen 8080
+            listen admin=unix:/run/a b.sock
+            env A=1 # not a comment
+            pin
+            soak\t5s\r
+            """
+        let fromFile = try settings(file: file)
+        #expect(fromFile.workers == .fixed(4))
+        #expect(fromFile.listeners.map { $0.address } == [.tcpAny(port: 8080), .unix(path: "/run/a b.sock")])
+        #expect(fromFile.program.environment == [EnvironmentChange(name: "A", value: "1 # not a comment")])
+        #expect(fromFile.program.pinsCPUs)
+        #expect(fromFile.policy.soak == .seconds(5))
+        let both = try settings("--workers", "5", "--listen", "9090", "--env", "B=2", file: file)
+        #expect(both.workers == .fixed(5))
+        #expect(both.listeners.map { $0.address } == [.tcpAny(port: 9090)])
+        #expect(both.program.environment.map { $0.name } == ["B"])
+        #expect(both.policy.soak == .seconds(5))
+    }
+
+    @Test func relativeFileIsFoundFromTheStartDirectory() throws {
+        let folder = try TestFolder()
+        try folder.write("conf/a.conf", "workers 7")
+        let parsed = try loadSettings(arguments: ["-c", "conf/a.conf", "./app"], startDirectory: folder.path)
+        #expect(parsed.settings.workers == .fixed(7))
+    }
+
+    /// As at a reload: the same words, another file.
+    @Test func readsTheFileAnew() throws {
+        let folder = try TestFolder()
+        let words = ["--config", try folder.write("a.conf", "workers 2"), "./app"]
+        let source: SettingsSource = { () throws(ConfigurationError) in
+            try loadSettings(arguments: words, startDirectory: "/").settings
+        }
+        #expect(try source().workers == .fixed(2))
+        try folder.write("a.conf", "workers 3")
+        #expect(try source().workers == .fixed(3))
+        try folder.write("a.conf", "workers 3\nworkers 0")
+        #expect(throws: ConfigurationError("\(folder.path)/a.conf:2: workers stands on line 1 already")) {
+            try source()
+        }
+    }
+
+    @Test(arguments: [
+        ("workers 0", "1: workers: '0' is not auto or a number from 1 to 4096"),
+        ("workers", "1: workers needs a value: workers auto|N"),
+        ("\n\nwrokers 2", "3: unknown option 'wrokers': did you mean workers?"),
+        ("--pin", "1: write pin without the dashes"),
+        ("pin yes", "1: pin takes no value, and 'yes' follows it"),
+        ("workers = 2", "1: write 'workers VALUE', without '=' between them"),
+        ("workers=2", "1: write 'workers VALUE', without '=' between them"),
+        ("help", "1: help can only be given on the command line"),
+        ("config x", "1: config can only be given on the command line"),
+        ("soak 5s\nsoak 5s", "2: soak stands on line 1 already"),
+        ("name a\0b", "1: not UTF-8 text"),
+        (
+            "listen x",
+            "1: listen: 'x' is not an address: write 8080, 127.0.0.1:8080, [::1]:8080, localhost:8080, unix:/path, unix:@name or udp:5353"
+        ),
+        ("workers 2 # two", "1: workers: '2 # two' is not auto or a number from 1 to 4096"),
+    ])
+    func namesFileAndLine(_ file: String, _ message: String) throws {
+        let folder = try TestFolder()
+        let path = try folder.write("a.conf", file)
+        // Also where the command line would override the line.
+        for words in [
+            ["--config", path, "x"], ["--config", path, "--workers", "1", "--soak", "1s", "--listen", "1", "x"],
+        ] {
+            #expect(throws: ConfigurationError("\(path):\(message)")) {
+                try loadSettings(arguments: words, startDirectory: "/")
+            }
+        }
+    }
+
+    @Test func refusesAFileThatIsNoText() throws {
+        let folder = try TestFolder()
+        let path = try folder.write("a.conf", Array("pin\nname ".utf8) + [0xFF])
+        #expect(throws: ConfigurationError("\(path):2: not UTF-8 text")) {
+            try loadSettings(arguments: ["-c", path, "x"], startDirectory: "/")
+        }
+    }
+
+    @Test func namesWhatNeedsARestart() throws {
+        let running = try settings("--listen", "8080", "--name", "a")
+        var changed = try settings("--listen", "8080", "--name", "a", "--workers", "3", "--pin")
+        #expect(changed.keepForLife(of: running) == [])
+        #expect(changed.workers == .fixed(3) && changed.program.pinsCPUs)
+        changed = try settings(
+            "--listen", "8081", "--backlog", "5", "--pid-file", "p", "--output", "inherit", "--log-format", "json",
+            "--nice", "3")
+        let all = ["listen", "backlog", "name", "pid-file", "output", "log-format"]
+        #expect(changed.keepForLife(of: running) == all)
+        var expected = running
+        expected.program.nice = 3
+        #expect(changed == expected, "the rest is taken up")
+    }
+
+    @Test(arguments: [
+        ("25%", 16, 4), ("25%", 3, 1), ("1%", 4096, 41), ("100%", 7, 7), ("3", 2, 2), ("3", 8, 3), ("34%", 3, 2),
+    ])
+    func surgeIsResolved(_ text: String, _ workers: Int, _ expected: Int) throws {
+        let settings = try settings("--surge", text, "--workers", "\(workers)")
+        #expect(settings.resolvedPolicy(automaticWorkers: 1).effectiveSurge == expected)
+    }
+
+    @Test func workersAreResolved() throws {
+        #expect(try settings().resolvedPolicy(automaticWorkers: 6).workers == 6)
+        #expect(try settings().resolvedPolicy(automaticWorkers: 100_000).workers == Policy.workersMax)
+        #expect(try settings("--workers", "2").resolvedPolicy(automaticWorkers: 6).workers == 2)
+    }
+}

@@ -1,0 +1,89 @@
+// The promise, kept under load: a strict client that retries nothing, and reloads meanwhile. Benchmarks/load does the same
+// on large counts.
+import Foundation
+import Glibc
+import Testing
+
+@Suite(.serialized) struct LoadTests {
+    static let workers = 4
+    static let connections = 16
+    static let examples = ["swift", "python", "node"]
+
+    @Test(arguments: examples, [false, true])
+    func reloadsLoseNoRequest(example: String, keepsAlive: Bool) throws {
+        let load = try Load(example: example, keepsAlive: keepsAlive)
+        for _ in 0..<3 {
+            load.daemon.signal(SIGHUP)
+            try load.daemon.next("reload_done")
+        }
+        let report = try load.finish()
+        #expect(report.failed == 0, "\(report.columns) \(report.failures)")
+        #expect(report.clientErrors == 0 && report.idleClosed == 0, "\(report.columns)")
+        #expect(report.generations.contains(4), "the last generation has served: \(report.workers)")
+        #expect(report.generations.count >= 2, "it was loaded while it reloaded: \(report.workers)")
+    }
+
+    @Test(arguments: examples, [false, true])
+    func aKilledWorkerLosesOnlyWhatItHadAccepted(example: String, keepsAlive: Bool) throws {
+        let load = try Load(example: example, keepsAlive: keepsAlive)
+        let kills = 2
+        for round in 0..<kills {
+            let victim = try #require(load.daemon.records("worker_ready").last { $0.slot == round }?.pid)
+            kill(victim, SIGKILL)
+            try load.daemon.next("worker_exited") { $0.pid == victim }
+            try load.daemon.next("worker_ready") { $0.slot == round }
+            load.daemon.signal(SIGHUP)
+            try load.daemon.next("reload_done")
+        }
+        let report = try load.finish()
+        #expect(
+            report.refused == 0 && report.timedOut == 0 && report.non2xx == 0 && report.malformed == 0,
+            "\(report.columns)")
+        // A connection that the dead worker had accepted ends early or is reset; no other may.
+        #expect(report.reset + report.earlyEnd == report.failed, "\(report.columns)")
+        #expect(report.failed <= kills * Self.connections, "\(report.columns)")
+        #expect(report.clientErrors == 0, "\(report.columns)")
+    }
+}
+
+/// A daemon with one of the examples, and a strict client that asks it all the time.
+private final class Load {
+    let daemon: DaemonUnderTest
+    private let client: ChildProcess
+
+    init(example: String, keepsAlive: Bool) throws {
+        let port = try Network.freePort()
+        daemon = try DaemonUnderTest(
+            ["--listen", "127.0.0.1:\(port)", "--workers", "\(LoadTests.workers)"] + Self.program(example))
+        try daemon.next("pool_ready")
+        client = try ChildProcess(
+            [
+                Products.strictClient, "--address", "127.0.0.1:\(port)", "--connections", "\(LoadTests.connections)",
+                "--duration-ms", "120000", "--until-eof", "--json",
+            ] + (keepsAlive ? ["--keep-alive"] : []))
+        guard try client.output.next() == "started" else {
+            throw DidNotHappen(description: "the client gets no answer")
+        }
+    }
+
+    func finish() throws -> ClientReport {
+        client.closeInput()
+        let report = try client.output.rest().joined(separator: "\n")
+        try client.wait()
+        guard try daemon.stop() == 0 else { throw DidNotHappen(description: "the daemon failed:\n\(daemon.story)") }
+        return try JSONDecoder().decode(ClientReport.self, from: Data(report.utf8))
+    }
+
+    private static func program(_ example: String) -> [String] {
+        switch example {
+        case "swift": [Products.httpWorker]
+        case "python": ["python3", "\(Products.package)/Examples/python/worker.py"]
+        default: ["node", "\(Products.package)/Examples/node/worker.js"]
+        }
+    }
+}
+
+extension ClientReport {
+    /// Those that have answered.
+    var generations: Set<Int> { Set(workers.map { $0.generation }) }
+}

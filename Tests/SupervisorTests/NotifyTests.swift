@@ -1,0 +1,292 @@
+// What the daemon tells the service manager that started it, heard by a manager of the test's own.
+import Foundation
+import Glibc
+import Testing
+
+@Suite struct NotifyTests {
+    private static let worker = ["python3", Products.worker]
+
+    private func start(_ words: [String], telling address: String, _ variables: [String] = []) throws -> DaemonUnderTest {
+        try DaemonUnderTest(words, environment: ChildProcess.plainEnvironment + ["NOTIFY_SOCKET=\(address)"] + variables)
+    }
+
+    /// A FIFO that a worker waits for, and its other end: writing lines opens it.
+    private func gate(in folder: TestFolder, _ name: String) throws -> (path: String, open: () -> Void) {
+        let path = "\(folder.path)/\(name)"
+        guard mkfifo(path, 0o600) == 0 else { throw DidNotHappen(description: "no FIFO") }
+        return (
+            path,
+            {
+                // Returns once the worker has opened its end.
+                let number = open(path, O_WRONLY | O_CLOEXEC)
+                _ = write(number, "\n", 1)
+                close(number)
+            }
+        )
+    }
+
+    private func now() -> Int {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return time.tv_sec * 1_000_000 + time.tv_nsec / 1000
+    }
+
+    private func value(_ name: String, in datagram: [String]) -> String? {
+        datagram.first { $0.hasPrefix("\(name)=") }.map { String($0.dropFirst(name.count + 1)) }
+    }
+
+    @Test(arguments: [true, false])
+    func readyWhenThePoolIsAndNotBefore(abstract: Bool) throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver(abstract ? "@reloaderd-test-\(UUID().uuidString)" : "\(folder.path)/notify")
+        let (gatePath, openGate) = try gate(in: folder, "gate")
+        let daemon = try start(
+            ["--workers", "2", "--ready", "message"] + Self.worker
+                + ["if-slot", "1", "gate", gatePath, "end", "ready", "wait"],
+            telling: manager.address)
+        try daemon.ready(1)
+        #expect(manager.allNow().allSatisfy { !$0.contains("READY=1") })
+        openGate()
+        let datagram = try manager.next(with: "READY=1").datagram
+        #expect(value("STATUS", in: datagram) == "2 workers serve generation 1")
+        try daemon.next("pool_ready")
+        #expect(try daemon.stop() == 0)
+        let (stopping, before) = try manager.next(with: "STOPPING=1")
+        #expect(before.isEmpty, "between READY and STOPPING: \(before)")
+        // 30s of --stop-timeout, and a little.
+        #expect(value("EXTEND_TIMEOUT_USEC", in: stopping) == "35000000")
+    }
+
+    @Test func aGoodReloadIsReloadingThenReady() throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        let daemon = try start(
+            ["--workers", "2", "--surge", "1", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: manager.address)
+        _ = try manager.next(with: "READY=1")
+        let asked = now()
+        daemon.signal(SIGHUP)
+        let reloading = try manager.next()
+        #expect(reloading.contains("RELOADING=1"))
+        let stamp = try #require(value("MONOTONIC_USEC", in: reloading).flatMap { Int($0) })
+        #expect((asked...now()).contains(stamp))
+        let (ready, between) = try manager.next(with: "READY=1")
+        #expect(value("STATUS", in: ready) == "2 workers serve generation 2")
+        #expect(between.compactMap { value("STATUS", in: $0) }.contains("Reloading: 1 of 2 slots replaced"), "\(between)")
+        // The ready timeout of the next slot (60s), and a little, is asked for while the roll goes on.
+        #expect(between.allSatisfy { value("EXTEND_TIMEOUT_USEC", in: $0) == "65000000" }, "\(between)")
+        #expect(try daemon.stop() == 0)
+    }
+
+    @Test func aFailedReloadIsReadyWhenTheOldGenerationServesAlone() throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        let daemon = try start(
+            ["--workers", "2", "--surge", "1", "--ready", "message"] + Self.worker
+                + ["if-slot", "1", "if-generation", "2", "exit", "3", "end", "end", "ready", "wait"],
+            telling: manager.address)
+        _ = try manager.next(with: "READY=1")
+        daemon.signal(SIGHUP)
+        #expect(try manager.next().contains("RELOADING=1"))
+        let (ready, between) = try manager.next(with: "READY=1")
+        #expect(value("STATUS", in: ready) == "Reload to generation 2 failed; 2 workers serve generation 1")
+        let failed = "Reload to generation 2 failed, going back to generation 1"
+        #expect(between.contains { value("STATUS", in: $0) == failed }, "\(between)")
+        try daemon.next("reload_reverted")
+        #expect(try daemon.stop() == 0)
+    }
+
+    @Test func aRefusedReloadIsReadyAtOnce() throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        try folder.write("conf", "workers 1\n")
+        let daemon = try start(
+            ["--config", "\(folder.path)/conf", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: manager.address)
+        _ = try manager.next(with: "READY=1")
+        try folder.write("conf", "workers none\n")
+        daemon.signal(SIGHUP)
+        #expect(try manager.next().contains("RELOADING=1"))
+        let ready = try manager.next()
+        #expect(ready.contains("READY=1"))
+        #expect(value("STATUS", in: ready)?.hasPrefix("Reload refused: ") == true, "\(ready)")
+        #expect(try daemon.stop() == 0)
+    }
+
+    /// A HUP that is refused while a roll goes on must not end that roll in the manager's eyes.
+    @Test func aRefusalInTheMiddleOfARollLeavesItsEndToTheRoll() throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        let (gatePath, openGate) = try gate(in: folder, "gate")
+        try folder.write("conf", "workers 1\n")
+        let daemon = try start(
+            ["--config", "\(folder.path)/conf", "--ready", "message"] + Self.worker
+                + ["if-generation", "2", "gate", gatePath, "end", "ready", "wait"],
+            telling: manager.address)
+        _ = try manager.next(with: "READY=1")
+        daemon.signal(SIGHUP)
+        try daemon.next("worker_started") { $0.generation == 2 }
+        try folder.write("conf", "workers none\n")
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_refused")
+        #expect(manager.allNow().allSatisfy { !$0.contains("READY=1") })
+        openGate()
+        #expect(value("STATUS", in: try manager.next(with: "READY=1").datagram) == "1 workers serve generation 2")
+        #expect(try daemon.stop() == 0)
+    }
+
+    /// A manager that waits for the end of a reload would wait for ever.
+    @Test func drainingAllEndsAReloadInTheManagersEyes() throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        let (gatePath, _) = try gate(in: folder, "gate")
+        let daemon = try start(
+            ["--workers", "2", "--surge", "1", "--backoff", "60s", "--backoff-cap", "60s", "--ready", "message"] + Self.worker
+                // The new release fails in slot 1, and the way back of slot 0 never ends.
+                + ["if-slot", "1", "if-generation", "2", "exit", "3", "end", "end", "if-slot", "0", "if-generation", "1"]
+                + ["gate", gatePath, "end", "end", "ready", "wait"],
+            telling: manager.address)
+        // Let the first worker of slot 0 through, once.
+        let first = open(gatePath, O_WRONLY | O_CLOEXEC)
+        _ = write(first, "\n", 1)
+        close(first)
+        _ = try manager.next(with: "READY=1")
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_failed")
+        daemon.signal(SIGWINCH)
+        let (_, before) = try manager.next(with: "READY=1")
+        #expect(before.first?.contains("RELOADING=1") == true, "\(before)")
+        daemon.signal(SIGQUIT)
+        #expect(try daemon.end() == 0)
+    }
+
+    /// STOPPING=1 is the last word: a READY=1 behind it would say that the daemon is back.
+    @Test func aStopInTheMiddleOfARollIsTheLastWord() throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        let (gatePath, _) = try gate(in: folder, "gate")
+        let daemon = try start(
+            ["--workers", "1", "--ready", "message"] + Self.worker
+                + ["if-generation", "2", "gate", gatePath, "end", "ready", "wait"],
+            telling: manager.address)
+        _ = try manager.next(with: "READY=1")
+        daemon.signal(SIGHUP)
+        try daemon.next("worker_started") { $0.generation == 2 }
+        #expect(try daemon.stop() == 0)
+        _ = try manager.next(with: "STOPPING=1")
+        #expect(manager.allNow().isEmpty)
+    }
+
+    @Test func givingUpIsStopping() throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        let daemon = try start(
+            ["--workers", "1", "--give-up", "2/1m", "--backoff", "1ms", "--ready", "message"] + Self.worker + ["exit", "3"],
+            telling: manager.address)
+        #expect(try daemon.end() == 1)
+        let (stopping, before) = try manager.next(with: "STOPPING=1")
+        #expect(before.allSatisfy { !$0.contains("READY=1") })
+        #expect(value("STATUS", in: stopping)?.isEmpty == false)
+    }
+
+    @Test func aManagerThatIsGoneDoesNoHarm() throws {
+        let folder = try TestFolder()
+        let daemon = try start(
+            ["--workers", "1", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: "\(folder.path)/nobody")
+        try daemon.next("pool_ready")
+        #expect(try daemon.next("notify_failed").message.contains("No such file or directory"))
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        #expect(try daemon.stop() == 0)
+    }
+
+    @Test func aManagerThatLeavesDoesNoHarm() throws {
+        let folder = try TestFolder()
+        var manager: NotifyReceiver? = try NotifyReceiver("\(folder.path)/notify")
+        let daemon = try start(
+            ["--workers", "1", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: "\(folder.path)/notify")
+        _ = try manager?.next(with: "READY=1")
+        manager = nil
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        // A manager that is back at the same address is told again.
+        let successor = try NotifyReceiver("\(folder.path)/notify")
+        #expect(try daemon.stop() == 0)
+        _ = try successor.next(with: "STOPPING=1")
+    }
+
+    /// A lost READY=1 would make the manager kill a daemon that serves: what doesn't fit now is told when there is room.
+    @Test func aManagerWhoseSocketIsFullIsToldLater() throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        let count = try manager.fill()
+        let daemon = try start(
+            ["--workers", "1", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: manager.address)
+        try daemon.next("pool_ready")
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        for _ in 0..<count { #expect(try manager.next() == ["X_FULL=1"]) }
+        #expect(try manager.next().contains("READY=1"))
+        #expect(try manager.next().contains("RELOADING=1"))
+        #expect(value("STATUS", in: try manager.next(with: "READY=1").datagram) == "1 workers serve generation 2")
+        #expect(daemon.records("notify_failed").isEmpty)
+        #expect(try daemon.stop() == 0)
+    }
+
+    /// Full for good, and much to say: the daemon goes on, and ends.
+    @Test func aManagerThatReadsNothingHoldsNothingUp() throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        _ = try manager.fill()
+        let daemon = try start(
+            ["--workers", "40", "--surge", "40", "--ready", "message"] + Self.shell("echo >&$READY_FD; exec sleep infinity"),
+            telling: manager.address, ["WATCHDOG_USEC=2000"])
+        try daemon.next("pool_ready")
+        for _ in 0..<2 {
+            daemon.signal(SIGHUP)
+            try daemon.next("reload_done")
+        }
+        #expect(try daemon.stop() == 0)
+    }
+
+    private static func shell(_ script: String) -> [String] { ["sh", "-c", script] }
+
+    // MARK: the daemon's own watchdog
+
+    @Test(arguments: [true, false])
+    func pingsTheManagersWatchdog(named: Bool) throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        let script = "WATCHDOG_USEC=100000 \(named ? "WATCHDOG_PID=$$" : "") exec \"$0\" \"$@\""
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--ready", "message"] + Self.worker + ["show", "ready", "wait"],
+            environment: ChildProcess.plainEnvironment + ["NOTIFY_SOCKET=\(manager.address)"], under: Self.shell(script))
+        _ = try manager.next(with: "READY=1")
+        let began = now()
+        for _ in 0..<4 { #expect(try manager.next() == ["WATCHDOG=1"]) }
+        // At half the interval: the fourth can't come before three halves of 100ms have passed.
+        #expect(now() - began >= 150_000)
+        #expect(try daemon.stop() == 0)
+        let line = try #require(try daemon.process.output.rest().first)
+        let variables = try #require(
+            (JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?["env"] as? [String: String])
+        // --watchdog of a worker is off, and its notify socket is its own.
+        #expect(variables["WATCHDOG_USEC"] == nil)
+        #expect(variables["WATCHDOG_PID"] == nil)
+        #expect(variables["NOTIFY_SOCKET"] != nil && variables["NOTIFY_SOCKET"] != manager.address)
+    }
+
+    @Test(arguments: ["WATCHDOG_USEC=10000 WATCHDOG_PID=1", "WATCHDOG_USEC=0", "WATCHDOG_USEC=soon", "WATCHDOG_USEC=18446744073709551615"])
+    func leavesAWatchdogAloneThatIsNotItsOwn(variables: String) throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--soak", "100ms", "--ready", "message"] + Self.worker + ["ready", "wait"],
+            environment: ChildProcess.plainEnvironment + ["NOTIFY_SOCKET=\(manager.address)"],
+            under: Self.shell("\(variables) exec \"$0\" \"$@\""))
+        try daemon.next("pool_ready")
+        // 100ms pass in the soak: a ping each 5ms would be among what came.
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        #expect(try daemon.stop() == 0)
+        #expect(manager.allNow().allSatisfy { !$0.contains("WATCHDOG=1") })
+    }
+}

@@ -1,0 +1,271 @@
+// The packaged unit under a real systemd: start, reload, stop, crash, watchdog, socket activation.
+import Foundation
+import Glibc
+import Testing
+
+@Suite(.disabled(if: Namespaces.systemdProblem != nil, "\(Namespaces.systemdProblem ?? "")"))
+struct SystemdTests {
+    private static let unit = "reloaderd@web.service"
+    private static let httpWorker = "#!/bin/sh\nexec \(Products.httpWorker)\n"
+
+    /// The unit as it is packaged, but for the place of the executable.
+    private static func packaged(_ name: String) throws -> String {
+        try String(contentsOfFile: "\(Products.package)/packaging/\(name)", encoding: .utf8)
+            .replacingOccurrences(of: "/usr/local/bin/reloaderd", with: Products.reloaderd)
+    }
+
+    /// A machine with an app `web` whose release 1 is `run`.
+    private func machine(
+        options: String = "listen 127.0.0.1:8080\nworkers 2\n", run: String = httpWorker, units: [String: String] = [:]
+    ) throws -> SystemdMachine {
+        let units = try [Self.unit: "", "reloaderd@.service": Self.packaged("reloaderd@.service")].merging(units) { $1 }
+        let machine = try SystemdMachine(
+            units: units.filter { !$0.value.isEmpty }, files: ["etc/web.conf": "log-format json\n\(options)"])
+        try deploy("1", run, on: machine)
+        return machine
+    }
+
+    /// Writes a release and points `current` at it, as a deployment does: by rename.
+    private func deploy(_ release: String, _ run: String, on machine: SystemdMachine) throws {
+        let path = try machine.folder.write("srv/web/releases/\(release)/run", run)
+        chmod(path, 0o755)
+        let web = "\(machine.folder.path)/srv/web"
+        guard symlink("releases/\(release)", "\(web)/next") == 0, rename("\(web)/next", "\(web)/current") == 0 else {
+            throw DidNotHappen(description: "cannot deploy: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// A FIFO in the app's folder, and how to let one reader of it through.
+    private func gate(on machine: SystemdMachine, _ name: String) throws -> () -> Void {
+        let path = "\(machine.folder.path)/srv/web/\(name)"
+        guard mkfifo(path, 0o600) == 0 else { throw DidNotHappen(description: "no FIFO") }
+        return {
+            let number = open(path, O_WRONLY | O_CLOEXEC)
+            _ = write(number, "\n", 1)
+            close(number)
+        }
+    }
+
+    @Test func startReturnsWhenThePoolIsReady() throws {
+        let machine = try machine(run: "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\nexec \(Products.httpWorker)\n")
+        let gates = try [gate(on: machine, "gate.0"), gate(on: machine, "gate.1")]
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        let start = try machine.start(["systemctl", "start", Self.unit])
+        gates[0]()
+        try log.next("worker_ready")
+        #expect(start.isRunning)
+        #expect(try machine.property("ActiveState", of: Self.unit) == "activating")
+        gates[1]()
+        #expect(try start.wait() == 0)
+        #expect(try machine.property("ActiveState", of: Self.unit) == "active")
+        #expect(try machine.property("StatusText", of: Self.unit) == "2 workers serve generation 1")
+        // journalctl knows the levels: they stand before the lines, and are not part of them.
+        #expect(try machine.journal("-u", Self.unit, "-p", "warning").contains("worker_ready") == false)
+        #expect(try machine.journal("-u", Self.unit, "-p", "info").contains("worker_ready"))
+        #expect(!log.log.isEmpty)
+    }
+
+    /// The main job: deployments and a restart of the app under load, and a stop that leaves nothing behind.
+    @Test func reloadsUnderLoadLoseNothingAndStopIsGraceful() throws {
+        let machine = try machine()
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        try machine.systemctl("start", Self.unit)
+        let clients = try ["--keep-alive", nil].map { option in
+            try machine.start(
+                [Products.strictClient, "--address", "127.0.0.1:8080", "--connections", "8", "--until-eof", "--json"]
+                    + (option.map { [$0] } ?? []))
+        }
+        for release in 2...4 {
+            try deploy("\(release)", Self.httpWorker, on: machine)
+            try machine.systemctl("reload", Self.unit)
+            try log.next("reload_done") { $0.generation == release }
+        }
+        for client in clients {
+            client.closeInput()
+            let report = try Self.report(of: client)
+            #expect(report.failed == 0, "\(report.text)")
+            #expect(report.ok > 0)
+        }
+        #expect(try machine.property("StatusText", of: Self.unit) == "2 workers serve generation 4")
+        #expect(try machine.property("ActiveState", of: Self.unit) == "active")
+        let main = try machine.property("MainPID", of: Self.unit)
+        #expect(try machine.processes(of: Self.unit).contains(main))
+
+        try machine.systemctl("stop", Self.unit)
+        #expect(try machine.property("Result", of: Self.unit) == "success")
+        #expect(try machine.property("ExecMainStatus", of: Self.unit) == "0")
+        #expect(try machine.property("ActiveState", of: Self.unit) == "inactive")
+        #expect(try machine.processes(of: Self.unit).isEmpty)
+        #expect(try machine.property("NRestarts", of: Self.unit) == "0")
+    }
+
+    @Test func aMissingProgramFailsTheStartForGood() throws {
+        let machine = try machine()
+        unlink("\(machine.folder.path)/srv/web/releases/1/run")
+        let run = try machine.run("systemctl", "start", Self.unit)
+        #expect(run.status != 0)
+        #expect(try machine.property("ExecMainStatus", of: Self.unit) == "127")
+        #expect(try machine.property("ActiveState", of: Self.unit) == "failed")
+        #expect(try machine.property("NRestarts", of: Self.unit) == "0")
+        let status = try machine.run("systemctl", "status", "--no-pager", Self.unit).output
+        #expect(status.contains("status=127"), "\(status)")
+        #expect(try machine.journal("-u", Self.unit).contains("/srv/web/current/run: No such file or directory"))
+    }
+
+    @Test func aWorkersCrashIsNoneOfSystemdsBusinessAndADaemonsIs() throws {
+        let machine = try machine()
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        try machine.systemctl("start", Self.unit)
+        let first = try log.next("started").pid
+        let victim = try #require(try log.next("worker_ready").pid)
+        try log.next("pool_ready")
+        let before = try Set(machine.processes(of: Self.unit))
+        #expect(before.count == 3)
+
+        try machine.run("kill", "-KILL", "\(victim)")
+        try log.next("worker_ready")
+        #expect(try machine.property("ActiveState", of: Self.unit) == "active")
+        #expect(try machine.property("MainPID", of: Self.unit) == "\(try #require(first))")
+        #expect(try machine.property("NRestarts", of: Self.unit) == "0")
+
+        // Its workers go with it, so that the next one finds the port free.
+        try machine.systemctl("kill", "--signal=KILL", "--kill-who=main", Self.unit)
+        #expect(try log.next("started").pid != first)
+        try log.next("pool_ready")
+        #expect(try machine.property("NRestarts", of: Self.unit) == "1")
+        let after = try Set(machine.processes(of: Self.unit))
+        #expect(after.count == 3)
+        #expect(after.isDisjoint(with: before))
+        let client = try machine.start([Products.strictClient, "--address", "127.0.0.1:8080", "--requests", "20", "--json"])
+        #expect(try Self.report(of: client).failed == 0)
+    }
+
+    @Test func aDaemonThatHangsIsReplacedByTheWatchdog() throws {
+        let machine = try machine(units: ["reloaderd@web.service.d/watchdog.conf": "[Service]\nWatchdogSec=1\n"])
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        try machine.systemctl("start", Self.unit)
+        try log.next("pool_ready")
+        try machine.systemctl("kill", "--signal=STOP", "--kill-who=main", Self.unit)
+        try log.next("pool_ready")
+        #expect(try machine.journal("-u", Self.unit).contains("Failed with result 'watchdog'"))
+    }
+
+    // MARK: socket activation
+
+    private static let socket = """
+        [Socket]
+        ListenStream=127.0.0.1:8080
+        FileDescriptorName=web-port
+        """
+
+    @Test func socketsOfASocketUnitReachTheWorkersAndOutliveTheDaemon() throws {
+        let machine = try machine(options: "workers 2\n", units: ["reloaderd@web.socket": Self.socket])
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        try machine.systemctl("start", "reloaderd@web.socket")
+        #expect(try machine.property("ActiveState", of: Self.unit) == "inactive")
+        // The first connection starts it.
+        let client = try machine.start(
+            [Products.strictClient, "--address", "127.0.0.1:8080", "--connections", "8", "--timeout-ms", "30000"]
+                + ["--until-eof", "--json"])
+        let listening = try log.next("listening")
+        #expect(listening.fields["name"] as? String == "web-port")
+        try log.next("pool_ready")
+        for _ in 0..<2 {
+            try machine.systemctl("restart", Self.unit)
+            try log.next("pool_ready")
+        }
+        client.closeInput()
+        let report = try Self.report(of: client)
+        #expect(report.failed == 0, "\(report.text)")
+        #expect(report.ok > 0)
+    }
+
+    @Test func workersSeeTheirOwnSupervisorOnly() throws {
+        let machine = try machine(
+            options: "workers 1\nenv PATH=/usr/bin:/bin\nwatchdog 1h\n",
+            run: "#!/bin/sh\nexec python3 \(Products.worker) show ready serve\n", units: ["reloaderd@web.socket": Self.socket])
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        try machine.systemctl("start", Self.unit)
+        let pid = try #require(try log.next("worker_ready").pid)
+        let line = try #require(log.otherLines.first { $0.contains("LISTEN_FDS") })
+        let shown = try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+        let variables = try #require(shown["env"] as? [String: String])
+        #expect(variables["LISTEN_FDS"] == "1")
+        #expect(variables["LISTEN_FDNAMES"] == "web-port")
+        #expect(variables["LISTEN_PID"] == "\(pid)")
+        #expect(variables["NOTIFY_SOCKET"] != nil)
+        #expect(variables["NOTIFY_SOCKET"]?.contains("/run/systemd") == false)
+        // The unit's WatchdogSec is 30s, and the daemon's own affair.
+        #expect(variables["WATCHDOG_USEC"] == "3600000000")
+        #expect(variables["WATCHDOG_PID"] == "\(pid)")
+        // systemd's own view: what the daemon got.
+        let daemon = try machine.property("MainPID", of: Self.unit)
+        let outer = try machine.run("cat", "/proc/\(daemon)/environ").output.split(separator: "\0")
+        #expect(outer.contains("WATCHDOG_USEC=30000000"))
+        #expect(outer.contains("LISTEN_PID=\(daemon)"))
+    }
+
+    // MARK: Type=notify-reload
+
+    @Test(.disabled(if: systemdVersion < 253, "systemd \(systemdVersion) is here, and notify-reload came with 253"))
+    func reloadWaitsForTheEndOfTheRoll() throws {
+        let machine = try machine(
+            units: ["reloaderd@.service.d/notify-reload.conf": try Self.packaged("reloaderd@.service.d/notify-reload.conf")])
+        try machine.systemctl("start", Self.unit)
+        for generation in 2...3 {
+            try machine.systemctl("reload", Self.unit)
+            #expect(try machine.property("StatusText", of: Self.unit) == "2 workers serve generation \(generation)")
+        }
+        try deploy("broken", "#!/bin/sh\nexit 3\n", on: machine)
+        try machine.systemctl("reload", Self.unit)
+        let status = try machine.property("StatusText", of: Self.unit)
+        #expect(status == "Reload to generation 4 failed; 2 workers serve generation 3")
+    }
+
+    static let systemdVersion: Int = {
+        let run = try? CommandRun.run(["/lib/systemd/systemd", "--version"])
+        return run?.output.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    }()
+
+    // MARK: reading
+
+    private static func report(of client: ChildProcess) throws -> (ok: Int, failed: Int, text: String) {
+        let text = try client.output.rest().joined(separator: "\n")
+        let errors = try client.errors.rest()
+        _ = try client.wait()
+        guard let fields = try? JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any],
+            let ok = fields["ok"] as? Int, let failed = fields["failed"] as? Int
+        else { throw DidNotHappen(description: "no report: \(text) \(errors)") }
+        return (ok, failed, text)
+    }
+}
+
+/// The daemon's log as journald has it, followed.
+private final class SystemdLog {
+    private let process: ChildProcess
+    private(set) var log: [LogLine] = []
+    private(set) var otherLines: [String] = []
+
+    init(of unit: String, on machine: SystemdMachine) throws {
+        process = try machine.start(["journalctl", "-u", unit, "-o", "cat", "-n", "all", "-f"])
+    }
+
+    @discardableResult
+    func next(_ event: String, where fits: (LogLine) -> Bool = { _ in true }) throws -> LogLine {
+        do {
+            while let line = try process.output.next() {
+                guard let record = LogLine(line) else {
+                    otherLines.append(line)
+                    continue
+                }
+                log.append(record)
+                if record.event == event && fits(record) { return record }
+            }
+        } catch {
+            throw DidNotHappen(description: "no \(event) in the journal:\n\(story)")
+        }
+        throw DidNotHappen(description: "the journal ends without \(event):\n\(story)")
+    }
+
+    private var story: String { (log.map(\.text) + ["other lines:"] + otherLines).joined(separator: "\n") }
+}
