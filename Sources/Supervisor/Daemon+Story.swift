@@ -112,17 +112,12 @@ extension Daemon {
             settleManager("\(workers) workers serve generation \(target)")
         case .drainingAll: settleManager("Draining all workers")
         case .stopping:
-<<<<<<< HEAD
             sendManager([
                 "STOPPING=1", "STATUS=Stopping",
                 ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5)),
             ])
-        case .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan, .rollSuperseded,
-=======
-            sendManager(["STOPPING=1", "STATUS=Stopping", ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5))])
         // What aborts a roll, a stop or a drain, is what counts, and has just been told.
         case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan, .rollSuperseded,
->>>>>>> systemd
             .scaled, .gaveUp:
             break
         }

@@ -150,7 +150,6 @@ public final class Daemon {
     /// One descriptor's failure is told, and costs nobody else anything.
     private func dispatch(_ token: Poller.Token) {
         guard let source = sources[token] else { return }  // closed earlier in this batch
-<<<<<<< HEAD
         do throws(SystemError) {
             switch source {
             case .signals: try readSignals()
@@ -158,6 +157,10 @@ public final class Daemon {
                 try timer.acknowledge()
                 isDeadlineDue = true
             case .output: log.flush()
+            case .manager: flushManager()
+            case .managerWatchdog:
+                try managerWatchdog.acknowledge()
+                sendManager([ManagerWatchdog.ping])
             case .exit(let id): try workerExited(id)
             case .readyPipe(let id): try readReadyPipe(id)
             case .notifySocket(let id): try readNotifySocket(id)
@@ -165,22 +168,6 @@ public final class Daemon {
             }
         } catch {
             write(LogRecord(.error, "system_error", "\(error)"))
-=======
-        switch source {
-        case .signals: try readSignals()
-        case .deadline:
-            try timer.acknowledge()
-            isDeadlineDue = true
-        case .output: log.flush()
-        case .manager: flushManager()
-        case .managerWatchdog:
-            try managerWatchdog.acknowledge()
-            sendManager([ManagerWatchdog.ping])
-        case .exit(let id): try workerExited(id)
-        case .readyPipe(let id): try readReadyPipe(id)
-        case .notifySocket(let id): try readNotifySocket(id)
-        case .stderrPipe(let id): try readStderr(id)
->>>>>>> systemd
         }
     }
 

@@ -3,16 +3,9 @@
 /// The kernel's bound on one string of an environment, MAX_ARG_STRLEN, without its NUL.
 let environmentStringBytesMax = 131_071
 
-<<<<<<< HEAD
-/// Variables that each worker gets from reloaderd: nobody else can set them.
-func isSetByReloaderd(_ name: String) -> Bool {
-    ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "READY_FD", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"]
-        .contains(name)
-=======
 /// Variables that each worker gets from reloaderd: setting them oneself would do nothing.
 public func isSetByReloaderd(_ name: String) -> Bool {
     ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "READY_FD", "NOTIFY_SOCKET", "WATCHDOG_USEC"].contains(name)
->>>>>>> setup
         || name.utf8.starts(with: "RELOADERD_".utf8)
 }
 

@@ -14,11 +14,7 @@ final class ChildProcess {
     let pid: pid_t
     let output: LineReader
     let errors: LineReader
-<<<<<<< HEAD
-    private var input: Int32
-=======
     private var input: Int32?
->>>>>>> setup
     private let pidfd: Int32
     private var status: Int32?
 
@@ -76,13 +72,8 @@ final class ChildProcess {
     func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
 
     func closeInput() {
-<<<<<<< HEAD
-        if input >= 0 { close(input) }
-        input = -1
-=======
         if let input { close(input) }
         input = nil
->>>>>>> setup
     }
 
     var isRunning: Bool { status == nil && !waitsAtMost(0) }

@@ -13,16 +13,13 @@ flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage 
 flood-notify N  N bytes of garbage to NOTIFY_SOCKET
 fork            a child in its process group that waits for ever; its pid goes to stderr
 daemonize       a grandchild in a session of its own that ends at once, left to the subreaper
-<<<<<<< HEAD
 gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline to stdout
 ping N SECONDS WHERE   N times WATCHDOG=1 to READY_FD or NOTIFY_SOCKET, SECONDS apart; WHERE is ready or notify
 term-extend S   on SIGTERM asks for a minute, and exits after S seconds
 close-err       closes stderr
-=======
 orphans N       like N times daemonize, but they end together: says who their parent was, and waits for their ends
 zombies         says how many children of the daemon have ended and are not reaped
-gate PATH       reads a line from a FIFO             report NAME   on SIGNAME says so
->>>>>>> systemd
+report NAME     on SIGNAME says so
 if-slot N … end, if-generation N … end       only where this is so
 """
 import json, os, resource, select, signal, socket, sys, time
@@ -159,8 +156,6 @@ for word in words:
         while left > 0:
             notify(os.urandom(1024))
             left -= 1024
-    elif word == "gate":
-        with open(next(words), "rb", buffering=0) as gate: gate.read(1)
     elif word == "out": os.write(1, next(words).encode() + b"\n")
     elif word == "ping":
         count, seconds, where = int(next(words)), float(next(words)), next(words)
