@@ -13,7 +13,10 @@ import Testing
 
         let second = try CommandRun.reloaderd(["--pid-file", path, "/bin/sh", "-c", "echo > \(folder.path)/started"])
         #expect(second.status == 1)
-        #expect(second.errors == "reloaderd: cannot take the pid file \(path): another daemon holds it (stop it, or choose another file)\n")
+        #expect(
+            second.errors
+                == "reloaderd: cannot take the pid file \(path): another daemon holds it (stop it, or choose another file)\n"
+        )
         #expect(!folder.contains("started"))
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "\(daemon.pid)\n")
 
@@ -42,17 +45,23 @@ import Testing
             #expect(record["msg"]?.isEmpty == false, "\(line)")
         }
         let events = Set(records.compactMap { $0["event"] })
-        #expect(events.isSuperset(of: ["listening", "started", "worker_started", "worker_ready", "pool_ready", "reload_asked",
-            "reload_began", "slot_replaced", "worker_draining", "worker_exited", "reload_done", "stopping"]))
+        #expect(
+            events.isSuperset(of: [
+                "listening", "started", "worker_started", "worker_ready", "pool_ready", "reload_asked",
+                "reload_began", "slot_replaced", "worker_draining", "worker_exited", "reload_done", "stopping",
+            ]))
         #expect(records.contains { $0["status"] == "a \"quoted\" = \\ é" })
-        #expect(records.contains { $0["slot"] == "1" && $0["generation"] == "2" && $0["pid"].flatMap { Int($0) } != nil })
+        #expect(
+            records.contains { $0["slot"] == "1" && $0["generation"] == "2" && $0["pid"].flatMap { Int($0) } != nil })
     }
 
     /// With `relay` what a worker writes arrives byte for byte; with `inherit` it goes past the daemon.
     @Test(arguments: ["relay", "inherit"])
     func whatAWorkerWritesArrives(_ output: String) throws {
         let daemon = try DaemonUnderTest(
-            ["-w", "1", "--output", output] + ShownWorker.program + ["err", "so sagt der Prozeß: <6>\t\u{1B}[1mfett", "ready", "wait"])
+            ["-w", "1", "--output", output] + ShownWorker.program + [
+                "err", "so sagt der Prozeß: <6>\t\u{1B}[1mfett", "ready", "wait",
+            ])
         try daemon.next("pool_ready")
         #expect(try daemon.stop() == 0)
         #expect(daemon.otherLines == ["so sagt der Prozeß: <6>\t\u{1B}[1mfett"])
@@ -62,14 +71,18 @@ import Testing
     @Test(arguments: [("relay", ["the reason why"]), ("inherit", [])])
     func aFailedWorkersLastWordsAreKept(_ output: String, _ said: [String]) throws {
         let daemon = try DaemonUnderTest(
-            ["-w", "1", "--output", output, "--give-up", "1/1s"] + ShownWorker.program + ["err", "the reason why", "exit", "3"])
+            ["-w", "1", "--output", output, "--give-up", "1/1s"] + ShownWorker.program + [
+                "err", "the reason why", "exit", "3",
+            ])
         #expect(try daemon.end() == 1)
         #expect(daemon.records("worker_said").map { $0.message } == said)
         #expect(daemon.otherLines == ["the reason why"])
     }
 
     private static func json(_ line: String) -> [String: String] {
-        guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else { return [:] }
+        guard let object = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any] else {
+            return [:]
+        }
         return object.mapValues { "\($0)" }
     }
 

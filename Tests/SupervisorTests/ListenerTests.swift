@@ -60,7 +60,10 @@ import Testing
 
     @Test func datagramSocketsComeBoundAndInTheirPlace() throws {
         let (daemon, worker) = try DaemonUnderTest.showing(
-            ["--listen", "dns=udp:127.0.0.1:0", "--listen", "udp:[::1]:0", "--listen", "udp:0", "--listen", "web=127.0.0.1:0"])
+            [
+                "--listen", "dns=udp:127.0.0.1:0", "--listen", "udp:[::1]:0", "--listen", "udp:0", "--listen",
+                "web=127.0.0.1:0",
+            ])
         #expect((3...6).map { worker.sockets[$0]?.type } == ["SOCK_DGRAM", "SOCK_DGRAM", "SOCK_DGRAM", "SOCK_STREAM"])
         #expect((3...6).map { worker.sockets[$0]?.family } == ["AF_INET", "AF_INET6", "AF_INET6", "AF_INET"])
         #expect((3...6).allSatisfy { worker.sockets[$0].map { $0.port > 0 } == true })
@@ -116,7 +119,8 @@ import Testing
         let port = try #require(worker.sockets[3]?.port)
         try expectRefusal(
             ["--listen", "unix:\(folder.path)/socket", "--listen", "127.0.0.1:\(port)"],
-            "cannot listen on 127.0.0.1:\(port): Address already in use (another process listens there; `ss -ltnp` shows which)")
+            "cannot listen on 127.0.0.1:\(port): Address already in use (another process listens there; `ss -ltnp` shows which)"
+        )
         #expect(!folder.contains("socket"), "what was opened before is taken back")
         #expect(try daemon.stop() == 0)
     }
@@ -139,7 +143,9 @@ import Testing
         try expectRefusal(["--listen", address], "cannot listen on \(address): \(reason)")
     }
 
-    private func expectRefusal(_ options: [String], _ message: String, at location: SourceLocation = #_sourceLocation) throws {
+    private func expectRefusal(_ options: [String], _ message: String, at location: SourceLocation = #_sourceLocation)
+        throws
+    {
         let folder = try TestFolder()
         let run = try CommandRun.reloaderd(options + ["/bin/sh", "-c", "echo > \(folder.path)/started"])
         #expect(run.status == 1, sourceLocation: location)
@@ -162,7 +168,10 @@ import Testing
             Launcher.words + ["user", "65534", "65534", "--", copies.daemon, "--listen", "127.0.0.1:999", "/bin/true"])
         #expect(run.status == 1)
         #expect(run.errorLines.count == 1)
-        #expect(run.errors.hasPrefix("reloaderd: cannot listen on 127.0.0.1:999: Permission denied (ports below 1024 need CAP_NET_BIND_SERVICE"))
+        #expect(
+            run.errors.hasPrefix(
+                "reloaderd: cannot listen on 127.0.0.1:999: Permission denied (ports below 1024 need CAP_NET_BIND_SERVICE"
+            ))
     }
 
     /// Bound by root; served by a user without rights, with its own groups and its own name.
@@ -170,7 +179,8 @@ import Testing
     func aPrivilegedPortIsBoundBeforeTheUserChanges() throws {
         let folder = try TestFolder()
         let copies = try Launcher.copyForEverybody(to: folder)
-        let address = "127.0.\(Int.random(in: 1...250)).\(Int.random(in: 1...250))"  // another run of this test uses another
+        // Another run of this test uses another.
+        let address = "127.0.\(Int.random(in: 1...250)).\(Int.random(in: 1...250))"
         let (daemon, worker) = try DaemonUnderTest.showing(
             ["--user", "nobody", "--listen", "\(address):80"], program: copies.worker + ["show", "ready", "serve"],
             environment: ChildProcess.plainEnvironment + ["HOME=/root", "USER=root", "LOGNAME=root"], directory: "/")

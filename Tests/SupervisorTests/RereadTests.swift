@@ -39,7 +39,8 @@ import Testing
     @Test func aConfigFileIsReadAtEachReload() throws {
         let folder = try TestFolder()
         let file = try folder.write("reloaderd.conf", "workers 1\nstop-timeout 40s\n")
-        let daemon = try DaemonUnderTest(["--config", file] + ShownWorker.program + ["ready", "ignore", "TERM", "wait"])
+        let daemon = try DaemonUnderTest(
+            ["--config", file] + ShownWorker.program + ["ready", "ignore", "TERM", "wait"])
         #expect(try daemon.next("pool_ready").fields["workers"] as? Int == 1)
 
         // More workers, and less patience with those that go.

@@ -20,7 +20,8 @@ import Testing
     }
 
     @Test func withoutNamesTheyAreUnknown() throws {
-        let daemon = try DaemonUnderTest(["-w", "1"] + ShownWorker.showing, under: Launcher.words + ["sockets", "1", "--"])
+        let daemon = try DaemonUnderTest(
+            ["-w", "1"] + ShownWorker.showing, under: Launcher.words + ["sockets", "1", "--"])
         _ = try daemon.process.output.next()
         let worker = try daemon.shown()
         #expect(worker.env["LISTEN_FDNAMES"] == "unknown")
@@ -49,7 +50,8 @@ import Testing
         (["env", "LISTEN_FDNAMES=one"], "LISTEN_FDNAMES has 1 names for 2 sockets"),
     ])
     func contradictionsAreOneClearLine(_ words: [String], _ message: String) throws {
-        let run = try CommandRun.run(Launcher.words + ["sockets", "2"] + words + ["--", Products.reloaderd, "/bin/true"])
+        let run = try CommandRun.run(
+            Launcher.words + ["sockets", "2"] + words + ["--", Products.reloaderd, "/bin/true"])
         #expect(run.status == 1)
         #expect(run.errors == "reloaderd: cannot take the sockets of LISTEN_FDS: \(message)\n")
     }

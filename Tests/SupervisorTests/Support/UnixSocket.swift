@@ -7,9 +7,13 @@ enum UnixSocket {
         let number = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var (address, length) = Client.unixAddress(path)
         let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(number, $0, length) == 0 ? listen(number, 1) : -1 }
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(number, $0, length) == 0 ? listen(number, 1) : -1
+            }
         }
-        guard result == 0 else { throw DidNotHappen(description: "cannot listen at \(path): \(String(cString: strerror(errno)))") }
+        guard result == 0 else {
+            throw DidNotHappen(description: "cannot listen at \(path): \(String(cString: strerror(errno)))")
+        }
         return number
     }
 }
