@@ -17,7 +17,9 @@ final class ProcessView {
     var isAlive: Bool { !endsWithin(0) }
 
     func waitForEnd() throws {
-        if !endsWithin(ChildProcess.patienceMilliseconds) { throw DidNotHappen(description: "process \(pid) does not end") }
+        if !endsWithin(ChildProcess.patienceMilliseconds) {
+            throw DidNotHappen(description: "process \(pid) does not end")
+        }
     }
 
     /// Where its executable is, ` (deleted)` where that has been replaced.
