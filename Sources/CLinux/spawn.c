@@ -84,9 +84,9 @@ static int set_affinity(int cpu) {
 }
 
 static int reset_signals(void) {
-    // The daemon's own dispositions are all default but SIGPIPE and handlers, and exec resets handlers.
+    // The daemon's own dispositions are all default but SIGPIPE, SIGXFSZ and handlers, and exec resets handlers.
     struct sigaction action = {.sa_handler = SIG_DFL};
-    if (sigaction(SIGPIPE, &action, NULL) < 0) return -1;
+    if (sigaction(SIGPIPE, &action, NULL) < 0 || sigaction(SIGXFSZ, &action, NULL) < 0) return -1;
     sigset_t none;
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL);

@@ -41,6 +41,17 @@ final class ProcessView {
         return fields.count > 13 ? (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0) : 0
     }
 
+    /// Every process there is: its process group, and whether it is a zombie (proc_pid_stat(5), fields 3 and 5).
+    static var all: [(pid: Int32, group: Int32, isAtEnd: Bool)] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { name in
+            guard let pid = Int32(name), let bytes = FileManager.default.contents(atPath: "/proc/\(name)/stat"),
+                let fields = String(decoding: bytes, as: UTF8.self).split(separator: ")").last?.split(separator: " "),
+                fields.count > 2, let group = Int32(fields[2])
+            else { return nil }
+            return (pid, group, fields[0] == "Z" || fields[0] == "X")
+        }
+    }
+
     private func endsWithin(_ milliseconds: Int32) -> Bool {
         var request = pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0)
         return poll(&request, 1, milliseconds) > 0
