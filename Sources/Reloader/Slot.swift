@@ -33,7 +33,7 @@ public struct Slot: Equatable, Sendable {
     /// No worker serves here, and none starts to.
     var isVacant: Bool { current == nil && replacement == nil }
     /// No process of this slot is left.
-    var isEmpty: Bool { isVacant && draining.isEmpty }
+    public var isEmpty: Bool { isVacant && draining.isEmpty }
     /// Too many of its workers linger: one has to end before anything is started here.
     var isCrowded: Bool { draining.count >= Policy.lingeringMax }
 

@@ -27,7 +27,8 @@ extension Daemon {
         }
         do throws(SpawnError) {
             let spawned = try spawner.spawn(
-                generation, slot: slot, workers: pool.policy.workers, watchdog: pool.policy.watchdog)
+                generation, slot: slot, workers: pool.policy.workers, watchdog: pool.policy.watchdog,
+                listeners: try listenerDescriptors(for: slot, of: generation))
             let worker = WorkerProcess(spawned, id: id, slot: slot, generation: generation)
             try register(worker)
             write(.worker(.info, "worker_started", "worker starts", slot, number, context(of: id)))

@@ -21,17 +21,13 @@ extension Daemon {
             if error.errno == ENOENT { return }  // the caller is gone
             throw error
         }
-        var began: SharedAddress?
-        let answer: PortSharing.Answer
-        if call.binds {
-            answer = sharing.bind(call, by: worker, number)
-        } else {
-            (answer, began) = sharing.listen(call, by: worker)
-        }
+        let (answer, began) =
+            call.binds ? sharing.bind(call, by: worker, number) : sharing.listen(call, by: worker)
         do throws(SystemError) {
             switch answer {
             case .proceed: try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_continue_call(number, call.id) }
-            case .done(let code): try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_answer_call(number, call.id, code) }
+            case .done(let code):
+                try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_answer_call(number, call.id, code) }
             }
         } catch {
             if error.errno != ENOENT { throw error }
@@ -46,6 +42,7 @@ extension Daemon {
                 .info, "worker_listening", "worker listens on \(address)", worker.slot, worker.generation.number,
                 context(of: worker.id)))
         // Its group has a new member, whether it takes part already or not.
+        needsSteering = true
         steer()
         guard listeningMeansReady else { return }
         let predecessor = pool.slots[worker.slot].current?.id
@@ -66,12 +63,36 @@ extension Daemon {
         }
     }
 
+    // MARK: listeners of --listen
+
+    func listenerDescriptors(for slot: Int, of generation: Generation) throws(SpawnError) -> [Int32] {
+        guard let slotListeners else { return listeners.map { $0.descriptor.number } }
+        do throws(ListenError) { return try slotListeners.descriptors(of: slot) } catch {
+            throw SpawnError(step: .channels, error: error.systemError, program: generation.program.path)
+        }
+    }
+
+    /// A slot that is no more has no use for listeners of its own.
+    func closeListenersIfGone(_ slot: Int) {
+        guard slot >= pool.policy.workers else { return }
+        if !pool.slots.indices.contains(slot) || pool.slots[slot].isEmpty { slotListeners?.close(slot) }
+    }
+
+    private func serves(_ slot: Int) -> Bool {
+        guard slot < pool.policy.workers, pool.slots.indices.contains(slot) else { return false }
+        let slot = pool.slots[slot]
+        return [slot.current, slot.replacement].contains { $0?.state.isReady ?? false }
+    }
+
     // MARK: steering
 
-    /// Brings the kernel's choice in line with who serves now. Cheap where nothing has changed.
+    /// Brings the kernel's choice in line with who serves now.
     func steer() {
-        guard let sharing else { return }
-        for error in sharing.steer(isServing: pool.isServing) {
+        guard needsSteering else { return }
+        needsSteering = false
+        let failures =
+            (sharing?.steer(isServing: pool.isServing) ?? []) + (slotListeners?.steer(isServing: serves) ?? [])
+        for error in failures {
             write(LogRecord(.error, "steering_failed", "cannot steer connections: \(error)"))
         }
     }
@@ -80,13 +101,23 @@ extension Daemon {
 
     /// Yields `drained` at once where there is nothing to see off.
     func beginDrain(of id: WorkerID) -> Event? {
-        guard let worker = workers[id], let sharing else { return .drained(id) }
         steer()
-        if case .stopping = pool.phase { sharing.refuseConnections() }
-        let sockets = sharing.sockets(of: id)
+        guard let worker = workers[id] else { return .drained(id) }
+        let sockets = socketsToEmpty(of: worker)
         if sockets.isEmpty { return .drained(id) }
-        drains[id] = Drain(worker, sockets: sockets, idle: settings.drainIdle, at: MonotonicClock.now())
+        drains[id] = Drain(
+            worker, sockets: sockets, takesConnections: sharing != nil, idle: settings.drainIdle,
+            at: MonotonicClock.now())
         return nil
+    }
+
+    /// A worker's own; of those that the daemon holds, only a queue that nobody else will accept from.
+    private func socketsToEmpty(of worker: WorkerProcess) -> [SharedSocket] {
+        if let sharing {
+            if case .stopping = pool.phase { sharing.refuseConnections() }
+            return sharing.sockets(of: worker.id)
+        }
+        return worker.slot < pool.policy.workers ? [] : slotListeners?.sockets(of: worker.slot) ?? []
     }
 
     /// A drain's connections can only be looked at, so time drives it; without a drain nothing is armed.

@@ -8,7 +8,9 @@ extension Daemon {
         var listeners: [Listener] = []
         do throws(ListenError) {
             listeners = try InheritedListeners.take(environment)
-            for spec in settings.listeners { listeners.append(try Listener(spec, backlog: settings.backlog)) }
+            for spec in settings.listeners {
+                listeners.append(try Listener(spec, backlog: settings.backlog, reusesPort: settings.balance == .slot))
+            }
             return listeners
         } catch {
             removeFiles(of: listeners)
@@ -19,6 +21,16 @@ extension Daemon {
     /// Of a daemon that does not come to life: there is no log yet, and the reason to tell is another.
     static func removeFiles(of listeners: [Listener]) {
         for listener in listeners { try? listener.removeFile() }
+    }
+
+    static func openSlotListeners(_ settings: Settings, _ first: [Listener]) throws(StartError) -> SlotListeners? {
+        guard settings.balance == .slot else { return nil }
+        do throws(ListenError) {
+            return try SlotListeners(first: first, specs: settings.listeners, backlog: settings.backlog)
+        } catch {
+            removeFiles(of: first)
+            throw .listen(error)
+        }
     }
 
     static func obstacleToSharing() -> SystemError? {

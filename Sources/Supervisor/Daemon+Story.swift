@@ -13,6 +13,7 @@ extension Daemon {
     }
 
     func tell(_ report: Report) {
+        if report.changesWhoServes { needsSteering = true }
         write(report.record(report.worker.map(context) ?? ReportContext()))
         if case .workerFailed(let id, _, _, _) = report { tellLastLines(of: id) }
         tellManager(report)
@@ -124,8 +125,8 @@ extension Daemon {
                 ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5)),
             ])
         // What aborts a roll, a stop or a drain, is what counts, and has just been told.
-        case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan, .rollSuperseded,
-            .scaled, .gaveUp:
+        case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan,
+            .rollSuperseded, .scaled, .gaveUp:
             break
         }
     }

@@ -112,6 +112,7 @@ extension Daemon {
         for channel in worker.channels { try unwatch(channel) }
         workers[id] = nil
         workersByPID[worker.pid] = nil
+        closeListenersIfGone(worker.slot)
     }
 
     /// Reaps what was handed to us as subreaper or PID 1, and the workers that are gone.

@@ -44,10 +44,14 @@ public final class Daemon {
     let listeners: [Listener]
     let redirections: Redirections
 
+    /// nil: all workers accept from the same listeners.
+    let slotListeners: SlotListeners?
     /// Why the one worker has its ports for itself, where that was not asked for.
     let obstacleToSharing: SystemError?
     /// nil: workers bind as they like.
     let sharing: PortSharing?
+    /// Somebody has begun or ceased to serve.
+    var needsSteering = false
     var drainTimer: DeadlineTimer
     var drains: [WorkerID: Drain] = [:]
     /// Workers that listen on some of their ports, and count as ready then at the latest.
@@ -87,6 +91,7 @@ public final class Daemon {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let listeners = try Self.openListeners(settings, environment)
+        let slotListeners = try Self.openSlotListeners(settings, listeners)
         let automaticWorkers = CPUCount.current().automatic
         let obstacle = listeners.isEmpty && settings.sharesPorts ? Self.obstacleToSharing() : nil
         let sharesPorts = listeners.isEmpty && settings.sharesPorts && obstacle == nil
@@ -102,7 +107,7 @@ public final class Daemon {
             drainTimer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
-                listeners: listeners.map { ($0.descriptor.number, $0.name) }, fileLimit: try raiseFileLimit(),
+                listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
                 outputMode: settings.output, cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
@@ -116,7 +121,8 @@ public final class Daemon {
         workerEnvironment = environment.withoutOuterSupervisor()
         redirections = Redirections()
         obstacleToSharing = obstacle
-        sharing = sharesPorts ? PortSharing(excluding: settings.unsharedPorts) : nil
+        self.slotListeners = slotListeners
+        sharing = sharesPorts ? PortSharing(excluding: settings.unsharedPorts, udp: settings.sharesUDP) : nil
     }
 
     deinit { turnBuffer.deallocate() }

@@ -20,6 +20,16 @@ public enum ListenError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Its cause, as a system call's.
+    var systemError: SystemError {
+        switch self {
+        case .failed(_, let error): error
+        case .inUse(let path): SystemError(call: "bind", errno: EADDRINUSE, subject: path)
+        case .notASocket(let path): SystemError(call: "bind", errno: ENOTSOCK, subject: path)
+        case .handedOver: SystemError(call: "bind", errno: EBADF)
+        }
+    }
+
     private static func hint(_ error: SystemError) -> String {
         switch (error.call, error.errno) {
         case ("bind", EACCES):

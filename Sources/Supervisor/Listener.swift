@@ -8,6 +8,8 @@ final class Listener {
     let label: String
     /// The socket's file, if this listener made one: removed at the end.
     private let file: SocketFile?
+    /// Where it listens, with the port that the kernel chose for port 0; nil for one that was handed over.
+    let address: ListenAddress?
 
     /// Takes over a socket that is open already.
     init(inherited descriptor: consuming FileDescriptor, name: String?, label: String) {
@@ -15,43 +17,48 @@ final class Listener {
         self.name = name
         self.label = label
         file = nil
+        address = nil
     }
 
     /// Opens, binds and listens.
-    init(_ spec: ListenSpec, backlog: Int32) throws(ListenError) {
+    ///
+    /// - Parameter reusesPort: others may be opened on the same address, with the same owner.
+    init(_ spec: ListenSpec, backlog: Int32, reusesPort: Bool = false) throws(ListenError) {
         let label = String(describing: spec.address)
         name = spec.name
         if case .unix(let path) = spec.address, !path.hasPrefix("@") {
             try SocketFile.removeStale(path)
-            descriptor = try Self.open(spec.address, label, backlog)
+            descriptor = try Self.open(spec.address, label, backlog, reusesPort)
             file = SocketFile(path)
         } else {
-            descriptor = try Self.open(spec.address, label, backlog)
+            descriptor = try Self.open(spec.address, label, backlog, reusesPort)
             file = nil
         }
         do throws(SystemError) {
-            self.label = try SocketAddress.port(of: descriptor).map { "\(spec.address.at(port: $0))" } ?? label
+            let address = try SocketAddress.port(of: descriptor).map { spec.address.at(port: $0) } ?? spec.address
+            self.address = address
+            self.label = String(describing: address)
         } catch { throw .failed(address: label, error) }
     }
 
     func removeFile() throws(SystemError) { try file?.remove() }
 
     private static func open(
-        _ address: ListenAddress, _ label: String, _ backlog: Int32
+        _ address: ListenAddress, _ label: String, _ backlog: Int32, _ reusesPort: Bool
     ) throws(ListenError) -> FileDescriptor {
         do throws(SystemError) {
             switch address {
             case .tcpAny(let port):
                 do throws(SystemError) {
                     let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
-                    return try stream(AF_INET6, any, backlog, isDualStack: true)
+                    return try stream(AF_INET6, any, backlog, reusesPort, isDualStack: true)
                 } catch  where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
-                    return try stream(AF_INET, SocketAddress(ipv4: 0, port: port), backlog)
+                    return try stream(AF_INET, SocketAddress(ipv4: 0, port: port), backlog, reusesPort)
                 }
             case .tcp4(let host, let port):
-                return try stream(AF_INET, SocketAddress(ipv4: host, port: port), backlog)
+                return try stream(AF_INET, SocketAddress(ipv4: host, port: port), backlog, reusesPort)
             case .tcp6(let host, let scope, let port):
-                return try stream(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port), backlog)
+                return try stream(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port), backlog, reusesPort)
             case .udpAny(let port):
                 do throws(SystemError) {
                     let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
@@ -64,7 +71,7 @@ final class Listener {
             case .udp6(let host, let scope, let port):
                 return try datagram(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port))
             case .unix(let path):
-                let socket = try stream(AF_UNIX, SocketAddress(unix: path), backlog)
+                let socket = try stream(AF_UNIX, SocketAddress(unix: path), backlog, false)
                 // As systemd's SocketMode= does: who may connect is decided by the directory.
                 if !path.hasPrefix("@") { try checked("chmod", path) { chmod(path, 0o666) } }
                 return socket
@@ -75,9 +82,10 @@ final class Listener {
     }
 
     private static func stream(
-        _ family: Int32, _ address: SocketAddress, _ backlog: Int32, isDualStack: Bool = false
+        _ family: Int32, _ address: SocketAddress, _ backlog: Int32, _ reusesPort: Bool,
+        isDualStack: Bool = false
     ) throws(SystemError) -> FileDescriptor {
-        let socket = try bound(family, SOCK_STREAM, address, isDualStack: isDualStack)
+        let socket = try bound(family, SOCK_STREAM, address, reusesPort: reusesPort, isDualStack: isDualStack)
         let number = socket.number
         try checked("listen") { listen(number, backlog) }
         return socket
@@ -86,16 +94,17 @@ final class Listener {
     private static func datagram(
         _ family: Int32, _ address: SocketAddress, isDualStack: Bool = false
     ) throws(SystemError) -> FileDescriptor {
-        try bound(family, SOCK_DGRAM, address, isDualStack: isDualStack)
+        try bound(family, SOCK_DGRAM, address, reusesPort: false, isDualStack: isDualStack)
     }
 
     private static func bound(
-        _ family: Int32, _ kind: __socket_type, _ address: SocketAddress, isDualStack: Bool
+        _ family: Int32, _ kind: __socket_type, _ address: SocketAddress, reusesPort: Bool, isDualStack: Bool
     ) throws(SystemError) -> FileDescriptor {
         let type = Int32(kind.rawValue | SOCK_CLOEXEC.rawValue)
         let made = FileDescriptor(owning: try checked("socket") { socket(family, type, 0) })
         // After a restart of the daemon, connections of the last one may linger in TIME_WAIT on this port.
         if family != AF_UNIX && kind == SOCK_STREAM { try set(made, SOL_SOCKET, SO_REUSEADDR, 1) }
+        if reusesPort { try set(made, SOL_SOCKET, SO_REUSEPORT, 1) }
         if family == AF_INET6 { try set(made, Int32(IPPROTO_IPV6), IPV6_V6ONLY, isDualStack ? 0 : 1) }
         let number = made.number
         try checked("bind") { address.withPointer { bind(number, $0, $1) } }

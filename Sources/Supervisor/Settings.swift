@@ -13,14 +13,14 @@ public struct Settings: Equatable, Sendable {
     public var listeners: [ListenSpec] = []
     /// Length of each accept queue, 1 ... 65535; the kernel caps it at net.core.somaxconn.
     public var backlog: Int32 = 4096
-    public var balance: BalanceMode = .shared
     public var ready: ReadyChoice = .automatic
     /// Workers that bind their own ports share them; only where no listeners are passed to them.
     public var sharesPorts = true
     /// Ports that stay each worker's own.
     public var unsharedPorts: [ListenAddress] = []
-    /// UDP ports are shared as well.
+    /// UDP ports are shared as well as TCP ports.
     public var sharesUDP = false
+    public var balance: BalanceMode = .shared
     public var drain: DrainChoice = .automatic
     /// From the start of a drain from outside to the stop signal, at most.
     public var drainTimeout: Duration = .seconds(30)
@@ -120,11 +120,11 @@ public enum ReadyChoice: Equatable, Sendable {
     case after(Duration)
 }
 
-/// `--balance`: how new connections are spread over workers that listeners are passed to.
+/// `--balance`: how connections to the listeners of `--listen` come to the workers.
 public enum BalanceMode: Equatable, Sendable {
-    /// One listener for all workers: who accepts first has it.
+    /// All workers accept from the same ones.
     case shared
-    /// A listener for each slot; the kernel chooses among those whose worker serves.
+    /// Each slot has its own, and the kernel spreads connections over them.
     case slot
 }
 

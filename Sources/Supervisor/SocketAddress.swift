@@ -52,6 +52,16 @@ struct SocketAddress {
 
     /// The port that the kernel has given a bound socket; nil for one without ports.
     static func port(of socket: borrowing FileDescriptor) throws(SystemError) -> UInt16? {
+        let bytes = try bytes(of: socket)
+        guard bytes.count >= 4 else { return nil }
+        let family = bytes.withUnsafeBytes { $0.loadUnaligned(as: sa_family_t.self) }
+        guard Int32(family) == AF_INET || Int32(family) == AF_INET6 else { return nil }
+        // Both families have it at the same place.
+        return UInt16(bytes[2]) << 8 | UInt16(bytes[3])
+    }
+
+    /// The sockaddr that a socket is bound to.
+    static func bytes(of socket: borrowing FileDescriptor) throws(SystemError) -> [UInt8] {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
         let number = socket.number
@@ -60,9 +70,7 @@ struct SocketAddress {
                 try checked("getsockname") { getsockname(number, address, &length) }
             }
         }
-        guard storage.ss_family == sa_family_t(AF_INET) || storage.ss_family == sa_family_t(AF_INET6) else { return nil }
-        // Both families have it at the same place.
-        return withUnsafeBytes(of: storage) { UInt16(bigEndian: $0.load(fromByteOffset: 2, as: UInt16.self)) }
+        return withUnsafeBytes(of: storage) { Array($0.prefix(Int(length))) }
     }
 
     private mutating func fill<Kind>(_ kind: Kind.Type, _ body: (inout Kind) -> Void) {

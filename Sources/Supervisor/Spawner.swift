@@ -5,8 +5,8 @@ internal import Reloader
 
 /// What all workers of this daemon have in common.
 struct Spawner: ~Copyable {
-    /// Become descriptors 3, 4, … of each worker; owned by the daemon's listeners.
-    let listeners: [(descriptor: Int32, name: String?)]
+    /// LISTEN_FDNAMES, one for each listener.
+    let listenerNames: [String?]
     /// The daemon raises its own limit of open files; workers get back what the daemon was given.
     let fileLimit: ResourceLimit
     let outputMode: OutputMode
@@ -17,12 +17,12 @@ struct Spawner: ~Copyable {
     private let null: FileDescriptor
 
     init(
-        listeners: [(descriptor: Int32, name: String?)], fileLimit: ResourceLimit, outputMode: OutputMode,
+        listenerNames: [String?], fileLimit: ResourceLimit, outputMode: OutputMode,
         cpus: [Int32], sharesPorts: Bool
     ) throws(SystemError) {
         let calls = try CallChannel.make(where: sharesPorts)
         let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
-        self.listeners = listeners
+        self.listenerNames = listenerNames
         self.cpus = cpus
         self.fileLimit = fileLimit
         self.outputMode = outputMode
@@ -41,15 +41,16 @@ struct Spawner: ~Copyable {
     }
 
     /// - Parameter watchdog: told to the worker as WATCHDOG_USEC.
+    /// - Parameter listeners: become the worker's descriptors 3, 4, …
     func spawn(
-        _ generation: Generation, slot: Int, workers: Int, watchdog: Duration?
+        _ generation: Generation, slot: Int, workers: Int, watchdog: Duration?, listeners: [Int32]
     ) throws(SpawnError) -> Spawned {
         let ready = try channel(generation) { () throws(SystemError) in try Pipe() }
         let notify = try channel(generation) { () throws(SystemError) in try NotifySocket() }
         let stderr = outputMode == .relay ? try channel(generation) { () throws(SystemError) in try Pipe() } : nil
 
         var descriptors = [null.number, 1, Self.writeEnd(of: stderr) ?? 2]
-        for listener in listeners { descriptors.append(listener.descriptor) }
+        descriptors += listeners
         let readyNumber = descriptors.count
         descriptors.append(ready.writeEnd.number)
         let own = CStrings([])
@@ -63,7 +64,7 @@ struct Spawner: ~Copyable {
         var pidText: UnsafeMutablePointer<CChar>?
         if !listeners.isEmpty {
             set("LISTEN_FDS", String(listeners.count))
-            set("LISTEN_FDNAMES", listeners.map { $0.name ?? "unknown" }.joined(separator: ":"))
+            set("LISTEN_FDNAMES", listenerNames.map { $0 ?? "unknown" }.joined(separator: ":"))
             set("LISTEN_PID", String(repeating: "0", count: 20))
             pidText = own.pointers.last.flatMap { $0 }.map { $0 + "LISTEN_PID=".utf8.count }
         }

@@ -33,7 +33,9 @@ extension Settings {
         }
         if case .after(let age) = ready { policy.readiness = .after(age) }
         switch drain {
-        case .automatic: policy.drain = sharing ? .outside(timeout: drainTimeout) : .signal
+        case .automatic:
+            let hasQueues = sharing || balance == .slot
+            policy.drain = hasQueues ? .outside(timeout: drainTimeout) : .signal
         case .signal: policy.drain = .signal
         case .outside: policy.drain = .outside(timeout: drainTimeout)
         }

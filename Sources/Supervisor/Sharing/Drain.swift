@@ -11,11 +11,14 @@ final class Drain {
     /// A connection that has never carried a request is given this many times the idle time of one that has.
     static let patienceWithUnused: UInt32 = 20
 
+    /// A look at ten thousand connections takes its time: the daemon spends at most a tenth of its own on one drain.
+    private static let costFactor = 10
     private static let tellingInterval = Duration.seconds(5)
 
     let worker: WorkerProcess
     let startedAt: Instant
     private let sockets: [SharedSocket]
+    private let takesConnections: Bool
     private let idleMilliseconds: UInt32
     private var emptySince: Instant?
     /// Sockets that are none of this drain's business, and connections that were closed for reading already.
@@ -27,7 +30,9 @@ final class Drain {
     private(set) var connections = 0
     private(set) var waiting = 0
 
-    init(_ worker: WorkerProcess, sockets: [SharedSocket], idle: Duration, at now: Instant) {
+    /// - Parameter takesConnections: else only the queues are waited for, and the worker sees its connections off itself.
+    init(_ worker: WorkerProcess, sockets: [SharedSocket], takesConnections: Bool, idle: Duration, at now: Instant) {
+        self.takesConnections = takesConnections
         self.worker = worker
         self.sockets = sockets
         idleMilliseconds = UInt32(clamping: idle.nanoseconds / 1_000_000)
@@ -54,10 +59,10 @@ final class Drain {
 
     /// Looks once; true when nothing is left.
     func isDone(at now: Instant) -> Bool {
-        nextLook = now + pause(at: now)
+        defer { nextLook = now + max(pause(at: now), (MonotonicClock.now() - now) * Self.costFactor) }
         waiting = sockets.reduce(0) { $0 + ($1.queue ?? 0) }
         connections = 0
-        for process in ProcessTree.processes(of: worker.pid) { look(at: process) }
+        if takesConnections { for process in ProcessTree.processes(of: worker.pid) { look(at: process) } }
         guard connections == 0 && waiting == 0 else {
             emptySince = nil
             return false

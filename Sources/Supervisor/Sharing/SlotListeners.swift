@@ -1,0 +1,92 @@
+// `--balance slot`: each slot has listeners of its own for the addresses of --listen, and its next worker gets the same ones,
+// so that no queue is ever lost. New connections are spread over the slots that serve.
+internal import Glibc
+internal import Reloader
+
+final class SlotListeners {
+    private let specs: [ListenSpec]
+    private let backlog: Int32
+    /// By listener: all slots share this one (a unix socket, UDP, or one handed over), or slot 0 has it.
+    private let first: [Listener]
+    /// By slot, then by listener; nil where all slots share one.
+    private var sockets: [Int: [SharedSocket?]] = [:]
+    private var groups: [SteeringGroup]
+
+    /// - Parameters:
+    ///   - first: open already, those of `specs` last and with SO_REUSEPORT set.
+    ///   - specs: where further slots listen.
+    init(first: [Listener], specs: [ListenSpec], backlog: Int32) throws(ListenError) {
+        self.first = first
+        self.specs = specs
+        self.backlog = backlog
+        groups = [SteeringGroup](repeating: SteeringGroup(), count: first.count)
+        var own: [SharedSocket?] = []
+        for (index, listener) in first.enumerated() {
+            own.append(isPerSlot(index) ? try socket(listener, slot: 0) : nil)
+        }
+        enter(own, slot: 0)
+    }
+
+    /// What a worker of `slot` gets as its descriptors 3, 4, …: opened with the slot's first worker.
+    func descriptors(of slot: Int) throws(ListenError) -> [Int32] {
+        if sockets[slot] == nil {
+            var own: [SharedSocket?] = []
+            for index in first.indices {
+                guard isPerSlot(index) else {
+                    own.append(nil)
+                    continue
+                }
+                let spec = ListenSpec(address: first[index].address ?? specs[index - inheritedCount].address)
+                own.append(try socket(try Listener(spec, backlog: backlog, reusesPort: true), slot: slot))
+            }
+            enter(own, slot: slot)
+        }
+        let own = sockets[slot] ?? []
+        return first.indices.map { own[$0]?.descriptor.number ?? first[$0].descriptor.number }
+    }
+
+    func sockets(of slot: Int) -> [SharedSocket] { (sockets[slot] ?? []).compactMap { $0 } }
+
+    /// Steers new connections to those slots that serve. Yields what could not be done.
+    func steer(isServing: (Int) -> Bool) -> [SystemError] {
+        var failures: [SystemError] = []
+        for index in groups.indices {
+            do throws(SystemError) { try groups[index].steer { isServing($0.slot) } } catch { failures.append(error) }
+        }
+        return failures
+    }
+
+    /// The slot is gone, and its queues are empty. Slot 0 never goes.
+    func close(_ slot: Int) {
+        guard slot > 0, let own = sockets.removeValue(forKey: slot) else { return }
+        for (index, socket) in own.enumerated() {
+            guard let socket else { continue }
+            groups[index].noticeThoseGone()
+            socket.shutDown()
+            groups[index].leave(socket)
+        }
+    }
+
+    private var inheritedCount: Int { first.count - specs.count }
+
+    private func isPerSlot(_ index: Int) -> Bool {
+        guard index >= inheritedCount else { return false }
+        switch specs[index - inheritedCount].address {
+        case .tcpAny, .tcp4, .tcp6: return true
+        case .udpAny, .udp4, .udp6, .unix: return false
+        }
+    }
+
+    private func socket(_ listener: Listener, slot: Int) throws(ListenError) -> SharedSocket {
+        do throws(SystemError) {
+            return try SharedSocket(listening: try listener.descriptor.duplicate(), slot: slot)
+        } catch { throw .failed(address: listener.label, error) }
+    }
+
+    private func enter(_ own: [SharedSocket?], slot: Int) {
+        for (index, socket) in own.enumerated() {
+            if let socket { groups[index].join(socket) }
+        }
+        sockets[slot] = own
+    }
+}
