@@ -4,7 +4,7 @@ import Supervisor
 /// An option as it was given: where, and with what value.
 struct Occurrence {
     let option: Option
-    /// "" for an option that takes none.
+    /// "" where none was given to an option that takes none or need not have one.
     let value: String
     /// For messages: `--workers`, or `/etc/app.conf:3: workers`.
     let place: String
@@ -44,7 +44,7 @@ struct Arguments {
         return try short(word, &rest)
     }
 
-    /// `--name`, `--name value`, `--name=value`.
+    /// `--name`, `--name value`, `--name=value`; the last only where the value may be left out.
     private static func long(
         _ word: String, _ rest: inout ArraySlice<String>
     ) throws(ConfigurationError) -> Occurrence {
@@ -56,7 +56,12 @@ struct Arguments {
             guard attached == nil else { throw ConfigurationError("\(place) takes no value") }
             return Occurrence(option: option, value: "", place: place)
         }
+        if option.isValueOptional && attached == "" {
+            throw ConfigurationError(
+                "\(place)= has no value after it: write \(place) alone, or \(place)=\(option.value ?? "")")
+        }
         if let attached { return Occurrence(option: option, value: attached, place: place) }
+        if option.isValueOptional { return Occurrence(option: option, value: "", place: place) }
         return Occurrence(option: option, value: try following(option, place, &rest), place: place)
     }
 
@@ -74,7 +79,8 @@ struct Arguments {
             guard attached.isEmpty else { throw ConfigurationError("\(place) takes no value") }
             return Occurrence(option: option, value: "", place: place)
         }
-        let value = try attached.isEmpty ? following(option, place, &rest) : attached
+        let isComplete = !attached.isEmpty || option.isValueOptional
+        let value = isComplete ? attached : try following(option, place, &rest)
         return Occurrence(option: option, value: value, place: place)
     }
 

@@ -10,6 +10,8 @@ enum Bounds {
     static let surgePercent: ClosedRange<Int64> = 1...100
     /// 0 would be no limit to some and no time to others; SIGKILL a millisecond later is the shortest that means one thing.
     static let stopTimeoutMin = Duration.milliseconds(1)
+    /// The daemon measures idle connections in milliseconds. Drains are far shorter than the upper bound, which closes none.
+    static let drainIdle = Duration.milliseconds(1)...Duration.seconds(86_400)
     /// A worker needs some time to be executed at all.
     static let readyTimeoutMin = Duration.milliseconds(1)
     /// A worker pings at half of it, and any busy machine holds a process up for some tens of milliseconds.

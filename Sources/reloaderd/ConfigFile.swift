@@ -57,7 +57,7 @@ struct ConfigFile {
                 throw ConfigurationError("\(name) takes no value, and \(quoted(value)) follows it")
             }
         } else {
-            guard !value.isEmpty else {
+            guard !value.isEmpty || option.isValueOptional else {
                 throw ConfigurationError("\(name) needs a value: \(name) \(option.value ?? "")")
             }
             if value.utf8.first == UInt8(ascii: "=") {

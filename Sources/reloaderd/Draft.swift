@@ -30,7 +30,8 @@ struct Draft {
             user.groupID = group
             settings.program.user = user
         }
-        return [backoffProblem, readinessProblem, listenersProblem].compactMap { $0 }
+        let problems = [backoffProblem, readinessProblem, listenersProblem].compactMap { $0 }
+        return problems + sharingProblems(settings)
     }
 
     private var backoffProblem: ConfigurationError? {

@@ -36,5 +36,5 @@ func helpText() -> String {
 /// `-w, --workers auto|N`.
 private func synopsis(_ option: Option) -> String {
     let short = option.short.map { "-\(Character(Unicode.Scalar($0))), " } ?? "    "
-    return short + "--\(option.name)" + (option.value.map { " \($0)" } ?? "") + (option.isRepeatable ? " ..." : "")
+    return short + option.synopsis + (option.isRepeatable ? " ..." : "")
 }

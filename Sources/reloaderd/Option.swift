@@ -7,8 +7,9 @@ struct Option: Sendable {
     enum Group: String, CaseIterable {
         case pool = "Pool"
         case listeners = "Listeners"
+        case sharing = "Port sharing"
         case reload = "Readiness and reload"
-        case stop = "Stop"
+        case stop = "Drain and stop"
         case crashes = "Crashes"
         case worker = "Each worker"
         case daemon = "The daemon"
@@ -19,6 +20,8 @@ struct Option: Sendable {
     let short: UInt8?
     /// How its value is called; nil: it takes none.
     let value: String?
+    /// It may be left out, and so is written with an equals sign only.
+    let isValueOptional: Bool
     /// One line.
     let help: String
     let group: Group
@@ -27,23 +30,31 @@ struct Option: Sendable {
     let isRepeatable: Bool
     /// May also stand in the config file.
     let isForFiles: Bool
-    /// Takes the value, or "" where there is none, into the draft.
+    /// Takes the value, or "" where none was given, into the draft.
     let apply: @Sendable (String, inout Draft) throws(ConfigurationError) -> Void
 
     init(
-        _ name: String, short: Character? = nil, value: String? = nil, default defaultText: String? = nil,
-        repeatable: Bool = false, forFiles: Bool = true, _ group: Group, _ help: String,
+        _ name: String, short: Character? = nil, value: String? = nil, valueOptional: Bool = false,
+        default defaultText: String? = nil, repeatable: Bool = false, forFiles: Bool = true, _ group: Group,
+        _ help: String,
         apply: @escaping @Sendable (String, inout Draft) throws(ConfigurationError) -> Void
     ) {
         self.name = name
         self.short = short?.asciiValue
         self.value = value
+        isValueOptional = valueOptional
         self.help = help
         self.group = group
         self.defaultText = defaultText
         self.isRepeatable = repeatable
         self.isForFiles = forFiles
         self.apply = apply
+    }
+
+    /// `--workers auto|N`, `--no-share[=ADDRESS]`.
+    var synopsis: String {
+        guard let value else { return "--\(name)" }
+        return isValueOptional ? "--\(name)[=\(value)]" : "--\(name) \(value)"
     }
 
     static func named(_ name: some StringProtocol) -> Option? { all.first { $0.name == name } }

@@ -3,7 +3,7 @@ import Reloader
 import Supervisor
 
 extension Option {
-    static let all: [Option] = pool + listeners + reload + stop + crashes + worker + daemon
+    static let all: [Option] = pool + listeners + sharing + reload + stop + crashes + worker + daemon
 
     private static let pool = [
         Option("workers", short: "w", value: "auto|N", default: "auto", .pool, "how many; auto: one per usable CPU") {
@@ -26,11 +26,34 @@ extension Option {
             (text, draft) throws(ConfigurationError) in
             draft.settings.backlog = Int32(try wholeNumber(text, in: Bounds.backlog))
         },
+        Option("balance", value: "shared|slot", default: "shared", .listeners, "one for all workers, or one a slot") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.balance = try parseWord(text, [("shared", .shared), ("slot", .slot)])
+        },
+    ]
+
+    private static let sharing = [
+        Option(
+            "no-share", value: "ADDRESS", valueOptional: true, repeatable: true, .sharing,
+            "share no port, or not this one"
+        ) {
+            (text, draft) throws(ConfigurationError) in
+            if text.isEmpty {
+                draft.settings.sharesPorts = false
+            } else {
+                draft.settings.unsharedPorts.append(try parseUnshared(text))
+            }
+        },
+        Option("share", value: "udp", .sharing, "share UDP ports as well") {
+            (text, draft) throws(ConfigurationError) in draft.settings.sharesUDP = try parseWord(text, [("udp", true)])
+        },
     ]
 
     private static let reload = [
-        Option("ready", value: "auto|message|DURATION", default: "auto", .reload, "what makes a starting worker ready")
-        {
+        Option(
+            "ready", value: "auto|message|listen|DURATION", default: "auto", .reload,
+            "what makes a starting worker ready"
+        ) {
             (text, draft) throws(ConfigurationError) in draft.settings.ready = try parseReady(text)
         },
         Option("ready-timeout", value: "DURATION", default: "60s", .reload, "silent this long: failed to start") {
@@ -48,6 +71,21 @@ extension Option {
     ]
 
     private static let stop = [
+        Option(
+            "drain", value: "auto|signal|outside", default: "auto", .stop,
+            "by the worker itself, or from outside"
+        ) {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.drain = try parseWord(
+                text, [("auto", .automatic), ("signal", .signal), ("outside", .outside)])
+        },
+        Option("drain-timeout", value: "DURATION", default: "30s", .stop, "from outside: then the stop signal") {
+            (text, draft) throws(ConfigurationError) in draft.settings.drainTimeout = try parseDuration(text)
+        },
+        Option("drain-idle", value: "DURATION", default: "50ms", .stop, "from outside: idle this long, closed") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.drainIdle = try parseDuration(text, in: Bounds.drainIdle)
+        },
         Option("stop-signal", value: "SIGNAL", default: "TERM", .stop, "asks a worker to finish") {
             (text, draft) throws(ConfigurationError) in draft.settings.stopSignal = try parseStopSignal(text)
         },

@@ -10,6 +10,14 @@ func parseDuration(
     return duration
 }
 
+func parseDuration(_ text: String, in range: ClosedRange<Duration>) throws(ConfigurationError) -> Duration {
+    let duration = try parseDuration(text, atLeast: range.lowerBound)
+    if duration > range.upperBound {
+        throw ConfigurationError("\(quoted(text)) is too long: at most \(range.upperBound.text)")
+    }
+    return duration
+}
+
 func parsePath(_ text: String) throws(ConfigurationError) -> String {
     if text.isEmpty { throw ConfigurationError("a path is missing") }
     guard text.utf8.count <= Bounds.pathBytesMax, !text.utf8.contains(0) else {
@@ -33,7 +41,7 @@ func parseSurge(_ text: String) throws(ConfigurationError) -> SurgeChoice {
     return .count(Int(try wholeNumber(text, in: Bounds.workers, called: "a percentage like 25%, or a number")))
 }
 
-/// `auto` (nil), `message` or a duration.
+/// `auto`, `message`, `listen` or a duration.
 func parseReady(_ text: String) throws(ConfigurationError) -> ReadyChoice {
     switch text {
     case "auto": return .automatic
@@ -44,6 +52,20 @@ func parseReady(_ text: String) throws(ConfigurationError) -> ReadyChoice {
             throw ConfigurationError("\(quoted(text)) is not auto, message, listen or a duration like 2s")
         }
         return .after(try parseDuration(text))
+    }
+}
+
+/// A port of `--no-share`.
+func parseUnshared(_ text: String) throws(ConfigurationError) -> ListenAddress {
+    let forms = "write 8080, 127.0.0.1:8080 or [::1]:8080, or udp: and one of them"
+    let address: ListenAddress
+    do throws(ConfigurationError) { address = try ListenAddress(parsing: text) } catch {
+        throw ConfigurationError("\(quoted(text)) is not a port that could be shared: \(forms)")
+    }
+    switch address.port {
+    case nil: throw ConfigurationError("\(quoted(text)): unix sockets are never shared; \(forms)")
+    case 0: throw ConfigurationError("\(quoted(text)): ports that the kernel chooses are never shared; \(forms)")
+    default: return address
     }
 }
 

@@ -51,14 +51,17 @@ extension Settings {
         func keep(_ option: String, _ path: WritableKeyPath<Settings, some Equatable>) {
             if self[keyPath: path] == running[keyPath: path] { return }
             self[keyPath: path] = running[keyPath: path]
-            changed.append(option)
+            // An option may be kept in several settings.
+            if changed.last != option { changed.append(option) }
         }
         keep("listen", \.listeners)
         keep("backlog", \.backlog)
-        keep("name", \.name)
-        keep("pid-file", \.pidFile)
+        keep("balance", \.balance)
         keep("no-share", \.sharesPorts)
         keep("no-share", \.unsharedPorts)
+        keep("share", \.sharesUDP)
+        keep("name", \.name)
+        keep("pid-file", \.pidFile)
         keep("output", \.output)
         keep("log-format", \.logFormat)
         return changed
