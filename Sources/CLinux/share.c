@@ -9,6 +9,7 @@
 #include <linux/seccomp.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -150,6 +151,9 @@ int rl_try_sharing(int channel, const char **missing) {
 }
 
 int rl_next_call(int notifications, struct rl_call *call) {
+    // When all callers are gone the descriptor hangs up, and some kernels would wait here for ever.
+    struct pollfd request = {.fd = notifications, .events = POLLIN};
+    if (poll(&request, 1, 0) <= 0 || !(request.revents & POLLIN)) return errno = ENOENT, -1;
     // The kernel may know a larger structure than the header; it must come zeroed.
     union {
         struct seccomp_notif call;
@@ -234,11 +238,12 @@ ssize_t rl_read_memory(pid_t pid, uint64_t address, void *buffer, size_t size) {
     return process_vm_readv(pid, &here, 1, &there, 1, 0);
 }
 
-int rl_steer(int socket, const uint32_t *indices, size_t count) {
+int rl_steer(int socket, const uint32_t *indices, size_t count, bool by_flow) {
     // A draw from 0 ..< count falls into one of the runs of consecutive indices; the run's offset makes it an index.
+    uint32_t draw = (uint32_t)(SKF_AD_OFF + (by_flow ? SKF_AD_RXHASH : SKF_AD_RANDOM));
     struct sock_filter filter[3 + 3 * rl_steer_runs_max + 1];
     size_t length = 0, run = 0;
-    filter[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_RANDOM));
+    filter[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, draw);
     filter[length++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, (uint32_t)count);
     if (count == 0) return errno = EINVAL, -1;
     for (size_t start = 0; start < count; run++) {

@@ -21,17 +21,13 @@ extension Daemon {
             if error.errno == ENOENT { return }  // the caller is gone
             throw error
         }
-        var began: SharedAddress?
-        let answer: PortSharing.Answer
-        if call.binds {
-            answer = sharing.bind(call, by: worker, number)
-        } else {
-            (answer, began) = sharing.listen(call, by: worker)
-        }
+        let (answer, began) =
+            call.binds ? sharing.bind(call, by: worker, number) : sharing.listen(call, by: worker)
         do throws(SystemError) {
             switch answer {
             case .proceed: try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_continue_call(number, call.id) }
-            case .done(let code): try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_answer_call(number, call.id, code) }
+            case .done(let code):
+                try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_answer_call(number, call.id, code) }
             }
         } catch {
             if error.errno != ENOENT { throw error }
@@ -46,6 +42,7 @@ extension Daemon {
                 .info, "worker_listening", "worker listens on \(address)", worker.slot, worker.generation.number,
                 context(of: worker.id)))
         // Its group has a new member, whether it takes part already or not.
+        needsSteering = true
         steer()
         guard listeningMeansReady else { return }
         let predecessor = pool.slots[worker.slot].current?.id
@@ -89,9 +86,12 @@ extension Daemon {
 
     // MARK: steering
 
-    /// Brings the kernel's choice in line with who serves now. Cheap where nothing has changed.
+    /// Brings the kernel's choice in line with who serves now.
     func steer() {
-        let failures = (sharing?.steer(isServing: pool.isServing) ?? []) + (slotListeners?.steer(isServing: serves) ?? [])
+        guard needsSteering else { return }
+        needsSteering = false
+        let failures =
+            (sharing?.steer(isServing: pool.isServing) ?? []) + (slotListeners?.steer(isServing: serves) ?? [])
         for error in failures {
             write(LogRecord(.error, "steering_failed", "cannot steer connections: \(error)"))
         }
@@ -106,7 +106,8 @@ extension Daemon {
         let sockets = socketsToEmpty(of: worker)
         if sockets.isEmpty { return .drained(id) }
         drains[id] = Drain(
-            worker, sockets: sockets, takesConnections: sharing != nil, idle: settings.drainIdle, at: MonotonicClock.now())
+            worker, sockets: sockets, takesConnections: sharing != nil, idle: settings.drainIdle,
+            at: MonotonicClock.now())
         return nil
     }
 

@@ -8,7 +8,9 @@ extension Daemon {
         var listeners: [Listener] = []
         do throws(ListenError) {
             listeners = try InheritedListeners.take(environment)
-            for spec in settings.listeners { listeners.append(try Listener(spec, backlog: settings.backlog, reusesPort: settings.balance == .slot)) }
+            for spec in settings.listeners {
+                listeners.append(try Listener(spec, backlog: settings.backlog, reusesPort: settings.balance == .slot))
+            }
             return listeners
         } catch {
             removeFiles(of: listeners)

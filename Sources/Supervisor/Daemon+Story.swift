@@ -13,6 +13,7 @@ extension Daemon {
     }
 
     func tell(_ report: Report) {
+        if report.changesWhoServes { needsSteering = true }
         write(report.record(report.worker.map(context) ?? ReportContext()))
         if case .workerFailed(let id, _, _, _) = report { tellLastLines(of: id) }
         tellManager(report)

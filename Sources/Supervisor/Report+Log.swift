@@ -79,6 +79,16 @@ extension Report {
         }
     }
 
+    /// Some worker has begun or ceased to serve.
+    var changesWhoServes: Bool {
+        switch self {
+        case .workerReady, .workerDraining, .workerKilled, .workerExited, .scaled: true
+        case .workerFailed, .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollFailed,
+            .rollReverted, .rollDone, .rollAborted, .drainingAll, .stopping, .gaveUp:
+            false
+        }
+    }
+
     /// The worker that the report is about, if it is about one.
     var worker: WorkerID? {
         switch self {

@@ -13,7 +13,6 @@ public struct Settings: Equatable, Sendable {
     public var listeners: [ListenSpec] = []
     /// Length of each accept queue, 1 ... 65535; the kernel caps it at net.core.somaxconn.
     public var backlog: Int32 = 4096
-    public var balance: BalanceMode = .shared
     public var ready: ReadyChoice = .automatic
     /// Workers that bind their own ports share them; only where no listeners are passed to them.
     public var sharesPorts = true
@@ -21,6 +20,7 @@ public struct Settings: Equatable, Sendable {
     public var unsharedPorts: [ListenAddress] = []
     /// UDP ports are shared as well as TCP ports.
     public var sharesUDP = false
+    public var balance: BalanceMode = .shared
     public var drain: DrainChoice = .automatic
     /// From the start of a drain from outside to the stop signal, at most.
     public var drainTimeout: Duration = .seconds(30)

@@ -57,7 +57,8 @@ struct Arguments {
             return Occurrence(option: option, value: "", place: place)
         }
         if option.isValueOptional && attached == "" {
-            throw ConfigurationError("\(place)= has no value after it: write \(place) alone, or \(place)=\(option.value ?? "")")
+            throw ConfigurationError(
+                "\(place)= has no value after it: write \(place) alone, or \(place)=\(option.value ?? "")")
         }
         if let attached { return Occurrence(option: option, value: attached, place: place) }
         if option.isValueOptional { return Occurrence(option: option, value: "", place: place) }

@@ -35,7 +35,8 @@ struct Option: Sendable {
 
     init(
         _ name: String, short: Character? = nil, value: String? = nil, valueOptional: Bool = false,
-        default defaultText: String? = nil, repeatable: Bool = false, forFiles: Bool = true, _ group: Group, _ help: String,
+        default defaultText: String? = nil, repeatable: Bool = false, forFiles: Bool = true, _ group: Group,
+        _ help: String,
         apply: @escaping @Sendable (String, inout Draft) throws(ConfigurationError) -> Void
     ) {
         self.name = name

@@ -11,7 +11,8 @@ func sharingProblems(_ settings: Settings) -> [ConfigurationError] {
     }
     if settings.listeners.isEmpty {
         if settings.balance == .slot {
-            problems.append("--balance slot needs --listen: workers that bind their own ports have a listener each anyway")
+            problems.append(
+                "--balance slot needs --listen: workers that bind their own ports have a listener each anyway")
         }
     } else {
         if settings.ready == .listening {

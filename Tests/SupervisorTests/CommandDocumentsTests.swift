@@ -7,14 +7,14 @@ import Testing
 @Suite struct CommandDocumentsTests {
     /// What a document says of one option.
     struct Entry: Equatable, CustomStringConvertible {
-        var name: String
-        var value: String?
+        /// `--workers auto|N`, `--no-share[=ADDRESS]`.
+        var synopsis: String
         var defaultText: String?
 
-        var description: String { "--\(name) \(value ?? "") [\(defaultText ?? "")]" }
+        var description: String { "\(synopsis) [\(defaultText ?? "")]" }
     }
 
-    private let table = Option.all.map { Entry(name: $0.name, value: $0.value, defaultText: $0.defaultText) }
+    private let table = Option.all.map { Entry(synopsis: $0.synopsis, defaultText: $0.defaultText) }
 
     private func lines(of file: String) throws -> [Substring] {
         let contents = try fileContents("\(Products.package)/\(file)", bytesMax: 1 << 20)
@@ -37,13 +37,16 @@ import Testing
         }
     }
 
-    /// `.It Fl w , Fl -workers Ar auto|N` … `Default: auto.`
+    /// `.It Fl w , Fl -workers Ar auto|N`, `.It Fl -no-share Ns Op = Ns Ar ADDRESS` … `Default: auto.`
     @Test func manualAgrees() throws {
         var entries: [Entry] = []
         for line in try lines(of: "man/reloaderd.8") {
             if line.hasPrefix(".It "), let range = line.range(ofText: "Fl -") {
-                let parts = line[range.upperBound...].split(separator: " ", maxSplits: 2).map(String.init)
-                entries.append(Entry(name: parts[0], value: parts.count == 3 ? parts[2] : nil, defaultText: nil))
+                var synopsis = "--" + line[range.upperBound...].replacingText(" Ar ", with: " ")
+                if let option = synopsis.range(ofText: " Ns Op = Ns ") {
+                    synopsis = "\(synopsis[..<option.lowerBound])[=\(synopsis[option.upperBound...])]"
+                }
+                entries.append(Entry(synopsis: synopsis))
             } else if line.hasPrefix("Default: "), let last = entries.indices.last {
                 entries[last].defaultText = String(line.dropFirst(9).dropLast())
             }
@@ -65,9 +68,8 @@ import Testing
                 String(cell.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()).replacingText(
                     "\u{1}", with: "|")
             }
-            let words = cells[0].dropFirst(3).dropLast().split(separator: " ", maxSplits: 1).map(String.init)
             let defaultText = cells[1].isEmpty ? nil : String(cells[1].dropFirst().dropLast())
-            return Entry(name: words[0], value: words.count == 2 ? words[1] : nil, defaultText: defaultText)
+            return Entry(synopsis: String(cells[0].dropFirst().dropLast()), defaultText: defaultText)
         }
         #expect(entries == table)
     }
@@ -81,10 +83,10 @@ import Testing
         var entries: [Entry] = []
         for line in lines {
             if line.hasPrefix("  "), let range = line.prefix(8).range(ofText: "--") {
-                let words = line[range.upperBound...].split(separator: " ").map(String.init)
-                let option = try #require(Option.named(words[0]))
-                let value = option.value == nil ? nil : words.dropFirst().first
-                entries.append(Entry(name: words[0], value: value, defaultText: nil))
+                // Explanations begin at a column, after two blanks at least or on the next line.
+                let rest = line[range.lowerBound...]
+                let end = rest.range(ofText: "  ")?.lowerBound ?? rest.endIndex
+                entries.append(Entry(synopsis: String(rest[..<end]).replacingText(" ...", with: "")))
             }
             if line.hasSuffix("]"), let open = line.lastIndex(of: "["), let last = entries.indices.last {
                 entries[last].defaultText = String(line[line.index(after: open)...].dropLast())
@@ -111,12 +113,10 @@ extension StringProtocol {
         }
         return nil
     }
-}
 
-extension String {
     fileprivate func replacingText(_ text: String, with other: String) -> String {
         var result = ""
-        var rest = self[...]
+        var rest = Substring(self)
         while let range = rest.range(ofText: text) {
             result += rest[..<range.lowerBound] + other
             rest = rest[range.upperBound...]

@@ -17,7 +17,8 @@ import Testing
     @Test func readsEveryOption() throws {
         let settings = try settings(
             "--workers", "3", "--pin", "--listen", "web=8080", "--listen=unix:/a=b", "-ludp:53", "--backlog", "7",
-            "--ready", "2s",
+            "--balance", "slot", "--no-share=8081", "--no-share=[::1]:8082", "--drain", "signal", "--drain-timeout", "0",
+            "--drain-idle", "20ms", "--ready", "2s",
             "--ready-timeout", "5s", "--surge", "50%", "--soak", "1m", "--stop-signal", "quit", "--stop-timeout", "2h",
             "--backoff", "1s", "--backoff-cap", "2s", "--backoff-reset", "3s", "--give-up", "5/1m", "--watchdog", "10s",
             "-C",
@@ -34,7 +35,14 @@ import Testing
             ListenSpec(address: .udpAny(port: 53)),
         ]
         expected.backlog = 7
-        expected.readiness = .after(.seconds(2))
+        expected.balance = .slot
+        expected.unsharedPorts = [
+            .tcpAny(port: 8081), .tcp6(address: [UInt8](repeating: 0, count: 15) + [1], scope: 0, port: 8082),
+        ]
+        expected.drain = .signal
+        expected.drainTimeout = .zero
+        expected.drainIdle = .milliseconds(20)
+        expected.ready = .after(.seconds(2))
         expected.policy.readyTimeout = .seconds(5)
         expected.surge = .percent(50)
         expected.policy.soak = .seconds(60)
@@ -65,6 +73,60 @@ import Testing
         expected.output = .inherit
         expected.logFormat = .json
         #expect(settings == expected)
+    }
+
+    @Test(arguments: [
+        ("auto", ReadyChoice.automatic), ("message", .message), ("listen", .listening), ("0", .after(.zero)),
+        ("1m30s", .after(.seconds(90))),
+    ])
+    func readsReady(_ text: String, _ expected: ReadyChoice) throws {
+        #expect(try settings("--ready", text, "--ready-timeout", "5m").ready == expected)
+    }
+
+    @Test(arguments: [("auto", DrainChoice.automatic), ("signal", .signal), ("outside", .outside)])
+    func readsDrain(_ text: String, _ expected: DrainChoice) throws {
+        #expect(try settings("--drain", text).drain == expected)
+    }
+
+    /// Alone it takes no port away from the program's words; with an equals sign it names one.
+    @Test func readsAValueThatMayBeLeftOut() throws {
+        let off = try loadSettings(arguments: ["--no-share", "8080", "81"], startDirectory: "/").settings
+        #expect(!off.sharesPorts && off.unsharedPorts.isEmpty)
+        #expect(off.program.path == "8080" && off.program.arguments == ["81"])
+        let one = try settings("--no-share=127.0.0.1:8080", "--no-share=udp:53", "--share=udp")
+        #expect(one.sharesPorts && one.sharesUDP)
+        #expect(one.unsharedPorts == [.tcp4(address: 0x7F00_0001, port: 8080), .udpAny(port: 53)])
+        let both = try settings("--no-share=8080", "--no-share")
+        #expect(!both.sharesPorts && both.unsharedPorts == [.tcpAny(port: 8080)])
+    }
+
+    @Test func readsItInAFileAsWell() throws {
+        #expect(try !settings(file: "no-share").sharesPorts)
+        let fromFile = try settings(file: "no-share 8080\nno-share [::]:8081\nshare udp")
+        #expect(fromFile.sharesPorts && fromFile.sharesUDP)
+        #expect(fromFile.unsharedPorts.map { $0.port } == [8080, 8081])
+        let over = try settings("--no-share=9090", file: "no-share")
+        #expect(over.sharesPorts && over.unsharedPorts == [.tcpAny(port: 9090)])
+    }
+
+    @Test(arguments: [
+        (["--no-share", "--ready", "listen"], ["--ready listen does not work with --no-share"]),
+        (["--no-share", "--drain", "outside"], ["--drain outside does not work with --no-share"]),
+        (["--no-share", "--share", "udp"], ["--share udp contradicts --no-share"]),
+        (["--listen", "8080", "--ready", "listen"], ["--ready listen does not work with --listen"]),
+        (["--listen", "8080", "--drain", "outside"], ["--drain outside does not work with --listen"]),
+        (["--listen", "8080", "--share", "udp"], ["--share udp does not work with --listen"]),
+        (["--balance", "slot"], ["--balance slot needs --listen"]),
+        (["--no-share=8080", "--ready", "listen", "--drain", "outside", "--share", "udp"], []),
+        (["--no-share", "--listen", "8080", "--balance", "slot", "--drain", "signal"], []),
+        (["--no-share", "--balance", "shared", "--ready", "auto", "--drain", "auto"], []),
+    ])
+    func namesContradictions(_ words: [String], _ expected: [String]) {
+        let problems = readSettings(arguments: words + ["./app"], startDirectory: "/").problems
+        #expect(problems.count == expected.count, "\(problems)")
+        for (problem, start) in zip(problems, expected) {
+            #expect(problem.description.hasPrefix(start), "\(problem)")
+        }
     }
 
     @Test func leavesTheProgramItsOwnWords() throws {
@@ -139,6 +201,9 @@ import Testing
         ("workers", "1: workers needs a value: workers auto|N"),
         ("\n\nwrokers 2", "3: unknown option 'wrokers': did you mean workers?"),
         ("--pin", "1: write pin without the dashes"),
+        ("no-share = 8080", "1: write 'no-share VALUE', without '=' between them"),
+        ("no-share=8080", "1: write 'no-share VALUE', without '=' between them"),
+        ("share", "1: share needs a value: share udp"),
         ("pin yes", "1: pin takes no value, and 'yes' follows it"),
         ("workers = 2", "1: write 'workers VALUE', without '=' between them"),
         ("workers=2", "1: write 'workers VALUE', without '=' between them"),
@@ -179,13 +244,18 @@ import Testing
         #expect(changed.keepForLife(of: running) == [])
         #expect(changed.workers == .fixed(3) && changed.program.pinsCPUs)
         changed = try settings(
-            "--listen", "8081", "--backlog", "5", "--pid-file", "p", "--output", "inherit", "--log-format", "json",
-            "--nice", "3")
-        let all = ["listen", "backlog", "name", "pid-file", "output", "log-format"]
+            "--listen", "8081", "--backlog", "5", "--balance", "slot", "--no-share", "--no-share=80", "--pid-file", "p",
+            "--output", "inherit", "--log-format", "json", "--nice", "3")
+        let all = ["listen", "backlog", "balance", "no-share", "name", "pid-file", "output", "log-format"]
         #expect(changed.keepForLife(of: running) == all)
         var expected = running
         expected.program.nice = 3
         #expect(changed == expected, "the rest is taken up")
+        let sharing = try settings("--no-share=80")
+        changed = try settings("--share", "udp", "--ready", "listen", "--drain", "outside", "--drain-timeout", "5s")
+        #expect(changed.keepForLife(of: sharing) == ["no-share", "share"])
+        #expect(changed.unsharedPorts == sharing.unsharedPorts && !changed.sharesUDP)
+        #expect(changed.ready == .listening && changed.drain == .outside && changed.drainTimeout == .seconds(5))
     }
 
     @Test(arguments: [
@@ -194,6 +264,19 @@ import Testing
     func surgeIsResolved(_ text: String, _ workers: Int, _ expected: Int) throws {
         let settings = try settings("--surge", text, "--workers", "\(workers)")
         #expect(settings.resolvedPolicy(automaticWorkers: 1).effectiveSurge == expected)
+    }
+
+    /// Who drains: the worker itself where it is passed listeners or shares nothing.
+    @Test func drainIsResolved() throws {
+        let outside = Reloader.Drain.outside(timeout: .seconds(7))
+        func drain(_ choice: String, sharing: Bool) throws -> Reloader.Drain {
+            try settings("--drain", choice, "--drain-timeout", "7s")
+                .resolvedPolicy(automaticWorkers: 1, sharing: sharing).drain
+        }
+        #expect(try drain("auto", sharing: true) == outside)
+        #expect(try drain("auto", sharing: false) == .signal)
+        #expect(try drain("signal", sharing: true) == .signal)
+        #expect(try drain("outside", sharing: true) == outside)
     }
 
     @Test func workersAreResolved() throws {

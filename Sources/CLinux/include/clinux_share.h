@@ -47,8 +47,9 @@ ssize_t rl_read_memory(pid_t pid, uint64_t address, void *buffer, size_t size);
 
 // Attaches to the reuseport group of `socket` a program that spreads new connections evenly over the members named by
 // `indices`, in ascending order. The kernel counts a group's members in the order in which they began to listen, and puts
-// the last one in the place of one that leaves.
-int rl_steer(int socket, const uint32_t *indices, size_t count);
+// the last one in the place of one that leaves. `by_flow`: what comes from one peer's port goes to one member, as datagrams must,
+// for as long as the members stay the same.
+int rl_steer(int socket, const uint32_t *indices, size_t count, bool by_flow);
 // How many runs of consecutive indices rl_steer takes.
 enum { rl_steer_runs_max = 1000 };
 // Lets no new connection in: what is established, and what waits to be accepted, goes on.

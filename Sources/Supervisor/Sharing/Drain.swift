@@ -11,6 +11,8 @@ final class Drain {
     /// A connection that has never carried a request is given this many times the idle time of one that has.
     static let patienceWithUnused: UInt32 = 20
 
+    /// A look at ten thousand connections takes its time: the daemon spends at most a tenth of its own on one drain.
+    private static let costFactor = 10
     private static let tellingInterval = Duration.seconds(5)
 
     let worker: WorkerProcess
@@ -57,7 +59,7 @@ final class Drain {
 
     /// Looks once; true when nothing is left.
     func isDone(at now: Instant) -> Bool {
-        nextLook = now + pause(at: now)
+        defer { nextLook = now + max(pause(at: now), (MonotonicClock.now() - now) * Self.costFactor) }
         waiting = sockets.reduce(0) { $0 + ($1.queue ?? 0) }
         connections = 0
         if takesConnections { for process in ProcessTree.processes(of: worker.pid) { look(at: process) } }

@@ -17,11 +17,17 @@ final class PortSharing {
     private static let addressBytesMax: UInt64 = 128
 
     private let excluded: [ListenAddress]
+    private let sharesUDP: Bool
     private var groups: [SharedAddress: SteeringGroup] = [:]
     private var sockets: [SharedSocket] = []
 
-    /// - Parameter excluded: `--no-share ADDRESS`.
-    init(excluding excluded: [ListenAddress]) { self.excluded = excluded }
+    /// - Parameters:
+    ///   - excluded: `--no-share ADDRESS`.
+    ///   - udp: `--share udp`.
+    init(excluding excluded: [ListenAddress], udp: Bool) {
+        self.excluded = excluded
+        sharesUDP = udp
+    }
 
     func sockets(of worker: WorkerID) -> [SharedSocket] { sockets.filter { $0.owner == worker } }
 
@@ -32,22 +38,31 @@ final class PortSharing {
 
     // MARK: calls of workers
 
-    func bind(_ call: rl_call, by worker: WorkerProcess, _ notifications: Int32) -> Answer {
+    func bind(_ call: rl_call, by worker: WorkerProcess, _ notifications: Int32) -> (
+        answer: Answer, began: SharedAddress?
+    ) {
         guard ProcessTree.hasThread(worker.pid, call.thread), let raw = Self.addressGiven(call),
             // The thread's number may be somebody else's by now: only while it waits was that its own memory.
             rl_call_is_pending(notifications, call.id),
-            let taken = TakenSocket(call.descriptor, of: worker.exit.number), taken.isTCP,
-            let address = SharedAddress(raw, isIPv6Only: taken.isIPv6Only), !excluded.contains(where: address.matches)
-        else { return .proceed }
+            let taken = TakenSocket(call.descriptor, of: worker.exit.number),
+            taken.isTCP || sharesUDP && taken.isUDP,
+            let address = SharedAddress(raw, isIPv6Only: taken.isIPv6Only, isDatagram: !taken.isTCP),
+            !excluded.contains(where: address.matches)
+        else { return (.proceed, nil) }
         let inode = taken.inode
         // Bound twice: the kernel has an answer to that.
-        if sockets.contains(where: { $0.inode == inode }) { return .proceed }
-        if !taken.reusesPort && hasOpen(address, worker) { return .done(EADDRINUSE) }
+        if sockets.contains(where: { $0.inode == inode }) { return (.proceed, nil) }
+        if !taken.reusesPort && hasOpen(address, worker) { return (.done(EADDRINUSE), nil) }
+        // Datagrams are received from now on, connections only when it listens.
+        let began = address.isDatagram ? address : nil
         if let socket = waiting(address, for: worker) {
-            return handOver(socket, to: worker, call, notifications)
+            return (handOver(socket, to: worker, call, notifications), began)
         }
         discardEmpty(address, slot: worker.slot)
-        return bind(taken, raw, address, worker)
+        let answer = bind(taken, raw, address, worker)
+        guard let began, case .done(0) = answer, let socket = sockets.last else { return (answer, nil) }
+        groups[address, default: SteeringGroup()].join(socket)
+        return (answer, began)
     }
 
     /// - Returns: also the address, where the worker listens on it from now on.
@@ -56,7 +71,9 @@ final class PortSharing {
             let taken = TakenSocket(call.descriptor, of: worker.exit.number)
         else { return (.proceed, nil) }
         let inode = taken.inode
-        guard let socket = sockets.first(where: { $0.inode == inode && $0.owner == worker.id }) else { return (.proceed, nil) }
+        guard let socket = sockets.first(where: { $0.inode == inode && $0.owner == worker.id }) else {
+            return (.proceed, nil)
+        }
         groups[socket.address, default: SteeringGroup()].noticeThoseGone()
         guard Glibc.listen(socket.descriptor.number, Int32(truncatingIfNeeded: call.number)) == 0 else {
             return (.done(errno), nil)
@@ -109,7 +126,9 @@ final class PortSharing {
     }
 
     /// Puts the socket in place of the one that the worker is about to bind.
-    private func handOver(_ socket: SharedSocket, to worker: WorkerProcess, _ call: rl_call, _ notifications: Int32) -> Answer {
+    private func handOver(_ socket: SharedSocket, to worker: WorkerProcess, _ call: rl_call, _ notifications: Int32)
+        -> Answer
+    {
         let closes = ProcessTree.closesOnExec(worker.pid, call.descriptor)
         let number = socket.descriptor.number
         // Some programs have told their epoll of the descriptor before: it would go on waiting for the one that is replaced.

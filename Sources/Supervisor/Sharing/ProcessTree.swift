@@ -27,7 +27,8 @@ enum ProcessTree {
     /// Descriptors that are sockets, with the inodes of their sockets.
     static func sockets(of process: Int32) -> [(descriptor: Int32, inode: UInt64)] {
         names(in: "/proc/\(process)/fd").compactMap { name in
-            guard let number = Int32(name), let target = link("/proc/\(process)/fd/\(name)"), target.hasPrefix("socket:["),
+            guard let number = Int32(name), let target = link("/proc/\(process)/fd/\(name)"),
+                target.hasPrefix("socket:["),
                 let inode = UInt64(target.dropFirst(8).dropLast())
             else { return nil }
             return (number, inode)
@@ -51,7 +52,9 @@ enum ProcessTree {
     /// All that watch the descriptor.
     static func pollings(of process: Int32, _ descriptor: Int32) -> [Polling] {
         names(in: "/proc/\(process)/fd").flatMap { name -> [Polling] in
-            guard let epoll = Int32(name), link("/proc/\(process)/fd/\(name)") == "anon_inode:[eventpoll]" else { return [] }
+            guard let epoll = Int32(name), link("/proc/\(process)/fd/\(name)") == "anon_inode:[eventpoll]" else {
+                return []
+            }
             let lines = (contents(of: "/proc/\(process)/fdinfo/\(name)") ?? "").split(separator: "\n")
             return lines.compactMap { polling($0, epoll, descriptor) }
         }

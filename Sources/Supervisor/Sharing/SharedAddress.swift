@@ -7,10 +7,12 @@ struct SharedAddress: Hashable, CustomStringConvertible {
     let bytes: [UInt8]
     /// An IPv6 socket that takes no IPv4 connections is no member of a group of those that do.
     let isIPv6Only: Bool
+    /// UDP, else TCP.
+    let isDatagram: Bool
 
-    /// - Parameter raw: a sockaddr; nil for one that is not of TCP over IPv4 or IPv6, is too short, or leaves the port to the
+    /// - Parameter raw: a sockaddr; nil for one that is neither of IPv4 nor of IPv6, is too short, or leaves the port to the
     ///   kernel (port 0: programs probe with it, and each means a port of its own).
-    init?(_ raw: [UInt8], isIPv6Only: Bool) {
+    init?(_ raw: [UInt8], isIPv6Only: Bool, isDatagram: Bool = false) {
         guard raw.count >= 2 else { return nil }
         let family = raw.withUnsafeBytes { $0.loadUnaligned(as: sa_family_t.self) }
         let size: Int
@@ -23,6 +25,7 @@ struct SharedAddress: Hashable, CustomStringConvertible {
         let whole = Int32(family) == AF_INET ? MemoryLayout<sockaddr_in>.size : size
         guard raw.count >= whole, raw[2] != 0 || raw[3] != 0 else { return nil }
         bytes = Array(raw[..<size])
+        self.isDatagram = isDatagram
         self.isIPv6Only = isIPv6Only && Int32(family) == AF_INET6
     }
 
@@ -31,10 +34,13 @@ struct SharedAddress: Hashable, CustomStringConvertible {
     /// For `--no-share`: the same port, at this address or at any.
     func matches(_ address: ListenAddress) -> Bool {
         switch address {
-        case .tcpAny(let port): return port == self.port
-        case .tcp4(let host, let port): return port == self.port && host == ipv4
-        case .tcp6(let host, _, let port): return port == self.port && bytes.count > 8 && host == Array(bytes[8..<24])
-        case .udpAny, .udp4, .udp6, .unix: return false
+        case .tcpAny(let port): return !isDatagram && port == self.port
+        case .udpAny(let port): return isDatagram && port == self.port
+        case .tcp4(let host, let port): return !isDatagram && port == self.port && host == ipv4
+        case .udp4(let host, let port): return isDatagram && port == self.port && host == ipv4
+        case .tcp6(let host, _, let port): return !isDatagram && port == self.port && host == ipv6
+        case .udp6(let host, _, let port): return isDatagram && port == self.port && host == ipv6
+        case .unix: return false
         }
     }
 
@@ -43,8 +49,16 @@ struct SharedAddress: Hashable, CustomStringConvertible {
         return bytes[4..<8].reduce(0) { $0 << 8 | UInt32($1) }
     }
 
+    private var ipv6: [UInt8] { Array(bytes.dropFirst(8).prefix(16)) }
+
     var description: String {
-        if let ipv4 { return "\(ListenAddress.tcp4(address: ipv4, port: port))" }
-        return "\(ListenAddress.tcp6(address: Array(bytes[8..<24]), scope: 0, port: port))"
+        let address: ListenAddress
+        switch (ipv4, isDatagram) {
+        case (let host?, false): address = .tcp4(address: host, port: port)
+        case (let host?, true): address = .udp4(address: host, port: port)
+        case (nil, false): address = .tcp6(address: ipv6, scope: 0, port: port)
+        case (nil, true): address = .udp6(address: ipv6, scope: 0, port: port)
+        }
+        return "\(address)"
     }
 }

@@ -35,13 +35,20 @@ final class SharedSocket {
         owner = nil
     }
 
-    /// Connections that wait to be accepted; nil when the socket does not listen (any more).
+    /// Connections that wait to be accepted (1 for any number of datagrams); nil when the socket does not listen (any more).
     var queue: Int? {
+        if address.isDatagram {
+            var bytes: Int32 = 0
+            return ioctl(descriptor.number, UInt(FIONREAD), &bytes) == 0 && bytes > 0 ? 1 : 0
+        }
         var state = rl_tcp()
         guard rl_tcp_state(descriptor.number, &state) == 0, state.state == UInt8(TCP_LISTEN) else { return nil }
         return Int(state.queue)
     }
 
     /// Makes it leave the kernel's group, whoever else may still hold a descriptor of it. What waits in its queue is reset.
-    func shutDown() { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+    func shutDown() {
+        // A datagram socket leaves with its last descriptor.
+        if !address.isDatagram { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+    }
 }

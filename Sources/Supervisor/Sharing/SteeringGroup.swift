@@ -48,7 +48,8 @@ struct SteeringGroup {
         guard let first = members.first, !live.isEmpty, steeredTo != Array(live) else { return }
         let number = first.descriptor.number
         let indices = Array(live)
-        try checked("setsockopt", "SO_ATTACH_REUSEPORT_CBPF") { rl_steer(number, indices, indices.count) }
+        let isDatagram = first.address.isDatagram
+        try checked("setsockopt", "SO_ATTACH_REUSEPORT_CBPF") { rl_steer(number, indices, indices.count, isDatagram) }
         steeredTo = indices
     }
 
@@ -61,7 +62,7 @@ struct SteeringGroup {
             try checked("setsockopt", "SO_DETACH_REUSEPORT_BPF") {
                 setsockopt(number, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, socklen_t(MemoryLayout<Int32>.size))
             }
-        } catch where error.errno == ENOENT {
+        } catch  where error.errno == ENOENT {
         }
     }
 }

@@ -18,7 +18,13 @@ struct TakenSocket: ~Copyable {
     }
 
     var isTCP: Bool {
-        option(SOL_SOCKET, SO_TYPE) == Int32(SOCK_STREAM.rawValue) && option(SOL_SOCKET, SO_PROTOCOL) == Int32(IPPROTO_TCP)
+        option(SOL_SOCKET, SO_TYPE) == Int32(SOCK_STREAM.rawValue)
+            && option(SOL_SOCKET, SO_PROTOCOL) == Int32(IPPROTO_TCP)
+    }
+
+    var isUDP: Bool {
+        option(SOL_SOCKET, SO_TYPE) == Int32(SOCK_DGRAM.rawValue)
+            && option(SOL_SOCKET, SO_PROTOCOL) == Int32(IPPROTO_UDP)
     }
 
     /// The program itself has asked to share the port among its own sockets.
