@@ -46,7 +46,7 @@ def microseconds(values): return [f"{f / 1000:.0f}" for f in (percentile(values,
 rows = []
 for workers in POOLS:
     unsupervised, supervised = compare(workers)
-    rows.append([f"bare waitid, vfork, exec", *microseconds(unsupervised), ""])
+    rows.append(["bare waitid, vfork, exec", *microseconds(unsupervised), ""])
     ratio = median(supervised) / median(unsupervised)
     rows.append([f"reloaderd, pool of {workers}", *microseconds(supervised), f"{ratio:.2f}"])
 print(f"Death of a worker to the first instruction of its replacement, {COUNT} times each, in turn")
