@@ -1,8 +1,8 @@
 """Reloads under load, side by side with what people use today: the same strict client, the same number of workers, the
 same pauses. A request that fails is counted by how it failed, and none is tried again.
 
-gunicorn and uvicorn are taken from the folder .build/benchmarks/venv where they are installed (Benchmarks/run does that),
-and left out where they are not."""
+gunicorn and uvicorn are taken from .build/benchmarks/venv, where Benchmarks/run installs them, and left out where they
+are not."""
 import json, os, signal, socket, subprocess, time
 from pool import folder, reloaderd, table
 
@@ -17,14 +17,16 @@ def contenders(port):
     """Name, command."""
     address = f"127.0.0.1:{port}"
     ours = [reloaderd, "--workers", WORKERS, "--listen", address]
-    gunicorn = [f"{python}/gunicorn", "--workers", WORKERS, "--bind", address, "--chdir", "Benchmarks/peers", "--log-level", "critical"]
+    gunicorn = [
+        f"{python}/gunicorn", "--workers", WORKERS, "--bind", address, "--chdir", "Benchmarks/peers",
+        "--log-level", "critical"]
     yield "reloaderd, Python example", [*ours, "/usr/bin/env", "python3", "Examples/python/worker.py"]
     yield "reloaderd, Node example", [*ours, "/usr/bin/env", "node", "Examples/node/worker.js"]
     yield "gunicorn, sync", [*gunicorn, "app:wsgi"]
     yield "gunicorn, gthread", [*gunicorn, "--worker-class", "gthread", "--threads", 8, "app:wsgi"]
     yield "uvicorn", [
-        f"{python}/uvicorn", "--workers", WORKERS, "--host", "127.0.0.1", "--port", port, "--app-dir", "Benchmarks/peers",
-        "--log-level", "critical", "--no-access-log", "app:asgi"]
+        f"{python}/uvicorn", "--workers", WORKERS, "--host", "127.0.0.1", "--port", port,
+        "--app-dir", "Benchmarks/peers", "--log-level", "critical", "--no-access-log", "app:asgi"]
     yield "node cluster", ["node", "Benchmarks/peers/cluster.js", port, WORKERS]
 
 
@@ -45,12 +47,15 @@ def wait_until_served(port, process):
 
 
 def measure(command, port, keep_alive):
-    server = subprocess.Popen([str(w) for w in command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    silent = subprocess.DEVNULL
+    server = subprocess.Popen([str(w) for w in command], stderr=silent, stdout=silent, start_new_session=True)
     try:
         if not wait_until_served(port, server): return None
         time.sleep(1)  # until all of its workers are there
-        words = [client, "--address", f"127.0.0.1:{port}", "--connections", str(CONNECTIONS), "--pause-ms", str(PAUSE_MS), "--until-eof", "--json"]
-        load = subprocess.Popen(words + ["--keep-alive"] * keep_alive, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        words = [
+            client, "--address", f"127.0.0.1:{port}", "--connections", str(CONNECTIONS), "--pause-ms", str(PAUSE_MS),
+            "--until-eof", "--json", *["--keep-alive"] * keep_alive]
+        load = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(RELOADS):
             time.sleep(SECONDS_BETWEEN)
             server.send_signal(signal.SIGHUP)
