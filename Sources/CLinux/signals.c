@@ -6,12 +6,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static const int handled[] = {SIGHUP,  SIGTERM, SIGINT,  SIGQUIT,  SIGUSR1,
-                              SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD};
+static const int meaningful[] = {SIGHUP,  SIGTERM, SIGINT,  SIGQUIT,  SIGUSR1,
+                                 SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD};
+// Would end the daemon by default, and leave its workers without a keeper; nobody sends them but by mistake. The real-time
+// signals are more of them. What is left: KILL, STOP, TSTP (a terminal's), and those that report an error of our own.
+static const int stray[] = {SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT};
 
 static void fill_handled(sigset_t *set) {
     sigemptyset(set);
-    for (size_t i = 0; i < sizeof handled / sizeof *handled; i++) sigaddset(set, handled[i]);
+    for (size_t i = 0; i < sizeof meaningful / sizeof *meaningful; i++) sigaddset(set, meaningful[i]);
+    for (size_t i = 0; i < sizeof stray / sizeof *stray; i++) sigaddset(set, stray[i]);
+    for (int number = SIGRTMIN; number <= SIGRTMAX; number++) sigaddset(set, number);
 }
 
 static void do_nothing(int signal) { (void)signal; }
@@ -27,6 +32,8 @@ int rl_take_signals(void) {
         if (number != SIGKILL && number != SIGSTOP && syscall(SYS_rt_sigaction, number, defaults, NULL, _NSIG / 8) < 0) return -1;
     struct sigaction action = {.sa_handler = SIG_IGN};
     if (sigaction(SIGPIPE, &action, NULL) < 0) return -1;
+    // A log file that may not grow any further (ulimit -f) is a failed write, not an end.
+    if (sigaction(SIGXFSZ, &action, NULL) < 0) return -1;
     action.sa_handler = do_nothing;
     action.sa_flags = SA_RESTART;
     return sigaction(SIGHUP, &action, NULL);

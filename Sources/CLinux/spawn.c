@@ -32,6 +32,19 @@ static void write_decimal(char *text, unsigned value) {
     *text = 0;
 }
 
+// The child begins with the parent's own table of descriptors and takes a copy only of the part that it needs, which the
+// parent keeps at the low numbers. Copying all of it, and closing it at exec, would cost more the more workers there are
+// (4,000 descriptors of 1,000 workers: as much as half of the whole start).
+static int unshare_descriptors(const struct rl_spawn_request *request) {
+    int highest = request->directory;
+    if (request->executable > highest) highest = request->executable;
+    if (request->listen_channel > highest) highest = request->listen_channel;
+    for (int i = 0; i < request->descriptor_count; i++)
+        if (request->descriptors[i] > highest) highest = request->descriptors[i];
+    if (syscall(SYS_close_range, highest + 1, ~0U, CLOSE_RANGE_UNSHARE) == 0) return 0;
+    return unshare(CLONE_FILES);  // before Linux 5.9
+}
+
 // Puts descriptors[i] at number i. Those that lie in the way of others are first moved above all targets.
 static int place_descriptors(const struct rl_spawn_request *request) {
     int sources[descriptors_max];
@@ -71,9 +84,9 @@ static int set_affinity(int cpu) {
 }
 
 static int reset_signals(void) {
-    // The daemon's own dispositions are all default but SIGPIPE and handlers, and exec resets handlers.
+    // The daemon's own dispositions are all default but SIGPIPE, SIGXFSZ and handlers, and exec resets handlers.
     struct sigaction action = {.sa_handler = SIG_DFL};
-    if (sigaction(SIGPIPE, &action, NULL) < 0) return -1;
+    if (sigaction(SIGPIPE, &action, NULL) < 0 || sigaction(SIGXFSZ, &action, NULL) < 0) return -1;
     sigset_t none;
     sigemptyset(&none);
     return sigprocmask(SIG_SETMASK, &none, NULL);
@@ -81,6 +94,7 @@ static int reset_signals(void) {
 
 // The set-up, in order; ids by bare system calls, since the C library's wrappers would speak to threads that aren't here.
 static enum rl_stage set_up(const struct rl_spawn_request *request) {
+    if (unshare_descriptors(request) < 0) return rl_stage_descriptors;
     if (setpgid(0, 0) < 0) return rl_stage_group;
     if (fchdir(request->directory) < 0) return rl_stage_directory;
     // After this the numbers below descriptor_count are the worker's.
@@ -130,7 +144,8 @@ int rl_spawn(const struct rl_spawn_request *request, struct rl_spawn_result *res
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
     int pidfd = -1;
-    pid_t pid = clone(child_main, stack + stack_size, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child, &pidfd);
+    int flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | SIGCHLD;
+    pid_t pid = clone(child_main, stack + stack_size, flags, &child, &pidfd);
     int error = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
 

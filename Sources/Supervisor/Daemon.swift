@@ -24,8 +24,7 @@ public final class Daemon {
         case drains
     }
 
-    /// How many full batches a due deadline waits for: after a long stop (SIGSTOP) what workers have said in the meantime
-    /// counts before the time that has passed, but a flood must not hold up time for ever.
+    /// How many batches a due deadline waits for: a flood must not hold up time for ever.
     private static let postponementsMax = 32
 
     var settings: Settings
@@ -33,6 +32,7 @@ public final class Daemon {
     let environment: Environment
     let workerEnvironment: Environment
     var pool: Pool
+    private var clock = PoolClock()
 
     var poller: Poller
     var timer: DeadlineTimer
@@ -80,7 +80,6 @@ public final class Daemon {
     private var isHandling = false
     private var effects: [Effect] = []
     private var tokens: [Poller.Token] = []
-    private var isDeadlineDue = false
     private var postponements = 0
 
     /// Opens everything, and starts nothing yet.
@@ -162,11 +161,13 @@ public final class Daemon {
         tellStarted()
         handle(.start)
         while exitStatus == nil {
-            try timer.arm(pool.nextDeadline)
+            try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armDrainTimer()
-            let mayHaveMore = try poller.wait(into: &tokens)
+            let wasHeld = clock.isHeld
+            let mayHaveMore = try poller.wait(into: &tokens, blocking: !wasHeld)
+            clock.hold(before: pool.nextDeadline)
             for token in tokens { dispatch(token) }
-            handleDeadline(mayHaveMore: mayHaveMore)
+            handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
             try watchOutput()
             try watchManager()
         }
@@ -179,9 +180,7 @@ public final class Daemon {
         do throws(SystemError) {
             switch source {
             case .signals: try readSignals()
-            case .deadline:
-                try timer.acknowledge()
-                isDeadlineDue = true
+            case .deadline: try timer.acknowledge()
             case .output: log.flush()
             case .manager: flushManager()
             case .managerWatchdog:
@@ -199,13 +198,13 @@ public final class Daemon {
         }
     }
 
-    private func handleDeadline(mayHaveMore: Bool) {
-        guard isDeadlineDue else { return }
-        if mayHaveMore && postponements < Self.postponementsMax {
+    /// - Parameter allIsHeard: the news of all that had happened when the deadline was due.
+    private func handleDeadline(allIsHeard: Bool) {
+        guard clock.isHeld else { return }
+        if !allIsHeard && postponements < Self.postponementsMax {
             postponements += 1
             return
         }
-        isDeadlineDue = false
         postponements = 0
         handle(.deadline)
     }
@@ -218,7 +217,9 @@ public final class Daemon {
         defer { isHandling = false }
         var next = 0
         while next < pending.count {
-            pool.handle(pending[next], now: MonotonicClock.now(), effects: &effects)
+            let event = pending[next]
+            let now = event == .deadline ? clock.goOn() : clock.now(before: pool.nextDeadline)
+            pool.handle(event, now: now, effects: &effects)
             next += 1
             for effect in effects {
                 if let answer = carryOut(effect) { pending.append(answer) }

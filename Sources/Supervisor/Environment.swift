@@ -39,13 +39,11 @@ struct Environment {
     }
 
     /// Without what was meant for this process alone.
-    func withoutOuterSupervisor() -> Environment { without { Self.outerNames.contains($0) } }
-
-    func without(_ isUnwanted: (String) -> Bool) -> Environment {
+    func withoutOuterSupervisor() -> Environment {
         var environment = Environment()
         for entry in entries {
             guard let equals = entry.firstIndex(of: UInt8(ascii: "=")) else { continue }
-            if isUnwanted(String(decoding: entry[..<equals], as: UTF8.self)) { continue }
+            if Self.outerNames.contains(String(decoding: entry[..<equals], as: UTF8.self)) { continue }
             environment.set(Array(entry[..<equals]), to: Array(entry[(equals + 1)...]))
         }
         return environment

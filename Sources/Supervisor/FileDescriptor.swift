@@ -27,6 +27,17 @@ public struct FileDescriptor: ~Copyable {
         return FileDescriptor(owning: try checked("fcntl", "F_DUPFD_CLOEXEC") { fcntl(number, F_DUPFD_CLOEXEC, 0) })
     }
 
+    /// The same under a number of `upperNumbers` on, where there is one; else as it is, which only costs time.
+    consuming func moved() -> FileDescriptor {
+        let other = fcntl(number, F_DUPFD_CLOEXEC, Self.upperNumbers)
+        if other < 0 { return self }
+        return FileDescriptor(owning: other)
+    }
+
+    /// What there is once a worker lives above; below stays what a starting worker is given, so that it need not copy and
+    /// close again what belongs to the others (see unshare_descriptors in spawn.c). Any number well above the daemon's own.
+    private static let upperNumbers: Int32 = 256
+
     deinit {
         // EINTR and EIO leave it closed on Linux; EBADF would be a second owner, a bug of ours.
         let result = close(number)

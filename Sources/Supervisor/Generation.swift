@@ -50,8 +50,7 @@ final class Generation {
             for change in try readEnvironmentFile(file) { environment.apply(change) }
         }
         for change in program.environment { environment.apply(change) }
-        // A file may name these all the same. The spawner adds ours, and of two readers would take one or the other.
-        return environment.without(isSetByReloaderd)
+        return environment
     }
 
     private static func readEnvironmentFile(_ path: String) throws(GenerationError) -> [EnvironmentChange] {

@@ -49,11 +49,11 @@ struct Poller: ~Copyable {
         try checked("epoll_ctl", "EPOLL_CTL_DEL") { epoll_ctl(poller, EPOLL_CTL_DEL, number, &unused) }
     }
 
-    /// Waits for the next batch and yields its tokens; true where more may be waiting already.
-    mutating func wait(into tokens: inout [Token]) throws(SystemError) -> Bool {
+    /// Waits for the next batch (or takes what there is) and yields its tokens; true where more may be waiting already.
+    mutating func wait(into tokens: inout [Token], blocking: Bool) throws(SystemError) -> Bool {
         tokens.removeAll(keepingCapacity: true)
         let poller = descriptor.number
-        let count = try checked("epoll_wait") { epoll_wait(poller, &batch, Int32(Self.batchMax), -1) }
+        let count = try checked("epoll_wait") { epoll_wait(poller, &batch, Int32(Self.batchMax), blocking ? -1 : 0) }
         for index in 0..<Int(count) { tokens.append(Token(number: batch[index].data.u64)) }
         return Int(count) == Self.batchMax
     }

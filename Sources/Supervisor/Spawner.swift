@@ -74,8 +74,9 @@ struct Spawner: ~Copyable {
             generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText)
         withExtendedLifetime(own) {}
         return Spawned(
-            pid: result.pid, exit: FileDescriptor(owning: result.pidfd), readyPipe: ready.takeReadEnd(),
-            notifySocket: notify.takeDescriptor(), stderrPipe: stderr?.takeReadEnd(), calls: receiveCalls())
+            pid: result.pid, exit: FileDescriptor(owning: result.pidfd).moved(), readyPipe: ready.takeReadEnd().moved(),
+            notifySocket: notify.takeDescriptor().moved(), stderrPipe: stderr?.takeReadEnd().moved(),
+            calls: receiveCalls()?.moved())
     }
 
     private func run(

@@ -20,11 +20,13 @@ import Testing
 
     /// What looks similar does not.
     @Test(arguments: [
-        ["say", "READY=0"], ["say", "READY"], ["say", "ready"], ["send", "\n"], ["send", "READY=yes"], ["close-ready"], [],
+        ["say", "READY=0"], ["say", "READY"], ["say", "ready"], ["send", "\n"], ["send", "READY=yes"], ["close-ready"],
+        [],
     ])
     func aSilentWorkerFailsAndTheMessageNamesTheWayOut(words: [String]) throws {
         // Long enough for Python to carry the words out on a busy machine, so that they are there to be misread.
-        let daemon = try DaemonUnderTest(["--workers", "1", "--ready-timeout", "700ms"] + Apps.worker(words + ["wait"]))
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--ready-timeout", "700ms"] + Apps.worker(words + ["wait"]))
         let started = try daemon.next("worker_started")
         let draining = try daemon.next("worker_draining")
         #expect(draining.pid == started.pid && draining.message == "worker drains: it was not ready in time")
@@ -99,7 +101,8 @@ import Testing
         let gate = try Gate(in: folder)
         let daemon = try DaemonUnderTest(
             ["--workers", "1"]
-                + Apps.worker("say", "STATUS=loading \"rules\"", "gate", gate.path, "send", "STATUS=warm", "notify", "wait"))
+                + Apps.worker(
+                    "say", "STATUS=loading \"rules\"", "gate", gate.path, "send", "STATUS=warm", "notify", "wait"))
         let first = try daemon.next("worker_status")
         #expect(first.text("status") == "loading \"rules\"")
         gate.letPass()

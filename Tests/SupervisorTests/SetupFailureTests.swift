@@ -8,13 +8,16 @@ import Testing
         _ words: [String], under launcher: [String] = [], executable: String = Products.reloaderd
     ) throws -> (status: Int32, message: String) {
         let daemon = try DaemonUnderTest(
-            ["-w", "1"] + words, under: launcher.isEmpty ? [] : Launcher.words + launcher + ["--"], executable: executable)
+            ["-w", "1"] + words, under: launcher.isEmpty ? [] : Launcher.words + launcher + ["--"],
+            executable: executable)
         let failed = try daemon.next("worker_failed")
         return (try daemon.end(), failed.message)
     }
 
     /// As `failure`, with the daemon as a user without rights.
-    private func failureWithoutRights(_ words: [String], limits: [String] = []) throws -> (status: Int32, message: String) {
+    private func failureWithoutRights(_ words: [String], limits: [String] = []) throws -> (
+        status: Int32, message: String
+    ) {
         let folder = try TestFolder()
         let copies = try Launcher.copyForEverybody(to: folder)
         return try failure(
@@ -30,7 +33,9 @@ import Testing
 
         let limit = try failureWithoutRights(["--rlimit", "nofile=4096"], limits: ["limit", "nofile", "256", "1024"])
         #expect(limit.status == 126)
-        #expect(limit.message.hasSuffix("setting its resource limits: Operation not permitted (needs root)"), "\(limit.message)")
+        #expect(
+            limit.message.hasSuffix("setting its resource limits: Operation not permitted (needs root)"),
+            "\(limit.message)")
 
         let user = try failureWithoutRights(["--user", "root"])
         #expect(user.status == 126)
@@ -43,7 +48,9 @@ import Testing
         let folder = try TestFolder()
         let copies = try Launcher.copyForEverybody(to: folder)
         let daemon = try DaemonUnderTest(
-            ["-w", "1", "--nice", "5", "--rlimit", "nofile=512", "--rlimit", "core=0"] + copies.worker + ["show", "ready", "wait"],
+            ["-w", "1", "--nice", "5", "--rlimit", "nofile=512", "--rlimit", "core=0"] + copies.worker + [
+                "show", "ready", "wait",
+            ],
             under: Launcher.words + ["limit", "nofile", "256", "1024", "user", "65534", "65534", "--"],
             executable: copies.daemon)
         let worker = try daemon.shown()
@@ -60,7 +67,10 @@ import Testing
         chmod(program, 0o700)
         let (status, message) = try failure(["--user", "nobody", program])
         #expect(status == 126)
-        #expect(message == "cannot start worker: \(program): Permission denied (is it, or its interpreter, executable for the user that workers run as?)")
+        #expect(
+            message
+                == "cannot start worker: \(program): Permission denied (is it, or its interpreter, executable for the user that workers run as?)"
+        )
     }
 
     @Test(arguments: ["just text\n", "", "\u{7F}ELF not really"])
@@ -70,7 +80,10 @@ import Testing
         chmod(program, 0o755)
         let (status, message) = try failure([program])
         #expect(status == 126)
-        #expect(message == "cannot start worker: \(program): Exec format error (not a program of this machine; a script needs a #! line)")
+        #expect(
+            message
+                == "cannot start worker: \(program): Exec format error (not a program of this machine; a script needs a #! line)"
+        )
     }
 
     @Test func aScriptWithoutItsInterpreter() throws {
@@ -79,7 +92,10 @@ import Testing
         chmod(program, 0o755)
         let (status, message) = try failure([program])
         #expect(status == 127)
-        #expect(message == "cannot start worker: \(program): No such file or directory (or the interpreter that its first line names is missing)")
+        #expect(
+            message
+                == "cannot start worker: \(program): No such file or directory (or the interpreter that its first line names is missing)"
+        )
     }
 
     @Test func aDirectoryIsNoProgram() throws {
@@ -94,7 +110,9 @@ import Testing
         let folder = try TestFolder()
         let run = try CommandRun.reloaderd(["--chdir", "\(folder.path)/gone", "/bin/true"])
         #expect(run.status == 1)
-        #expect(run.errors == "reloaderd: cannot use the working directory \(folder.path)/gone: No such file or directory\n")
+        #expect(
+            run.errors == "reloaderd: cannot use the working directory \(folder.path)/gone: No such file or directory\n"
+        )
     }
 
     /// execve(2) takes at most a quarter of the stack's limit, and never more than 6 MiB.
@@ -102,9 +120,13 @@ import Testing
         let folder = try TestFolder()
         let value = String(repeating: "x", count: 120_000)
         let file = try folder.write("big.env", (0..<30).map { "V\($0)=\(value)\n" }.joined())
-        let (status, message) = try failure(["--env-file", file, "/bin/true"], under: ["limit", "stack", "8388608", "8388608"])
+        let (status, message) = try failure(
+            ["--env-file", file, "/bin/true"], under: ["limit", "stack", "8388608", "8388608"])
         #expect(status == 126)
-        #expect(message.hasSuffix("/true: Argument list too long (arguments and environment together are too big for execve)"), "\(message)")
+        #expect(
+            message.hasSuffix(
+                "/true: Argument list too long (arguments and environment together are too big for execve)"),
+            "\(message)")
     }
 
     /// A set-up that fails only at a reload fails the reload, and nothing else.
@@ -118,7 +140,9 @@ import Testing
         chmod(program, 0o700)
         daemon.signal(SIGHUP)
         let failed = try daemon.next("reload_failed")
-        #expect(failed.message.contains("Permission denied (is it, or its interpreter, executable for the user"), "\(failed)")
+        #expect(
+            failed.message.contains("Permission denied (is it, or its interpreter, executable for the user"),
+            "\(failed)")
         #expect(daemon.records("worker_draining").isEmpty)
         chmod(program, 0o755)
         daemon.signal(SIGHUP)

@@ -21,7 +21,8 @@ import Testing
         expectExactlyItsOwn(worker, listeners: 2)
         let own = try [1, 2].map { try DescriptorLink.target(of: $0, in: daemon.pid) }
         #expect(worker.fds[1] == own[0])
-        #expect((worker.fds[2] == own[1]) == (output == "inherit"), "relayed through a pipe of its own, or the daemon's")
+        #expect(
+            (worker.fds[2] == own[1]) == (output == "inherit"), "relayed through a pipe of its own, or the daemon's")
         #expect(worker.fds[2]?.hasPrefix("pipe:") == true)
         #expect(try daemon.stop() == 0)
     }
@@ -46,7 +47,9 @@ import Testing
         let folder = try TestFolder()
         let fifo = try Fifo(in: folder)
         let daemon = try ChildProcess(
-            Launcher.words + closed.flatMap { ["close", "\($0)"] } + ["--", Products.reloaderd, "-w", "1", "--listen", "127.0.0.1:0"]
+            Launcher.words + closed.flatMap { ["close", "\($0)"] } + [
+                "--", Products.reloaderd, "-w", "1", "--listen", "127.0.0.1:0",
+            ]
                 + ShownWorker.program + ["show-to", fifo.path, "ready", "wait"])
         let line = try fifo.lines.next()
         let worker = try ShownWorker(line: try #require(line))
@@ -71,7 +74,9 @@ import Testing
     /// Python ignores SIGPIPE and SIGXFSZ itself, so that here something plainer is the worker.
     @Test func signalsAreCleanWhateverTheDaemonWasBornWith() throws {
         let blocked = ["HUP", "TERM", "CHLD", "USR1", "ALRM", "RTMAX"].flatMap { ["block", $0] }
-        let ignored = ["HUP", "INT", "QUIT", "CHLD", "PIPE", "TERM", "USR2", "WINCH", "RTMIN"].flatMap { ["ignore", $0] }
+        let ignored = ["HUP", "INT", "QUIT", "CHLD", "PIPE", "TERM", "USR2", "WINCH", "RTMIN"].flatMap {
+            ["ignore", $0]
+        }
         let (daemon, status) = try Self.statusOfPlainWorker(under: Launcher.words + blocked + ignored + ["--"])
         #expect(status["SigBlk"] == "0000000000000000")
         #expect(status["SigIgn"] == "0000000000000000")
@@ -98,7 +103,8 @@ import Testing
     /// The daemon with one worker that prints /proc/self/status and stays.
     private static func statusOfPlainWorker(under wrapper: [String]) throws -> (DaemonUnderTest, [String: String]) {
         let daemon = try DaemonUnderTest(
-            ["-w", "1", "--ready", "1ms", "/bin/sh", "-c", "cat /proc/self/status; echo end; exec sleep 1000"], under: wrapper)
+            ["-w", "1", "--ready", "1ms", "/bin/sh", "-c", "cat /proc/self/status; echo end; exec sleep 1000"],
+            under: wrapper)
         var status: [String: String] = [:]
         while let line = try daemon.process.output.next(), line != "end" {
             let parts = line.split(separator: ":\t", maxSplits: 1)

@@ -52,7 +52,8 @@ import Testing
         let run = try CommandRun.reloaderd(
             ["--listen", "unix:\(folder.path)/socket", "--listen", "unix:/no/such/directory/socket", "/bin/true"])
         #expect(run.status == 1)
-        #expect(run.errorLines.count == 1 && run.errors.contains("/no/such/directory/socket: No such file or directory"))
+        #expect(
+            run.errorLines.count == 1 && run.errors.contains("/no/such/directory/socket: No such file or directory"))
         #expect(!folder.contains("socket"), "the socket's file is left")
     }
 
@@ -116,7 +117,8 @@ import Testing
 
     /// One that was ready long enough is healthy: its death restarts it at once, and earlier failures are forgotten.
     @Test func aHealthyWorkerThatDiesIsRestartedAtOnce() throws {
-        let daemon = try DaemonUnderTest(["--workers", "1", "--backoff-reset", "1ms", "--backoff", "30s"] + Apps.readyShell)
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--backoff-reset", "1ms", "--backoff", "30s"] + Apps.readyShell)
         for _ in 1...3 {
             let ready = try daemon.next("worker_ready")
             let view = try ProcessView(try #require(ready.pid))

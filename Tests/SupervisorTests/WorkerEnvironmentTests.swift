@@ -29,7 +29,8 @@ import Testing
     }
 
     @Test func eachWorkerHasANotifySocketOfItsOwn() throws {
-        let daemon = try DaemonUnderTest(["-w", "2", "--surge", "1"] + ShownWorker.program + ["notify", "show", "wait"])
+        let daemon = try DaemonUnderTest(
+            ["-w", "2", "--surge", "1"] + ShownWorker.program + ["notify", "show", "wait"])
         try daemon.next("pool_ready")
         let addresses = try (0..<2).map { _ in try daemon.shown().env["NOTIFY_SOCKET"] ?? "" }
         #expect(Set(addresses).count == 2)
@@ -65,20 +66,17 @@ import Testing
         #expect(try daemon.stop() == 0)
     }
 
-    /// A file may come from elsewhere and name what is the daemon's alone to say: that is said once, by the daemon.
-    @Test func aFileCannotSpeakForTheDaemon() throws {
+    /// Of two variables of one name a worker would read one or the other.
+    @Test(arguments: ["READY_FD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "RELOADERD_SLOT", "WATCHDOG_USEC"])
+    func whatTheDaemonSetsIsNobodyElsesToSet(_ name: String) throws {
         let folder = try TestFolder()
-        let names = ["READY_FD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "RELOADERD_SLOT", "WATCHDOG_USEC"]
-        let file = try folder.write("file.env", names.map { "\($0)=file\n" }.joined())
-        // env(1) prints what it gets, twice what it gets twice.
-        let daemon = try DaemonUnderTest(
-            ["-w", "1", "--watchdog", "90s", "--give-up", "1/1s", "--env-file", file, "/usr/bin/env"])
-        let seen = try daemon.process.output.rest()
-        #expect(seen.contains("READY_FD=3"))
-        #expect(seen.contains("WATCHDOG_USEC=90000000"))
-        #expect(seen.filter { $0.hasSuffix("=file") } == [])
-        for name in names { #expect(seen.filter { $0.hasPrefix(name + "=") }.count <= 1, "\(name)") }
-        #expect(try daemon.end() == 1)
+        let file = try folder.write("app.env", "A=1\n\(name)=2\n")
+        let ofFile = try CommandRun.reloaderd(["--env-file", file, "/bin/true"])
+        #expect(ofFile.status == 1)
+        #expect(ofFile.errors == "reloaderd: \(file):2: \(name) is set by reloaderd itself\n")
+        let ofOption = try CommandRun.reloaderd(["--env", "\(name)=2", "/bin/true"])
+        #expect(ofOption.status == 64)
+        #expect(ofOption.errors == "reloaderd: --env: \(name) is set by reloaderd itself\n")
     }
 
     @Test func whoWinsOverWhom() throws {

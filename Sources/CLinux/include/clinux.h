@@ -37,9 +37,10 @@ int rl_signal(int pidfd, int signal);
 // SIGKILL to the process group of `leader`, which must be a child that was not reaped yet (so that the number is its own).
 int rl_kill_group(int pidfd, pid_t leader);
 
-// Blocks the signals that the daemon reads from a descriptor, resets all other dispositions to the default (what the
-// parent ignored would be ignored by every worker), ignores SIGPIPE, and catches SIGHUP with a handler that does nothing,
-// because the kernel shows it as caught then. Call it first thing in main.
+// Blocks the signals that the daemon reads from a descriptor, among them those that it only says to be ignored; resets all
+// other dispositions to the default (what the parent ignored would be ignored by every worker), ignores SIGPIPE and
+// SIGXFSZ, and catches SIGHUP with a handler that does nothing, because the kernel shows it as caught then. Call it first
+// thing in main.
 int rl_take_signals(void);
 // A signalfd(2) for the signals that rl_take_signals blocks.
 int rl_signal_descriptor(void);

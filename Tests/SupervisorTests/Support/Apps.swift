@@ -4,7 +4,8 @@ import Foundation
 enum Apps {
     /// The interpreter itself: what a version manager puts in its place in PATH starts slowly.
     static let python =
-        ["/usr/bin/python3", "/usr/local/bin/python3"].first { FileManager.default.isExecutableFile(atPath: $0) } ?? "python3"
+        ["/usr/bin/python3", "/usr/local/bin/python3"].first { FileManager.default.isExecutableFile(atPath: $0) }
+        ?? "python3"
 
     /// The words of worker.py.
     static func worker(_ words: String...) -> [String] { [python, "-IS", Products.worker] + words }

@@ -29,10 +29,26 @@ extension DaemonUnderTest {
         leavesNothing(sourceLocation: sourceLocation)
     }
 
-    /// After its end: no process that the log has named exists.
+    /// After its end: no process that the log has named exists, nor any of its process group. What was killed with a
+    /// worker may take a moment to go.
     func leavesNothing(sourceLocation: SourceLocation = #_sourceLocation) {
-        let left = Set(log.compactMap(\.pid)).filter { kill($0, 0) == 0 || kill(-$0, 0) == 0 }
+        let named = Set(log.compactMap(\.pid))
+        let left = named.filter { kill($0, 0) == 0 }
         #expect(left.isEmpty, "processes are left:\n\(story)", sourceLocation: sourceLocation)
+        for member in ProcessView.all where named.contains(member.group) && !member.isAtEnd {
+            // Gone before we could look: as it should be.
+            guard let view = try? ProcessView(member.pid) else { continue }
+            #expect(throws: Never.self, sourceLocation: sourceLocation) { try view.waitForEnd() }
+        }
+    }
+
+    /// The last of all signals; one without a meaning, which the daemon says.
+    static let barrier: Int32 = 64
+
+    /// Returns when every signal that was sent before has been acted upon: those of lower numbers are heard first.
+    func hearsAll() throws {
+        signal(Self.barrier)
+        try next("signal_ignored") { $0.number("signal") == Double(Self.barrier) }
     }
 
     /// The place of a record in the log.

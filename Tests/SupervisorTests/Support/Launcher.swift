@@ -14,7 +14,8 @@ enum Launcher {
     /// Copies of the daemon and of worker.py where every user can run them, whatever folder the package lies in.
     static func copyForEverybody(to folder: TestFolder) throws -> (daemon: String, worker: [String]) {
         let run = try CommandRun.run([
-            "/bin/sh", "-c", "chmod 755 \"$3\" && cp \"$1\" \"$2\" \"$3\" && chmod 755 \"$3\"/*", "sh", Products.reloaderd,
+            "/bin/sh", "-c", "chmod 755 \"$3\" && cp \"$1\" \"$2\" \"$3\" && chmod 755 \"$3\"/*", "sh",
+            Products.reloaderd,
             Products.worker, folder.path,
         ])
         guard run.status == 0 else { throw DidNotHappen(description: "cannot copy the daemon: \(run.errors)") }

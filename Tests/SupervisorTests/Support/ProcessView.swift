@@ -17,7 +17,9 @@ final class ProcessView {
     var isAlive: Bool { !endsWithin(0) }
 
     func waitForEnd() throws {
-        if !endsWithin(ChildProcess.patienceMilliseconds) { throw DidNotHappen(description: "process \(pid) does not end") }
+        if !endsWithin(ChildProcess.patienceMilliseconds) {
+            throw DidNotHappen(description: "process \(pid) does not end")
+        }
     }
 
     /// Where its executable is, ` (deleted)` where that has been replaced.
@@ -37,6 +39,17 @@ final class ProcessView {
         let text = String(decoding: FileManager.default.contents(atPath: "/proc/\(pid)/stat") ?? Data(), as: UTF8.self)
         let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
         return fields.count > 13 ? (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0) : 0
+    }
+
+    /// Every process there is: its process group, and whether it is a zombie (proc_pid_stat(5), fields 3 and 5).
+    static var all: [(pid: Int32, group: Int32, isAtEnd: Bool)] {
+        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { name in
+            guard let pid = Int32(name), let bytes = FileManager.default.contents(atPath: "/proc/\(name)/stat"),
+                let fields = String(decoding: bytes, as: UTF8.self).split(separator: ")").last?.split(separator: " "),
+                fields.count > 2, let group = Int32(fields[2])
+            else { return nil }
+            return (pid, group, fields[0] == "Z" || fields[0] == "X")
+        }
     }
 
     private func endsWithin(_ milliseconds: Int32) -> Bool {

@@ -16,7 +16,7 @@ daemonize       a grandchild in a session of its own that ends at once, left to 
 gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline to stdout
 ping N SECONDS WHERE   N times WATCHDOG=1 to READY_FD or NOTIFY_SOCKET, SECONDS apart; WHERE is ready or notify
 term-extend S   on SIGTERM asks for a minute, and exits after S seconds
-close-err       closes stderr
+close-err       closes stderr                clock         CLOCK_MONOTONIC in seconds, to stdout
 orphans N       like N times daemonize, but they end together: says who their parent was, and waits for their ends
 zombies         says how many children of the daemon have ended and are not reaped
 report NAME     on SIGNAME says so
@@ -54,13 +54,19 @@ def show():
         "env": {n.decode("latin-1"): v.decode("latin-1") for n, v in os.environb.items()}})
 
 
+stop, wake = os.pipe()
+
+
+def drain_on_sigterm():
+    """From the moment on when it says that it is ready to serve, unless an earlier word says what else SIGTERM does."""
+    if "serve" in sys.argv and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"x"))
+
+
 def serve():
-    """Drains on SIGTERM, unless an earlier word has said what SIGTERM does: what it has accepted it answers."""
+    """Until SIGTERM: what it has accepted it answers."""
     listener = socket.socket(fileno=3)
     listener.setblocking(False)
-    stop, wake = os.pipe()
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"x"))
     while stop not in select.select([listener, stop], [], [])[0]:
         try:
             connection, _ = listener.accept()
@@ -115,6 +121,7 @@ def zombies():
 
 
 for word in words:
+    if word in ("ready", "newline", "notify"): drain_on_sigterm()
     if word == "ready": os.write(ready, b"READY=1\n")
     elif word == "newline": os.write(ready, b"\n")
     elif word == "say": os.write(ready, next(words).encode() + b"\n")
@@ -166,6 +173,7 @@ for word in words:
     elif word == "term-extend":
         extended = float(next(words))
         signal.signal(signal.SIGTERM, lambda *_: (notify(b"EXTEND_TIMEOUT_USEC=60000000"), time.sleep(extended), os._exit(0)))
+    elif word == "clock": os.write(1, b"%.3f\n" % time.monotonic())
     elif word == "close-err": os.close(2)
     elif word == "fork":
         child = os.fork()

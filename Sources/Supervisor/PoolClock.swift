@@ -1,0 +1,39 @@
+// The time that the core lives in: the monotonic clock, without the time in which the daemon was held up (by SIGSTOP, by a
+// busy machine). What workers have said meanwhile waits in their channels, and must count before the time that has passed:
+// a worker that pinged is not silent because nobody could hear it.
+internal import Reloader
+
+/// Stands still just before a deadline that is due, until the news that waits has been heard; then goes on from there.
+struct PoolClock {
+    private var skipped = Duration.zero
+    private var held: Instant?
+
+    var isHeld: Bool { held != nil }
+
+    /// The time for an event that is no deadline.
+    mutating func now(before deadline: Instant?) -> Instant {
+        hold(before: deadline)
+        return held ?? running
+    }
+
+    /// Does nothing while the deadline is not due.
+    mutating func hold(before deadline: Instant?) {
+        guard held == nil, let deadline, deadline <= running else { return }
+        held = deadline + .nanoseconds(-1)
+    }
+
+    /// Ends the standstill; returns the time for the deadline.
+    mutating func goOn() -> Instant {
+        if let held {
+            // One nanosecond on: the deadline itself.
+            skipped = MonotonicClock.now() - held - .nanoseconds(1)
+            self.held = nil
+        }
+        return running
+    }
+
+    /// When this clock will show `instant`, on the monotonic clock.
+    func monotonic(_ instant: Instant) -> Instant { instant + skipped }
+
+    private var running: Instant { MonotonicClock.now() + (.zero - skipped) }
+}

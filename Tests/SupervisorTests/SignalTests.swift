@@ -1,0 +1,164 @@
+// Each signal's meaning, and those without one.
+import Foundation
+import Testing
+
+@Suite struct SignalTests {
+    @Test func ttinAndTtouChangeTheNumberOfWorkers() throws {
+        let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.readyShell)
+        try daemon.next("pool_ready")
+        daemon.signal(SIGTTIN)
+        #expect(try daemon.next("scaled").message == "2 workers instead of 1")
+        #expect(try daemon.next("worker_ready").slot == 1)
+        daemon.signal(SIGTTOU)
+        #expect(try daemon.next("scaled").message == "1 workers instead of 2")
+        let draining = try daemon.next("worker_draining")
+        #expect(draining.slot == 1 && draining.message == "worker drains: its slot is gone")
+        try daemon.next("worker_exited")
+        // One worker is the least.
+        daemon.signal(SIGTTOU)
+        try daemon.hearsAll()
+        daemon.signal(SIGTTIN)
+        try daemon.next("worker_ready")
+        #expect(daemon.records("scaled").count == 3)
+        // A reload keeps what was made of it.
+        daemon.signal(SIGHUP)
+        #expect(try daemon.next("reload_done").number("workers") == 2)
+        try daemon.endsClean()
+    }
+
+    @Test func winchDrainsAllAndKeepsTheListener() throws {
+        let port = try Network.freePort()
+        let daemon = try DaemonUnderTest(
+            ["--listen", "127.0.0.1:\(port)", "--workers", "2"] + Apps.worker("ready", "serve"))
+        try daemon.next("pool_ready")
+        daemon.signal(SIGWINCH)
+        try daemon.next("draining_all")
+        for _ in 0...1 { #expect(try daemon.next("worker_exited").number("status_code") == 0) }
+        // It waits in the accept queue, is refused by nobody, and is answered by those that come.
+        let client = Thread.answer(of: port)
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        #expect(client()?.contains("generation=2 ") == true)
+        try daemon.endsClean()
+        #expect(daemon.records("worker_failed").isEmpty)
+    }
+
+    @Test func usr2SaysThatItIsIgnored() throws {
+        let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.readyShell)
+        try daemon.next("pool_ready")
+        daemon.signal(SIGUSR2)
+        let ignored = try daemon.next("signal_ignored")
+        #expect(ignored.number("signal") == Double(SIGUSR2) && ignored.level == "warning")
+        try daemon.endsClean()
+    }
+
+    /// Every other signal that a program can get by accident: none of them ends the daemon, and with it the pool's keeper.
+    @Test func straySignalsDoNoHarm() throws {
+        let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.readyShell)
+        try daemon.next("pool_ready")
+        // Left out: those with a meaning; KILL and STOP; TSTP, which stops as a terminal's Ctrl-Z should; those that dump
+        // core, which a program only gets for an error of its own; 32 and 33, which are the C library's.
+        let meaning = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH]
+        let dumping = [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGSYS]
+        let stray = (1...63).filter { !(meaning + dumping + [32, 33]).contains($0) }
+        for signal in stray { daemon.signal(signal) }
+        try daemon.hearsAll()
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        #expect(daemon.records("logs_reopened").count == 1)
+        let told = Set(daemon.records("signal_ignored").map { Int32($0.number("signal")) })
+        // The kernel's own default for these is to do nothing.
+        let silent: Set<Int32> = [SIGCHLD, SIGCONT, SIGURG, SIGPIPE, SIGXFSZ, SIGUSR1]
+        #expect(told == Set(stray).subtracting(silent).union([DaemonUnderTest.barrier]))
+        try daemon.endsClean()
+    }
+
+    /// Workers start with a clean slate, whatever the daemon blocks and ignores.
+    @Test func workersGetAllSignals() throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1"]
+                + Apps.shell("grep -E '^Sig(Blk|Ign)' /proc/self/status >&2; echo READY=1 >&$READY_FD; exec sleep 1000")
+        )
+        try daemon.next("worker_ready")
+        while daemon.otherLines.count < 2 { try daemon.nextLine() }
+        let sets = daemon.otherLines.map { UInt64($0.suffix(16), radix: 16) ?? .max }
+        // 32 and 33 are the C library's own, which it lets nobody touch: they stay what the tests were started with.
+        #expect(sets.count == 2 && sets[0] == 0 && sets[1] & ~(3 << 31) == 0)
+        try daemon.endsClean()
+    }
+
+    @Test func usr1OpensTheLogFilesAnew() throws {
+        let folder = try TestFolder()
+        let log = try folder.write("log", "")
+        // Follows the name, also when another file bears it.
+        let tail = try ChildProcess(["tail", "-n", "+1", "-F", log])
+        func nextLine(_ words: String...) throws {
+            while let line = try tail.output.next() {
+                if words.allSatisfy(line.contains) { return }
+            }
+            throw DidNotHappen(description: "tail has ended without \(words)")
+        }
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1"] + Apps.shell("echo out; echo err >&2; echo READY=1 >&$READY_FD; exec sleep 1000"),
+            under: ["/bin/sh", "-c", "exec \"$@\" >>\(log) 2>&1", "sh"])
+        try nextLine("pool_ready")
+        rename(log, "\(log).1")
+        daemon.signal(SIGUSR1)
+        try nextLine("logs_reopened", log)
+        daemon.signal(SIGHUP)
+        try nextLine("reload_done")
+        let rotated = folder.text(of: "log.1")
+        #expect(rotated.contains("pool_ready") && !rotated.contains("reload_done"))
+        #expect(rotated.split(separator: "\n").filter { $0 == "out" || $0 == "err" }.count == 2)
+        let new = folder.text(of: "log")
+        #expect(!new.contains("pool_ready"))
+        #expect(Set(new.split(separator: "\n").filter { $0 == "out" || $0 == "err" }) == ["out", "err"])
+        #expect(try daemon.stop() == 0)
+        #expect(folder.text(of: "log").contains("worker_exited") && folder.text(of: "log.1") == rotated)
+        tail.signal(SIGTERM)
+        try tail.wait()
+    }
+
+    /// One that pings is not killed for what the daemon could not hear while it was stopped, and what was asked happens.
+    @Test func aStoppedDaemonCatchesUp() throws {
+        // Slot 0 says by the clock how far it has come; slot 1 is blocked when its socket's queue is full.
+        let round = ["ping", "4", "0.1", "ready", "clock"]
+        let words = ["ready", "if-slot", "1", "ping", "1000", "0.1", "notify", "end"]
+        let daemon = try DaemonUnderTest(
+            ["--workers", "2", "--watchdog", "700ms"]
+                + Apps.worker(words + Array(repeating: round, count: 250).flatMap { $0 }))
+        try daemon.next("pool_ready")
+        daemon.signal(SIGSTOP)
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        let end = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 + 1.5
+        while let seconds = try daemon.process.output.next().flatMap(Double.init), seconds < end {}
+        daemon.signal(SIGHUP)
+        daemon.signal(SIGCONT)
+        try daemon.next("reload_done")
+        #expect(daemon.records("worker_killed").isEmpty, "\(daemon.story)")
+        #expect(daemon.records("worker_failed").isEmpty)
+        try daemon.endsClean()
+    }
+}
+
+extension Thread {
+    /// Asks at once, elsewhere; the answer when it is called.
+    fileprivate static func answer(of port: Int) -> () -> String? {
+        let answer = Answer()
+        let thread = Thread {
+            answer.text = Network.get(port)
+            answer.hasCome.signal()
+        }
+        thread.start()
+        return {
+            answer.hasCome.wait()
+            return answer.text
+        }
+    }
+}
+
+private final class Answer: @unchecked Sendable {
+    var text: String?
+    let hasCome = DispatchSemaphore(value: 0)
+}

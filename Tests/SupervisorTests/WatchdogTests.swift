@@ -1,0 +1,74 @@
+// `--watchdog`, and workers that say that they end.
+import Glibc
+import Testing
+
+@Suite struct WatchdogTests {
+    @Test func aSilentWorkerIsReplaced() throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--watchdog", "300ms", "--backoff", "1ms"] + Apps.readyShell)
+        let ready = try daemon.next("worker_ready")
+        let killed = try daemon.next("worker_killed")
+        #expect(killed.pid == ready.pid)
+        #expect(killed.message == "worker gets SIGKILL: it was silent for the watchdog's time")
+        #expect(killed.time - ready.time >= 0.3 - 0.002)
+        let exited = try daemon.next("worker_exited")
+        #expect(exited.pid == ready.pid && exited.number("signal") == 9)
+        let next = try daemon.next("worker_ready")
+        #expect(next.slot == 0 && next.pid != ready.pid)
+        try daemon.endsClean()
+    }
+
+    /// As long as it pings; and not a moment before it has been silent for the whole time.
+    @Test(arguments: ["ready", "notify"]) func aWorkerThatPingsIsLeftAlone(through channel: String) throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--watchdog", "700ms"]
+                + Apps.worker("ready", "ping", "15", "0.1", channel, "out", "silent", "wait"))
+        let ready = try daemon.next("worker_ready")
+        let killed = try daemon.next("worker_killed")
+        #expect(killed.pid == ready.pid)
+        // It pinged for 1.5 s, the last time 0.1 s before it fell silent.
+        #expect(killed.time - ready.time >= 1.4 + 0.7 - 0.01)
+        #expect(try daemon.process.output.next() == "silent")
+        try daemon.endsClean()
+    }
+
+    @Test func workersKnowTheWatchdogsTime() throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--watchdog", "30s"]
+                + Apps.shell("echo $WATCHDOG_USEC ${WATCHDOG_PID-none} >&2; echo READY=1 >&$READY_FD; exec sleep 1000"))
+        try daemon.next("worker_ready")
+        while daemon.otherLines.isEmpty { try daemon.nextLine() }
+        #expect(daemon.otherLines == ["30000000 none"])
+        try daemon.endsClean()
+    }
+
+    @Test func anUnwatchedWorkerMayBeSilent() throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1"] + Apps.shell("echo ${WATCHDOG_USEC-none} >&2; echo READY=1 >&$READY_FD; exec sleep 1000")
+        )
+        try daemon.next("worker_ready")
+        while daemon.otherLines.isEmpty { try daemon.nextLine() }
+        #expect(daemon.otherLines == ["none"])
+        try daemon.endsClean()
+    }
+
+    /// STOPPING=1: its successor starts while it finishes.
+    @Test(arguments: [["say", "STOPPING=1"], ["send", "STOPPING=1"]])
+    func aWorkerThatEndsByItselfIsReplacedMeanwhile(words: [String]) throws {
+        let folder = try TestFolder()
+        let gate = try Gate(in: folder)
+        let first = ["if-generation", "1", "gate", gate.path, "end"]
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--backoff", "1ms", "--backoff-reset", "1ms"]
+                + Apps.worker(["ready"] + first + words + first + ["exit", "0"]))
+        let old = try daemon.next("worker_ready")
+        gate.letPass()
+        let draining = try daemon.next("worker_draining")
+        #expect(draining.pid == old.pid && draining.message == "worker drains: it says that it ends")
+        let new = try daemon.next("worker_ready")
+        #expect(new.pid != old.pid && new.slot == 0)
+        #expect(daemon.records("worker_exited").isEmpty, "the old one still finishes")
+        #expect(try ProcessView(try #require(old.pid)).isAlive)
+        try daemon.endsClean(by: SIGQUIT)
+    }
+}
