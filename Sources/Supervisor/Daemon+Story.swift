@@ -9,7 +9,9 @@ extension Daemon {
     func write(_ record: LogRecord) { log.write(record) }
 
     func context(of id: WorkerID) -> ReportContext {
-        ReportContext(pid: workers[id]?.pid, spawnError: spawnErrors[id], status: workers[id]?.status)
+        ReportContext(
+            pid: workers[id]?.pid, spawnError: spawnErrors[id], status: workers[id]?.status,
+            isReadyByListening: sharing != nil && listeningMeansReady)
     }
 
     func tell(_ report: Report) {
@@ -122,7 +124,7 @@ extension Daemon {
         case .stopping:
             sendManager([
                 "STOPPING=1", "STATUS=Stopping",
-                ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5)),
+                ServiceManager.extendTimeout(by: settings.drainTimeout + settings.policy.stopTimeout + .seconds(5)),
             ])
         // What aborts a roll, a stop or a drain, is what counts, and has just been told.
         case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan,

@@ -17,7 +17,8 @@ import Testing
     @Test func readsEveryOption() throws {
         let settings = try settings(
             "--workers", "3", "--pin", "--listen", "web=8080", "--listen=unix:/a=b", "-ludp:53", "--backlog", "7",
-            "--balance", "slot", "--no-share=8081", "--no-share=[::1]:8082", "--drain", "signal", "--drain-timeout", "0",
+            "--balance", "slot", "--no-share=8081", "--no-share=[::1]:8082", "--drain", "signal", "--drain-timeout",
+            "0",
             "--drain-idle", "20ms", "--ready", "2s",
             "--ready-timeout", "5s", "--surge", "50%", "--soak", "1m", "--stop-signal", "quit", "--stop-timeout", "2h",
             "--backoff", "1s", "--backoff-cap", "2s", "--backoff-reset", "3s", "--give-up", "5/1m", "--watchdog", "10s",
