@@ -40,7 +40,7 @@ extension Daemon {
             try watch(worker.exit, .exit(worker.id))
             try watch(worker.notifySocket, .notifySocket(worker.id))
             if let pipe = worker.readyPipe { try watch(pipe, .readyPipe(worker.id)) }
-            if let pipe = worker.stderrPipe { try watch(pipe, .stderrPipe(worker.id)) }
+            try watchStderr(worker)
         } catch {
             for channel in worker.channels { try? unwatch(channel) }
             _ = rl_kill_group(worker.exit.number, worker.pid)

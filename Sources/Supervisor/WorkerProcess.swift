@@ -19,6 +19,7 @@ final class WorkerProcess {
     /// nil with `--output inherit`, and once its end is reached.
     var stderrPipe: Channel?
     var readyLines = LineSplitter()
+    var wholeLines = WholeLines()
     var lastLines = LastLines()
     /// Its last STATUS=.
     var status: String?
