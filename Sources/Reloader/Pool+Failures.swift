@@ -25,7 +25,6 @@ extension Pool {
         let delay = Backoff(policy).delay(failures: failures, random: &random)
         slots[slot].restartAt = now + delay
         refresh(slot)
-        roll?.vacated.append(slot)
         report(.backoffBegan(slot: slot, delay: delay, failures: failures))
     }
 

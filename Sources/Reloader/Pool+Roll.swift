@@ -38,10 +38,10 @@ extension Pool {
         while totals.inFlight < policy.effectiveSurge, let slot = nextTurn() { startReplacement(in: slot) }
     }
 
-    /// Slots that lost their worker come first.
+    /// Slots that have lost their worker since the roll began come first.
     private mutating func nextTurn() -> Int? {
-        while let slot = roll?.vacated.popLast() {
-            if slot < policy.workers, slots[slot].isVacant, isDue(slot) { return slot }
+        if totals.waiting > 0, let slot = (0..<policy.workers).first(where: { slots[$0].isVacant && isDue($0) }) {
+            return slot
         }
         while let cursor = roll?.cursor, cursor < policy.workers {
             if let slot = roll?.step(), isDue(slot) { return slot }

@@ -13,9 +13,6 @@ public struct Roll: Equatable, Sendable {
 
     /// Slots below it have had their turn, unless `reconsider` says otherwise.
     private(set) var cursor = 0
-    /// Slots that lost their worker since the roll began: to be replaced before others. May name slots that have long
-    /// changed: whoever takes one must look.
-    var vacated: [Int] = []
 
     init(_ direction: Direction, to target: Int, startedAt: Instant) {
         self.direction = direction

@@ -117,8 +117,8 @@ extension Daemon {
                 ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5)),
             ])
         // What aborts a roll, a stop or a drain, is what counts, and has just been told.
-        case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan, .rollSuperseded,
-            .scaled, .gaveUp:
+        case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan,
+            .rollSuperseded, .scaled, .gaveUp:
             break
         }
     }

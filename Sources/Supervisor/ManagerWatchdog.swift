@@ -16,7 +16,8 @@ struct ManagerWatchdog: ~Copyable {
             return
         }
         let timer = FileDescriptor(
-            owning: try checked("timerfd_create") { timerfd_create(CLOCK_MONOTONIC, Int32(TFD_CLOEXEC | TFD_NONBLOCK)) })
+            owning: try checked("timerfd_create") { timerfd_create(CLOCK_MONOTONIC, Int32(TFD_CLOEXEC | TFD_NONBLOCK)) }
+        )
         let time = timespec(tv_sec: Int(period / 1_000_000), tv_nsec: Int(period % 1_000_000 * 1000))
         var setting = itimerspec(it_interval: time, it_value: time)
         let number = timer.number

@@ -6,23 +6,10 @@ import Testing
 @Suite struct NotifyTests {
     private static let worker = ["python3", Products.worker]
 
-    private func start(_ words: [String], telling address: String, _ variables: [String] = []) throws -> DaemonUnderTest {
-        try DaemonUnderTest(words, environment: ChildProcess.plainEnvironment + ["NOTIFY_SOCKET=\(address)"] + variables)
-    }
-
-    /// A FIFO that a worker waits for, and its other end: writing lines opens it.
-    private func gate(in folder: TestFolder, _ name: String) throws -> (path: String, open: () -> Void) {
-        let path = "\(folder.path)/\(name)"
-        guard mkfifo(path, 0o600) == 0 else { throw DidNotHappen(description: "no FIFO") }
-        return (
-            path,
-            {
-                // Returns once the worker has opened its end.
-                let number = open(path, O_WRONLY | O_CLOEXEC)
-                _ = write(number, "\n", 1)
-                close(number)
-            }
-        )
+    private func start(_ words: [String], telling address: String, _ variables: [String] = []) throws -> DaemonUnderTest
+    {
+        try DaemonUnderTest(
+            words, environment: ChildProcess.plainEnvironment + ["NOTIFY_SOCKET=\(address)"] + variables)
     }
 
     private func now() -> Int {
@@ -39,14 +26,14 @@ import Testing
     func readyWhenThePoolIsAndNotBefore(abstract: Bool) throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver(abstract ? "@reloaderd-test-\(UUID().uuidString)" : "\(folder.path)/notify")
-        let (gatePath, openGate) = try gate(in: folder, "gate")
+        let gate = try Gate(in: folder)
         let daemon = try start(
             ["--workers", "2", "--ready", "message"] + Self.worker
-                + ["if-slot", "1", "gate", gatePath, "end", "ready", "wait"],
+                + ["if-slot", "1", "gate", gate.path, "end", "ready", "wait"],
             telling: manager.address)
         try daemon.ready(1)
         #expect(manager.allNow().allSatisfy { !$0.contains("READY=1") })
-        openGate()
+        gate.letPass()
         let datagram = try manager.next(with: "READY=1").datagram
         #expect(value("STATUS", in: datagram) == "2 workers serve generation 1")
         try daemon.next("pool_ready")
@@ -61,7 +48,8 @@ import Testing
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
         let daemon = try start(
-            ["--workers", "2", "--surge", "1", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: manager.address)
+            ["--workers", "2", "--surge", "1", "--ready", "message"] + Self.worker + ["ready", "wait"],
+            telling: manager.address)
         _ = try manager.next(with: "READY=1")
         let asked = now()
         daemon.signal(SIGHUP)
@@ -71,7 +59,8 @@ import Testing
         #expect((asked...now()).contains(stamp))
         let (ready, between) = try manager.next(with: "READY=1")
         #expect(value("STATUS", in: ready) == "2 workers serve generation 2")
-        #expect(between.compactMap { value("STATUS", in: $0) }.contains("Reloading: 1 of 2 slots replaced"), "\(between)")
+        #expect(
+            between.compactMap { value("STATUS", in: $0) }.contains("Reloading: 1 of 2 slots replaced"), "\(between)")
         // The ready timeout of the next slot (60s), and a little, is asked for while the roll goes on.
         #expect(between.allSatisfy { value("EXTEND_TIMEOUT_USEC", in: $0) == "65000000" }, "\(between)")
         #expect(try daemon.stop() == 0)
@@ -100,7 +89,8 @@ import Testing
         let manager = try NotifyReceiver("\(folder.path)/notify")
         try folder.write("conf", "workers 1\n")
         let daemon = try start(
-            ["--config", "\(folder.path)/conf", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: manager.address)
+            ["--config", "\(folder.path)/conf", "--ready", "message"] + Self.worker + ["ready", "wait"],
+            telling: manager.address)
         _ = try manager.next(with: "READY=1")
         try folder.write("conf", "workers none\n")
         daemon.signal(SIGHUP)
@@ -115,11 +105,11 @@ import Testing
     @Test func aRefusalInTheMiddleOfARollLeavesItsEndToTheRoll() throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
-        let (gatePath, openGate) = try gate(in: folder, "gate")
+        let gate = try Gate(in: folder)
         try folder.write("conf", "workers 1\n")
         let daemon = try start(
             ["--config", "\(folder.path)/conf", "--ready", "message"] + Self.worker
-                + ["if-generation", "2", "gate", gatePath, "end", "ready", "wait"],
+                + ["if-generation", "2", "gate", gate.path, "end", "ready", "wait"],
             telling: manager.address)
         _ = try manager.next(with: "READY=1")
         daemon.signal(SIGHUP)
@@ -128,7 +118,7 @@ import Testing
         daemon.signal(SIGHUP)
         try daemon.next("reload_refused")
         #expect(manager.allNow().allSatisfy { !$0.contains("READY=1") })
-        openGate()
+        gate.letPass()
         #expect(value("STATUS", in: try manager.next(with: "READY=1").datagram) == "1 workers serve generation 2")
         #expect(try daemon.stop() == 0)
     }
@@ -137,17 +127,19 @@ import Testing
     @Test func drainingAllEndsAReloadInTheManagersEyes() throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
-        let (gatePath, _) = try gate(in: folder, "gate")
+        let gate = try Gate(in: folder)
         let daemon = try start(
-            ["--workers", "2", "--surge", "1", "--backoff", "60s", "--backoff-cap", "60s", "--ready", "message"] + Self.worker
+            ["--workers", "2", "--surge", "1", "--backoff", "60s", "--backoff-cap", "60s", "--ready", "message"]
+                + Self.worker
                 // The new release fails in slot 1, and the way back of slot 0 never ends.
-                + ["if-slot", "1", "if-generation", "2", "exit", "3", "end", "end", "if-slot", "0", "if-generation", "1"]
-                + ["gate", gatePath, "end", "end", "ready", "wait"],
+                + [
+                    "if-slot", "1", "if-generation", "2", "exit", "3", "end", "end", "if-slot", "0", "if-generation",
+                    "1",
+                ]
+                + ["gate", gate.path, "end", "end", "ready", "wait"],
             telling: manager.address)
         // Let the first worker of slot 0 through, once.
-        let first = open(gatePath, O_WRONLY | O_CLOEXEC)
-        _ = write(first, "\n", 1)
-        close(first)
+        gate.letPass()
         _ = try manager.next(with: "READY=1")
         daemon.signal(SIGHUP)
         try daemon.next("reload_failed")
@@ -162,10 +154,10 @@ import Testing
     @Test func aStopInTheMiddleOfARollIsTheLastWord() throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
-        let (gatePath, _) = try gate(in: folder, "gate")
+        let gate = try Gate(in: folder)
         let daemon = try start(
             ["--workers", "1", "--ready", "message"] + Self.worker
-                + ["if-generation", "2", "gate", gatePath, "end", "ready", "wait"],
+                + ["if-generation", "2", "gate", gate.path, "end", "ready", "wait"],
             telling: manager.address)
         _ = try manager.next(with: "READY=1")
         daemon.signal(SIGHUP)
@@ -179,7 +171,9 @@ import Testing
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
         let daemon = try start(
-            ["--workers", "1", "--give-up", "2/1m", "--backoff", "1ms", "--ready", "message"] + Self.worker + ["exit", "3"],
+            ["--workers", "1", "--give-up", "2/1m", "--backoff", "1ms", "--ready", "message"] + Self.worker + [
+                "exit", "3",
+            ],
             telling: manager.address)
         #expect(try daemon.end() == 1)
         let (stopping, before) = try manager.next(with: "STOPPING=1")
@@ -190,7 +184,8 @@ import Testing
     @Test func aManagerThatIsGoneDoesNoHarm() throws {
         let folder = try TestFolder()
         let daemon = try start(
-            ["--workers", "1", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: "\(folder.path)/nobody")
+            ["--workers", "1", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: "\(folder.path)/nobody"
+        )
         try daemon.next("pool_ready")
         #expect(try daemon.next("notify_failed").message.contains("No such file or directory"))
         daemon.signal(SIGHUP)
@@ -202,7 +197,8 @@ import Testing
         let folder = try TestFolder()
         var manager: NotifyReceiver? = try NotifyReceiver("\(folder.path)/notify")
         let daemon = try start(
-            ["--workers", "1", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: "\(folder.path)/notify")
+            ["--workers", "1", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: "\(folder.path)/notify"
+        )
         _ = try manager?.next(with: "READY=1")
         manager = nil
         daemon.signal(SIGHUP)
@@ -237,7 +233,8 @@ import Testing
         let manager = try NotifyReceiver("\(folder.path)/notify")
         _ = try manager.fill()
         let daemon = try start(
-            ["--workers", "40", "--surge", "40", "--ready", "message"] + Self.shell("echo >&$READY_FD; exec sleep infinity"),
+            ["--workers", "40", "--surge", "40", "--ready", "message"]
+                + Self.shell("echo >&$READY_FD; exec sleep infinity"),
             telling: manager.address, ["WATCHDOG_USEC=2000"])
         try daemon.next("pool_ready")
         for _ in 0..<2 {
@@ -255,15 +252,19 @@ import Testing
     func pingsTheManagersWatchdog(named: Bool) throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
+        let began = now()
         let script = "WATCHDOG_USEC=100000 \(named ? "WATCHDOG_PID=$$" : "") exec \"$0\" \"$@\""
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--ready", "message"] + Self.worker + ["show", "ready", "wait"],
-            environment: ChildProcess.plainEnvironment + ["NOTIFY_SOCKET=\(manager.address)"], under: Self.shell(script))
-        _ = try manager.next(with: "READY=1")
-        let began = now()
-        for _ in 0..<4 { #expect(try manager.next() == ["WATCHDOG=1"]) }
-        // At half the interval: the fourth can't come before three halves of 100ms have passed.
-        #expect(now() - began >= 150_000)
+            environment: ChildProcess.plainEnvironment + ["NOTIFY_SOCKET=\(manager.address)"], under: Self.shell(script)
+        )
+        var pings = try manager.next(with: "READY=1").before.count
+        for _ in 0..<4 {
+            #expect(try manager.next() == ["WATCHDOG=1"])
+            pings += 1
+        }
+        // At half the interval, and not more often.
+        #expect(now() - began >= pings * 50_000)
         #expect(try daemon.stop() == 0)
         let line = try #require(try daemon.process.output.rest().first)
         let variables = try #require(
@@ -274,7 +275,10 @@ import Testing
         #expect(variables["NOTIFY_SOCKET"] != nil && variables["NOTIFY_SOCKET"] != manager.address)
     }
 
-    @Test(arguments: ["WATCHDOG_USEC=10000 WATCHDOG_PID=1", "WATCHDOG_USEC=0", "WATCHDOG_USEC=soon", "WATCHDOG_USEC=18446744073709551615"])
+    @Test(arguments: [
+        "WATCHDOG_USEC=10000 WATCHDOG_PID=1", "WATCHDOG_USEC=0", "WATCHDOG_USEC=soon",
+        "WATCHDOG_USEC=18446744073709551615",
+    ])
     func leavesAWatchdogAloneThatIsNotItsOwn(variables: String) throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")

@@ -10,7 +10,8 @@ import Testing
     /// A signal from inside, as `kubectl exec` sends it.
     private func signal(_ name: String, to daemon: DaemonUnderTest) throws {
         let run = try CommandRun.run([
-            "nsenter", "-t", "\(daemon.pid)", "-m", "--pid=/proc/\(daemon.pid)/ns/pid_for_children", "kill", "-\(name)", "1",
+            "nsenter", "-t", "\(daemon.pid)", "-m", "--pid=/proc/\(daemon.pid)/ns/pid_for_children", "kill", "-\(name)",
+            "1",
         ])
         // Who enters a namespace that ends before he has left it ends with it.
         #expect(run.status == 0 || run.status == 128 + SIGKILL, "\(run.errors)")
@@ -26,7 +27,8 @@ import Testing
     func asPid1ItReapsOrphansAndNeedsNoInit() throws {
         let daemon = try DaemonUnderTest(
             [
-                "--workers", "2", "--ready", "message", "python3", Products.worker, "if-generation", "1", "orphans", "50",
+                "--workers", "2", "--ready", "message", "python3", Products.worker, "if-generation", "1", "orphans",
+                "50",
                 "end", "if-generation", "2", "zombies", "end", "ready", "wait",
             ], under: Self.namespace)
         #expect(try daemon.next("started").pid == 1)
@@ -45,7 +47,8 @@ import Testing
 
     @Test func asAnOrdinaryProcessItIsASubreaper() throws {
         let daemon = try DaemonUnderTest([
-            "--workers", "1", "--ready", "message", "python3", Products.worker, "if-generation", "1", "orphans", "50", "end",
+            "--workers", "1", "--ready", "message", "python3", Products.worker, "if-generation", "1", "orphans", "50",
+            "end",
             "if-generation", "2", "zombies", "end", "ready", "wait",
         ])
         try daemon.next("pool_ready")
@@ -93,7 +96,10 @@ import Testing
     func theEndOfPid1IsTheEndOfItsWorkers() throws {
         let port = try Network.freePort()
         let daemon = try DaemonUnderTest(
-            ["--listen", "127.0.0.1:\(port)", "--workers", "2", "python3", Products.worker, "ignore", "TERM", "ready", "serve"],
+            [
+                "--listen", "127.0.0.1:\(port)", "--workers", "2", "python3", Products.worker, "ignore", "TERM",
+                "ready", "serve",
+            ],
             under: Self.namespace)
         try daemon.next("pool_ready")
         #expect(Network.get(port) != nil)

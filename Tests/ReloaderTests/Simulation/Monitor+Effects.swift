@@ -53,12 +53,24 @@ extension Monitor {
             "\(id): generation \(generation) is started in slot \(slot) of \(own), the goal is \(goal)")
         let inFlight = any(in: slot) { $0.isInFlight && $0.isInOffice && $0.isAnswered }
         try require(!inFlight, .backoff, "\(id): slot \(slot) has a replacement")
-        if !isVacant {
-            let others = count { $0.isInFlight && $0.isInOffice }
-            try require(
-                others < policy.effectiveSurge, .limit, "\(id): \(others) in flight, surge \(policy.effectiveSurge)")
-        }
+        try checkTurn(id, slot, isVacant: isVacant)
         return true
+    }
+
+    /// A slot without a worker need not wait for its turn when the roll begins or is reverted, or if it only waited for
+    /// a lingering worker. Else it is the first to have one.
+    private func checkTurn(_ id: WorkerID, _ slot: Int, isVacant: Bool) throws(Violation) {
+        let begins = if case .reload = step.event { true } else { false }
+        if isVacant, begins || isReverting || step.relievedSlot == slot { return }
+        let others = count { $0.isInFlight && $0.isInOffice }
+        let surge = policy.effectiveSurge
+        try require(others < surge, .limit, "\(id): \(others) in flight already, surge \(surge)")
+        if isVacant || isReverting { return }
+        for other in seats.indices where seats[other].restartAt != nil && seats[other].generation != goal {
+            let isEmpty = !any(in: other) { $0.isInOffice || !$0.isAnswered }
+            let isCrowded = count { $0.slot == other } >= Policy.lingeringMax
+            try require(!isEmpty || isCrowded, .capacity, "slot \(slot) has its turn before the empty slot \(other)")
+        }
     }
 
     private func checkRoom(_ id: WorkerID, _ slot: Int) throws(Violation) {

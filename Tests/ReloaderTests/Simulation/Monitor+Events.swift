@@ -98,7 +98,7 @@ extension Monitor {
         let inOffice = workers[index].isInOffice
         if workers[index].isReady { lost += 1 }
         leave(index)
-        guard inOffice else { return }
+        guard inOffice else { return step.relievedSlot = workers[index].slot }
         step.owedFailure = id
         if !workers[index].isInFlight, !anyAnswered, failure != .exhausted {
             phase = .stopping(.graceful, status: failure == .missing ? 127 : 126)
@@ -120,7 +120,7 @@ extension Monitor {
         leave(index)
         step.owedExit = id
         step.exitExpected = !inOffice
-        if inOffice { step.owedFailure = id }
+        if inOffice { step.owedFailure = id } else { step.relievedSlot = workers[index].slot }
     }
 
     private mutating func leave(_ index: Int) {

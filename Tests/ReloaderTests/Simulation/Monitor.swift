@@ -63,6 +63,8 @@ struct Monitor {
         var announced: WorkerID?
         var announcedKill: WorkerID?
         var firstAnswer: WorkerID?
+        /// A worker that lingered in this slot is gone.
+        var relievedSlot: Int?
         var owedExit: WorkerID?
         var exitExpected = false
         var owedFailure: WorkerID?

@@ -26,6 +26,8 @@ final class ChildProcess {
         inheriting: [Int32] = []
     ) throws {
         let (inputRead, inputWrite) = try Self.pipe()
+        // The read end doesn't block, which suits a reader here and not a child's standard input.
+        _ = fcntl(inputRead, F_SETFL, O_RDONLY)
         let (outputRead, outputWrite) = try Self.pipe()
         let (errorsRead, errorsWrite) = try Self.pipe()
         defer { for number in [inputRead, outputWrite, errorsWrite] { close(number) } }
@@ -107,7 +109,6 @@ final class ChildProcess {
         guard rl_pipe(&ends) == 0 else {
             throw DidNotHappen(description: "no pipe: \(String(cString: strerror(errno)))")
         }
-        // rl_pipe's read end doesn't block, which suits a reader here and not a child's standard input.
         return (ends[0], ends[1])
     }
 

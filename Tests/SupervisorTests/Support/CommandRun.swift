@@ -14,6 +14,7 @@ struct CommandRun {
         try run([Products.reloaderd] + words, environment: environment)
     }
 
+    @discardableResult
     static func run(_ words: [String], environment: [String] = ["PATH=/usr/bin:/bin"]) throws -> CommandRun {
         try run(words.map { Array($0.utf8) }, environment: environment)
     }

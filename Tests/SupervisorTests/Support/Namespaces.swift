@@ -15,7 +15,8 @@ enum Namespaces {
         if let problem { return problem }
         if !FileManager.default.isExecutableFile(atPath: "/lib/systemd/systemd") { return "systemd is not installed" }
         for tool in ["nsenter", "setpriv", "pivot_root", "ip"] {
-            let run = try? CommandRun.run(["sh", "-c", "command -v \(tool)"], environment: ChildProcess.plainEnvironment)
+            let run = try? CommandRun.run(
+                ["sh", "-c", "command -v \(tool)"], environment: ChildProcess.plainEnvironment)
             if run?.status != 0 { return "\(tool)(8) is not installed" }
         }
         return nil

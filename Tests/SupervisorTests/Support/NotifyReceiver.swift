@@ -59,7 +59,9 @@ final class NotifyReceiver {
     func fill() throws -> Int {
         let sender = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         defer { close(sender) }
-        guard Self.call(connect, sender, address) == 0 else { throw DidNotHappen(description: "cannot connect to \(address)") }
+        guard Self.call(connect, sender, address) == 0 else {
+            throw DidNotHappen(description: "cannot connect to \(address)")
+        }
         var count = 0
         while send(sender, "X_FULL=1", 8, 0) == 8 { count += 1 }
         guard errno == EAGAIN else { throw DidNotHappen(description: "cannot fill \(address)") }
@@ -80,7 +82,9 @@ final class NotifyReceiver {
         }
         return withUnsafeMutableBytes(of: &address) { raw in
             raw.baseAddress?.advanced(by: pathOffset).copyMemory(from: bytes, byteCount: bytes.count)
-            return raw.withMemoryRebound(to: sockaddr.self) { function(number, $0.baseAddress, socklen_t(pathOffset + bytes.count)) }
+            return raw.withMemoryRebound(to: sockaddr.self) {
+                function(number, $0.baseAddress, socklen_t(pathOffset + bytes.count))
+            }
         }
     }
 
