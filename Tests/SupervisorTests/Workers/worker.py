@@ -13,6 +13,7 @@ flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage 
 flood-notify N  N bytes of garbage to NOTIFY_SOCKET
 fork            a child in its process group that waits for ever; its pid goes to stderr
 daemonize       a grandchild in a session of its own that ends at once, left to the subreaper
+number-err N    N numbered lines to stderr, with its slot in front, in pieces that end anywhere
 gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline to stdout
 ping N SECONDS WHERE   N times WATCHDOG=1 to READY_FD or NOTIFY_SOCKET, SECONDS apart; WHERE is ready or notify
 term-extend S   on SIGTERM asks for a minute, and exits after S seconds
@@ -159,6 +160,10 @@ for word in words:
     elif word == "flood-err":
         left = int(next(words))
         while left > 0: left -= os.write(2, (b"x" * 79 + b"\n") * 64)
+    elif word == "number-err":
+        slot = os.environ["RELOADERD_SLOT"]
+        text = "".join(f"{slot}:{number}\n" for number in range(int(next(words)))).encode()
+        while text: text = text[os.write(2, text[:50021]):]
     elif word == "flood-ready":
         left = int(next(words))
         while left > 0: left -= os.write(ready, os.urandom(4096).replace(b"\n", b"\0"))
