@@ -5,8 +5,16 @@ final class Asker {
     private let number: Int32
 
     /// Connects; the kernel does that also where nobody accepts.
-    init(_ port: Int) throws {
-        number = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    convenience init(_ port: Int) throws { try self.init(port, Int32(SOCK_STREAM.rawValue)) }
+
+    /// Sends one datagram.
+    convenience init(datagrams port: Int, asking text: String) throws {
+        try self.init(port, Int32(SOCK_DGRAM.rawValue))
+        _ = send(number, text, text.utf8.count, 0)
+    }
+
+    private init(_ port: Int, _ type: Int32) throws {
+        number = socket(AF_INET, type | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(port).bigEndian
@@ -38,11 +46,8 @@ final class Asker {
         var bytes: [UInt8] = []
         while true {
             let text = String(decoding: bytes, as: UTF8.self)
-            if text.hasPrefix("HTTP/1."), text.dropFirst(8).hasPrefix(" 200"), text.hasSuffix("\n"),
-                let answer = ServedBy(text)
-            {
-                return answer
-            }
+            let isWhole = text.hasPrefix("HTTP/1.") ? text.dropFirst(8).hasPrefix(" 200") && text.hasSuffix("\n") : true
+            if isWhole, let answer = ServedBy(text) { return answer }
             guard let more = try receive(), !more.isEmpty else { return nil }
             bytes += more
         }
@@ -77,7 +82,9 @@ struct ServedBy: Hashable {
             let parts = word.split(separator: "=", maxSplits: 1)
             if parts.count == 2, let value = Int(parts[1]) { numbers[parts[0]] = value }
         }
-        guard let slot = numbers["slot"], let generation = numbers["generation"], let pid = numbers["pid"] else { return nil }
+        guard let slot = numbers["slot"], let generation = numbers["generation"], let pid = numbers["pid"] else {
+            return nil
+        }
         self.slot = slot
         self.generation = generation
         self.pid = Int32(pid)
