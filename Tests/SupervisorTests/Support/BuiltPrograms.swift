@@ -9,7 +9,8 @@ enum BuiltPrograms {
         var made: [String: Result<String, DidNotHappen>] = [:]
         for name in sources where name.hasSuffix(".c") {
             let name = String(name.dropLast(2))
-            made[name] = build(name, ["env", "gcc", "-O1", "-pthread", "-o", path(name), "\(SharedProgram.folder)/\(name).c"])
+            let source = "\(SharedProgram.folder)/\(name).c"
+            made[name] = build(name, ["env", "gcc", "-O1", "-pthread", "-o", path(name), source])
         }
         return made
     }()
@@ -34,7 +35,8 @@ enum BuiltPrograms {
     private static func build(_ name: String, _ words: [String]) -> Result<String, DidNotHappen> {
         mkdir(directory, 0o755)
         do {
-            let run = try CommandRun.run(words, environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=\(directory)"])
+            let run = try CommandRun.run(
+                words, environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=\(directory)"])
             if run.status == 0 { return .success(path(name)) }
             return .failure(DidNotHappen(description: "cannot build \(name): \(run.errors)"))
         } catch {
