@@ -75,11 +75,12 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// A port of somebody else's is refused, too.
-    @Test func aPortOfAnotherProgramIsRefused() throws {
+    /// A port of another program is refused, also where that is another reloaderd of the same user.
+    @Test(arguments: [[], ["--no-share"]])
+    func aPortOfAnotherProgramIsRefused(_ options: [String]) throws {
         let port = try Network.freePort()
-        let other = try daemon(["tcp4", "\(port)"], workers: 1)
-        try other.next("pool_ready")
+        let other = try daemon(["tcp4", "\(port)", "say", "bound"], options + ["--ready", "1ms"], workers: 1)
+        try other.lines(1, thatStartWith: "bound")
         let daemon = try daemon(["twice", "\(port)"], ["--give-up", "1/10s"], workers: 1)
         #expect(try daemon.end() == 1)
         #expect(daemon.story.contains("Address already in use"))
@@ -126,6 +127,21 @@ import Testing
         let refused = daemon.otherLines.count { $0.hasPrefix("refused Address already in use") }
         #expect(refused == Self.workers - 1)
         if kind == "unix" { #expect(try answerers(at: "unix:\(address)").count == 1) }
+        try daemon.endsClean()
+    }
+
+    /// `--share udp`: each worker gets its share of datagrams, from clients that have a port each.
+    @Test func datagramsAreSharedWhereAsked() throws {
+        let (port, other) = (try Network.freePort(), try Network.freePort())
+        let daemon = try daemon(["udp", "\(port)", "tcp4", "\(other)"], ["--share", "udp"])
+        try daemon.next("pool_ready")
+        for _ in 0..<2 {
+            let answers = try (0..<60).map { _ in try Asker(datagrams: port, asking: "?").answer() }
+            #expect(Set(answers.compactMap { $0?.pid }) == Set(Capacity.ready(in: daemon.log).keys))
+            daemon.signal(SIGHUP)
+            try daemon.next("reload_done")
+        }
+        #expect(daemon.records("steering_failed").isEmpty)
         try daemon.endsClean()
     }
 

@@ -5,8 +5,16 @@ final class Asker {
     private let number: Int32
 
     /// Connects; the kernel does that also where nobody accepts.
-    init(_ port: Int) throws {
-        number = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    convenience init(_ port: Int) throws { try self.init(port, Int32(SOCK_STREAM.rawValue)) }
+
+    /// Sends one datagram.
+    convenience init(datagrams port: Int, asking text: String) throws {
+        try self.init(port, Int32(SOCK_DGRAM.rawValue))
+        _ = send(number, text, text.utf8.count, 0)
+    }
+
+    private init(_ port: Int, _ type: Int32) throws {
+        number = socket(AF_INET, type | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(port).bigEndian
@@ -38,11 +46,8 @@ final class Asker {
         var bytes: [UInt8] = []
         while true {
             let text = String(decoding: bytes, as: UTF8.self)
-            if text.hasPrefix("HTTP/1."), text.dropFirst(8).hasPrefix(" 200"), text.hasSuffix("\n"),
-                let answer = ServedBy(text)
-            {
-                return answer
-            }
+            let isWhole = text.hasPrefix("HTTP/1.") ? text.dropFirst(8).hasPrefix(" 200") && text.hasSuffix("\n") : true
+            if isWhole, let answer = ServedBy(text) { return answer }
             guard let more = try receive(), !more.isEmpty else { return nil }
             bytes += more
         }

@@ -24,7 +24,7 @@ final class SharingLoad {
             wrapper + [
                 Products.strictClient, "--address", "127.0.0.1:\(port)", "--connections", "8", "--duration-ms",
                 "120000",
-                "--until-eof", "--json",
+                "--until-eof", "--announce-workers", "--json",
             ] + options)
         guard try client.output.next() == "started" else {
             throw DidNotHappen(description: "the client gets no answer: \(try client.output.rest())")
@@ -35,14 +35,19 @@ final class SharingLoad {
     /// Ends the client's run.
     static func report(of client: ChildProcess) throws -> ClientReport {
         client.closeInput()
-        let report = try client.output.rest().joined(separator: "\n")
+        let lines = try client.output.rest()
         try client.wait()
-        return try JSONDecoder().decode(ClientReport.self, from: Data(report.utf8))
+        return try JSONDecoder().decode(ClientReport.self, from: Data((lines.last ?? "").utf8))
     }
 
+    /// Reloads, and waits until the new generation has answered.
     func reload() throws {
         daemon.signal(SIGHUP)
-        try daemon.next("reload_done")
+        let generation = try daemon.next("reload_done").generation ?? 0
+        while let line = try client.output.next() {
+            if line.contains(" generation=\(generation) ") { return }
+        }
+        throw DidNotHappen(description: "the client ended without an answer of generation \(generation)")
     }
 
     /// Ends the client, then the daemon.
