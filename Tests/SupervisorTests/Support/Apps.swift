@@ -26,24 +26,23 @@ enum Apps {
 extension TestFolder {
     /// Writes an executable file, at once and whole: what was there before is replaced.
     @discardableResult
-    func writeProgram(_ name: String, _ text: String) throws -> String {
-        try install(name, "mkdir -p \"$(dirname \"$1\")\" && printf %s \"$2\" >\"$1.new\"", text)
+    func writeProgram(_ name: String, _ text: String) throws -> String { try writeProgram(name, Array(text.utf8)) }
+
+    @discardableResult
+    func writeProgram(_ name: String, _ bytes: [UInt8]) throws -> String {
+        let new = try write("\(name).new", bytes)
+        chmod(new, 0o755)
+        rename(new, "\(path)/\(name)")
+        return "\(path)/\(name)"
     }
 
     /// As `writeProgram`, with another file's content.
     @discardableResult
     func copyProgram(_ name: String, from source: String) throws -> String {
-        try install(name, "cp \"$2\" \"$1.new\"", source)
-    }
-
-    /// Another process writes: a descriptor of ours that is open for writing may live on in a child that another test starts
-    /// at this moment, and then nobody can execute the file (ETXTBSY).
-    private func install(_ name: String, _ command: String, _ word: String) throws -> String {
-        let file = "\(path)/\(name)"
-        let script = "\(command) && chmod 755 \"$1.new\" && mv \"$1.new\" \"$1\""
-        let run = try CommandRun.run(["/bin/sh", "-c", script, "sh", file, word])
-        guard run.status == 0 else { throw DidNotHappen(description: "no program \(file): \(run.errors)") }
-        return file
+        guard let bytes = FileManager.default.contents(atPath: source) else {
+            throw DidNotHappen(description: "cannot read \(source)")
+        }
+        return try writeProgram(name, Array(bytes))
     }
 
     /// Points a symbolic link elsewhere, in one step.

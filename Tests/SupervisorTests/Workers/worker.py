@@ -56,7 +56,7 @@ def show():
         "env": {n.decode("latin-1"): v.decode("latin-1") for n, v in os.environb.items()}})
 
 
-stop, wake = os.pipe()
+stop, wake = os.pipe() if "serve" in sys.argv else (-1, -1)
 
 
 def drain_on_sigterm():
