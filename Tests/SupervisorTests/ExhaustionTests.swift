@@ -9,7 +9,7 @@ import Testing
         let daemon = try DaemonUnderTest(
             ["--listen", "127.0.0.1:\(port)", "--workers", "2"] + Apps.worker("ready", "serve"))
         try daemon.next("pool_ready")
-        let client = SteadyClient(port)
+        let client = try SteadyClient(port)
         let old = Capacity.ready(in: daemon.log)
         let used = try Self.descriptors(of: daemon)
         // A generation takes two, and for a moment a third; a worker's channels and its pidfd take six while it starts.
@@ -76,7 +76,7 @@ import Testing
         let daemon = try DaemonUnderTest(
             ["--listen", "127.0.0.1:\(port)", "--workers", "2"] + Apps.worker("ready", "serve"), under: group.wrapper)
         try daemon.next("pool_ready")
-        let client = SteadyClient(port)
+        let client = try SteadyClient(port)
         let old = Capacity.ready(in: daemon.log)
         try group.setLimit("3")  // as many as there are
         daemon.signal(SIGHUP)

@@ -66,7 +66,7 @@ import Testing
             "--listen", "127.0.0.1:\(port)", "--workers", "2", "--backoff", "1ms", "--backoff-cap", "1ms", app,
         ])
         try daemon.next("worker_ready")
-        let client = SteadyClient(port)
+        let client = try SteadyClient(port)
         // Some megabytes of words and records, and nobody to read them: far beyond what may wait.
         for _ in 1...250 { #expect(try daemon.process.output.next() == "dies") }
         let before = try ProcessView(daemon.pid).residentBytes
@@ -79,8 +79,8 @@ import Testing
         daemon.signal(SIGHUP)
         // Also when the log's end is opened anew meanwhile.
         daemon.signal(SIGUSR1)
-        let later = SteadyClient(port)
-        later.waitForGeneration(2)
+        let later = try SteadyClient(port)
+        try later.waitForGeneration(2)
         #expect(later.finish().failures == [])
         // The reader is back.
         let dropped = try daemon.next("log_dropped")
@@ -112,6 +112,15 @@ import Testing
         try daemon.endsClean()
     }
 
+    @Test func aStopWaitsForNoReaderThatHasStopped() throws {
+        let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.worker("ready", "flood-err", "1000000000000"))
+        try daemon.next("worker_ready")
+        daemon.signal(SIGTERM)
+        #expect(try daemon.process.wait() == 0)
+        #expect(try daemon.end() == 0)
+        daemon.leavesNothing()
+    }
+
     /// Nobody at the other end at all: the pool matters more than its log.
     @Test func theReaderOfTheLogGoesAway() throws {
         let port = try Network.freePort()
@@ -121,9 +130,9 @@ import Testing
             under: ["/bin/bash", "-c", "exec \"$@\" 2> >(head -n 8 >/dev/null)", "bash"])
         let client = try Self.client(of: port, of: daemon)
         daemon.signal(SIGHUP)
-        client.waitForGeneration(2)
+        try client.waitForGeneration(2)
         daemon.signal(SIGHUP)
-        client.waitForGeneration(3)
+        try client.waitForGeneration(3)
         #expect(client.finish().failures == [])
         #expect(try daemon.stop() == 0)
     }
@@ -131,7 +140,7 @@ import Testing
     /// Where there is no log to read: a worker says on stdout that it is up, and with it the listener.
     private static func client(of port: Int, of daemon: DaemonUnderTest) throws -> SteadyClient {
         #expect(try daemon.process.output.next() == "up")
-        return SteadyClient(port)
+        return try SteadyClient(port)
     }
 
     /// A log file that may not grow any further.
@@ -143,7 +152,7 @@ import Testing
             under: ["/bin/bash", "-c", "ulimit -f 1; exec \"$@\" 2>>\(folder.path)/log", "bash"])
         let client = try Self.client(of: port, of: daemon)
         daemon.signal(SIGHUP)
-        client.waitForGeneration(2)
+        try client.waitForGeneration(2)
         #expect(client.finish().failures == [])
         #expect(try daemon.stop() == 0)
         #expect(folder.text(of: "log").utf8.count == 1024)

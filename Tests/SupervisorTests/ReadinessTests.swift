@@ -89,7 +89,9 @@ import Testing
     @Test func aSlowBootAsksForMoreTime() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--ready-timeout", "700ms"]
-                + Apps.worker("say", "EXTEND_TIMEOUT_USEC=60000000", "sleep", "0.8", "ready", "wait"))
+                + Apps.shell(
+                    "echo EXTEND_TIMEOUT_USEC=60000000 >&$READY_FD; sleep 0.8; echo READY=1 >&$READY_FD; exec sleep 1000"
+                ))
         let ready = try daemon.next("worker_ready")
         #expect(ready.number("after") >= 0.8)
         #expect(daemon.records("worker_failed").isEmpty)

@@ -18,6 +18,7 @@ gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline
 ping N SECONDS WHERE   N times WATCHDOG=1 to READY_FD or NOTIFY_SOCKET, SECONDS apart; WHERE is ready or notify
 term-extend S   on SIGTERM asks for a minute, and exits after S seconds
 close-err       closes stderr                clock         CLOCK_MONOTONIC in seconds, to stdout
+now             the wall clock in seconds, to stdout
 orphans N       like N times daemonize, but they end together: says who their parent was, and waits for their ends
 zombies         says how many children of the daemon have ended and are not reaped
 report NAME     on SIGNAME says so
@@ -55,21 +56,17 @@ def show():
         "env": {n.decode("latin-1"): v.decode("latin-1") for n, v in os.environb.items()}})
 
 
-stop = None  # readable after SIGTERM, in a worker that serves
+stop, wake = os.pipe() if "serve" in sys.argv else (-1, -1)
 
 
 def drain_on_sigterm():
     """From the moment on when it says that it is ready to serve, unless an earlier word says what else SIGTERM does."""
-    global stop
-    if "serve" not in sys.argv or stop is not None: return
-    stop, wake = os.pipe()
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+    if "serve" in sys.argv and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"x"))
 
 
 def serve():
     """Until SIGTERM: what it has accepted it answers."""
-    drain_on_sigterm()
     listener = socket.socket(fileno=3)
     listener.setblocking(False)
     while stop not in select.select([listener, stop], [], [])[0]:
@@ -183,6 +180,7 @@ for word in words:
         extended = float(next(words))
         signal.signal(signal.SIGTERM, lambda *_: (notify(b"EXTEND_TIMEOUT_USEC=60000000"), time.sleep(extended), os._exit(0)))
     elif word == "clock": os.write(1, b"%.3f\n" % time.monotonic())
+    elif word == "now": os.write(1, b"%.3f\n" % time.time())
     elif word == "close-err": os.close(2)
     elif word == "fork":
         child = os.fork()
