@@ -48,7 +48,7 @@ extension Daemon {
             try watch(worker.exit, .exit(worker.id))
             try watch(worker.notifySocket, .notifySocket(worker.id))
             if let pipe = worker.readyPipe { try watch(pipe, .readyPipe(worker.id)) }
-            if let pipe = worker.stderrPipe { try watch(pipe, .stderrPipe(worker.id)) }
+            try watchStderr(worker)
             if let calls = worker.calls { try watch(calls, .call(worker.id)) }
         } catch {
             for channel in worker.channels { try? unwatch(channel) }

@@ -60,6 +60,7 @@ extension Daemon {
     private func reopenLogFiles() {
         do throws(SystemError) {
             let paths = try redirections.reopen()
+            try unwatchSink()
             try log.sink.reopen()
             let message = paths.isEmpty ? "no log files to reopen" : "log files are open anew"
             write(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))

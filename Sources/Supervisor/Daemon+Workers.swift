@@ -60,6 +60,7 @@ extension Daemon {
     func readStderr(_ id: WorkerID) throws(SystemError) {
         guard let worker = workers[id], let pipe = worker.stderrPipe, !log.sink.isWaiting else { return }
         if try readStderr(of: worker, pipe) == .reached {
+            worker.wholeLines.finish { log.sink.relay($0) }
             try unwatch(pipe)
             worker.stderrPipe = nil
         }
@@ -68,27 +69,42 @@ extension Daemon {
     private func readStderr(of worker: WorkerProcess, _ pipe: Channel) throws(SystemError) -> End {
         try read(pipe) { bytes in
             worker.lastLines.append(bytes)
-            log.sink.relay(bytes)
+            worker.wholeLines.feed(bytes) { log.sink.relay($0) }
         }
     }
 
-    /// While the log's reader is slow, workers' output stays in their pipes: they slow down, and nothing is lost.
+    /// While the log's reader is slow, workers' output stays in their pipes: they slow down, and nothing is lost. The pipes
+    /// are not watched at all then, because an end of one would be reported again and again.
     func watchOutput() throws(SystemError) {
-        if log.sink.isWaiting == (outputToken != nil) { return }
-        if let token = outputToken {
-            sources[token] = nil
-            outputToken = nil
-            try poller.remove(log.sink.number)
+        if log.sink.isWaiting == isOutputBlocked { return }
+        if isOutputBlocked {
+            try unwatchSink()
+            for worker in workers.values { try watchStderr(worker) }
         } else {
             let token = try poller.add(log.sink.number, .writable)
             sources[token] = .output
             outputToken = token
-        }
-        for worker in workers.values {
-            guard let pipe = worker.stderrPipe else { continue }
-            if let token = pipe.token { try poller.change(pipe.number, outputToken == nil ? .readable : [], token) }
+            for worker in workers.values {
+                if let pipe = worker.stderrPipe { try unwatch(pipe) }
+            }
         }
     }
+
+    /// Must come before the log's end is opened anew; `watchOutput` comes back to it.
+    func unwatchSink() throws(SystemError) {
+        guard let token = outputToken else { return }
+        sources[token] = nil
+        outputToken = nil
+        try poller.remove(log.sink.number)
+    }
+
+    /// Unless its turn comes when the log's reader is back.
+    func watchStderr(_ worker: WorkerProcess) throws(SystemError) {
+        guard let pipe = worker.stderrPipe, pipe.token == nil, !isOutputBlocked else { return }
+        try watch(pipe, .stderrPipe(worker.id))
+    }
+
+    private var isOutputBlocked: Bool { outputToken != nil }
 
     // MARK: its end
 
@@ -106,6 +122,7 @@ extension Daemon {
         try readNotifySocket(id)
         if let pipe = worker.stderrPipe {
             for _ in 0..<Self.lastTurns where try readStderr(of: worker, pipe) != .more { break }
+            worker.wholeLines.finish { log.sink.relay($0) }
         }
         letGoOfPorts(worker)
         handle(.exited(id, ExitStatus(exit)))

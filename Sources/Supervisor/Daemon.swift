@@ -134,7 +134,7 @@ public final class Daemon {
     public func run() throws(StartError) -> Int32 {
         defer {
             removeSocketFiles()
-            log.flush()
+            log.finish()
         }
         try makeFirstGeneration()
         guard let path = settings.pidFile else { return try runPool() }

@@ -1,12 +1,15 @@
 // The daemon's standard error: its own log and what workers write. A reader that is slow or stopped must never stop the
-// daemon, so nothing here blocks: what can't be written now waits, bounded, and beyond the bound whole log lines are dropped
-// and counted. While something waits, workers' output is not read (they slow down, and nothing of theirs is lost).
+// daemon, so nothing here blocks: what can't be written now waits, bounded, and beyond the bound whole lines are dropped and
+// counted. While something waits, the output of workers is not read (they slow down, and nothing of theirs is lost); only the
+// last words of one that is gone come all the same.
 internal import CLinux
 internal import Glibc
 
 struct OutputSink: ~Copyable {
-    /// Log lines may wait up to here, then they are dropped: some thousand lines.
+    /// Lines may wait up to here, then they are dropped: some thousand lines.
     static let waitingBytesMax = 256 * 1024
+    /// At the daemon's end, how long its reader may take to read on.
+    private static let patienceMilliseconds: Int32 = 1000
 
     private enum Kind {
         /// Never blocks for long, and can't be waited for: a regular file, or a device that is none.
@@ -26,7 +29,9 @@ struct OutputSink: ~Copyable {
 
     private var target: Target
     private var waiting: [UInt8] = []
-    private(set) var droppedLines = 0
+    private var droppedLines = 0
+    /// What was taken last ended its line.
+    private var isAtLineStart = true
 
     /// Writes to what descriptor 2 is now.
     init() throws(SystemError) {
@@ -39,17 +44,19 @@ struct OutputSink: ~Copyable {
     /// Something could not be written yet: wait until `descriptor` is writable, then `flush`.
     var isWaiting: Bool { !waiting.isEmpty }
 
-    /// Takes a whole log line, or drops and counts it where too much waits already.
+    /// Takes a whole log line, on a line of its own.
     mutating func writeLine(_ line: [UInt8]) {
-        if waiting.count + line.count > Self.waitingBytesMax {
-            droppedLines += 1
-            return
-        }
-        line.withUnsafeBytes { relay($0) }
+        let whole = isAtLineStart ? line : [UInt8(ascii: "\n")] + line
+        whole.withUnsafeBytes { relay($0) }
     }
 
-    /// Takes all bytes of a worker. Call it only while nothing waits: this is what bounds the memory.
+    /// Takes all bytes while nothing waits; else as much as may wait, and drops and counts the lines of what comes then.
     mutating func relay(_ bytes: UnsafeRawBufferPointer) {
+        if !waiting.isEmpty, waiting.count + bytes.count > Self.waitingBytesMax {
+            droppedLines += max(1, bytes.count { $0 == UInt8(ascii: "\n") })
+            return
+        }
+        isAtLineStart = bytes.last.map { $0 == UInt8(ascii: "\n") } ?? isAtLineStart
         if waiting.isEmpty {
             let written = writeNow(bytes)
             waiting.append(contentsOf: bytes[written...])
@@ -62,6 +69,15 @@ struct OutputSink: ~Copyable {
     mutating func flush() {
         let written = waiting.withUnsafeBytes { writeNow($0) }
         waiting.removeFirst(written)
+    }
+
+    /// Blocks, as long as what waits is being read.
+    mutating func drain() {
+        while isWaiting {
+            var request = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
+            if poll(&request, 1, Self.patienceMilliseconds) <= 0 { return }
+            flush()
+        }
     }
 
     /// Returns how many lines were dropped since the last call.

@@ -23,6 +23,7 @@ final class WorkerProcess {
     /// Its connections were taken from it, all of them.
     var wasEmptied = false
     var readyLines = LineSplitter()
+    var wholeLines = WholeLines()
     var lastLines = LastLines()
     /// Its last STATUS=.
     var status: String?

@@ -13,6 +13,7 @@ flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage 
 flood-notify N  N bytes of garbage to NOTIFY_SOCKET
 fork            a child in its process group that waits for ever; its pid goes to stderr
 daemonize       a grandchild in a session of its own that ends at once, left to the subreaper
+number-err N    N numbered lines to stderr, with its slot in front, in pieces that end anywhere
 gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline to stdout
 ping N SECONDS WHERE   N times WATCHDOG=1 to READY_FD or NOTIFY_SOCKET, SECONDS apart; WHERE is ready or notify
 term-extend S   on SIGTERM asks for a minute, and exits after S seconds
@@ -54,17 +55,21 @@ def show():
         "env": {n.decode("latin-1"): v.decode("latin-1") for n, v in os.environb.items()}})
 
 
-stop, wake = os.pipe()
+stop = None  # readable after SIGTERM, in a worker that serves
 
 
 def drain_on_sigterm():
     """From the moment on when it says that it is ready to serve, unless an earlier word says what else SIGTERM does."""
-    if "serve" in sys.argv and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+    global stop
+    if "serve" not in sys.argv or stop is not None: return
+    stop, wake = os.pipe()
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"x"))
 
 
 def serve():
     """Until SIGTERM: what it has accepted it answers."""
+    drain_on_sigterm()
     listener = socket.socket(fileno=3)
     listener.setblocking(False)
     while stop not in select.select([listener, stop], [], [])[0]:
@@ -155,6 +160,10 @@ for word in words:
     elif word == "flood-err":
         left = int(next(words))
         while left > 0: left -= os.write(2, (b"x" * 79 + b"\n") * 64)
+    elif word == "number-err":
+        slot = os.environ["RELOADERD_SLOT"]
+        text = "".join(f"{slot}:{number}\n" for number in range(int(next(words)))).encode()
+        while text: text = text[os.write(2, text[:50021]):]
     elif word == "flood-ready":
         left = int(next(words))
         while left > 0: left -= os.write(ready, os.urandom(4096).replace(b"\n", b"\0"))
