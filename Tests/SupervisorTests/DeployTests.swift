@@ -38,6 +38,7 @@ import Testing
         #expect(served() == release(1))
         daemon.signal(SIGHUP)
         try daemon.next("reload_done")
+        try daemon.gone(2, ofGeneration: 1)  // one has crashed before
         #expect(served() == release(2))
 
         try folder.link("current", to: "releases/3")

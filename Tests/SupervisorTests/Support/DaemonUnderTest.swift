@@ -84,6 +84,13 @@ final class DaemonUnderTest {
         try (0..<count).map { _ in try next("worker_ready") }
     }
 
+    /// Reads on until so many workers of a generation have exited: until then an old one may still take a connection.
+    func gone(_ count: Int, ofGeneration generation: Int) throws {
+        while records("worker_exited").filter({ $0.generation == generation }).count < count {
+            try next("worker_exited")
+        }
+    }
+
     /// Waits for the end and reads the rest of the log.
     @discardableResult
     func end() throws -> Int32 {
