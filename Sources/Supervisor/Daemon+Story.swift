@@ -15,7 +15,11 @@ extension Daemon {
     }
 
     func tell(_ report: Report) {
-        if report.changesWhoServes { needsSteering = true }
+        // What is told has happened: whoever reads that a worker serves may count on it.
+        if report.changesWhoServes {
+            needsSteering = true
+            steer()
+        }
         write(report.record(report.worker.map(context) ?? ReportContext()))
         if case .workerFailed(let id, _, _, _) = report { tellLastLines(of: id) }
         tellManager(report)

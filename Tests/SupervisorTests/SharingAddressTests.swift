@@ -137,7 +137,9 @@ import Testing
         try daemon.next("pool_ready")
         for _ in 0..<2 {
             let answers = try (0..<60).map { _ in try Asker(datagrams: port, asking: "?").answer() }
-            #expect(Set(answers.compactMap { $0?.pid }) == Set(Capacity.ready(in: daemon.log).keys))
+            #expect(
+                Set(answers.compactMap { $0?.pid }) == Set(Capacity.ready(in: daemon.log).keys),
+                "\(answers.count { $0 == nil }) without an answer\n\(daemon.story)")
             daemon.signal(SIGHUP)
             try daemon.next("reload_done")
         }
