@@ -74,6 +74,7 @@ extension Daemon {
 
     private func kill(_ id: WorkerID) {
         guard let worker = workers[id] else { return }
+        worker.killedAt = poolTime
         do throws(SystemError) {
             try checked("pidfd_send_signal", "pid \(worker.pid)") { rl_kill_group(worker.exit.number, worker.pid) }
         } catch {

@@ -72,10 +72,12 @@ extension Daemon {
         }
     }
 
-    /// A slot that is no more has no use for listeners of its own.
+    /// A slot that is no more has no use for listeners of its own, and nothing is told of it.
     func closeListenersIfGone(_ slot: Int) {
         guard slot >= pool.policy.workers else { return }
-        if !pool.slots.indices.contains(slot) || pool.slots[slot].isEmpty { slotListeners?.close(slot) }
+        guard !pool.slots.indices.contains(slot) || pool.slots[slot].isEmpty else { return }
+        slotListeners?.close(slot)
+        control.forget(slot)
     }
 
     private func serves(_ slot: Int) -> Bool {

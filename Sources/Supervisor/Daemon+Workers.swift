@@ -68,8 +68,9 @@ extension Daemon {
 
     private func readStderr(of worker: WorkerProcess, _ pipe: Channel) throws(SystemError) -> End {
         try read(pipe) { bytes in
-            worker.lastLines.append(bytes)
+            let lines = worker.lastLines.append(bytes)
             worker.wholeLines.feed(bytes) { log.sink.relay($0) }
+            if lines > 0 && control.hasLogFollowers { control.hear(worker.lastLines.whole.suffix(lines), of: worker) }
         }
     }
 
@@ -129,7 +130,9 @@ extension Daemon {
         for channel in worker.channels { try unwatch(channel) }
         workers[id] = nil
         workersByPID[worker.pid] = nil
+        control.endedWorkers[worker.slot] = EndedWorker(worker)
         closeListenersIfGone(worker.slot)
+        descriptorIsFree()
     }
 
     /// Reaps what was handed to us as subreaper or PID 1, and the workers that are gone.

@@ -25,6 +25,8 @@ final class WorkerProcess {
     var readyLines = LineSplitter()
     var wholeLines = WholeLines()
     var lastLines = LastLines()
+    /// When it was sent SIGKILL, on the pool's clock.
+    var killedAt: Instant?
     /// Its last STATUS=.
     var status: String?
     var statusLinesTold = 0
