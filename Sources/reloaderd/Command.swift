@@ -37,7 +37,9 @@ func askedVerb() -> Verb? {
 
 /// Does what the arguments after `verb` ask for, and returns the exit status.
 func runVerb(_ verb: Verb) -> Int32 {
-    do throws(ConfigurationError) { return runVerb(verb, try processArguments().dropFirst()) } catch { return refuse([error]) }
+    do throws(ConfigurationError) { return runVerb(verb, try processArguments().dropFirst()) } catch {
+        return refuse([error])
+    }
 }
 
 /// The arguments after the process' own name.

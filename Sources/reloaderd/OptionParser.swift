@@ -35,7 +35,9 @@ struct OptionParser<Target> {
     ) throws(ConfigurationError) -> OptionOccurrence<Target> {
         let (dashed, attached) = cut(word, at: UInt8(ascii: "=")) ?? (word, nil)
         let name = dashed.dropFirst(2)
-        guard let option = options.first(where: { $0.name == name }) else { throw unknown(dashed, nearest: String(name)) }
+        guard let option = options.first(where: { $0.name == name }) else {
+            throw unknown(dashed, nearest: String(name))
+        }
         let place = "--\(option.name)"
         guard option.value != nil else {
             guard attached == nil else { throw ConfigurationError("\(place) takes no value") }

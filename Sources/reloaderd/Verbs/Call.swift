@@ -67,6 +67,8 @@ struct Call {
         if request.wait == false && request.timeoutSeconds != nil {
             throw ConfigurationError("--timeout contradicts --no-wait")
         }
-        if isWatching && isJSON { throw ConfigurationError("--watch contradicts --json: ask again, or use events --follow") }
+        if isWatching && isJSON {
+            throw ConfigurationError("--watch contradicts --json: ask again, or use events --follow")
+        }
     }
 }

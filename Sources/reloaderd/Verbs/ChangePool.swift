@@ -1,10 +1,15 @@
 // The verbs that the daemon does at once: scale, pause, resume; and stop, which ends it.
 import Supervisor
 
+private struct ScaleResult: Answer {
+    let workers: Int
+
+    init(_ json: JSON) throws(AnswerError) { workers = try json.whole("workers") }
+}
+
 func scalePool(_ call: Call) throws(VerbError) -> Int32 {
-    struct Result: Decodable { var workers: Int }
-    let result: Result = try Conversation(call).answer().decoded()
-    return printOut("\(result.workers) \(result.workers == 1 ? "worker" : "workers")\n")
+    let workers = try Conversation(call).answer().decoded(as: ScaleResult.self).workers
+    return printOut("\(workers) \(workers == 1 ? "worker" : "workers")\n")
 }
 
 func changePool(_ call: Call, saying done: String) throws(VerbError) -> Int32 {

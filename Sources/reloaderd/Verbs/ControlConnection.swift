@@ -1,5 +1,4 @@
 // A connection to a daemon's control socket: requests out, lines in. Blocking; who waits says until when.
-import FoundationEssentials
 import Glibc
 import Supervisor
 
@@ -52,15 +51,11 @@ final class ControlConnection {
 
     /// - Throws: where the daemon has gone meanwhile.
     func send(_ request: Request) throws(VerbError) {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard var line = (try? encoder.encode(request)).map({ Array($0) }) else {
-            throw VerbError("cannot write the request as JSON", ExitStatus.failed)
-        }
-        line.append(UInt8(ascii: "\n"))
-        var rest = line[...]
+        var rest = (request.json.line + [UInt8(ascii: "\n")])[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.send(socket.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = rest.withUnsafeBytes {
+                Glibc.send(socket.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if count > 0 {
                 rest = rest.dropFirst(count)
             } else if errno == EPIPE || errno == ECONNRESET {
@@ -75,7 +70,9 @@ final class ControlConnection {
     func next(until deadline: Moment?) throws(VerbError) -> Reading {
         while true {
             if let line = takeLine() { return .line(line) }
-            guard bytes.count < Self.lineBytesMax else { throw .noAnswer("\(printable(path)) sends a line without end") }
+            guard bytes.count < Self.lineBytesMax else {
+                throw .noAnswer("\(printable(path)) sends a line without end")
+            }
             var request = pollfd(fd: socket.number, events: Int16(POLLIN), revents: 0)
             let ready = poll(&request, 1, deadline.map { $0.millisecondsLeft(from: .now()) } ?? -1)
             if ready == 0 { return .silence }

@@ -68,5 +68,7 @@ struct DaemonChoice {
         }
     }
 
-    private static func list(_ directories: [String]) -> String { directories.map { printable($0) }.joined(separator: ", ") }
+    private static func list(_ directories: [String]) -> String {
+        directories.map { printable($0) }.joined(separator: ", ")
+    }
 }

@@ -25,7 +25,8 @@ private func waitForAnswer(_ call: Call, _ conversation: Conversation) throws(Ve
     // The daemon keeps the time limit; this one is for a daemon that is stopped.
     let limit = call.request.timeoutSeconds.map { Moment.now() + ($0 + Conversation.patienceSeconds) }
     while true {
-        let message = try conversation.next(until: progress.deadline(atMost: limit)) { () throws(VerbError) -> Moment? in
+        let message = try conversation.next(until: progress.deadline(atMost: limit)) {
+            () throws(VerbError) -> Moment? in
             if let limit, limit <= Moment.now() {
                 throw VerbError("no answer within the time limit: the daemon may be stopped", ExitStatus.timedOut)
             }

@@ -1,46 +1,56 @@
 // The daemon's answer to `history`.
+import Supervisor
 
-struct History: Decodable {
-    struct Entry: Decodable {
-        var generation: Int
-        var askedAt: String
-        var by: Asker
-        var executable: Executable?
-        /// Missing while it goes on; so is the outcome.
-        var seconds: Double?
-        var outcome: String?
-        var reason: String?
+struct History: Answer {
+    let entries: [Entry]
 
-        enum CodingKeys: String, CodingKey {
-            case generation, by, executable, outcome, reason
-            case askedAt = "asked_at"
-            case seconds = "took_s"
+    init(_ json: JSON) throws(AnswerError) { entries = try json.list("entries") }
+
+    struct Entry: Answer {
+        let generation: Int
+        let askedAt: String
+        let by: Asker?
+        let executable: Executable?
+        /// nil while it goes on; so is the outcome.
+        let seconds: Double?
+        let outcome: String?
+        let reason: String?
+
+        init(_ json: JSON) throws(AnswerError) {
+            generation = try json.whole("generation")
+            askedAt = try json.text("asked_at")
+            by = try json.optional("by")
+            executable = try json.optional("executable")
+            seconds = json["took_s"]?.decimal
+            outcome = json["outcome"]?.text
+            reason = json["reason"]?.text
         }
     }
 
     /// A client of the control socket, or the sender of a signal.
-    struct Asker: Decodable {
-        var userID: UInt32?
-        var pid: Int32?
-        var command: String?
-        var signal: String?
+    struct Asker: Answer {
+        let userID: Int?
+        let pid: Int?
+        let command: String?
+        let signal: String?
 
-        enum CodingKeys: String, CodingKey {
-            case pid, command, signal
-            case userID = "uid"
+        init(_ json: JSON) throws(AnswerError) {
+            userID = json["uid"]?.whole
+            pid = json["pid"]?.whole
+            command = json["command"]?.text
+            signal = json["signal"]?.text
         }
     }
 
-    struct Executable: Decodable {
-        var path: String
-        var inode: UInt64?
-        var modifiedAt: String?
+    struct Executable: Answer {
+        let path: String
+        let inode: Int?
+        let modifiedAt: String?
 
-        enum CodingKeys: String, CodingKey {
-            case path, inode
-            case modifiedAt = "mtime"
+        init(_ json: JSON) throws(AnswerError) {
+            path = try json.text("path")
+            inode = json["inode"]?.whole
+            modifiedAt = json["mtime"]?.text
         }
     }
-
-    var entries: [Entry]
 }

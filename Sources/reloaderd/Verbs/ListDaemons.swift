@@ -7,10 +7,11 @@ func listDaemons(_ call: Call) throws(VerbError) -> Int32 {
     for connection in connections { try connection.send(Request(verb: "status")) }
     let deadline = Moment.now() + patienceSeconds
     let answers = connections.compactMap { connection in status(connection, deadline) }
-    if call.isJSON { return printOut(answers.map { line($0.message) }.joined()) }
+    if call.isJSON { return printOut(answers.map { $0.message.line }.joined()) }
     if answers.isEmpty { return printOut("no daemon runs\n") }
     var table = Table([
-        .left("NAME"), .right("PID"), .left("PHASE"), .right("WORKERS"), .right("GEN"), .left("SINCE"), .left("PROGRAM"),
+        .left("NAME"), .right("PID"), .left("PHASE"), .right("WORKERS"), .right("GEN"), .left("SINCE"),
+        .left("PROGRAM"),
     ])
     for pool in answers.map({ $0.status.pool }) {
         table.add([

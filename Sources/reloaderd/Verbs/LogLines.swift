@@ -1,14 +1,24 @@
 // The daemon's answer to `logs`; with `follow` each line comes as an event.
+import Supervisor
 
-struct LogLines: Decodable {
-    struct Line: Decodable {
-        var slot: Int
-        var pid: Int32
-        var generation: Int
-        /// The worker has not ended.
-        var alive: Bool?
-        var line: String
+struct LogLines: Answer {
+    let lines: [Line]
+
+    init(_ json: JSON) throws(AnswerError) { lines = try json.list("lines") }
+
+    struct Line: Answer {
+        let slot: Int
+        let pid: Int
+        let generation: Int
+        let hasEnded: Bool
+        let line: String
+
+        init(_ json: JSON) throws(AnswerError) {
+            slot = try json.whole("slot")
+            pid = try json.whole("pid")
+            generation = try json.whole("generation")
+            hasEnded = json["alive"] == .bool(false)
+            line = try json.text("line")
+        }
     }
-
-    var lines: [Line]?
 }

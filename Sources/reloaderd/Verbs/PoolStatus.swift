@@ -1,111 +1,113 @@
 // The daemon's answer to `status`.
+import Supervisor
 
-struct PoolStatus: Decodable {
-    struct Pool: Decodable {
-        var name: String
-        var pid: Int32
-        var startedAt: String
-        var program: String
-        var arguments: [String]
-        var workers: Int
-        var phase: String
+struct PoolStatus: Answer {
+    let pool: Pool
+    let roll: Roll?
+    let generations: [Generation]
+    let listeners: [Listener]
+    let slots: [Slot]
+
+    init(_ json: JSON) throws(AnswerError) {
+        guard let pool: Pool = try json.optional("pool") else { throw AnswerError(member: "pool") }
+        self.pool = pool
+        roll = try json.optional("roll")
+        generations = try json.list("generations")
+        listeners = try json.list("listeners")
+        slots = try json.list("slots")
+    }
+
+    struct Pool: Answer {
+        let name: String
+        let pid: Int
+        let startedAt: String
+        let program: String
+        let arguments: [String]
+        let workers: Int
+        let phase: String
         /// The generation that slots go back to.
-        var generation: Int
-        var newest: Int
-        var version: String
+        let generation: Int
+        let newest: Int
+        let version: String
 
-        enum CodingKeys: String, CodingKey {
-            case name, pid, program, arguments, workers, phase, generation, newest, version
-            case startedAt = "started_at"
+        init(_ json: JSON) throws(AnswerError) {
+            name = try json.text("name")
+            pid = try json.whole("pid")
+            startedAt = try json.text("started_at")
+            program = try json.text("program")
+            arguments = json.texts("arguments")
+            workers = try json.whole("workers")
+            phase = try json.text("phase")
+            generation = try json.whole("generation")
+            newest = try json.whole("newest")
+            version = try json.text("version")
         }
     }
 
-    struct Roll: Decodable {
-        var target: Int
-        var base: Int
-        var direction: String
-        var replaced: Int
-        var workers: Int
-        var seconds: Double
-        var waitingFor: String?
+    struct Roll: Answer {
+        let target: Int
+        let base: Int
+        let isRevert: Bool
+        let replaced: Int
+        let workers: Int
+        let seconds: Double
+        let waitingFor: String?
 
-        enum CodingKeys: String, CodingKey {
-            case target, base, direction, replaced, workers
-            case seconds = "since_s"
-            case waitingFor = "waiting_for"
+        init(_ json: JSON) throws(AnswerError) {
+            target = try json.whole("target")
+            base = try json.whole("base")
+            isRevert = json["direction"]?.text == "revert"
+            replaced = try json.whole("replaced")
+            workers = try json.whole("workers")
+            seconds = try json.seconds("since_s")
+            waitingFor = json["waiting_for"]?.text
         }
     }
 
-    struct Generation: Decodable {
-        var number: Int
-        var executable: String
-        var workingDirectory: String
-        var madeAt: String
-        var state: String
+    struct Generation: Answer {
+        let number: Int
+        let executable: String
+        let workingDirectory: String
+        let madeAt: String
+        let state: String
 
-        enum CodingKeys: String, CodingKey {
-            case number, executable, state
-            case workingDirectory = "working_directory"
-            case madeAt = "made_at"
+        init(_ json: JSON) throws(AnswerError) {
+            number = try json.whole("number")
+            executable = try json.text("executable")
+            workingDirectory = try json.text("working_directory")
+            madeAt = try json.text("made_at")
+            state = try json.text("state")
         }
     }
 
-    struct Listener: Decodable {
-        var address: String
-        var name: String?
-        var queue: Int?
-    }
+    struct Listener: Answer {
+        let address: String
+        let name: String?
+        /// Connections that wait; nil: not known for this kind.
+        let queue: Int?
 
-    struct Slot: Decodable {
-        var slot: Int
-        var generation: Int?
-        var failures: Int
-        var backoffSeconds: Double?
-        var workers: [Worker]
-
-        enum CodingKeys: String, CodingKey {
-            case slot, generation, failures, workers
-            case backoffSeconds = "backoff_s"
+        init(_ json: JSON) throws(AnswerError) {
+            address = try json.text("address")
+            name = json["name"]?.text
+            queue = json["queue"]?.whole
         }
     }
 
-    struct Worker: Decodable {
-        var pid: Int32
-        var generation: Int
-        var state: String
-        var seconds: Double
-        var restarts: Int?
-        var memoryBytes: Int?
-        var cpuSeconds: Double?
-        var connections: Int?
-        var queue: Int?
-        var drain: Drain?
-        /// What it says of itself.
-        var status: String?
+    struct Slot: Answer {
+        let slot: Int
+        let generation: Int?
+        /// In a row.
+        let failures: Int
+        /// What is left of the delay.
+        let backoffSeconds: Double?
+        let workers: [WorkerStatus]
 
-        enum CodingKeys: String, CodingKey {
-            case pid, generation, state, restarts, connections, queue, drain, status
-            case seconds = "since_s"
-            case memoryBytes = "memory_bytes"
-            case cpuSeconds = "cpu_s"
+        init(_ json: JSON) throws(AnswerError) {
+            slot = try json.whole("slot")
+            generation = json["generation"]?.whole
+            failures = json["failures"]?.whole ?? 0
+            backoffSeconds = json["backoff_s"]?.decimal
+            workers = try json.list("workers")
         }
     }
-
-    /// What a worker that drains still has.
-    struct Drain: Decodable {
-        var connections: Int?
-        var queue: Int?
-        var oldestSeconds: Double?
-
-        enum CodingKeys: String, CodingKey {
-            case connections, queue
-            case oldestSeconds = "oldest_s"
-        }
-    }
-
-    var pool: Pool
-    var roll: Roll?
-    var generations: [Generation]
-    var listeners: [Listener]
-    var slots: [Slot]
 }

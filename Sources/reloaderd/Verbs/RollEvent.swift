@@ -1,18 +1,22 @@
 // What happens during a roll, as the daemon tells those who wait for it.
+import Supervisor
 
-struct RollEvent: Decodable {
+struct RollEvent: Answer {
     /// As in the log: `reload_began`, `slot_replaced`, …
-    var event: String
-    var generation: Int?
+    let event: String
+    let generation: Int?
     /// Slots that the new generation serves, out of how many.
-    var replaced: Int?
-    var workers: Int?
+    let replaced: Int?
+    let workers: Int?
     /// For people.
-    var message: String?
+    let message: String?
 
-    enum CodingKeys: String, CodingKey {
-        case event, generation, replaced, workers
-        case message = "msg"
+    init(_ json: JSON) throws(AnswerError) {
+        event = try json.text("event")
+        generation = json["generation"]?.whole
+        replaced = json["replaced"]?.whole
+        workers = json["workers"]?.whole
+        message = json["msg"]?.text
     }
 
     /// Only moves the bar on.

@@ -42,19 +42,12 @@ struct RollReport {
         if let status = result.exitStatus {
             details.append("the worker's exit status was \(status)")
         } else if let signal = result.signal {
-            details.append("the worker was ended by \(text(signal))")
+            details.append("the worker was ended by SIG\(printable(signal))")
         }
-        if let lines = result.lastLines, !lines.isEmpty {
+        if !result.lastLines.isEmpty {
             details.append("its last lines on standard error:")
-            details += lines.map { "  | \(terminalText($0))" }
+            details += result.lastLines.map { "  | \(terminalText($0))" }
         }
         return details
-    }
-
-    private static func text(_ signal: RollResult.Signal) -> String {
-        switch signal {
-        case .name(let name): name.utf8.starts(with: "SIG".utf8) ? printable(name) : "SIG\(printable(name))"
-        case .number(let number): "SIG\(signalName(number))"
-        }
     }
 }

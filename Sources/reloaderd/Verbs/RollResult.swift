@@ -1,7 +1,8 @@
 // How a roll went, as the daemon tells it.
+import Supervisor
 
-struct RollResult: Decodable {
-    enum Outcome: String, Decodable {
+struct RollResult: Answer {
+    enum Outcome: String {
         case begun
         case done
         case failed
@@ -10,36 +11,30 @@ struct RollResult: Decodable {
         case refused
     }
 
-    /// Missing where a verb has started no roll.
-    var outcome: Outcome?
-    var generation: Int?
-    var seconds: Double?
-    var reason: String?
+    /// nil where a verb has started no roll.
+    let outcome: Outcome?
+    let generation: Int?
+    let seconds: Double?
+    let reason: String?
     /// How the worker ended that made it fail: one of the two, where it has ended.
-    var exitStatus: Int32?
-    var signal: Signal?
+    let exitStatus: Int?
+    /// `SEGV`.
+    let signal: String?
     /// What that worker said last.
-    var lastLines: [String]?
+    let lastLines: [String]
 
-    enum CodingKeys: String, CodingKey {
-        case outcome, generation, reason, signal
-        case seconds = "took_s"
-        case exitStatus = "exit_status"
-        case lastLines = "stderr"
-    }
-
-    /// By name or by number.
-    enum Signal: Decodable {
-        case name(String)
-        case number(Int32)
-
-        init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let number = try? container.decode(Int32.self) {
-                self = .number(number)
-            } else {
-                self = .name(try container.decode(String.self))
-            }
+    init(_ json: JSON) throws(AnswerError) {
+        if let name = json["outcome"]?.text {
+            guard let outcome = Outcome(rawValue: name) else { throw AnswerError(member: "outcome") }
+            self.outcome = outcome
+        } else {
+            outcome = nil
         }
+        generation = json["generation"]?.whole
+        seconds = json["took_s"]?.decimal
+        reason = json["reason"]?.text
+        exitStatus = json["exit_status"]?.whole
+        signal = json["signal"]?.text ?? json["signal"]?.whole.flatMap { Int32(exactly: $0) }.map(signalName)
+        lastLines = json.texts("stderr")
     }
 }

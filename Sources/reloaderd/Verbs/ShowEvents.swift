@@ -20,7 +20,7 @@ func showStream(
         let message = follows ? try conversation.next() : try conversation.nextSoon()
         let isResult = message.kind == .result
         if let text = isResult ? resultText : eventText {
-            let status = printOut(call.isJSON ? line(message) : try text(message))
+            let status = printOut(call.isJSON ? message.line : try text(message))
             if status != 0 { return status }
         }
         if isResult && !follows { return 0 }

@@ -3,7 +3,7 @@ import Supervisor
 
 func showHistory(_ call: Call) throws(VerbError) -> Int32 {
     let answer = try Conversation(call).answer()
-    if call.isJSON { return printOut(line(answer)) }
+    if call.isJSON { return printOut(answer.line) }
     let history: History = try answer.decoded()
     if history.entries.isEmpty { return printOut("no generation yet\n") }
     return printOut(table(history.entries).lines.map { $0 + "\n" }.joined())
@@ -11,7 +11,8 @@ func showHistory(_ call: Call) throws(VerbError) -> Int32 {
 
 private func table(_ entries: [History.Entry]) -> Table {
     var table = Table([
-        .right("GEN"), .left("ASKED"), .left("BY"), .right("TOOK"), .left("OUTCOME"), .left("EXECUTABLE"), .left("REASON"),
+        .right("GEN"), .left("ASKED"), .left("BY"), .right("TOOK"), .left("OUTCOME"), .left("EXECUTABLE"),
+        .left("REASON"),
     ])
     for entry in entries {
         let executable = entry.executable
@@ -20,7 +21,8 @@ private func table(_ entries: [History.Entry]) -> Table {
             executable?.modifiedAt.map { "of \(timeText($0))" },
         ].compactMap { $0 }.joined(separator: " ")
         table.add([
-            "\(entry.generation)", timeText(entry.askedAt), text(entry.by), entry.seconds.map { secondsText($0) } ?? "-",
+            "\(entry.generation)", timeText(entry.askedAt), entry.by.map(text) ?? "-",
+            entry.seconds.map { secondsText($0) } ?? "-",
             terminalText(entry.outcome ?? "-"), identity, terminalText(entry.reason ?? ""),
         ])
     }

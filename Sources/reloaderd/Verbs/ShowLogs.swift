@@ -5,13 +5,12 @@ func showLogs(_ call: Call) throws(VerbError) -> Int32 {
         call,
         eventText: { (message) throws(VerbError) in text(try message.decoded()) },
         resultText: { (message) throws(VerbError) in
-            let answer: LogLines = try message.decoded()
-            return (answer.lines ?? []).map(text).joined()
+            try message.decoded(as: LogLines.self).lines.map(text).joined()
         })
 }
 
 /// `slot 0 generation 2 pid 4242 | Traceback …`, with `(ended)` for a worker that is no more.
 private func text(_ line: LogLines.Line) -> String {
-    let end = line.alive == false ? " (ended)" : ""
+    let end = line.hasEnded ? " (ended)" : ""
     return "slot \(line.slot) generation \(line.generation) pid \(line.pid)\(end) | \(terminalText(line.line))\n"
 }

@@ -5,7 +5,7 @@ import Supervisor
 func showStatus(_ call: Call) throws(VerbError) -> Int32 {
     let conversation = try Conversation(call)
     let answer = try conversation.answer()
-    if call.isJSON { return printOut(line(answer)) }
+    if call.isJSON { return printOut(answer.line) }
     if call.isWatching { return try watch(conversation, call, from: try answer.decoded()) }
     let text = StatusText(try answer.decoded(), width: Terminal.output?.size.columns)
     return printOut(text.lines.map { $0 + "\n" }.joined())
@@ -39,6 +39,3 @@ private func redraw(_ status: PoolStatus, on terminal: Terminal) -> Int32 {
 }
 
 private func plain(_ status: PoolStatus) -> String { StatusText(status).lines.map { $0 + "\n" }.joined() + "\n" }
-
-/// As it came.
-func line(_ message: Message) -> String { String(decoding: message.line, as: UTF8.self) + "\n" }

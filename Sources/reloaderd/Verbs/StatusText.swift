@@ -23,7 +23,8 @@ struct StatusText {
             "since \(timeText(pool.startedAt))", "reloaderd \(terminalText(pool.version))",
         ]
         var lines = [title.joined(separator: "  ")]
-        lines.append(labelled("program", ([pool.program] + pool.arguments).map { terminalText($0) }.joined(separator: " ")))
+        lines.append(
+            labelled("program", ([pool.program] + pool.arguments).map { terminalText($0) }.joined(separator: " ")))
         if let roll = status.roll { lines.append(labelled("roll", text(roll))) }
         lines += status.generations.map { labelled("generation", text($0)) }
         lines += status.listeners.map { labelled("listener", text($0)) }
@@ -33,7 +34,7 @@ struct StatusText {
     private static func labelled(_ label: String, _ text: String) -> String { padded(label, 12) + text }
 
     private static func text(_ roll: PoolStatus.Roll) -> String {
-        let verb = roll.direction == "revert" ? "back to" : "to"
+        let verb = roll.isRevert ? "back to" : "to"
         var text = "\(verb) generation \(roll.target) from \(roll.base), \(roll.replaced)/\(roll.workers) slots, "
         text += durationText(roll.seconds)
         if let waitingFor = roll.waitingFor { text += ", waits for \(terminalText(waitingFor))" }
@@ -71,7 +72,7 @@ struct StatusText {
         return ["\(slot.slot)", generation, "-", state, "-", "-", backoff, "-", "-", "-", "-", why]
     }
 
-    private static func row(_ slot: PoolStatus.Slot, _ worker: PoolStatus.Worker, _ backoff: String) -> [String] {
+    private static func row(_ slot: PoolStatus.Slot, _ worker: WorkerStatus, _ backoff: String) -> [String] {
         func count(_ number: Int?) -> String { number.map { "\($0)" } ?? "-" }
         return [
             "\(slot.slot)", "\(worker.generation)", "\(worker.pid)", terminalText(worker.state),
@@ -81,13 +82,13 @@ struct StatusText {
         ]
     }
 
-    private static func remark(_ worker: PoolStatus.Worker) -> String {
+    private static func remark(_ worker: WorkerStatus) -> String {
         let own = worker.status.map { terminalText($0) } ?? ""
         let parts = [worker.drain.map(text) ?? "", own]
         return parts.filter { !$0.isEmpty }.joined(separator: "; ")
     }
 
-    private static func text(_ drain: PoolStatus.Drain) -> String {
+    private static func text(_ drain: WorkerStatus.Drain) -> String {
         var parts: [String] = []
         if let connections = drain.connections { parts.append("\(connections) connections") }
         if let queue = drain.queue { parts.append("\(queue) in the queue") }

@@ -49,7 +49,9 @@ func memoryText(_ bytes: Int) -> String {
 /// `2026-11-24T21:34:05.123Z` without what nobody reads: `2026-11-24 21:34:05Z`.
 func timeText(_ timestamp: String) -> String {
     let text = terminalText(timestamp)
-    guard text.utf8.count == "2026-11-24T21:34:05.123Z".utf8.count, text.utf8.last == UInt8(ascii: "Z") else { return text }
+    guard text.utf8.count == "2026-11-24T21:34:05.123Z".utf8.count, text.utf8.last == UInt8(ascii: "Z") else {
+        return text
+    }
     return text.prefix(10) + " " + text.dropFirst(11).prefix(8) + "Z"
 }
 

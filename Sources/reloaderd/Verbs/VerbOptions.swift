@@ -38,14 +38,16 @@ enum VerbOptions {
             call.request.timeoutSeconds = try parseDuration(text, atLeast: Bounds.verbTimeoutMin).inSeconds
         },
         VerbOption("canary", value: "N", .verb, "replace N slots, then wait for promote") {
-            (text, call) throws(ConfigurationError) in call.request.canary = Int(try wholeNumber(text, in: Bounds.workers))
+            (text, call) throws(ConfigurationError) in
+            call.request.canary = Int(try wholeNumber(text, in: Bounds.workers))
         },
         VerbOption("canary-time", value: "DURATION", .verb, "promote by itself after so long without a crash") {
             (text, call) throws(ConfigurationError) in
             call.request.canaryTimeSeconds = try parseDuration(text, atLeast: Bounds.canaryTimeMin).inSeconds
         },
         VerbOption("surge", value: "N", .verb, "replacements in flight at once, for this reload") {
-            (text, call) throws(ConfigurationError) in call.request.surge = Int(try wholeNumber(text, in: Bounds.workers))
+            (text, call) throws(ConfigurationError) in
+            call.request.surge = Int(try wholeNumber(text, in: Bounds.workers))
         },
         VerbOption("soak", value: "DURATION", .verb, "a replacement stays ready first, for this reload") {
             (text, call) throws(ConfigurationError) in call.request.soakSeconds = try parseDuration(text).inSeconds

@@ -1,0 +1,57 @@
+// A JSON value (RFC 8259), as the control protocol speaks it: small, bounded, without a library of megabytes.
+internal import Reloader
+
+/// Numbers that are whole and fit are integers; all others are numbers. The members of an object keep their order.
+public enum JSON: Equatable, Sendable {
+    case null
+    case bool(Bool)
+    case integer(Int)
+    case number(Double)
+    case string(String)
+    case array([JSON])
+    case object([Member])
+
+    public struct Member: Equatable, Sendable {
+        public var name: String
+        public var value: JSON
+
+        public init(_ name: String, _ value: JSON) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    /// The member of this name; nil where this is no object, or has none.
+    public subscript(name: String) -> JSON? {
+        guard case .object(let members) = self else { return nil }
+        return members.first { $0.name == name }?.value
+    }
+
+    public var text: String? {
+        guard case .string(let text) = self else { return nil }
+        return text
+    }
+
+    public var whole: Int? {
+        guard case .integer(let number) = self else { return nil }
+        return number
+    }
+
+    /// null where there is nothing.
+    static func optional<Value>(_ value: Value?, _ body: (Value) -> JSON) -> JSON { value.map(body) ?? .null }
+
+    /// Seconds, to the millisecond.
+    static func seconds(_ duration: Duration) -> JSON {
+        .number(Double(max(0, duration.nanoseconds) / 1_000_000) / 1000)
+    }
+}
+
+extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral {
+    public init(stringLiteral value: String) { self = .string(value) }
+    public init(integerLiteral value: Int) { self = .integer(value) }
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+}
+
+extension JSON: ExpressibleByDictionaryLiteral {
+    public init(dictionaryLiteral members: (String, JSON)...) { self = .object(members.map { Member($0, $1) }) }
+}
