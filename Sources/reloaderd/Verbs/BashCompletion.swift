@@ -13,20 +13,23 @@ func bashCompletion() -> String {
     }
     let values = entries.flatMap { entry in
         entry.options.compactMap { option in
-            option.value.map { value in
+            option.value.flatMap(offer).map { offer in
                 let patterns = option.names.map { "'\(entry.verb) \($0)'" }.joined(separator: " | ")
-                return "        \(patterns)) \(offer(value)) ;;\n"
+                return "        \(patterns)) \(offer) ;;\n"
             }
         }
     }
     let operands = CompletionTable.verbs.compactMap { entry in
-        entry.operand.map { "        \(entry.verb)) \(offer($0)) ;;\n" }
+        entry.operand.flatMap(offer).map { "            \(entry.verb)) \($0) ;;\n" }
     }
     return """
         # bash completion of reloaderd, printed by `reloaderd completion bash`.
 
-        _reloaderd_words() { COMPREPLY=($(compgen -W "$1" -- "$word")); }
-        _reloaderd_files() { compopt -o filenames; COMPREPLY=($(compgen "$1" -- "$word")); }
+        # Everything here completes the caller's $word.
+        _reloaderd_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$word"); }
+        _reloaderd_names() { mapfile -t COMPREPLY < <(compgen "$1" -- "$word"); }
+        _reloaderd_files() { compopt -o filenames 2>/dev/null; _reloaderd_names "$1"; }
+        _reloaderd_daemons() { _reloaderd_words "$(\(CompletionTable.daemonNames))"; }
 
         # The value of option $1.
         _reloaderd_value() {
@@ -46,7 +49,10 @@ func bashCompletion() -> String {
                 case ${COMP_WORDS[index]} in
                     --) break ;;
                     =) ((index++)) ;;
-                    -*) if [[ " $taking " == *" ${COMP_WORDS[index]} "* && ${COMP_WORDS[index + 1]} != '=' ]]; then ((index++)); fi ;;
+                    -*)
+                        if [[ " $taking " == *" ${COMP_WORDS[index]} "* && ${COMP_WORDS[index + 1]} != '=' ]]; then
+                            ((index++))
+                        fi ;;
                     *) if [[ -z $verb ]]; then break; fi ;;
                 esac
             done
@@ -72,9 +78,10 @@ func bashCompletion() -> String {
                 _reloaderd_words "$options"
             else
                 case $verb in
-        \(operands.joined())        '')
-                    _reloaderd_files -c
-                    if ((COMP_CWORD == 1)); then COMPREPLY+=($(compgen -W '\(verbs)' -- "$word")); fi ;;
+        \(operands.joined())            '')
+                        # Without a letter, all commands of the machine would be no help.
+                        if [[ -n $word ]]; then _reloaderd_names -c; fi
+                        if ((COMP_CWORD == 1)); then COMPREPLY+=($(compgen -W '\(verbs)' -- "$word")); fi ;;
                 esac
             fi
         }
@@ -84,14 +91,15 @@ func bashCompletion() -> String {
         """
 }
 
-private func offer(_ value: CompletedValue) -> String {
+/// nil: there is nothing to offer.
+private func offer(_ value: CompletedValue) -> String? {
     switch value {
     case .words(let words): "_reloaderd_words '\(words.joined(separator: " "))'"
     case .file: "_reloaderd_files -f"
     case .directory: "_reloaderd_files -d"
-    case .user: "_reloaderd_files -u"
-    case .group: "_reloaderd_files -g"
-    case .daemon: "_reloaderd_words \"$(\(CompletionTable.daemonNames))\""
-    case .free: ":"
+    case .user: "_reloaderd_names -u"
+    case .group: "_reloaderd_names -g"
+    case .daemon: "_reloaderd_daemons"
+    case .free: nil
     }
 }

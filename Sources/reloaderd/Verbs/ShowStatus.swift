@@ -7,7 +7,7 @@ func showStatus(_ call: Call) throws(VerbError) -> Int32 {
     let answer = try conversation.answer()
     if call.isJSON { return printOut(answer.line) }
     if call.isWatching { return try watch(conversation, call, from: try answer.decoded()) }
-    let text = StatusText(try answer.decoded(), width: Terminal.output?.size.columns)
+    let text = StatusText(try answer.decoded())
     return printOut(text.lines.map { $0 + "\n" }.joined())
 }
 
