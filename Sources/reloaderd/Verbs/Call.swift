@@ -17,13 +17,16 @@ struct Call {
         request = Request(verb: verb.name)
         let parser = OptionParser(options: verb.options, helpCommand: "reloaderd \(verb.name) --help")
         var hasOperand = false
+        var hasEnded = false
         var rest = words
         while let word = rest.popFirst() {
-            if word == "--" && verb.takesArguments {
+            if word == "--" && !hasEnded {
+                hasEnded = true
+                guard verb.takesArguments else { continue }
                 request.arguments = Array(rest)
                 break
             }
-            if Self.isOption(word) {
+            if Self.isOption(word) && !hasEnded {
                 let given = try parser.occurrence(word, &rest)
                 do throws(ConfigurationError) { try given.option.apply(given.value, &self) } catch {
                     throw error.at(given.place)

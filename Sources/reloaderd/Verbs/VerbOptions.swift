@@ -8,7 +8,7 @@ typealias VerbOption = CommandOption<Call>
 enum VerbOptions {
     /// How to find the daemon.
     static let contact: [VerbOption] = [
-        VerbOption("name", value: "NAME", .contact, "the one of this name; else the only one that runs") {
+        VerbOption("name", value: "NAME", .contact, "the one of this name; else the only one") {
             (text, call) throws(ConfigurationError) in call.daemon.name = try parseDaemonName(text)
         },
         VerbOption("control", value: "PATH", .contact, "the one with this control socket") {
