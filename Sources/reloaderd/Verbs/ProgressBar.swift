@@ -24,7 +24,9 @@ struct ProgressBar {
     }
 
     private func cells(_ count: Int) -> String {
-        let done = workers > 0 ? min(replaced, workers) * count / workers : 0
+        // In floating point: whatever the daemon says, there is no overflow.
+        let part = workers > 0 ? min(max(0, Double(replaced) / Double(workers)), 1) : 0
+        let done = Int(part * Double(count))
         return String(repeating: "#", count: done) + String(repeating: "-", count: count - done)
     }
 
