@@ -1,4 +1,4 @@
-// What restarting a program costs at the very least: waitid, vfork, exec, over and over. Ends when its standard input does.
+// What restarting a program costs at the very least: waitid, vfork, exec, over and over. Ends with its parent.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

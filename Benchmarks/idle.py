@@ -1,4 +1,5 @@
-"""An idle pool: how often the daemon wakes up, and what memory it holds. Target: 0 wakeups in 10 s, 2 MB with 64 workers."""
+"""An idle pool: how often the daemon wakes up, and what memory it holds.
+Target: 0 wakeups in 10 s, 2 MB with 64 workers."""
 import time
 from pool import Daemon, table, worker
 

@@ -1,5 +1,5 @@
 """What the benchmarks share: a daemon under measurement, facts about the machine, tables."""
-import json, os, platform, signal, struct, subprocess, sys, tempfile
+import json, os, platform, signal, struct, subprocess, sys
 
 folder = os.environ.get("BENCH_FOLDER", ".build/benchmarks")  # where Benchmarks/run puts the programs
 reloaderd = os.environ.get("BENCH_RELOADERD", ".build/release/reloaderd")

@@ -1,4 +1,4 @@
-"""How long a reload takes, beside what it can't be shorter than: the program's boot time, for each wave of the surge."""
+"""How long a reload takes, beside what it can't be shorter than: the program's boot time for each wave of the surge."""
 import signal
 from pool import Daemon, median, table, worker
 

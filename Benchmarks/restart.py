@@ -1,5 +1,6 @@
 """From the death of a worker to its replacement's first instruction: SIGKILL sent -> clock read in main().
-Beside it, in turn and in the same run, the bare way: waitid, vfork, exec of the same program. Target: at most 1.5 times."""
+Beside it, in turn and in the same run, the bare way: waitid, vfork, exec of the same program.
+Target: at most 1.5 times as long."""
 import os, signal, subprocess, tempfile, time
 from pool import Births, Daemon, bare, median, percentile, table, worker
 
@@ -40,13 +41,13 @@ def compare(workers):
     return unsupervised, supervised
 
 
-def microseconds(values): return [f"{f / 1000:.0f}" for f in (percentile(values, 0.1), median(values), percentile(values, 0.9))]
+def microseconds(values): return [f"{percentile(values, part) / 1000:.0f}" for part in (0.1, 0.5, 0.9)]
 
 
 rows = []
 for workers in POOLS:
     unsupervised, supervised = compare(workers)
-    rows.append([f"bare waitid, vfork, exec", *microseconds(unsupervised), ""])
+    rows.append(["bare waitid, vfork, exec", *microseconds(unsupervised), ""])
     ratio = median(supervised) / median(unsupervised)
     rows.append([f"reloaderd, pool of {workers}", *microseconds(supervised), f"{ratio:.2f}"])
 print(f"Death of a worker to the first instruction of its replacement, {COUNT} times each, in turn")

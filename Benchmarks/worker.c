@@ -1,5 +1,5 @@
 // The smallest worker: writes when it began to run to the FIFO named by BENCH_FIFO, is ready after BOOT milliseconds
-// (its argument), and ends at its first SIGTERM. Static, so that what is measured is the daemon and not a dynamic linker.
+// (its argument), and ends at its first SIGTERM. Static, so that the daemon is measured and not a dynamic linker.
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>

@@ -56,7 +56,7 @@ extension Daemon {
     }
 
     /// `--ready listen`, and what `auto` means where the program binds its own port.
-    private var listeningMeansReady: Bool {
+    var listeningMeansReady: Bool {
         switch settings.ready {
         case .automatic, .listening: true
         case .message, .after: false
@@ -72,10 +72,12 @@ extension Daemon {
         }
     }
 
-    /// A slot that is no more has no use for listeners of its own.
+    /// A slot that is no more has no use for listeners of its own, and nothing is told of it.
     func closeListenersIfGone(_ slot: Int) {
         guard slot >= pool.policy.workers else { return }
-        if !pool.slots.indices.contains(slot) || pool.slots[slot].isEmpty { slotListeners?.close(slot) }
+        guard !pool.slots.indices.contains(slot) || pool.slots[slot].isEmpty else { return }
+        slotListeners?.close(slot)
+        control.forget(slot)
     }
 
     private func serves(_ slot: Int) -> Bool {
@@ -170,6 +172,7 @@ extension Daemon {
     func letGoOfPorts(_ worker: WorkerProcess) {
         drains[worker.id] = nil
         isReadySoon[worker.id] = nil
-        sharing?.workerIsGone(worker.id, wasEmptied: worker.wasEmptied)
+        // Of a pool that is drained as a whole the listeners stay.
+        sharing?.workerIsGone(worker.id, wasEmptied: worker.wasEmptied && pool.phase != .drained)
     }
 }

@@ -4,9 +4,9 @@ internal import Reloader
 
 extension Daemon {
     func readSignals() throws(SystemError) {
-        while let (signal, sender) = try signals.next() {
-            switch signal {
-            case SIGHUP: reload(askedBy: sender)
+        while let signal = try signals.next() {
+            switch signal.number {
+            case SIGHUP: reloadOnSignal(signal)
             case SIGTERM, SIGINT: handle(.stop(.graceful))
             case SIGQUIT: handle(.stop(.fast))
             case SIGTTIN: handle(.scale(.by(1)))
@@ -14,47 +14,16 @@ extension Daemon {
             case SIGWINCH: handle(.drainAll)
             case SIGUSR1: reopenLogFiles()
             case SIGCHLD: try reapChildren()
-            default: tellUnsupported(signal)
+            default: tellUnsupported(signal.number)
             }
         }
     }
 
-    /// Reads everything anew, pins it as the next generation, and hands it to the core. What can't be read or found refuses
-    /// the reload before anything has changed.
-    private func reload(askedBy sender: Int32) {
+    /// What refuses it has been told.
+    private func reloadOnSignal(_ signal: SignalReader.Signal) {
         if case .stopping = pool.phase { return }
-        tellReloading(askedBy: sender)
-        do throws(ReloadRefusal) {
-            let fresh = try settingsForReload()
-            let generation = try nextGeneration(of: fresh)
-            newestGeneration = generation.number
-            generations[generation.number] = generation
-            settings = fresh
-            handle(.reload(generation: generation.number, policy: fresh.policy))
-        } catch {
-            tellRefused(error)
-        }
-    }
-
-    private func settingsForReload() throws(ReloadRefusal) -> Settings {
-        var fresh: Settings
-        do throws(ConfigurationError) { fresh = try readSettings() } catch { throw .configuration(error) }
-        let kept = fresh.keepForLife(of: settings)
-        if !kept.isEmpty { tellNeedsRestart(kept) }
-        let isNewCount = fresh.workers != settings.workers
-        // What the user chose anew counts; otherwise what TTIN and TTOU have made of it.
-        if !isNewCount { fresh.workers = .fixed(pool.policy.workers) }
-        fresh.policy = fresh.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, sharing: sharing != nil)
-        if !isNewCount { fresh.workers = settings.workers }
-        return fresh
-    }
-
-    private func nextGeneration(of settings: Settings) throws(ReloadRefusal) -> Generation {
-        do throws(GenerationError) {
-            return try Generation(number: newestGeneration + 1, settings: settings, inherited: workerEnvironment)
-        } catch {
-            throw .generation(error)
-        }
+        let asker = Asker(signal: signalName(signal.number), pid: signal.sender, userID: signal.userID)
+        do throws(ReloadRefusal) { try reload(ReloadOrder(asker: asker)) } catch {}
     }
 
     private func reopenLogFiles() {
@@ -65,19 +34,6 @@ extension Daemon {
             write(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))
         } catch {
             write(LogRecord(.error, "logs_not_reopened", "cannot reopen log files: \(error)"))
-        }
-    }
-}
-
-/// Why a reload did not begin.
-enum ReloadRefusal: Error, CustomStringConvertible {
-    case configuration(ConfigurationError)
-    case generation(GenerationError)
-
-    var description: String {
-        switch self {
-        case .configuration(let error): error.description
-        case .generation(let error): error.description
         }
     }
 }

@@ -45,6 +45,13 @@ extension Daemon {
         }
     }
 
+    /// The history begins with the start, and who started the daemon.
+    func beginFirstGeneration() {
+        guard let generation = generations[1] else { return }
+        let order = ReloadOrder(asker: Asker(pid: getppid(), userID: getuid()))
+        control.rolls.begin(RollWatch(GenerationFacts(generation), order, workers: pool.policy.workers))
+    }
+
     func removeSocketFiles() {
         for listener in listeners {
             do throws(SystemError) { try listener.removeFile() } catch {

@@ -6,16 +6,28 @@ extension Daemon {
     /// Of a worker that failed, this many of its last lines are repeated beside the reason.
     private static let lastLinesShown = 16
 
-    func write(_ record: LogRecord) { log.write(record) }
+    /// Returns the record as it was written.
+    @discardableResult
+    func write(_ record: LogRecord) -> StampedRecord {
+        let stamped = log.write(record)
+        control.hear(stamped)
+        return stamped
+    }
 
     func context(of id: WorkerID) -> ReportContext {
-        ReportContext(pid: workers[id]?.pid, spawnError: spawnErrors[id], status: workers[id]?.status)
+        ReportContext(
+            pid: workers[id]?.pid, spawnError: spawnErrors[id], status: workers[id]?.status,
+            isReadyByListening: sharing != nil && listeningMeansReady)
     }
 
     func tell(_ report: Report) {
         if report.changesWhoServes { needsSteering = true }
-        write(report.record(report.worker.map(context) ?? ReportContext()))
-        if case .workerFailed(let id, _, _, _) = report { tellLastLines(of: id) }
+        let record = write(report.record(report.worker.map(context) ?? ReportContext()))
+        if case .workerFailed(let id, let slot, _, _) = report {
+            control.failures[slot, default: 0] += 1
+            tellLastLines(of: id)
+        }
+        tellWaiters(report, record)
         tellManager(report)
     }
 
@@ -67,11 +79,10 @@ extension Daemon {
                 [("pid", .number(Int(getpid()))), ("workers", .number(pool.policy.workers))]))
     }
 
-    func tellReloading(askedBy sender: Int32) {
-        let by: [(key: String, value: LogRecord.Value)] = sender > 0 ? [("by", .number(Int(sender)))] : []
-        write(
-            LogRecord(
-                .info, "reload_asked", sender > 0 ? "reload asked for by process \(sender)" : "reload asked for", by))
+    func tellReloading(askedBy asker: Asker) {
+        let by: [(key: String, value: LogRecord.Value)] = asker.pid.map { [("by", .number(Int($0)))] } ?? []
+        let how = asker.signal == nil ? " over the control socket" : ""
+        write(LogRecord(.info, "reload_asked", "reload asked for by \(asker.words)\(how)", by))
         guard hasToldReady else { return }
         owesReady = true
         sendManager(ServiceManager.reloading(at: MonotonicClock.now()))
@@ -122,12 +133,20 @@ extension Daemon {
         case .stopping:
             sendManager([
                 "STOPPING=1", "STATUS=Stopping",
-                ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5)),
+                ServiceManager.extendTimeout(by: timeToStop + .seconds(5)),
             ])
         // What aborts a roll, a stop or a drain, is what counts, and has just been told.
         case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan,
             .rollSuperseded, .scaled, .gaveUp:
             break
+        }
+    }
+
+    /// What the slowest worker may take.
+    private var timeToStop: Duration {
+        switch pool.policy.drain {
+        case .signal: pool.policy.stopTimeout
+        case .outside(let timeout): timeout + pool.policy.stopTimeout
         }
     }
 

@@ -67,8 +67,9 @@ extension Daemon {
 
     private func readStderr(of worker: WorkerProcess, _ pipe: Channel) throws(SystemError) -> End {
         try read(pipe) { bytes in
-            worker.lastLines.append(bytes)
+            let lines = worker.lastLines.append(bytes)
             log.sink.relay(bytes)
+            if lines > 0 && control.hasLogFollowers { control.hear(worker.lastLines.whole.suffix(lines), of: worker) }
         }
     }
 
@@ -112,7 +113,9 @@ extension Daemon {
         for channel in worker.channels { try unwatch(channel) }
         workers[id] = nil
         workersByPID[worker.pid] = nil
+        control.endedWorkers[worker.slot] = EndedWorker(worker)
         closeListenersIfGone(worker.slot)
+        descriptorIsFree()
     }
 
     /// Reaps what was handed to us as subreaper or PID 1, and the workers that are gone.

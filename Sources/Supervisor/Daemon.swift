@@ -2,7 +2,8 @@
 // deadline. It obeys the core and decides nothing about workers.
 //
 // Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Signals (what
-// people ask), Daemon+Story (what people are told).
+// people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Story (what
+// people are told).
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -22,6 +23,11 @@ public final class Daemon {
         /// A worker waits in a call for an answer.
         case call(WorkerID)
         case drains
+        /// Somebody wants to be a client of the control socket.
+        case control
+        case client(Int)
+        /// A client of the control socket has waited long enough.
+        case waits
     }
 
     /// How many batches a due deadline waits for: a flood must not hold up time for ever.
@@ -29,6 +35,7 @@ public final class Daemon {
 
     var settings: Settings
     let readSettings: SettingsSource
+    let version: String
     let environment: Environment
     let workerEnvironment: Environment
     var pool: Pool
@@ -57,6 +64,12 @@ public final class Daemon {
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 
+    /// Without a socket until `openControl`.
+    var control = ControlServer(nil, group: nil, name: "", history: DeployHistory(path: nil))
+    var controlTimer: DeadlineTimer
+    /// On the wall clock, for people.
+    let startedAt = WallClock.now()
+
     var generations: [Int: Generation] = [:]
     var newestGeneration = 1
     var workers: [WorkerID: WorkerProcess] = [:]
@@ -84,9 +97,13 @@ public final class Daemon {
 
     /// Opens everything, and starts nothing yet.
     ///
-    /// - Parameter readSettings: reads options and configuration again, at each reload.
+    /// - Parameters:
+    ///   - version: the daemon's own, for people.
+    ///   - readSettings: reads options and configuration again, at each reload.
     /// - Throws: what can't be had; all that was opened is closed again.
-    public init(_ settings: Settings, readingAgain readSettings: @escaping SettingsSource) throws(StartError) {
+    public init(
+        _ settings: Settings, version: String, readingAgain readSettings: @escaping SettingsSource
+    ) throws(StartError) {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let listeners = try Self.openListeners(settings, environment)
@@ -104,6 +121,7 @@ public final class Daemon {
             signals = try SignalReader()
             timer = try DeadlineTimer()
             drainTimer = try DeadlineTimer()
+            controlTimer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
                 listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
@@ -114,6 +132,7 @@ public final class Daemon {
             throw .system(error)
         }
         self.settings = settings
+        self.version = version
         self.readSettings = readSettings
         self.environment = environment
         self.listeners = listeners
@@ -137,6 +156,8 @@ public final class Daemon {
             log.flush()
         }
         try makeFirstGeneration()
+        try openControl()
+        defer { closeControl() }
         guard let path = settings.pidFile else { return try runPool() }
         let pidFile: PidFile
         do throws(PidFileError) { pidFile = try PidFile(path) } catch { throw .pidFile(error) }
@@ -157,8 +178,11 @@ public final class Daemon {
         sources[try poller.add(signals.descriptor.number, .readable)] = .signals
         sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
         sources[try poller.add(drainTimer.descriptor.number, .readable)] = .drains
+        sources[try poller.add(controlTimer.descriptor.number, .readable)] = .waits
+        try watchControl()
         if let number = managerWatchdog.number { sources[try poller.add(number, .readable)] = .managerWatchdog }
         tellStarted()
+        beginFirstGeneration()
         handle(.start)
         while exitStatus == nil {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
@@ -170,6 +194,7 @@ public final class Daemon {
             handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
             try watchOutput()
             try watchManager()
+            try endControlTurn()
         }
         return exitStatus ?? 0
     }
@@ -192,6 +217,9 @@ public final class Daemon {
             case .stderrPipe(let id): try readStderr(id)
             case .call(let id): try answerCall(of: id)
             case .drains: try lookAtDrains()
+            case .control: try acceptClients()
+            case .client(let number): serveClient(number)
+            case .waits: try endWaits()
             }
         } catch {
             write(LogRecord(.error, "system_error", "\(error)"))
@@ -230,6 +258,9 @@ public final class Daemon {
         spawnErrors.removeAll()
         steer()
     }
+
+    /// The time that the core lives in.
+    var poolTime: Instant { clock.current }
 
     func watch(_ channel: Channel, _ source: Source) throws(SystemError) {
         let token = try poller.add(channel.number, .readable)

@@ -6,7 +6,8 @@ struct Executable: ~Copyable {
     /// Without symbolic links, so that a flipped `current` does not change what a crashed worker comes back as.
     let path: String
     private let file: FileDescriptor
-    private let status: stat
+    /// Of the file, when it was pinned.
+    let status: stat
     /// A script is run by its path: its interpreter could not open our descriptor.
     private let isScript: Bool
 

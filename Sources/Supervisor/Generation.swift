@@ -11,12 +11,15 @@ final class Generation {
     let executable: Executable
     let arguments: CStrings
     let environment: CStrings
+    /// On the wall clock, for people.
+    let madeAt: timespec
 
     /// - Parameter inherited: the daemon's own environment, without what was meant for the daemon alone.
     /// - Throws: what is missing or not to be used, in words for the user.
     init(number: Int, settings: Settings, inherited: Environment) throws(GenerationError) {
         let program = settings.program
         self.number = number
+        madeAt = WallClock.now()
         stopSignal = settings.stopSignal
         self.program = program
         let path = program.workingDirectory ?? "."

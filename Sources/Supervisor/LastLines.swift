@@ -11,17 +11,25 @@ struct LastLines {
     private var oldest = 0
     private var unfinished: [UInt8] = []
 
-    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    /// Returns how many whole lines were kept of `bytes`, at most `linesMax`.
+    @discardableResult
+    mutating func append(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var count = 0
         var rest = bytes[Self.startOfLastLines(bytes)...]
         if rest.startIndex > 0 { unfinished.removeAll(keepingCapacity: true) }
         while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
             extend(with: rest[..<end])
             push(unfinished)
+            count += 1
             unfinished.removeAll(keepingCapacity: true)
             rest = rest[(end + 1)...]
         }
         extend(with: rest)
+        return count
     }
+
+    /// The last lines that have come to their end, oldest first.
+    var whole: [String] { (lines[oldest...] + lines[..<oldest]).map { String(decoding: $0, as: UTF8.self) } }
 
     /// The last lines, oldest first, an unfinished one last. Bytes that are not UTF-8 are replaced.
     var text: [String] {

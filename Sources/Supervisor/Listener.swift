@@ -1,4 +1,5 @@
 // A listening socket that the daemon holds, so that it outlives every worker.
+internal import CLinux
 internal import Glibc
 
 final class Listener {
@@ -39,6 +40,12 @@ final class Listener {
             self.address = address
             self.label = String(describing: address)
         } catch { throw .failed(address: label, error) }
+    }
+
+    /// Of its socket, in the kernel's tables.
+    var inode: UInt64? {
+        var status = stat()
+        return fstat(descriptor.number, &status) == 0 ? UInt64(status.st_ino) : nil
     }
 
     func removeFile() throws(SystemError) { try file?.remove() }
@@ -117,5 +124,22 @@ final class Listener {
         var value = value
         let number = socket.number
         try checked("setsockopt") { setsockopt(number, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) }
+    }
+}
+
+extension Listener {
+    /// As status has it.
+    var json: JSON {
+        [
+            "address": .string(label), "name": .optional(name) { .string($0) },
+            "queue": .optional(queue) { .integer($0) },
+        ]
+    }
+
+    /// Connections that wait to be accepted; nil where it is not TCP.
+    private var queue: Int? {
+        var state = rl_tcp()
+        guard rl_tcp_state(descriptor.number, &state) == 0, state.state == UInt8(TCP_LISTEN) else { return nil }
+        return Int(state.queue)
     }
 }

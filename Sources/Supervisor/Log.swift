@@ -14,12 +14,14 @@ struct Log: ~Copyable {
         self.name = name
     }
 
-    mutating func write(_ record: LogRecord) {
+    /// Returns the record as it was written.
+    @discardableResult
+    mutating func write(_ record: LogRecord) -> StampedRecord {
         var record = record
         if let name { record.fields.insert(("daemon", .text(name)), at: 0) }
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        sink.writeLine(formatter.line(record, at: now))
+        let stamped = StampedRecord(record: record, time: WallClock.now())
+        sink.writeLine(formatter.line(record, at: stamped.time))
+        return stamped
     }
 
     /// Writes what waits; once all is out, says what had to be dropped meanwhile.

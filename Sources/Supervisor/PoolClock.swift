@@ -16,6 +16,9 @@ struct PoolClock {
         return held ?? running
     }
 
+    /// The time as it stands, without waiting for anything.
+    var current: Instant { held ?? running }
+
     /// Does nothing while the deadline is not due.
     mutating func hold(before deadline: Instant?) {
         guard held == nil, let deadline, deadline <= running else { return }

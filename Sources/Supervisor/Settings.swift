@@ -32,6 +32,9 @@ public struct Settings: Equatable, Sendable {
     public var logFormat: LogFormat = .text
     /// Name of this daemon in the log; nil: the program's base name.
     public var name: String?
+    public var control: ControlChoice = .automatic
+    /// Its members may use the control socket, too.
+    public var controlGroup: UInt32?
     /// Written once the listeners are open, removed at the end.
     public var pidFile: String?
 
@@ -141,6 +144,14 @@ public enum OutputMode: Equatable, Sendable {
     case relay
     /// Workers write to the daemon's own stderr; nothing is kept.
     case inherit
+}
+
+/// `--control`: where the control socket is.
+public enum ControlChoice: Equatable, Sendable {
+    /// In the runtime directory, by the daemon's name.
+    case automatic
+    case path(String)
+    case none
 }
 
 public enum LogFormat: Equatable, Sendable {

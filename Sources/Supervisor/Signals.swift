@@ -11,20 +11,28 @@ public func blockSignals() throws(SystemError) {
 }
 
 struct SignalReader: ~Copyable {
+    struct Signal {
+        let number: Int32
+        /// 0: the kernel.
+        let sender: Int32
+        let userID: UInt32
+    }
+
     let descriptor: FileDescriptor
 
     init() throws(SystemError) {
         descriptor = FileDescriptor(owning: try checked("signalfd") { rl_signal_descriptor() })
     }
 
-    /// The next signal and who sent it (0: the kernel); nil when there is none.
-    func next() throws(SystemError) -> (signal: Int32, sender: Int32)? {
+    /// The next signal; nil when there is none.
+    func next() throws(SystemError) -> Signal? {
         var record = signalfd_siginfo()
         let number = descriptor.number
         let size = MemoryLayout<signalfd_siginfo>.size
         guard try checkedUnlessWouldBlock("read", "signalfd", { read(number, &record, size) }) != nil else {
             return nil
         }
-        return (Int32(record.ssi_signo), Int32(bitPattern: record.ssi_pid))
+        return Signal(
+            number: Int32(record.ssi_signo), sender: Int32(bitPattern: record.ssi_pid), userID: record.ssi_uid)
     }
 }

@@ -4,6 +4,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     case listen(ListenError)
     case generation(GenerationError)
     case pidFile(PidFileError)
+    case control(ControlSocketError)
     /// Several workers were to share ports, and what is named is not to be had.
     case sharing(SystemError)
     case system(SystemError)
@@ -13,6 +14,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
         case .listen(let error): error.description
         case .generation(let error): error.description
         case .pidFile(let error): error.description
+        case .control(let error): error.description
         case .sharing(let error):
             "cannot share ports between workers: \(error) (pass listeners with --listen; or, for a program that sets "
                 + "SO_REUSEPORT itself or has no port, use --no-share)"
@@ -23,7 +25,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     public var exitStatus: Int32 {
         switch self {
         case .generation(let error): error.exitStatus
-        case .listen, .pidFile, .sharing, .system: 1
+        case .listen, .pidFile, .control, .sharing, .system: 1
         }
     }
 }

@@ -24,6 +24,8 @@ final class WorkerProcess {
     var wasEmptied = false
     var readyLines = LineSplitter()
     var lastLines = LastLines()
+    /// When it was sent SIGKILL, on the pool's clock.
+    var killedAt: Instant?
     /// Its last STATUS=.
     var status: String?
     var statusLinesTold = 0

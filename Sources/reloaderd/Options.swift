@@ -161,8 +161,16 @@ enum DaemonOptions {
         ) {
             (text, draft) throws(ConfigurationError) in draft.configFile = try parsePath(text)
         },
-        Option("name", value: "NAME", .daemon, "its name in the log; else PROGRAM's base name") {
+        Option("name", value: "NAME", .daemon, "what it is called; else PROGRAM's base name") {
             (text, draft) throws(ConfigurationError) in draft.settings.name = try parseName(text)
+        },
+        Option("control", value: "PATH|none", .daemon, "its control socket; else in the runtime directory") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.control = text == "none" ? .none : .path(try parsePath(text))
+        },
+        Option("control-group", value: "GROUP", .daemon, "its members may control it, too") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.controlGroup = try draft.users.group(parsing: text)
         },
         Option("pid-file", value: "FILE", .daemon, "holds the daemon's PID while it runs") {
             (text, draft) throws(ConfigurationError) in draft.settings.pidFile = try parsePath(text)

@@ -5,7 +5,7 @@ import Supervisor
 /// reload: the same arguments, and the config file as it is by then.
 func runDaemon(settings: Settings, source: @escaping SettingsSource) -> Int32 {
     do throws(StartError) {
-        return try Daemon(settings, readingAgain: source).run()
+        return try Daemon(settings, version: version, readingAgain: source).run()
     } catch {
         writeAll("reloaderd: \(error)\n", to: 2)
         return error.exitStatus

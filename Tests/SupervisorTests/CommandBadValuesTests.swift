@@ -103,7 +103,7 @@ import Testing
         ["--drain", "outside", "--no-share", "/bin/true"], ["--share", "udp", "--no-share", "/bin/true"],
         ["--listen", "8080", "--ready", "listen", "/bin/true"],
         ["--drain", "outside", "--listen", "8080", "/bin/true"], ["--share", "udp", "--listen", "8080", "/bin/true"],
-        ["--balance", "slot", "/bin/true"], ["--drain-idle", "/bin/true"], ["--share", "/bin/true"],
+        ["--balance", "slot", "/bin/true"],
         (0..<10_000).flatMap { ["--env", "A\($0)=1"] } + ["/bin/true"],
         [String](repeating: "--pin", count: 10_000) + ["/bin/true"],
     ]

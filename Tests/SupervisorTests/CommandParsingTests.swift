@@ -17,7 +17,8 @@ import Testing
     @Test func readsEveryOption() throws {
         let settings = try settings(
             "--workers", "3", "--pin", "--listen", "web=8080", "--listen=unix:/a=b", "-ludp:53", "--backlog", "7",
-            "--balance", "slot", "--no-share=8081", "--no-share=[::1]:8082", "--drain", "signal", "--drain-timeout", "0",
+            "--balance", "slot", "--no-share=8081", "--no-share=[::1]:8082", "--drain", "signal", "--drain-timeout",
+            "0",
             "--drain-idle", "20ms", "--ready", "2s",
             "--ready-timeout", "5s", "--surge", "50%", "--soak", "1m", "--stop-signal", "quit", "--stop-timeout", "2h",
             "--backoff", "1s", "--backoff-cap", "2s", "--backoff-reset", "3s", "--give-up", "5/1m", "--watchdog", "10s",
@@ -245,8 +246,8 @@ import Testing
         #expect(changed.workers == .fixed(3) && changed.program.pinsCPUs)
         changed = try settings(
             "--listen", "8081", "--backlog", "5", "--balance", "slot", "--no-share", "--no-share=80", "--pid-file", "p",
-            "--output", "inherit", "--log-format", "json", "--nice", "3")
-        let all = ["listen", "backlog", "balance", "no-share", "name", "pid-file", "output", "log-format"]
+            "--output", "inherit", "--log-format", "json", "--control", "none", "--control-group", "0", "--nice", "3")
+        let all = ["listen", "backlog", "balance", "no-share", "name", "pid-file", "output", "log-format", "control", "control-group"]
         #expect(changed.keepForLife(of: running) == all)
         var expected = running
         expected.program.nice = 3

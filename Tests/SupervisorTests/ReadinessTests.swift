@@ -36,8 +36,8 @@ import Testing
         #expect(failed.time - begun.time >= 0.7 - 0.002)
         #expect(
             failed.message
-                == "worker was not ready within 0.700s: it sent no READY=1 (to descriptor READY_FD or to NOTIFY_SOCKET); "
-                + "for a program that cannot, use --ready 2s: ready when it has lived that long")
+                == "worker was not ready within 0.700s: it listened on no port and sent no READY=1 (to descriptor READY_FD or "
+                + "to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: ready when it has lived that long")
         #expect(try daemon.next("backoff").number("failures") == 1)
         let exited = try daemon.next("worker_exited")
         #expect(exited.pid == started.pid && exited.number("signal") == 15)

@@ -71,6 +71,25 @@ import Testing
         #expect((0..<40).allSatisfy { !folder.contains("\($0)") }, "the sockets' files are gone")
     }
 
+    /// Also with the others' channels open, after a reload, and where the daemon has no numbers to spare (moved() in
+    /// FileDescriptor.swift).
+    @Test(arguments: [64, 4096])
+    func noneOfTheOthersDescriptorsReachAWorker(_ limit: Int) throws {
+        let folder = try TestFolder()
+        let fifo = try Fifo(in: folder)
+        let daemon = try DaemonUnderTest(
+            ["-w", "6", "--listen", "127.0.0.1:0"] + ShownWorker.program + ["show-to", fifo.path, "ready", "wait"],
+            under: Launcher.words + ["limit", "nofile", "\(limit)", "\(limit)", "--"])
+        try daemon.next("pool_ready")
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        for _ in 0..<12 {
+            let line = try fifo.lines.next()
+            expectExactlyItsOwn(try ShownWorker(line: try #require(line)), listeners: 1)
+        }
+        #expect(try daemon.stop() == 0)
+    }
+
     /// Python ignores SIGPIPE and SIGXFSZ itself, so that here something plainer is the worker.
     @Test func signalsAreCleanWhateverTheDaemonWasBornWith() throws {
         let blocked = ["HUP", "TERM", "CHLD", "USR1", "ALRM", "RTMAX"].flatMap { ["block", $0] }

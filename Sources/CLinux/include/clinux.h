@@ -11,6 +11,7 @@
 #include <sys/timerfd.h>
 #include <sys/types.h>
 
+#include "clinux_control.h"
 #include "clinux_cpu.h"
 #include "clinux_share.h"
 #include "clinux_spawn.h"

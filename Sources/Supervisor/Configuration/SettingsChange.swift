@@ -64,6 +64,8 @@ extension Settings {
         keep("pid-file", \.pidFile)
         keep("output", \.output)
         keep("log-format", \.logFormat)
+        keep("control", \.control)
+        keep("control-group", \.controlGroup)
         return changed
     }
 }

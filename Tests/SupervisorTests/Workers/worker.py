@@ -54,17 +54,21 @@ def show():
         "env": {n.decode("latin-1"): v.decode("latin-1") for n, v in os.environb.items()}})
 
 
-stop, wake = os.pipe()
+stop = None  # readable after SIGTERM, in a worker that serves
 
 
 def drain_on_sigterm():
     """From the moment on when it says that it is ready to serve, unless an earlier word says what else SIGTERM does."""
-    if "serve" in sys.argv and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+    global stop
+    if "serve" not in sys.argv or stop is not None: return
+    stop, wake = os.pipe()
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda *_: os.write(wake, b"x"))
 
 
 def serve():
     """Until SIGTERM: what it has accepted it answers."""
+    drain_on_sigterm()
     listener = socket.socket(fileno=3)
     listener.setblocking(False)
     while stop not in select.select([listener, stop], [], [])[0]:

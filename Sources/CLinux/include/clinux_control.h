@@ -1,0 +1,31 @@
+// What the control interface asks the kernel: who is at the other end of a socket, and which TCP sockets there are.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct rl_peer {
+    pid_t pid;
+    uint32_t uid, gid;
+};
+
+// accept4(2): close-on-exec, does not block.
+int rl_accept(int listener);
+// SO_PEERCRED: who connected, as it was then. 0, or -1 with errno set.
+int rl_peer_credentials(int socket, struct rl_peer *peer);
+// Whether `group` is among the peer's supplementary groups (SO_PEERGROUPS, Linux 4.13), as they were then.
+bool rl_peer_has_group(int socket, uint32_t group);
+
+// One TCP socket of this network namespace, from sock_diag(7).
+struct rl_socket {
+    uint64_t inode;
+    uint16_t port;               // local, in host byte order
+    bool listens;
+    uint32_t queue;              // listening: connections that wait to be accepted
+};
+
+// Writes the TCP sockets, of IPv4 and IPv6, that listen or are connected, as many as there is room for, and returns how
+// many it wrote; -1 with errno set: EOVERFLOW when there are more. Does not wait.
+ssize_t rl_tcp_sockets(struct rl_socket *sockets, size_t room);

@@ -1,0 +1,52 @@
+// Who asked for a deploy, as far as it can be told at that moment.
+internal import Glibc
+
+struct Asker {
+    /// nil: a client of the control socket, or for the first generation whoever started the daemon.
+    var signal: String?
+    /// nil: the kernel.
+    var pid: Int32?
+    var userID: UInt32?
+    /// The command line, cut; nil where the process is gone already.
+    var command: String?
+
+    init(signal: String? = nil, pid: Int32, userID: UInt32?) {
+        self.signal = signal
+        self.userID = userID
+        guard pid > 0 else { return }
+        self.pid = pid
+        command = Self.command(of: pid)
+    }
+
+    /// For a sentence: `process 123 (deploy.sh)`.
+    var words: String {
+        guard let pid else { return "the kernel" }
+        return command.map { "process \(pid) (\($0))" } ?? "process \(pid)"
+    }
+
+    var json: JSON {
+        var members: [JSON.Member] = []
+        if let signal { members.append(.init("signal", .string(signal))) }
+        if let userID { members.append(.init("uid", .integer(Int(userID)))) }
+        if let pid { members.append(.init("pid", .integer(Int(pid)))) }
+        if let command { members.append(.init("command", .string(command))) }
+        return .object(members)
+    }
+
+    /// proc_pid_cmdline(5), or the short name where that is empty.
+    private static func command(of pid: Int32) -> String? {
+        let words = contents("/proc/\(pid)/cmdline").split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        if !words.isEmpty { return printable(words.joined(separator: " ")) }
+        let name = contents("/proc/\(pid)/comm").prefix { $0 != UInt8(ascii: "\n") }
+        return name.isEmpty ? nil : printable(String(decoding: name, as: UTF8.self))
+    }
+
+    private static func contents(_ path: String) -> [UInt8] {
+        let number = open(path, O_RDONLY | O_CLOEXEC)
+        if number < 0 { return [] }  // it has ended
+        let file = FileDescriptor(owning: number)
+        var bytes = [UInt8](repeating: 0, count: 1024)
+        let count = read(file.number, &bytes, bytes.count)
+        return count > 0 ? Array(bytes[..<count]) : []
+    }
+}

@@ -1,0 +1,71 @@
+// Where the control socket and the history of deploys are, told from the settings and the environment.
+internal import Glibc
+
+struct ControlPaths {
+    /// Where the socket goes; nil: there is to be none, or there is no place for it.
+    let socket: Place?
+    /// The folder of the history; nil: it is not kept.
+    let stateDirectory: String?
+    /// Name of this daemon among those of one folder.
+    let name: String
+    /// The user has chosen name or path: another daemon there is then an error, and not one more of the same.
+    let isChosen: Bool
+
+    enum Place {
+        /// Named by the user; its folder must be there.
+        case path(String)
+        /// The folder is made where it is not there.
+        case folder(String, mode: mode_t)
+    }
+
+    init(_ settings: Settings, _ environment: Environment) {
+        let path = settings.program.path
+        let base =
+            path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[path.utf8.index(after: $0)...]) } ?? path
+        name = settings.name ?? base
+        switch settings.control {
+        case .automatic:
+            socket = Self.runtimeDirectory(environment)
+            isChosen = settings.name != nil
+            stateDirectory = Self.stateDirectory(environment)
+        case .path(let path):
+            socket = .path(path)
+            isChosen = true
+            stateDirectory = Self.stateDirectory(environment)
+        case .none:
+            socket = nil
+            isChosen = false
+            stateDirectory = nil
+        }
+    }
+
+    private static func runtimeDirectory(_ environment: Environment) -> Place? {
+        // A list under systemd, where a unit has several; it has made them.
+        if let given = first(environment["RUNTIME_DIRECTORY"]) { return .folder(given, mode: 0o755) }
+        if geteuid() == 0 { return .folder("/run/reloaderd", mode: 0o755) }
+        return value(environment["XDG_RUNTIME_DIR"]).map { .folder("\($0)/reloaderd", mode: 0o700) }
+    }
+
+    private static func stateDirectory(_ environment: Environment) -> String? {
+        if let given = first(environment["STATE_DIRECTORY"]) { return given }
+        if geteuid() == 0 { return "/var/lib/reloaderd" }
+        if let given = value(environment["XDG_STATE_HOME"]) { return "\(given)/reloaderd" }
+        return value(environment["HOME"]).map { "\($0)/.local/state/reloaderd" }
+    }
+
+    private static func first(_ list: String?) -> String? {
+        list?.split(separator: ":").first.map(String.init)
+    }
+
+    private static func value(_ text: String?) -> String? { text.flatMap { $0.isEmpty ? nil : $0 } }
+}
+
+/// Makes the folder and those above it, as far as they are not there.
+func makeFolder(_ path: String, mode: mode_t) throws(SystemError) {
+    if mkdir(path, mode) == 0 || errno == EEXIST { return }
+    guard errno == ENOENT, let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash > path.startIndex else {
+        throw SystemError(call: "mkdir", errno: errno, subject: path)
+    }
+    try makeFolder(String(path[..<slash]), mode: mode)
+    try checked("mkdir", path) { mkdir(path, mode) }
+}

@@ -1,0 +1,177 @@
+// The control interface as a whole: its socket, its clients, and what they may ask about the past. Holds, bounds and
+// passes on; what is to be done is in Daemon+Control and Daemon+Requests.
+internal import Glibc
+internal import Reloader
+
+final class ControlServer {
+    /// nil: there is no socket.
+    let listener: ControlListener?
+    /// Of --control-group.
+    let group: UInt32?
+    /// How clients call this daemon.
+    let name: String
+    let rolls: RollBook
+    /// Each slot's last worker that has ended.
+    var endedWorkers: [Int: EndedWorker] = [:]
+    /// How often each slot's worker has failed.
+    var failures: [Int: Int] = [:]
+    /// The process is out of descriptors: nobody is let in until one is free.
+    var isFull = false
+    private(set) var events = EventRing()
+    private(set) var clients: [Int: ControlClient] = [:]
+    /// To be looked at when the turn ends: something was sent to them, or they were served.
+    private var touched: Set<Int> = []
+    private var lastNumber = 0
+    private var waitingBytes = 0
+
+    init(_ listener: ControlListener?, group: UInt32?, name: String, history: DeployHistory) {
+        self.listener = listener
+        self.group = group
+        self.name = name
+        rolls = RollBook(history)
+    }
+
+    // MARK: clients
+
+    /// nil, and an error for it, when there are too many.
+    func admit(_ client: ControlClient) -> Int? {
+        let isFull = clients.count >= ControlLimits.clientsMax
+        if isFull { client.end(with: ControlError(.busy, "\(ControlLimits.clientsMax) clients are connected already")) }
+        if !client.peer.isAllowed {
+            client.end(
+                with: ControlError(
+                    .forbidden,
+                    "user \(client.peer.userID) may not: only root, the daemon's own user and --control-group"))
+        }
+        if client.isEnding { return nil }
+        lastNumber += 1
+        clients[lastNumber] = client
+        return lastNumber
+    }
+
+    func dismiss(_ number: Int) {
+        guard let client = clients.removeValue(forKey: number) else { return }
+        waitingBytes -= client.waitingBytes
+    }
+
+    func touch(_ number: Int) { touched.insert(number) }
+
+    func takeTouched() -> Set<Int> {
+        defer { touched.removeAll(keepingCapacity: true) }
+        return touched
+    }
+
+    /// - Throws: where the client is gone.
+    func flush(_ client: ControlClient) throws(SystemError) {
+        let before = client.waitingBytes
+        defer { waitingBytes += client.waitingBytes - before }
+        try client.flush()
+    }
+
+    // MARK: answers
+
+    /// Ends a request.
+    func answer(_ number: Int, _ json: JSON) {
+        guard let client = clients[number] else { return }
+        client.task = .none
+        if waitingBytes > ControlLimits.waitingBytesMax {
+            send(ControlError(.busy, "too much waits for other clients: ask again later").json.line, to: number, client)
+        } else {
+            send(json.line, to: number, client)
+        }
+    }
+
+    func answer(_ number: Int, _ error: ControlError) {
+        guard let client = clients[number] else { return }
+        switch error.code {
+        case .tooLong, .forbidden, .lagged:
+            change(client) { $0.end(with: error) }
+            touch(number)
+        case .usage, .version, .busy, .refused: answer(number, error.json)
+        }
+    }
+
+    /// To one that follows: it keeps up, or it is told and dropped.
+    func follow(_ number: Int, _ line: [UInt8]) {
+        guard let client = clients[number] else { return }
+        if hasRoom(client, for: line) {
+            send(line, to: number, client)
+        } else {
+            change(client) { $0.lag() }
+            touch(number)
+        }
+    }
+
+    /// To one that waits: progress is a convenience, and left out where the client does not read it.
+    func progress(_ number: Int, _ line: [UInt8]) {
+        guard let client = clients[number], hasRoom(client, for: line) else { return }
+        send(line, to: number, client)
+    }
+
+    private func hasRoom(_ client: ControlClient, for line: [UInt8]) -> Bool {
+        client.waitingBytes + line.count < ControlLimits.followerBytesMax
+            && waitingBytes + line.count < ControlLimits.waitingBytesMax
+    }
+
+    private func send(_ line: [UInt8], to number: Int, _ client: ControlClient) {
+        change(client) { $0.send(line) }
+        touch(number)
+    }
+
+    private func change(_ client: ControlClient, _ body: (ControlClient) -> Void) {
+        let before = client.waitingBytes
+        body(client)
+        waitingBytes += client.waitingBytes - before
+    }
+
+    // MARK: what happens
+
+    /// A record of the log, for those who follow and for those who will ask.
+    func hear(_ record: StampedRecord) {
+        events.append(record)
+        var line: [UInt8]?
+        for (number, client) in clients {
+            guard case .events = client.task else { continue }
+            let text = line ?? record.json.line
+            line = text
+            follow(number, text)
+        }
+    }
+
+    /// Some last lines of a worker's stderr.
+    func hear(_ lines: ArraySlice<String>, of worker: WorkerProcess) {
+        for (number, client) in clients {
+            guard case .logs(let slot) = client.task, slot == nil || slot == worker.slot else { continue }
+            for line in lines { follow(number, WorkerLine(worker, line).event.line) }
+        }
+    }
+
+    var hasLogFollowers: Bool {
+        clients.values.contains { client in
+            guard case .logs = client.task else { return false }
+            return true
+        }
+    }
+
+    /// The slot is no more.
+    func forget(_ slot: Int) {
+        endedWorkers[slot] = nil
+        failures[slot] = nil
+    }
+
+    /// When the first of those who wait has waited long enough.
+    var firstTimeout: Instant? {
+        clients.values.lazy.compactMap { client in
+            guard case .roll(_, let until) = client.task else { return nil }
+            return until
+        }.min()
+    }
+
+    /// Those who wait for the roll to this generation.
+    func waiters(for generation: Int) -> [Int] {
+        clients.compactMap { number, client in
+            guard case .roll(generation, _) = client.task else { return nil }
+            return number
+        }
+    }
+}

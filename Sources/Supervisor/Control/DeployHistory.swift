@@ -1,0 +1,107 @@
+// The history of deploys: in memory for `history`, and in the state directory for whoever asks after a restart.
+internal import Glibc
+
+struct DeployHistory {
+    /// nil: it is not kept beyond this daemon's life.
+    private let path: String?
+    /// Oldest first.
+    private var entries: [JSON] = []
+    /// The entry of each roll that has not ended, by generation.
+    private var places: [Int: Int] = [:]
+    private var isDirty = false
+    private var hasFailed = false
+
+    /// - Parameter path: of its file, whose folder is there.
+    init(path: String?) { self.path = path }
+
+    /// Reads what earlier daemons have left.
+    ///
+    /// - Throws: where the file can't be read; one that is not there is empty.
+    mutating func load() throws(FileReadError) {
+        guard let path else { return }
+        let contents: [UInt8]
+        do throws(FileReadError) {
+            contents = try fileContents(path, bytesMax: ControlLimits.historyBytesMax)
+        } catch {
+            if error.isMissing { return }
+            throw error
+        }
+        // A line that is not ours is left out, whoever wrote it.
+        let lines = contents.split(separator: UInt8(ascii: "\n")).suffix(ControlLimits.historyMax)
+        entries = lines.compactMap { line in
+            guard let entry = try? JSON(parsing: line), entry["generation"]?.whole != nil else { return nil }
+            return Self.settled(entry)
+        }
+    }
+
+    /// The newest `limit`, oldest first.
+    func last(_ limit: Int) -> JSON { .array(Array(entries.suffix(limit))) }
+
+    mutating func append(_ watch: RollWatch) {
+        if entries.count == ControlLimits.historyMax {
+            entries.removeFirst()
+            for (generation, place) in places { places[generation] = place > 0 ? place - 1 : nil }
+        }
+        places[watch.generation] = entries.count
+        entries.append(watch.entry)
+        isDirty = true
+    }
+
+    /// The roll has ended.
+    mutating func update(_ watch: RollWatch) {
+        guard let place = places.removeValue(forKey: watch.generation) else { return }
+        entries[place] = watch.entry
+        isDirty = true
+    }
+
+    /// Rewrites the file, where something has changed. Not synchronised: a power cut may cost the last deploys, never the
+    /// daemon's time.
+    ///
+    /// - Throws: the first of several failures in a row.
+    mutating func save() throws(SystemError) {
+        guard isDirty, let path else { return }
+        isDirty = false
+        var bytes: [UInt8] = []
+        for entry in entries {
+            entry.write(to: &bytes)
+            bytes.append(UInt8(ascii: "\n"))
+        }
+        do throws(SystemError) {
+            try Self.replace(path, with: bytes)
+            hasFailed = false
+        } catch {
+            defer { hasFailed = true }
+            if !hasFailed { throw error }
+        }
+    }
+
+    private static func replace(_ path: String, with bytes: [UInt8]) throws(SystemError) {
+        let temporary = "\(path).new"
+        let file = FileDescriptor(
+            owning: try checked("open", temporary) {
+                open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            })
+        let number = file.number
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = try checked("write", temporary) {
+                rest.withUnsafeBytes { write(number, $0.baseAddress, $0.count) }
+            }
+            rest = rest.dropFirst(count)
+        }
+        try checked("rename", path) { rename(temporary, path) }
+    }
+
+    /// What was under way when its daemon ended has no outcome that anybody knows.
+    private static func settled(_ entry: JSON) -> JSON {
+        guard case .object(var members) = entry, entry["outcome"] == .null else { return entry }
+        for index in members.indices {
+            switch members[index].name {
+            case "outcome": members[index].value = "unknown"
+            case "reason": members[index].value = "the daemon ended meanwhile"
+            default: break
+            }
+        }
+        return .object(members)
+    }
+}

@@ -1,0 +1,37 @@
+// What there is to tell of a generation, also when it is no more.
+internal import Glibc
+
+struct GenerationFacts {
+    let number: Int
+    let executable: String
+    let inode: UInt64
+    let modifiedAt: timespec
+    let workingDirectory: String
+    let madeAt: timespec
+
+    init(_ generation: Generation) {
+        number = generation.number
+        executable = generation.executable.path
+        inode = UInt64(generation.executable.status.st_ino)
+        modifiedAt = generation.executable.status.st_mtim
+        workingDirectory = pathOfDescriptor(generation.directory.number) ?? generation.program.workingDirectory ?? "."
+        madeAt = generation.madeAt
+    }
+
+    /// As status has it.
+    func json(state: String) -> JSON {
+        [
+            "number": .integer(number), "executable": .string(executable),
+            "working_directory": .string(workingDirectory), "made_at": .string(LogFormatter.timestamp(madeAt)),
+            "state": .string(state),
+        ]
+    }
+
+    /// As the history has it.
+    var executableJSON: JSON {
+        [
+            "path": .string(executable), "inode": .integer(Int(clamping: inode)),
+            "mtime": .string(LogFormatter.timestamp(modifiedAt)),
+        ]
+    }
+}

@@ -1,0 +1,81 @@
+// All rolls: those under way, the last that has ended, and the history of them all.
+internal import Reloader
+
+final class RollBook {
+    private(set) var underWay: [Int: RollWatch] = [:]
+    private(set) var last: RollWatch?
+    private(set) var history: DeployHistory
+    /// The program's arguments as the last deploy that was done has changed them.
+    private(set) var arguments: [String]?
+
+    init(_ history: DeployHistory) { self.history = history }
+
+    /// To be called before the core hears of the roll: it may be over before the core has answered.
+    func begin(_ watch: RollWatch) {
+        underWay[watch.generation] = watch
+        history.append(watch)
+    }
+
+    /// Rewrites the history's file, where something has changed.
+    func save() throws(SystemError) { try history.save() }
+
+    /// Takes notice of `report`, and returns the rolls that it is about; those that it has ended are no longer under way.
+    ///
+    /// - Parameter failure: what is known of the worker that made a roll fail.
+    func hear(_ report: Report, failure: (WorkerID, Int, FailureReason) -> RollFailure) -> [RollWatch] {
+        switch report {
+        case .rollBegan(let target, _, let workers):
+            underWay[target]?.progress(0, of: workers)
+            return cutShort(by: target) + watches(target)
+        case .slotReplaced(_, _, let replaced, let workers):
+            guard let watch = rolling else { return [] }
+            watch.progress(replaced, of: workers)
+            return [watch]
+        case .workerFailed(_, _, let generation, _):
+            return watches(generation)
+        case .rollFailed(let target, _, let slot, let id, let reason, _):
+            underWay[target]?.fail(failure(id, slot, reason))
+            return watches(target)
+        case .rollReverted(let target, let base, _):
+            return end(target, .failed, "every slot serves generation \(base) again")
+        case .rollSuperseded(let target, let by):
+            return end(target, .superseded, "generation \(by) was asked for meanwhile")
+        case .rollDone(let target, _, _):
+            let ended = end(target, .done)
+            for watch in ended { arguments = watch.order.changes.arguments ?? arguments }
+            return ended
+        case .poolReady:
+            return end(1, .done)
+        case .rollAborted(let target):
+            return end(target, .failed, "given up, because the pool stops or drains")
+        case .drainingAll, .stopping:
+            return underWay.values.filter { $0.failure != nil || $0.isStart }.flatMap {
+                end($0.generation, .failed, "the pool stops or drains")
+            }
+        case .workerReady, .workerDraining, .workerKilled, .workerExited, .backoffBegan, .scaled, .gaveUp:
+            return []
+        }
+    }
+
+    /// A revert, or a start that was never ready, ends unsaid when a newer reload comes.
+    private func cutShort(by target: Int) -> [RollWatch] {
+        underWay.values.filter { $0.generation < target }.flatMap { watch in
+            watch.failure == nil
+                ? end(watch.generation, .superseded, "generation \(target) was asked for meanwhile")
+                : end(watch.generation, .failed, "generation \(target) was asked for during the revert")
+        }
+    }
+
+    /// Of several only the newest still goes on.
+    private var rolling: RollWatch? { underWay.values.filter { !$0.isStart }.max { $0.generation < $1.generation } }
+
+    private func watches(_ generation: Int) -> [RollWatch] { underWay[generation].map { [$0] } ?? [] }
+
+    private func end(_ generation: Int, _ outcome: RollWatch.Outcome, _ reason: String? = nil) -> [RollWatch] {
+        guard let watch = underWay.removeValue(forKey: generation) else { return [] }
+        watch.end(outcome, reason)
+        last = watch
+        history.update(watch)
+        return [watch]
+    }
+}

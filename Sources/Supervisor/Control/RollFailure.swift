@@ -1,0 +1,29 @@
+// Why a roll failed: the worker that made it fail, how it ended, and what it said last.
+internal import Reloader
+
+struct RollFailure {
+    var reason: String
+    /// nil: it has not ended, or was never there.
+    var status: ExitStatus?
+    var lines: [String]
+
+    init(_ reason: FailureReason, _ context: ReportContext, slot: Int, lines: [String]) {
+        self.reason = "slot \(slot): \(reason.words(context))"
+        self.lines = lines
+        switch reason {
+        case .exitedBeforeReady(let status), .exitedInSoak(let status), .crashed(let status): self.status = status
+        case .spawnFailed, .readyTimedOut: status = nil
+        }
+    }
+
+    var members: [JSON.Member] {
+        var members: [JSON.Member] = []
+        switch status {
+        case .exited(let code)?: members.append(.init("exit_status", .integer(Int(code))))
+        case .signaled(let signal, _)?: members.append(.init("signal", .string(signalName(signal))))
+        case nil: break
+        }
+        members.append(.init("stderr", .array(lines.map { .string($0) })))
+        return members
+    }
+}

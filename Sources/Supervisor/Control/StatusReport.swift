@@ -1,0 +1,78 @@
+// The answer to `status`: what the core knows, and what the runtime has measured, side by side.
+internal import Glibc
+internal import Reloader
+
+struct StatusReport {
+    let pool: Pool
+    /// On the pool's clock.
+    let now: Instant
+    let usage: PoolUsage
+    let workers: [WorkerID: WorkerProcess]
+    let drains: [WorkerID: Drain]
+    /// How often each slot's worker has failed since the daemon started.
+    let restarts: [Int: Int]
+
+    var roll: JSON {
+        guard let roll = pool.roll else { return .null }
+        return [
+            "target": .integer(roll.target), "base": .integer(pool.settledGeneration),
+            "direction": .string(roll.isRevert ? "revert" : "forward"), "replaced": .integer(pool.slotsReplaced),
+            "workers": .integer(pool.policy.workers), "since_s": .seconds(now - roll.startedAt),
+        ]
+    }
+
+    var phase: String {
+        switch pool.phase {
+        case .notStarted, .running: "running"
+        case .drained: "drained"
+        case .stopping, .finished: "stopping"
+        }
+    }
+
+    var slots: JSON { .array(pool.slots.enumerated().map { slot($1, number: $0) }) }
+
+    private func slot(_ slot: Slot, number: Int) -> JSON {
+        let restarts = restarts[number] ?? 0
+        let current = slot.current.map { worker($0, isReplacement: false, restarts) }
+        let replacement = slot.replacement.map { worker($0, isReplacement: true, restarts) }
+        let draining = slot.draining.map { worker($0, isReplacement: false, restarts) }
+        return [
+            "slot": .integer(number), "generation": .integer(slot.generation), "failures": .integer(slot.failures),
+            "backoff_s": .optional(slot.restartAt) { .seconds($0 - now) },
+            "workers": .array(([current, replacement] + draining).compactMap { $0 ?? nil }),
+        ]
+    }
+
+    /// nil for one whose spawn is not answered yet.
+    private func worker(_ worker: Worker, isReplacement: Bool, _ restarts: Int) -> JSON? {
+        guard let process = workers[worker.id] else { return nil }
+        let usage = usage[process.pid]
+        let (state, since) = state(worker, process, isReplacement: isReplacement)
+        return [
+            "id": .integer(Int(clamping: worker.id.number)), "pid": .integer(Int(process.pid)),
+            "generation": .integer(worker.generation), "state": .string(state), "since_s": .seconds(now - since),
+            "restarts": .integer(restarts),
+            "memory_bytes": .optional(usage.memoryBytes) { .integer($0) },
+            "cpu_s": .optional(usage.cpuSeconds) { .number($0) },
+            "connections": .optional(usage.connections) { .integer($0) },
+            "queue": .optional(usage.queue) { .integer($0) },
+            "drain": .optional(drains[worker.id]) { drain in
+                [
+                    "connections": .integer(drain.connections), "queue": .integer(drain.waiting),
+                    "oldest_s": .seconds(MonotonicClock.now() - drain.startedAt),
+                ]
+            },
+            "status": .optional(process.status) { .string($0) },
+        ]
+    }
+
+    private func state(_ worker: Worker, _ process: WorkerProcess, isReplacement: Bool) -> (String, since: Instant) {
+        switch worker.state {
+        case .starting: ("starting", worker.startedAt)
+        case .ready(let since, _): (isReplacement ? "soaking" : "ready", since)
+        case .emptying(let since, _, _): ("emptying", since)
+        case .draining(let since, _, _): ("draining", since)
+        case .killed: ("killed", process.killedAt ?? worker.startedAt)
+        }
+    }
+}

@@ -1,0 +1,210 @@
+// The control interface's place in the loop: clients come, ask, are answered and go. What they may ask is in
+// Daemon+Requests.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+extension Daemon {
+    /// Where the default place is not to be had, the daemon does without; where the user has chosen one, it does not start.
+    func openControl() throws(StartError) {
+        let paths = ControlPaths(settings, environment)
+        var name = paths.name
+        var listener: ControlListener?
+        do throws(ControlSocketError) {
+            listener = try openSocket(paths, &name)
+        } catch {
+            guard case .folder? = paths.socket, error.reason != .isLive else { throw .control(error) }
+            write(LogRecord(.warning, "control_unavailable", "\(error)"))
+        }
+        if case .automatic = settings.control, paths.socket == nil {
+            write(
+                LogRecord(
+                    .warning, "control_unavailable",
+                    "no control socket: neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set (choose a path with --control)"
+                ))
+        }
+        // What is only called so because another is called so already will be called otherwise the next time.
+        let history = openHistory(name == paths.name ? paths.stateDirectory : nil, name)
+        control = ControlServer(listener, group: settings.controlGroup, name: name, history: history)
+    }
+
+    private func openSocket(_ paths: ControlPaths, _ name: inout String) throws(ControlSocketError) -> ControlListener?
+    {
+        switch paths.socket {
+        case nil: return nil
+        case .path(let path)?: return try ControlListener(path, group: settings.controlGroup)
+        case .folder(let folder, let mode)?:
+            do throws(SystemError) { try makeFolder(folder, mode: mode) } catch {
+                throw ControlSocketError(path: "\(folder)/\(name).sock", reason: .failed(error))
+            }
+            do throws(ControlSocketError) {
+                return try ControlListener("\(folder)/\(name).sock", group: settings.controlGroup)
+            } catch {
+                guard error.reason == .isLive, !paths.isChosen else { throw error }
+                name = "\(name)-\(getpid())"
+                return try ControlListener("\(folder)/\(name).sock", group: settings.controlGroup)
+            }
+        }
+    }
+
+    private func openHistory(_ folder: String?, _ name: String) -> DeployHistory {
+        guard let folder else { return DeployHistory(path: nil) }
+        var history = DeployHistory(path: "\(folder)/\(name).history")
+        do throws(SystemError) { try makeFolder(folder, mode: 0o700) } catch {
+            tellHistory("\(error)")
+            return DeployHistory(path: nil)
+        }
+        do throws(FileReadError) { try history.load() } catch { tellHistory("\(error)") }
+        return history
+    }
+
+    private func tellHistory(_ reason: String) {
+        write(LogRecord(.warning, "history_unavailable", "the history of deploys is not kept: \(reason)"))
+    }
+
+    // MARK: clients
+
+    func watchControl() throws(SystemError) {
+        if let channel = control.listener?.channel { try watch(channel, .control) }
+    }
+
+    func acceptClients() throws(SystemError) {
+        guard let listener = control.listener else { return }
+        do throws(SystemError) {
+            while let socket = try listener.accept() { try admit(socket) }
+        } catch {
+            // Level-triggered: it would be reported again and again.
+            try unwatch(listener.channel)
+            control.isFull = true
+            throw error
+        }
+    }
+
+    private func admit(_ socket: consuming FileDescriptor) throws(SystemError) {
+        let peer = try ControlPeer(of: socket, group: control.group)
+        let client = ControlClient(socket, peer)
+        guard let number = control.admit(client) else {
+            // A line always fits into a new socket; a client that is gone has missed nothing.
+            try? client.flush()
+            return
+        }
+        do throws(SystemError) { try watch(client.channel, .client(number)) } catch {
+            control.dismiss(number)
+            throw error
+        }
+    }
+
+    func serveClient(_ number: Int) {
+        guard let client = control.clients[number] else { return }
+        control.touch(number)
+        do throws(SystemError) {
+            if client.waitingBytes > 0 {
+                try control.flush(client)
+            } else if !client.isIdle {
+                // Nothing is read from one that waits: it has hung up.
+                return dismissClient(number)
+            } else if !client.hasRequest, try !receive(client) {
+                return dismissClient(number)
+            }
+        } catch { return dismissClient(number) }
+        if client.isIdle { takeRequest(of: client, number) }
+    }
+
+    /// One a turn: whoever sends a thousand at once lets the others have theirs.
+    private func takeRequest(of client: ControlClient, _ number: Int) {
+        do throws(ControlError) {
+            guard let line = try client.nextRequest() else { return }
+            try answer(try ControlRequest(line), client, number)
+        } catch { control.answer(number, error) }
+    }
+
+    /// False at the end of what it sends.
+    private func receive(_ client: ControlClient) throws(SystemError) -> Bool {
+        let number = client.channel.number
+        let count = try checkedUnlessWouldBlock("recv", "a control client") {
+            recv(number, turnBuffer.baseAddress, turnBuffer.count, Int32(MSG_DONTWAIT))
+        }
+        guard let count else { return true }
+        client.receive(UnsafeRawBufferPointer(rebasing: turnBuffer[..<count]))
+        return count > 0
+    }
+
+    private func dismissClient(_ number: Int) {
+        guard let client = control.clients[number] else { return }
+        do throws(SystemError) { try unwatch(client.channel) } catch {
+            write(LogRecord(.error, "system_error", "\(error)"))
+        }
+        control.dismiss(number)
+        descriptorIsFree()
+    }
+
+    /// Some descriptor was closed: there may be room for a client who could not be let in.
+    func descriptorIsFree() {
+        guard control.isFull, let channel = control.listener?.channel else { return }
+        control.isFull = false
+        do throws(SystemError) { try watch(channel, .control) } catch { control.isFull = true }
+    }
+
+    // MARK: each turn
+
+    /// Sends what was said in this turn, and sees to those who have waited too long.
+    func endControlTurn() throws(SystemError) {
+        do throws(SystemError) { try control.rolls.save() } catch { tellHistory("\(error)") }
+        // Those who are dismissed touch nobody; a warning may touch those who follow.
+        while case let numbers = control.takeTouched(), !numbers.isEmpty {
+            for number in numbers { settle(number) }
+        }
+        try controlTimer.arm(control.firstTimeout)
+    }
+
+    private func settle(_ number: Int) {
+        guard let client = control.clients[number], let token = client.channel.token else { return }
+        do throws(SystemError) {
+            try control.flush(client)
+            if client.isDone { return dismissClient(number) }
+            if client.interest == client.wantedInterest { return }
+            client.interest = client.wantedInterest
+            try poller.change(client.channel.number, client.interest, token)
+        } catch { dismissClient(number) }
+    }
+
+    func endWaits() throws(SystemError) {
+        try controlTimer.acknowledge()
+        let now = MonotonicClock.now()
+        for (number, client) in control.clients {
+            guard case .roll(let generation, let until?) = client.task, until <= now else { continue }
+            guard let watch = control.rolls.underWay[generation] else { continue }
+            control.answer(number, watch.timedOut)
+        }
+    }
+
+    /// The daemon ends: those who wait for that are told, as far as they listen.
+    func closeControl() {
+        for (number, client) in control.clients {
+            if case .end = client.task {
+                control.answer(number, ["type": "result", "ok": true, "exit_status": .integer(Int(exitStatus ?? 1))])
+            }
+            try? control.flush(client)
+        }
+        do throws(SystemError) { try control.rolls.save() } catch { tellHistory("\(error)") }
+        do throws(SystemError) { try control.listener?.removeFile() } catch {
+            write(LogRecord(.warning, "not_removed", "cannot remove the control socket: \(error)"))
+        }
+    }
+
+    // MARK: rolls
+
+    /// Tells those who wait for a roll what has become of it.
+    func tellWaiters(_ report: Report, _ record: StampedRecord) {
+        let watches = control.rolls.hear(report) { id, slot, reason in
+            let lines = workers[id]?.lastLines.text.suffix(ControlLimits.failureLinesMax) ?? []
+            return RollFailure(reason, context(of: id), slot: slot, lines: Array(lines))
+        }
+        for watch in watches {
+            for number in control.waiters(for: watch.generation) {
+                control.progress(number, watch.event(record).line)
+                if let result = watch.result { control.answer(number, result) }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// A reload, from the order to the core: everything is read anew and pinned as the next generation.
+internal import Glibc
+internal import Reloader
+
+extension Daemon {
+    /// What can't be read or found refuses the reload before anything has changed.
+    ///
+    /// - Parameter willBegin: called when the roll is sure to begin; it may be over before this function returns.
+    @discardableResult
+    func reload(
+        _ order: ReloadOrder, willBegin: (RollWatch) -> Void = { _ in }
+    ) throws(ReloadRefusal) -> RollWatch {
+        tellReloading(askedBy: order.asker)
+        do throws(ReloadRefusal) {
+            let (fresh, policy) = try settingsForReload(order.changes)
+            let generation = try nextGeneration(of: fresh)
+            newestGeneration = generation.number
+            generations[generation.number] = generation
+            settings = fresh
+            let watch = RollWatch(GenerationFacts(generation), order, workers: policy.workers)
+            control.rolls.begin(watch)
+            willBegin(watch)
+            handle(.reload(generation: generation.number, policy: policy))
+            return watch
+        } catch {
+            tellRefused(error)
+            throw error
+        }
+    }
+
+    private func settingsForReload(
+        _ changes: ReloadOrder.Changes
+    ) throws(ReloadRefusal) -> (settings: Settings, policy: Policy) {
+        var fresh: Settings
+        do throws(ConfigurationError) { fresh = try readSettings() } catch { throw .configuration(error) }
+        let kept = fresh.keepForLife(of: settings)
+        if !kept.isEmpty { tellNeedsRestart(kept) }
+        let isNewCount = fresh.workers != settings.workers
+        // What the user chose anew counts; otherwise what TTIN and TTOU have made of it.
+        if !isNewCount { fresh.workers = .fixed(pool.policy.workers) }
+        fresh.policy = fresh.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, sharing: sharing != nil)
+        if !isNewCount { fresh.workers = settings.workers }
+        // The command line's own can't change any more: those of the last deploy that was done with others stand.
+        if let arguments = changes.arguments ?? control.rolls.arguments { fresh.program.arguments = arguments }
+        var policy = fresh.policy
+        policy.surge = changes.surge ?? policy.surge
+        policy.soak = changes.soak ?? policy.soak
+        return (fresh, policy)
+    }
+
+    private func nextGeneration(of settings: Settings) throws(ReloadRefusal) -> Generation {
+        do throws(GenerationError) {
+            return try Generation(number: newestGeneration + 1, settings: settings, inherited: workerEnvironment)
+        } catch {
+            throw .generation(error)
+        }
+    }
+}
+
+/// Why a reload did not begin.
+enum ReloadRefusal: Error, CustomStringConvertible {
+    case configuration(ConfigurationError)
+    case generation(GenerationError)
+
+    var description: String {
+        switch self {
+        case .configuration(let error): error.description
+        case .generation(let error): error.description
+        }
+    }
+}

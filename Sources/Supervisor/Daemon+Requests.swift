@@ -1,0 +1,141 @@
+// What clients of the control socket may ask, one function a verb.
+internal import Glibc
+internal import Reloader
+
+extension Daemon {
+    func answer(_ request: ControlRequest, _ client: ControlClient, _ number: Int) throws(ControlError) {
+        switch request {
+        case .status: control.answer(number, status())
+        case .reload(let request): try reload(request, client, number)
+        case .history(let limit):
+            control.answer(number, Self.result([.init("entries", control.rolls.history.last(limit))]))
+        case .events(let follow): tellEvents(client, number, follow: follow)
+        case .logs(let slot, let follow): tellLogs(client, number, slot, follow: follow)
+        case .scale(let change): control.answer(number, try scale(change))
+        case .stop(let mode, let wait): stop(mode, client, number, wait: wait)
+        }
+    }
+
+    private static func result(_ members: [JSON.Member] = []) -> JSON {
+        .object([.init("type", "result"), .init("ok", true)] + members)
+    }
+
+    // MARK: verbs
+
+    private func reload(_ request: ReloadRequest, _ client: ControlClient, _ number: Int) throws(ControlError) {
+        if case .stopping = pool.phase { throw Self.isStopping }
+        let watch: RollWatch
+        do throws(ReloadRefusal) {
+            watch = try reload(ReloadOrder(asker: client.peer.asker, changes: request.changes)) { watch in
+                guard request.wait else { return }
+                let until = request.timeout.map { MonotonicClock.now() + $0 }
+                client.task = .roll(generation: watch.generation, until: until)
+            }
+        } catch {
+            let reason = JSON.string("\(error)")
+            return control.answer(number, Self.result([.init("outcome", "refused"), .init("reason", reason)]))
+        }
+        if !request.wait { control.answer(number, watch.begun) }
+    }
+
+    private func tellEvents(_ client: ControlClient, _ number: Int, follow: Bool) {
+        for line in control.events.lines { control.follow(number, line) }
+        if follow { client.task = .events } else { control.answer(number, Self.result()) }
+    }
+
+    private func tellLogs(_ client: ControlClient, _ number: Int, _ slot: Int?, follow: Bool) {
+        let lines = workerLines(slot)
+        if follow {
+            for line in lines { control.follow(number, line.event.line) }
+            if !client.isEnding { client.task = .logs(slot: slot) }
+            return
+        }
+        var members: [JSON.Member] = [.init("lines", .array(lines.map { $0.json }))]
+        if settings.output == .inherit {
+            let note =
+                "--output inherit keeps no lines: they are where the daemon's standard error goes (use --output relay)"
+            members.append(.init("note", .string(note)))
+        }
+        control.answer(number, Self.result(members))
+    }
+
+    /// By slot; in each first of the worker that has ended. Of many workers the last few lines each.
+    private func workerLines(_ slot: Int?) -> [WorkerLine] {
+        func isAsked(_ other: Int) -> Bool { slot == nil || slot == other }
+        let ended = control.endedWorkers.values.filter { isAsked($0.slot) }.sorted { $0.slot < $1.slot }
+        let alive = workers.values.filter { isAsked($0.slot) }.sorted { ($0.slot, $0.id) < ($1.slot, $1.id) }
+        let each = max(1, ControlLimits.logLinesMax / max(1, ended.count + alive.count))
+        var lines = ended.flatMap { worker in worker.lastLines.text.suffix(each).map { WorkerLine(worker, $0) } }
+        lines += alive.flatMap { worker in worker.lastLines.text.suffix(each).map { WorkerLine(worker, $0) } }
+        // The order within one slot stays.
+        return lines.enumerated().sorted { ($0.element.slot, $0.offset) < ($1.element.slot, $1.offset) }.map {
+            $0.element
+        }
+    }
+
+    private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {
+        if case .stopping = pool.phase { throw Self.isStopping }
+        handle(.scale(change))
+        return Self.result([.init("workers", .integer(pool.policy.workers))])
+    }
+
+    /// A second graceful stop does not hurry the first: of two people who ask for one neither has asked for that.
+    private func stop(_ mode: StopMode, _ client: ControlClient, _ number: Int, wait: Bool) {
+        if wait { client.task = .end } else { control.answer(number, Self.result()) }
+        if case .stopping = pool.phase, mode == .graceful { return }
+        handle(.stop(mode))
+    }
+
+    private static let isStopping = ControlError(.refused, "the pool stops: nothing is started any more")
+
+    // MARK: status
+
+    private func status() -> JSON {
+        // What the pool comes back to; what was asked for since may be on its way, or have failed.
+        let program = generations[pool.settledGeneration]?.program ?? settings.program
+        let pids = workers.values.map { $0.pid }.sorted()
+        let report = StatusReport(
+            pool: pool, now: poolTime,
+            usage: PoolUsage(of: pids, ports: listenerPorts, shared: sharedSockets, turnBuffer), workers: workers,
+            drains: drains, restarts: control.failures)
+        return Self.result([
+            .init(
+                "pool",
+                [
+                    "name": .string(control.name), "pid": .integer(Int(getpid())),
+                    "started_at": .string(LogFormatter.timestamp(startedAt)), "program": .string(program.path),
+                    "arguments": .array(program.arguments.map { .string($0) }),
+                    "workers": .integer(pool.policy.workers), "phase": .string(report.phase),
+                    "generation": .integer(pool.settledGeneration), "newest": .integer(pool.newestGeneration),
+                    "version": .string(version), "memory_kind": "rss",
+                ]),
+            .init("roll", report.roll),
+            .init("last_reload", control.rolls.last.map { $0.isStart ? .null : $0.summary } ?? .null),
+            .init("generations", .array(generationFacts())),
+            .init("listeners", .array(listeners.map { $0.json })),
+            .init("slots", report.slots),
+        ])
+    }
+
+    /// Those that are pinned, and the last one that failed.
+    private func generationFacts() -> [JSON] {
+        let serving = Set(pool.slots.map { $0.generation })
+        var facts = generations.values.map { generation in
+            (GenerationFacts(generation), serving.contains(generation.number) ? "serving" : "kept")
+        }
+        if let last = control.rolls.last, last.failure != nil {
+            facts.removeAll { $0.0.number == last.generation }
+            facts.append((last.facts, "bad"))
+        }
+        return facts.sorted { $0.0.number < $1.0.number }.map { $0.json(state: $1) }
+    }
+
+    private var listenerPorts: Set<UInt16> {
+        Set(listeners.compactMap { $0.address?.port })
+    }
+
+    /// With `--balance slot` each worker has its own.
+    private var sharedSockets: Set<UInt64> {
+        slotListeners == nil ? Set(listeners.compactMap { $0.inode }) : []
+    }
+}

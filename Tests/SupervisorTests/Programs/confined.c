@@ -1,0 +1,48 @@
+// Becomes a program under a seccomp filter such as a container runtime may have put there. confined WHAT PROGRAM [ARG...]
+// taken     somebody else reads notifications already: the kernel refuses a second reader (EBUSY)
+// no-getfd  pidfd_getfd(2) is refused, as it is without CAP_SYS_PTRACE in many containers
+// no-filter seccomp(2) itself is refused
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int install(const struct sock_filter *filter, unsigned short length, unsigned long flags) {
+    struct sock_fprog program = {length, (struct sock_filter *)filter};
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+static int refuse(unsigned number) {
+    const struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    return install(filter, sizeof filter / sizeof *filter, 0);
+}
+
+int main(int count, char **words) {
+    if (count < 3) return 64;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return perror("prctl"), 1;
+    int result = -1;
+    const struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    if (!strcmp(words[1], "taken")) {
+        result = install(all, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+        // A listener that nobody holds is none: it stays open in what follows.
+        if (result >= 0) result = dup2(result, 200);
+    } else if (!strcmp(words[1], "no-getfd")) {
+        result = refuse(SYS_pidfd_getfd);
+    } else if (!strcmp(words[1], "no-filter")) {
+        result = refuse(SYS_seccomp);
+    }
+    if (result < 0) return perror("seccomp"), 1;
+    execvp(words[2], words + 2);
+    return perror(words[2]), 1;
+}
