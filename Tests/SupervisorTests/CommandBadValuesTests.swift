@@ -96,7 +96,7 @@ import Testing
         ["--ready", "2m", "/bin/true"], ["--ready-timeout", "5s", "--ready", "5s", "/bin/true"], ["--\u{0}"],
         ["-\u{301}"],
         ["--workers\n"],
-        ["reload"], ["status"], ["--pin", "stop"], ["scale", "3"], ["--" + long, "/bin/true"],
+        ["--pin", "stop"], ["--name", "web", "reload"], ["--" + long, "/bin/true"],
         ["--" + long + "=x", "/bin/true"],
         ["--workers", long, "/bin/true"],
         ["--no-share"], ["--no-share=", "/bin/true"], ["--no-share", "--ready", "listen", "/bin/true"],

@@ -21,9 +21,9 @@ import Testing
         #expect(run.status == 0)
         #expect(
             run.output == #"""
-                GEN  ASKED                 BY                            TOOK  OUTCOME  EXECUTABLE                                    REASON
-                  1  2026-11-24 20:00:00Z  sh \u{1B}[1m uid 0 pid 7     1.50s  done     /srv/1/run inode 12 of 2026-11-23 10:00:00Z
-                  2  2026-11-24 21:00:00Z  SIGHUP pid 8                     -  failed   -                                             slot 0: exit status 3
+                GEN  ASKED                 BY                         TOOK  OUTCOME  EXECUTABLE                                   REASON
+                  1  2026-11-24 20:00:00Z  sh \u{1B}[1m uid 0 pid 7  1.50s  done     /srv/1/run inode 12 of 2026-11-23 10:00:00Z
+                  2  2026-11-24 21:00:00Z  SIGHUP pid 8                  -  failed   -                                            slot 0: exit status 3
 
                 """#)
         let (all, json) = try FakeDaemon(in: TestFolder()).answer(["history", "--json"], Self.history)
@@ -69,7 +69,7 @@ import Testing
     @Test func logsTellWhoseLineItIs() throws {
         let answer = #"""
             {"type":"result","ok":true,"lines":[{"slot":0,"pid":71,"generation":2,"alive":false,"line":"\tbye\u0007"},\#
-            {"slot":0,"pid":72,"generation":2,"alive":true,"line":"hello"}]}
+            {"slot":0,"pid":72,"generation":2,"alive":true,"line":"hello"}],"note":"more there"}
             """#
         let (request, run) = try FakeDaemon(in: folder).answer(["logs", "--slot", "0"], answer)
         #expect(request == ["v": 1, "verb": "logs", "follow": false, "slot": 0])
@@ -77,6 +77,7 @@ import Testing
             run.output == #"""
                 slot 0 generation 2 pid 71 (ended) |     bye\u{07}
                 slot 0 generation 2 pid 72 | hello
+                more there
 
                 """#)
 

@@ -35,6 +35,8 @@ import Testing
         let run = try run(["pause"])
         #expect(run.status == 64)
         #expect(run.errors == "reloaderd: 2 daemons run: api, web; choose one with --name\n")
+        // They were looked at, and asked nothing.
+        for daemon in daemons { #expect(throws: DidNotHappen.self) { try daemon.accept().request() } }
         #expect(try daemons[1].answer(["pause", "--name", "web"], Self.paused).run.status == 0)
     }
 

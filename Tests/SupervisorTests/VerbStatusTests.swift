@@ -12,7 +12,7 @@ import Testing
             #""pool":{"name":"\#(name)","pid":4242,"started_at":"2026-11-24T20:00:00.123Z","program":"./run","#,
             #""arguments":["--port","80\u001b[31m80"],"workers":2,"phase":"\#(phase)","generation":2,"newest":3,"#,
             #""version":"0.1.0"},"roll":{"target":3,"base":2,"direction":"forward","replaced":1,"workers":2,"#,
-            #""since_s":75.4,"waiting_for":"promote"},"generations":[{"number":2,"executable":"/srv/2/run","#,
+            #""since_s":75.4,"waiting_for":"promote"},"last_reload":{"generation":2,"outcome":"failed","took_s":1.5,"reason":"slot 0\u0007"},"generations":[{"number":2,"executable":"/srv/2/run","#,
             #""working_directory":"/srv/2","made_at":"2026-11-24T20:10:00.000Z","state":"serving"}],"#,
             #""listeners":[{"address":"0.0.0.0:8080","name":"http","queue":3},{"address":"[::]:1","name":null}],"#,
             #""slots":[{"slot":0,"generation":3,"failures":0,"backoff_s":null,"workers":[{"id":1,"pid":71,"#,
@@ -29,13 +29,14 @@ import Testing
         web  running  generation 2 (newest 3)  2 workers  pid 4242  since 2026-11-24 20:00:00Z  reloaderd 0.1.0
         program     ./run --port 80\u{1B}[31m80
         roll        to generation 3 from 2, 1/2 slots, 1m15s, waits for promote
+        last        reload to generation 2 failed after 1.50s: slot 0\u{07}
         generation  2 serving, made 2026-11-24 20:10:00Z: /srv/2/run in /srv/2
         listener    http 0.0.0.0:8080, 3 in the queue
         listener    [::]:1
 
         SLOT  GEN  PID  STATE     SINCE  RESTARTS  BACKOFF  MEMORY    CPU  CONNS  QUEUE  STATUS
            0    3   71  ready     1h02m         1        -   11.8M  1.23s      4      1  fine \u{1B}[2J\u{202E}
-           0    2   72  draining     5s         0        -    512B  1m15s      2      0  waits for 2 connections, 0 in the queue, oldest 4s
+           0    2   72  draining     5s         0        -    512B  1m15s      2      0  waits for 2 connections, 0 in the queue, since 4s
            1    2    -  backoff       -         -    0.40s       -      -      -      -  3 failures in a row
 
         """#
@@ -89,10 +90,10 @@ import Testing
         _ = try peer.request()
         peer.say(Self.answer())
         let first = try terminal.read(until: "\u{1B}[J")
-        #expect(first.hasPrefix("\u{1B}[H\u{1B}[2J\u{1B}[Hweb  running  generation 2 (newest 3)  2 worke\u{1B}[K\n"))
+        #expect(first.hasPrefix("\u{1B}[H\u{1B}[2J\u{1B}[Hweb  running  generation 2 (newest 3)  2\u{1B}[K\n"))
         let lines = first.split(separator: "\n")
         #expect(lines.count == 7)
-        #expect(lines[5] == "... 6 more lines\u{1B}[K")
+        #expect(lines[5] == "... 7 more lines\u{1B}[K")
         #expect(lines.allSatisfy { $0.replacing("\u{1B}[H", with: "").replacing("\u{1B}[2J", with: "").count <= 43 })
 
         _ = try peer.request()

@@ -39,7 +39,7 @@ import Testing
 
     @Test func textOfOthersIsHarmless() {
         #expect(terminalText("a\tb") == "a    b")
-        #expect(terminalText("\u{1B}]0;title\u{07}\u{9B}2J\r\n") == "\\u{1B}]0;title\\u{07}\\u{9B}2J\\r\\n")
+        #expect(terminalText("\u{1B}]0;title\u{07}\u{9B}2J\r\n") == "\\u{1B}]0;title\\u{07}\\u{009B}2J\\r\\n")
         #expect(terminalText("\u{202E}\u{200B}") == "\\u{202E}\\u{200B}")
         #expect(terminalText("ünïcödé ✓") == "ünïcödé ✓")
         // All of a line of stderr is shown.

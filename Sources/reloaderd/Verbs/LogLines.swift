@@ -3,8 +3,13 @@ import Supervisor
 
 struct LogLines: Answer {
     let lines: [Line]
+    /// Why there are none, where that is no accident.
+    let note: String?
 
-    init(_ json: JSON) throws(AnswerError) { lines = try json.list("lines") }
+    init(_ json: JSON) throws(AnswerError) {
+        lines = try json.list("lines")
+        note = json["note"]?.text
+    }
 
     struct Line: Answer {
         let slot: Int

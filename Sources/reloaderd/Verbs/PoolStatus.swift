@@ -4,6 +4,8 @@ import Supervisor
 struct PoolStatus: Answer {
     let pool: Pool
     let roll: Roll?
+    /// nil: there was none yet.
+    let lastReload: Reload?
     let generations: [Generation]
     let listeners: [Listener]
     let slots: [Slot]
@@ -12,6 +14,7 @@ struct PoolStatus: Answer {
         guard let pool: Pool = try json.optional("pool") else { throw AnswerError(member: "pool") }
         self.pool = pool
         roll = try json.optional("roll")
+        lastReload = try json.optional("last_reload")
         generations = try json.list("generations")
         listeners = try json.list("listeners")
         slots = try json.list("slots")
@@ -61,6 +64,20 @@ struct PoolStatus: Answer {
             workers = try json.whole("workers")
             seconds = try json.seconds("since_s")
             waitingFor = json["waiting_for"]?.text
+        }
+    }
+
+    struct Reload: Answer {
+        let generation: Int
+        let outcome: String
+        let seconds: Double?
+        let reason: String?
+
+        init(_ json: JSON) throws(AnswerError) {
+            generation = try json.whole("generation")
+            outcome = try json.text("outcome")
+            seconds = json["took_s"]?.decimal
+            reason = json["reason"]?.text
         }
     }
 

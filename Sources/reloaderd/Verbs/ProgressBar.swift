@@ -1,6 +1,6 @@
 // How a roll stands, in one line of a given width.
 //
-//     generation 2  [##############--------------]  2/4  3s  slot 1 is replaced
+//     generation 2  [##############--------------]  2/4  3s  slot 1: 2 of 4 slots serve generation 2
 
 struct ProgressBar {
     var generation = 0
@@ -8,9 +8,6 @@ struct ProgressBar {
     /// 0: not known yet.
     var workers = 0
     var message = ""
-
-    /// `2/4 `, in front of plain lines.
-    var counts: String { workers > 0 ? "\(replaced)/\(workers) " : "" }
 
     /// At most `width` characters.
     func text(width: Int, seconds: Double) -> String {

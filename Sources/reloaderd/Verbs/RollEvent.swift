@@ -8,17 +8,20 @@ struct RollEvent: Answer {
     /// Slots that the new generation serves, out of how many.
     let replaced: Int?
     let workers: Int?
-    /// For people.
-    let message: String?
+    /// In one line, harmless for a terminal.
+    let text: String
 
     init(_ json: JSON) throws(AnswerError) {
         event = try json.text("event")
         generation = json["generation"]?.whole
         replaced = json["replaced"]?.whole
         workers = json["workers"]?.whole
-        message = json["msg"]?.text
+        let message = terminalText(json["msg"]?.text ?? event)
+        let slot = json["slot"]?.whole
+        // What the daemon says of the reload names the slot itself.
+        text = slot == nil || event.utf8.starts(with: "reload_".utf8) ? message : "slot \(slot ?? 0): \(message)"
     }
 
     /// Only moves the bar on.
-    var isProgress: Bool { event == "reload_began" || event == "slot_replaced" }
+    var isProgress: Bool { ["reload_began", "slot_replaced", "reload_done"].contains(event) }
 }

@@ -15,12 +15,11 @@ struct RollProgress {
         bar.generation = event.generation ?? bar.generation
         bar.replaced = event.replaced ?? bar.replaced
         bar.workers = event.workers ?? bar.workers
-        let message = terminalText(event.message ?? event.event)
         guard terminal != nil else {
-            printOut("\(bar.counts)\(message)\n")
+            printOut(event.text + "\n")
             return
         }
-        if event.isProgress { bar.message = message } else { printAbove(message) }
+        if event.isProgress { bar.message = event.text } else { printAbove(event.text) }
         redraw()
     }
 

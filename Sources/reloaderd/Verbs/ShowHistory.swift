@@ -32,8 +32,14 @@ private func table(_ entries: [History.Entry]) -> Table {
 private func text(_ asker: History.Asker) -> String {
     var parts: [String] = []
     if let signal = asker.signal { parts.append("SIG\(terminalText(signal))") }
-    if let command = asker.command { parts.append(terminalText(command)) }
+    if let command = asker.command { parts.append(shortened(terminalText(command))) }
     if let userID = asker.userID { parts.append("uid \(userID)") }
     if let pid = asker.pid { parts.append("pid \(pid)") }
     return parts.joined(separator: " ")
+}
+
+/// The daemon tells the whole command line; who wants it all asks for --json.
+private func shortened(_ command: String) -> String {
+    let charactersMax = 40
+    return command.count <= charactersMax ? command : command.prefix(charactersMax - 3) + "..."
 }

@@ -5,7 +5,8 @@ func showLogs(_ call: Call) throws(VerbError) -> Int32 {
         call,
         eventText: { (message) throws(VerbError) in text(try message.decoded()) },
         resultText: { (message) throws(VerbError) in
-            try message.decoded(as: LogLines.self).lines.map(text).joined()
+            let answer: LogLines = try message.decoded()
+            return answer.lines.map(text).joined() + (answer.note.map { "\(terminalText($0))\n" } ?? "")
         })
 }
 

@@ -26,6 +26,7 @@ struct StatusText {
         lines.append(
             labelled("program", ([pool.program] + pool.arguments).map { terminalText($0) }.joined(separator: " ")))
         if let roll = status.roll { lines.append(labelled("roll", text(roll))) }
+        if let last = status.lastReload { lines.append(labelled("last", text(last))) }
         lines += status.generations.map { labelled("generation", text($0)) }
         lines += status.listeners.map { labelled("listener", text($0)) }
         return lines
@@ -39,6 +40,12 @@ struct StatusText {
         text += durationText(roll.seconds)
         if let waitingFor = roll.waitingFor { text += ", waits for \(terminalText(waitingFor))" }
         return text
+    }
+
+    private static func text(_ reload: PoolStatus.Reload) -> String {
+        let time = reload.seconds.map { " after \(secondsText($0))" } ?? ""
+        let reason = reload.reason.map { ": \(terminalText($0))" } ?? ""
+        return "reload to generation \(reload.generation) \(terminalText(reload.outcome))\(time)\(reason)"
     }
 
     private static func text(_ generation: PoolStatus.Generation) -> String {
@@ -90,9 +97,12 @@ struct StatusText {
 
     private static func text(_ drain: WorkerStatus.Drain) -> String {
         var parts: [String] = []
-        if let connections = drain.connections { parts.append("\(connections) connections") }
+        if let connections = drain.connections {
+            parts.append("\(connections) \(connections == 1 ? "connection" : "connections")")
+        }
         if let queue = drain.queue { parts.append("\(queue) in the queue") }
-        if let oldest = drain.oldestSeconds { parts.append("oldest \(durationText(oldest))") }
-        return parts.isEmpty ? "" : "waits for " + parts.joined(separator: ", ")
+        if parts.isEmpty { return "" }
+        return "waits for " + parts.joined(separator: ", ")
+            + (drain.seconds.map { ", since \(durationText($0))" } ?? "")
     }
 }

@@ -34,12 +34,13 @@ struct WorkerStatus: Answer {
     struct Drain: Answer {
         let connections: Int?
         let queue: Int?
-        let oldestSeconds: Double?
+        /// Since it began.
+        let seconds: Double?
 
         init(_ json: JSON) throws(AnswerError) {
             connections = json["connections"]?.whole
             queue = json["queue"]?.whole
-            oldestSeconds = json["oldest_s"]?.decimal
+            seconds = json["oldest_s"]?.decimal
         }
     }
 }
