@@ -44,12 +44,13 @@ extension Daemon {
     }
 
     private func tellLogs(_ client: ControlClient, _ number: Int, _ slot: Int?, follow: Bool) {
-        let lines = workerLines(slot)
         if follow {
-            for line in lines { control.follow(number, line.event.line) }
-            if !client.isEnding { client.task = .logs(slot: slot) }
+            let lines = workerLines(slot, atMost: ControlLimits.followedLogLinesMax).map { $0.event.line }
+            for line in lastLines(lines, bytesMax: ControlLimits.eventBytesMax) { control.follow(number, line) }
+            client.task = .logs(slot: slot)
             return
         }
+        let lines = workerLines(slot, atMost: ControlLimits.logLinesMax)
         var members: [JSON.Member] = [.init("lines", .array(lines.map { $0.json }))]
         if settings.output == .inherit {
             let note =
@@ -60,17 +61,19 @@ extension Daemon {
     }
 
     /// By slot; in each first of the worker that has ended. Of many workers the last few lines each.
-    private func workerLines(_ slot: Int?) -> [WorkerLine] {
+    private func workerLines(_ slot: Int?, atMost linesMax: Int) -> [WorkerLine] {
         func isAsked(_ other: Int) -> Bool { slot == nil || slot == other }
-        let ended = control.endedWorkers.values.filter { isAsked($0.slot) }.sorted { $0.slot < $1.slot }
-        let alive = workers.values.filter { isAsked($0.slot) }.sorted { ($0.slot, $0.id) < ($1.slot, $1.id) }
-        let each = max(1, ControlLimits.logLinesMax / max(1, ended.count + alive.count))
-        var lines = ended.flatMap { worker in worker.lastLines.text.suffix(each).map { WorkerLine(worker, $0) } }
-        lines += alive.flatMap { worker in worker.lastLines.text.suffix(each).map { WorkerLine(worker, $0) } }
-        // The order within one slot stays.
-        return lines.enumerated().sorted { ($0.element.slot, $0.offset) < ($1.element.slot, $1.offset) }.map {
-            $0.element
+        let ended = control.endedWorkers.values.filter { isAsked($0.slot) }
+        let alive = workers.values.filter { isAsked($0.slot) }.sorted { $0.id < $1.id }
+        let each = max(1, linesMax / max(1, ended.count + alive.count))
+        var lines: [Int: [WorkerLine]] = [:]
+        for worker in ended {
+            lines[worker.slot, default: []] += worker.lastLines.text.suffix(each).map { WorkerLine(worker, $0) }
         }
+        for worker in alive {
+            lines[worker.slot, default: []] += worker.lastLines.text.suffix(each).map { WorkerLine(worker, $0) }
+        }
+        return lines.keys.sorted().flatMap { lines[$0] ?? [] }
     }
 
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {

@@ -49,7 +49,7 @@ extension Daemon {
     func beginFirstGeneration() {
         guard let generation = generations[1] else { return }
         let order = ReloadOrder(asker: Asker(pid: getppid(), userID: getuid()))
-        control.rolls.begin(RollWatch(GenerationFacts(generation), order, workers: pool.policy.workers))
+        control.rolls.begin(RollWatch(GenerationFacts(generation), order, workers: pool.policy.workers, isStart: true))
     }
 
     func removeSocketFiles() {

@@ -30,7 +30,7 @@ public struct Settings: Equatable, Sendable {
     public var stopSignal: Int32 = 15
     public var output: OutputMode = .relay
     public var logFormat: LogFormat = .text
-    /// Name of this daemon in the log; nil: the program's base name.
+    /// Name of this daemon in the log, of its control socket and its history; nil: the program's base name.
     public var name: String?
     public var control: ControlChoice = .automatic
     /// Its members may use the control socket, too.

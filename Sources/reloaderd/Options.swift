@@ -164,7 +164,7 @@ enum DaemonOptions {
         Option("name", value: "NAME", .daemon, "what it is called; else PROGRAM's base name") {
             (text, draft) throws(ConfigurationError) in draft.settings.name = try parseName(text)
         },
-        Option("control", value: "PATH|none", .daemon, "its control socket; else in the runtime directory") {
+        Option("control", value: "PATH|none", .daemon, "its socket; else in the runtime directory") {
             (text, draft) throws(ConfigurationError) in
             draft.settings.control = text == "none" ? .none : .path(try parsePath(text))
         },

@@ -247,7 +247,10 @@ import Testing
         changed = try settings(
             "--listen", "8081", "--backlog", "5", "--balance", "slot", "--no-share", "--no-share=80", "--pid-file", "p",
             "--output", "inherit", "--log-format", "json", "--control", "none", "--control-group", "0", "--nice", "3")
-        let all = ["listen", "backlog", "balance", "no-share", "name", "pid-file", "output", "log-format", "control", "control-group"]
+        let all = [
+            "listen", "backlog", "balance", "no-share", "name", "pid-file", "output", "log-format", "control",
+            "control-group",
+        ]
         #expect(changed.keepForLife(of: running) == all)
         var expected = running
         expected.program.nice = 3

@@ -27,7 +27,10 @@ import Testing
     @Test(arguments: ["text", "json"])
     func eachLineOfTheLogCanBeRead(_ format: String) throws {
         let process = try ChildProcess(
-            [Products.reloaderd, "-w", "2", "--name", "shop@1", "--log-format", format, "--listen", "127.0.0.1:0"]
+            [
+                Products.reloaderd, "-w", "2", "--name", "shop@1", "--log-format", format, "--listen", "127.0.0.1:0",
+                "--control", "none",
+            ]
                 + ShownWorker.program + ["send", "STATUS=a \"quoted\" = \\ é", "ready", "wait"])
         var lines: [String] = []
         while let line = try process.errors.next() {

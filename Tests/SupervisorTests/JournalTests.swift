@@ -16,7 +16,8 @@ import Testing
         let daemon = try ChildProcess(
             [
                 "sh", "-c", "exec \"$0\" \"$@\" 2>&3 3>&-", Products.reloaderd, "--workers", "1", "--backoff", "1ms",
-                "--give-up", "2/1m", "python3", Products.worker, "err", "words of its own", "exit", "3",
+                "--give-up", "2/1m", "--control", "none", "python3", Products.worker, "err", "words of its own", "exit",
+                "3",
             ], environment: ChildProcess.plainEnvironment + stream, inheriting: [ends[1]])
         close(ends[1])
         let lines = try journal.rest()

@@ -19,6 +19,8 @@ enum ControlLimits {
     static let historyBytesMax = 4 * 1024 * 1024
     /// Lines in one answer to `logs`; of a large pool the last few of each worker.
     static let logLinesMax = 4096
+    /// To one that follows, the lines that come before the new ones.
+    static let followedLogLinesMax = 256
     /// Of a failed worker, the lines that an answer repeats.
     static let failureLinesMax = 16
     /// Descriptors of workers that one `status` looks at, at some 2 µs each: the loop has other work to do.

@@ -14,15 +14,17 @@ struct EventRing {
     }
 
     /// As events, oldest first; the newest that fit `ControlLimits.eventBytesMax`.
-    var lines: [[UInt8]] {
-        var lines: [[UInt8]] = []
-        var bytes = 0
-        for offset in 1...max(1, records.count) where !records.isEmpty {
-            let line = records[(oldest + records.count - offset) % records.count].json.line
-            bytes += line.count + 1
-            if bytes > ControlLimits.eventBytesMax { break }
-            lines.append(line)
-        }
-        return lines.reversed()
+    var lines: ArraySlice<[UInt8]> {
+        lastLines((records[oldest...] + records[..<oldest]).map { $0.json.line }, bytesMax: ControlLimits.eventBytesMax)
     }
+}
+
+/// The last of `lines` that fit into `bytesMax`, with their newlines.
+func lastLines(_ lines: [[UInt8]], bytesMax: Int) -> ArraySlice<[UInt8]> {
+    var bytes = 0
+    let first = lines.lastIndex { line in
+        bytes += line.count + 1
+        return bytes > bytesMax
+    }
+    return lines[(first.map { $0 + 1 } ?? 0)...]
 }

@@ -2,7 +2,10 @@
 internal import Reloader
 
 final class RollBook {
+    /// By the generation that they go to.
     private(set) var underWay: [Int: RollWatch] = [:]
+    /// The one that goes on now, its revert included.
+    private var rolling: Int?
     private(set) var last: RollWatch?
     private(set) var history: DeployHistory
     /// The program's arguments as the last deploy that was done has changed them.
@@ -25,10 +28,11 @@ final class RollBook {
     func hear(_ report: Report, failure: (WorkerID, Int, FailureReason) -> RollFailure) -> [RollWatch] {
         switch report {
         case .rollBegan(let target, _, let workers):
+            rolling = target
             underWay[target]?.progress(0, of: workers)
             return cutShort(by: target) + watches(target)
         case .slotReplaced(_, _, let replaced, let workers):
-            guard let watch = rolling else { return [] }
+            guard let watch = rolling.flatMap({ underWay[$0] }) else { return [] }
             watch.progress(replaced, of: workers)
             return [watch]
         case .workerFailed(_, _, let generation, _):
@@ -45,7 +49,7 @@ final class RollBook {
             for watch in ended { arguments = watch.order.changes.arguments ?? arguments }
             return ended
         case .poolReady:
-            return end(1, .done)
+            return underWay.values.filter { $0.isStart }.flatMap { end($0.generation, .done) }
         case .rollAborted(let target):
             return end(target, .failed, "given up, because the pool stops or drains")
         case .drainingAll, .stopping:
@@ -59,15 +63,12 @@ final class RollBook {
 
     /// A revert, or a start that was never ready, ends unsaid when a newer reload comes.
     private func cutShort(by target: Int) -> [RollWatch] {
-        underWay.values.filter { $0.generation < target }.flatMap { watch in
+        underWay.values.filter { $0.generation != target }.flatMap { watch in
             watch.failure == nil
                 ? end(watch.generation, .superseded, "generation \(target) was asked for meanwhile")
                 : end(watch.generation, .failed, "generation \(target) was asked for during the revert")
         }
     }
-
-    /// Of several only the newest still goes on.
-    private var rolling: RollWatch? { underWay.values.filter { !$0.isStart }.max { $0.generation < $1.generation } }
 
     private func watches(_ generation: Int) -> [RollWatch] { underWay[generation].map { [$0] } ?? [] }
 

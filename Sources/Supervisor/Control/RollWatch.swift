@@ -20,6 +20,8 @@ final class RollWatch {
 
     let facts: GenerationFacts
     let order: ReloadOrder
+    /// The start of the daemon, which is no roll, and ends when all workers are ready.
+    let isStart: Bool
     let askedAt: timespec
     private let startedAt: Instant
     private(set) var failure: RollFailure?
@@ -28,7 +30,8 @@ final class RollWatch {
     private(set) var replaced = 0
     private(set) var workers: Int
 
-    init(_ facts: GenerationFacts, _ order: ReloadOrder, workers: Int) {
+    init(_ facts: GenerationFacts, _ order: ReloadOrder, workers: Int, isStart: Bool = false) {
+        self.isStart = isStart
         self.facts = facts
         self.order = order
         self.workers = workers
@@ -37,8 +40,6 @@ final class RollWatch {
     }
 
     var generation: Int { facts.number }
-    /// The start of the daemon, which is no roll.
-    var isStart: Bool { generation == 1 }
 
     func progress(_ replaced: Int, of workers: Int) {
         self.replaced = replaced

@@ -77,7 +77,9 @@ struct ServedBy: Hashable {
             let parts = word.split(separator: "=", maxSplits: 1)
             if parts.count == 2, let value = Int(parts[1]) { numbers[parts[0]] = value }
         }
-        guard let slot = numbers["slot"], let generation = numbers["generation"], let pid = numbers["pid"] else { return nil }
+        guard let slot = numbers["slot"], let generation = numbers["generation"], let pid = numbers["pid"] else {
+            return nil
+        }
         self.slot = slot
         self.generation = generation
         self.pid = Int32(pid)

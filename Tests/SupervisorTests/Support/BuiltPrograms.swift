@@ -18,7 +18,8 @@ enum BuiltPrograms {
     private static let goServer = build(
         "go-server",
         [
-            "env", "CGO_ENABLED=0", "GO111MODULE=off", "GOCACHE=\(directory)/go-cache", "GOPATH=\(directory)/go", "go", "build", "-o",
+            "env", "CGO_ENABLED=0", "GO111MODULE=off", "GOCACHE=\(directory)/go-cache", "GOPATH=\(directory)/go", "go",
+            "build", "-o",
             path("go-server"), "\(SharedProgram.folder)/go/server.go",
         ])
 
@@ -34,7 +35,8 @@ enum BuiltPrograms {
 
     private static func build(_ name: String, _ words: [String]) -> Result<String, DidNotHappen> {
         do {
-            let run = try CommandRun.run(["env"] + words, environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=\(directory)"])
+            let run = try CommandRun.run(
+                ["env"] + words, environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=\(directory)"])
             if run.status == 0 { return .success(path(name)) }
             return .failure(DidNotHappen(description: "cannot build \(name): \(run.errors)"))
         } catch {

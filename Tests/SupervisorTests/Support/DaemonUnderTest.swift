@@ -31,12 +31,16 @@ final class DaemonUnderTest {
     private(set) var otherLines: [String] = []
 
     /// Starts `reloaderd` with these words, and the log as JSON.
+    ///
+    /// - Parameter control: what --control says, so that tests leave nothing in the machine's own directories; nil: nothing.
     init(
         _ words: [String], environment: [String] = ChildProcess.plainEnvironment, directory: String? = nil,
-        inheriting: [Int32] = [], under wrapper: [String] = [], executable: String = Products.reloaderd
+        inheriting: [Int32] = [], under wrapper: [String] = [], executable: String = Products.reloaderd,
+        control: String? = "none"
     ) throws {
         process = try ChildProcess(
-            wrapper + [executable, "--log-format", "json"] + words, environment: environment,
+            wrapper + [executable, "--log-format", "json"] + (control.map { ["--control", $0] } ?? [])
+                + words, environment: environment,
             directory: directory, inheriting: inheriting)
     }
 

@@ -30,7 +30,10 @@ struct SharedProgram: Sendable, CustomTestStringConvertible {
         ["\(folder)/nginx.sh", own.path, "\(port)", "reuseport"]
     }
     static let gunicorn = SharedProgram(name: "gunicorn") { port, _ in
-        ["gunicorn", "--workers", "2", "--bind", "127.0.0.1:\(port)", "--chdir", folder, "--log-level", "error", "wsgi:app"]
+        [
+            "gunicorn", "--workers", "2", "--bind", "127.0.0.1:\(port)", "--chdir", folder, "--log-level", "error",
+            "wsgi:app",
+        ]
     }
     static let uvicorn = SharedProgram(name: "uvicorn") { port, _ in
         [Apps.python, "-m", "uvicorn", "--app-dir", folder, "--port", "\(port)", "--log-level", "error", "asgi:app"]

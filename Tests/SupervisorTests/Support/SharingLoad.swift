@@ -9,7 +9,8 @@ final class SharingLoad {
     let folder: TestFolder
     private let client: ChildProcess
 
-    init(_ program: SharedProgram, workers: Int = 4, options: [String] = [], client clientOptions: [String] = []) throws {
+    init(_ program: SharedProgram, workers: Int = 4, options: [String] = [], client clientOptions: [String] = []) throws
+    {
         folder = try TestFolder()
         port = try Network.freePort()
         daemon = try DaemonUnderTest(["--workers", "\(workers)"] + options + program.words(port, in: folder))
@@ -21,7 +22,8 @@ final class SharingLoad {
     static func client(_ port: Int, _ options: [String] = [], under wrapper: [String] = []) throws -> ChildProcess {
         let client = try ChildProcess(
             wrapper + [
-                Products.strictClient, "--address", "127.0.0.1:\(port)", "--connections", "8", "--duration-ms", "120000",
+                Products.strictClient, "--address", "127.0.0.1:\(port)", "--connections", "8", "--duration-ms",
+                "120000",
                 "--until-eof", "--json",
             ] + options)
         guard try client.output.next() == "started" else {
