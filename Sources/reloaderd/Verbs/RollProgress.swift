@@ -48,5 +48,6 @@ struct RollProgress {
     private mutating func printAbove(_ message: String) {
         printOut("\r\(message)\(Terminal.eraseToEndOfLine)\n")
         drawn = ""
+        bar.message = ""
     }
 }
