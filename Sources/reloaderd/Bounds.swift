@@ -33,4 +33,18 @@ enum Bounds {
     static let repeatsMax = 1024
     /// Far more than all options with a comment each.
     static let configFileBytesMax = 1 << 20
+    /// A daemon's default name is that of a file, at most NAME_MAX; a socket's path is much shorter.
+    static let daemonNameBytesMax = 255
+    /// The core's own bound on slots, counted from 0.
+    static let slots: ClosedRange<Int64> = 0...Int64(Policy.workersMax - 1)
+    /// One for each reload, and no daemon sees more.
+    static let generations: ClosedRange<Int64> = 1...1_000_000_000
+    /// The daemon keeps no more.
+    static let historyEntries: ClosedRange<Int64> = 1...256
+    /// 0: the first one fails the reload.
+    static let failures: ClosedRange<Int64> = 0...Int64(Policy.workersMax)
+    /// 0 would be no limit to some and no time to others.
+    static let verbTimeoutMin = Duration.milliseconds(1)
+    /// 0 would promote before anything can crash.
+    static let canaryTimeMin = Duration.milliseconds(1)
 }

@@ -29,6 +29,19 @@ func runCommand() -> Int32 {
     }
 }
 
+/// The verb that this process' first argument is, if it is one.
+func askedVerb() -> Verb? {
+    guard CommandLine.argc > 1, let word = CommandLine.unsafeArgv[1] else { return nil }
+    return Verb.named(String(cString: word))
+}
+
+/// Does what the arguments after `verb` ask for, and returns the exit status.
+func runVerb(_ verb: Verb) -> Int32 {
+    do throws(ConfigurationError) { return runVerb(verb, try processArguments().dropFirst()) } catch {
+        return refuse([error])
+    }
+}
+
 /// The arguments after the process' own name.
 ///
 /// `CommandLine.arguments` repairs what is not UTF-8, which would start a program with other arguments than those given.
@@ -56,7 +69,8 @@ func refuse(_ problems: [ConfigurationError], status: Int32 = exitUsage) -> Int3
     return status
 }
 
-private func printOut(_ text: String) -> Int32 {
+@discardableResult
+func printOut(_ text: String) -> Int32 {
     if writeAll(text, to: STDOUT_FILENO) { return 0 }
     let number = errno
     // `reloaderd --help | head` is nobody's mistake: end as if SIGPIPE, which the daemon ignores, had come.

@@ -75,7 +75,8 @@ struct ConfigFile {
         if let (known, _) = cut(name, at: UInt8(ascii: "=")), Option.named(known) != nil {
             return ConfigurationError("write '\(known) VALUE', without '=' between them")
         }
-        return unknownOption(name, nearest: name, prefix: "")
+        return unknownOption(
+            name, nearest: name, among: Option.all.map { $0.name }, prefix: "", helpCommand: "reloaderd --help")
     }
 }
 

@@ -1,40 +1,57 @@
-// The text of --help, made from the table of options.
+// The texts of --help, made from the tables of options and verbs.
 
 /// What --help prints: lines of at most 80 columns.
 func helpText() -> String {
+    """
+    Usage: reloaderd [OPTIONS] PROGRAM [ARG...]
+           reloaderd VERB [OPTIONS] ...
+
+    Keeps one worker of PROGRAM per CPU running, with listening sockets that outlive
+    them, and on HUP replaces them by the new version without losing a request.
+
+    \(optionLines(Option.all))
+    Verbs, for a daemon that runs; reloaderd VERB --help explains each:
+    \(Verb.all.map { "  \(padded($0.name, 12))\($0.summary)\n" }.joined())
+    Options with ... may be repeated. Durations are 250ms, 30s, 5m, 1h; sizes 64M.
+    Signals: HUP reload, TERM and INT graceful stop, QUIT fast stop, USR1 reopen
+    log files, TTIN and TTOU one worker more or fewer, WINCH drain all workers.
+    The whole story: man reloaderd.
+
+    """
+}
+
+/// What `reloaderd VERB --help` prints.
+func helpText(of verb: Verb) -> String {
+    """
+    Usage: reloaderd \(verb.name) \(verb.synopsis)
+
+    \(verb.explanation)
+
+    \(optionLines(verb.options))
+    """
+}
+
+/// The options under the headings of their groups, an empty line after each group.
+private func optionLines<Target>(_ options: [CommandOption<Target>]) -> String {
     // Column at which the explanations begin; a longer option has its explanation on the next line.
     let column = 32
-    var text = """
-        Usage: reloaderd [OPTIONS] PROGRAM [ARG...]
-
-        Keeps one worker of PROGRAM per CPU running, with listening sockets that outlive
-        them, and on HUP replaces them by the new version without losing a request.
-
-
-        """
-    for group in Option.Group.allCases {
+    var text = ""
+    for group in OptionGroup.allCases {
+        let members = options.filter { $0.group == group }
+        if members.isEmpty { continue }
         text += "\(group.rawValue):\n"
-        for option in Option.all where option.group == group {
+        for option in members {
             let synopsis = "  " + synopsis(option)
-            let padding =
-                synopsis.count < column
-                ? String(repeating: " ", count: column - synopsis.count)
-                : "\n" + String(repeating: " ", count: column)
-            text += synopsis + padding + option.help + (option.defaultText.map { " [\($0)]" } ?? "") + "\n"
+            let gap = synopsis.count < column ? padded("", column - synopsis.count) : "\n" + padded("", column)
+            text += synopsis + gap + option.help + (option.defaultText.map { " [\($0)]" } ?? "") + "\n"
         }
         text += "\n"
     }
-    return text + """
-        Options with ... may be repeated. Durations are 250ms, 30s, 5m, 1h; sizes 64M.
-        Signals: HUP reload, TERM and INT graceful stop, QUIT fast stop, USR1 reopen
-        log files, TTIN and TTOU one worker more or fewer, WINCH drain all workers.
-        The whole story: man reloaderd.
-
-        """
+    return String(text.dropLast())
 }
 
 /// `-w, --workers auto|N`.
-private func synopsis(_ option: Option) -> String {
+private func synopsis<Target>(_ option: CommandOption<Target>) -> String {
     let short = option.short.map { "-\(Character(Unicode.Scalar($0))), " } ?? "    "
     return short + option.synopsis + (option.isRepeatable ? " ..." : "")
 }

@@ -1,20 +1,33 @@
-// What an option is. The table of all of them is in Options.swift; parser, config file, --help and the tests that
-// compare the documents with the program all read it.
+// What an option is. The daemon's are in Options.swift, those of the verbs in Verbs/VerbOptions.swift; parser, config
+// file, --help, completions and the tests that compare the documents with the program all read these tables.
 import Supervisor
 
-/// One option: how it is written, what it says in --help, and what it does to the settings.
-struct Option: Sendable {
-    enum Group: String, CaseIterable {
-        case pool = "Pool"
-        case listeners = "Listeners"
-        case sharing = "Port sharing"
-        case reload = "Readiness and reload"
-        case stop = "Drain and stop"
-        case crashes = "Crashes"
-        case worker = "Each worker"
-        case daemon = "The daemon"
-    }
+/// An option of the daemon.
+typealias Option = CommandOption<Draft>
 
+extension Option {
+    static var all: [Option] { DaemonOptions.all }
+
+    static func named(_ name: some StringProtocol) -> Option? { all.first { $0.name == name } }
+}
+
+/// The heading in --help under which an option stands.
+enum OptionGroup: String, CaseIterable {
+    case pool = "Pool"
+    case listeners = "Listeners"
+    case sharing = "Port sharing"
+    case reload = "Readiness and reload"
+    case stop = "Drain and stop"
+    case crashes = "Crashes"
+    case worker = "Each worker"
+    case daemon = "The daemon"
+    case verb = "Options"
+    case contact = "Which daemon"
+}
+
+/// One option: how it is written, what it says in --help, and what it does to what is being made of the words, a
+/// `Target`.
+struct CommandOption<Target>: Sendable {
     /// Without the dashes; also the word that begins its line in the config file.
     let name: String
     let short: UInt8?
@@ -24,20 +37,20 @@ struct Option: Sendable {
     let isValueOptional: Bool
     /// One line.
     let help: String
-    let group: Group
+    let group: OptionGroup
     /// The value that it has when it is not given, as a person would write it; nil: none.
     let defaultText: String?
     let isRepeatable: Bool
     /// May also stand in the config file.
     let isForFiles: Bool
-    /// Takes the value, or "" where none was given, into the draft.
-    let apply: @Sendable (String, inout Draft) throws(ConfigurationError) -> Void
+    /// Takes the value, or "" where none was given, into the target.
+    let apply: @Sendable (String, inout Target) throws(ConfigurationError) -> Void
 
     init(
         _ name: String, short: Character? = nil, value: String? = nil, valueOptional: Bool = false,
-        default defaultText: String? = nil, repeatable: Bool = false, forFiles: Bool = true, _ group: Group,
+        default defaultText: String? = nil, repeatable: Bool = false, forFiles: Bool = true, _ group: OptionGroup,
         _ help: String,
-        apply: @escaping @Sendable (String, inout Draft) throws(ConfigurationError) -> Void
+        apply: @escaping @Sendable (String, inout Target) throws(ConfigurationError) -> Void
     ) {
         self.name = name
         self.short = short?.asciiValue
@@ -56,6 +69,4 @@ struct Option: Sendable {
         guard let value else { return "--\(name)" }
         return isValueOptional ? "--\(name)[=\(value)]" : "--\(name) \(value)"
     }
-
-    static func named(_ name: some StringProtocol) -> Option? { all.first { $0.name == name } }
 }

@@ -1,11 +1,11 @@
-// All options, in the order in which --help, the manual and the README show them.
+// All options of the daemon, in the order in which --help, the manual and the README show them.
 import Reloader
 import Supervisor
 
-extension Option {
+enum DaemonOptions {
     static let all: [Option] = pool + listeners + sharing + reload + stop + crashes + worker + daemon
 
-    private static let pool = [
+    private static let pool: [Option] = [
         Option("workers", short: "w", value: "auto|N", default: "auto", .pool, "how many; auto: one per usable CPU") {
             (text, draft) throws(ConfigurationError) in draft.settings.workers = try parseWorkers(text)
         },
@@ -14,7 +14,7 @@ extension Option {
         },
     ]
 
-    private static let listeners = [
+    private static let listeners: [Option] = [
         Option(
             "listen", short: "l", value: "[NAME=]ADDRESS", repeatable: true, .listeners,
             "8080, [::1]:8080, unix:/path, udp:5353, ..."
@@ -32,7 +32,7 @@ extension Option {
         },
     ]
 
-    private static let sharing = [
+    private static let sharing: [Option] = [
         Option(
             "no-share", value: "ADDRESS", valueOptional: true, repeatable: true, .sharing,
             "share no port, or not this one"
@@ -49,7 +49,7 @@ extension Option {
         },
     ]
 
-    private static let reload = [
+    private static let reload: [Option] = [
         Option(
             "ready", value: "auto|message|listen|DURATION", default: "auto", .reload,
             "what makes a starting worker ready"
@@ -70,7 +70,7 @@ extension Option {
         },
     ]
 
-    private static let stop = [
+    private static let stop: [Option] = [
         Option(
             "drain", value: "auto|signal|outside", default: "auto", .stop,
             "by the worker itself, or from outside"
@@ -95,7 +95,7 @@ extension Option {
         },
     ]
 
-    private static let crashes = [
+    private static let crashes: [Option] = [
         Option("backoff", value: "DURATION", default: "100ms", .crashes, "delay after a failure, then doubled") {
             (text, draft) throws(ConfigurationError) in
             draft.settings.policy.backoffBase = try parseDuration(text, atLeast: Bounds.backoffMin)
@@ -116,7 +116,7 @@ extension Option {
         },
     ]
 
-    private static let worker = [
+    private static let worker: [Option] = [
         Option("chdir", short: "C", value: "DIR", .worker, "working directory; followed at each reload") {
             (text, draft) throws(ConfigurationError) in
             draft.settings.program.workingDirectory = try parsePath(text)
@@ -154,7 +154,7 @@ extension Option {
         },
     ]
 
-    private static let daemon = [
+    private static let daemon: [Option] = [
         Option(
             "config", short: "c", value: "FILE", forFiles: false, .daemon,
             "options from a file; read at each reload"

@@ -37,10 +37,18 @@ import Testing
         }
     }
 
+    /// The lines of one section, without its heading.
+    private func section(_ name: String) throws -> ArraySlice<Substring> {
+        let lines = try lines(of: "man/reloaderd.8")
+        let start = try #require(lines.firstIndex(of: ".Sh \(name)")) + 1
+        let end = lines[start...].firstIndex { $0.hasPrefix(".Sh ") } ?? lines.endIndex
+        return lines[start..<end]
+    }
+
     /// `.It Fl w , Fl -workers Ar auto|N`, `.It Fl -no-share Ns Op = Ns Ar ADDRESS` … `Default: auto.`
-    @Test func manualAgrees() throws {
+    private func entries(_ lines: some Sequence<Substring>) -> [Entry] {
         var entries: [Entry] = []
-        for line in try lines(of: "man/reloaderd.8") {
+        for line in lines {
             if line.hasPrefix(".It "), let range = line.range(ofText: "Fl -") {
                 var synopsis = "--" + line[range.upperBound...].replacingText(" Ar ", with: " ")
                 if let option = synopsis.range(ofText: " Ns Op = Ns ") {
@@ -51,14 +59,62 @@ import Testing
                 entries[last].defaultText = String(line.dropFirst(9).dropLast())
             }
         }
-        #expect(entries == table)
+        return entries
     }
 
-    /// The letters, too.
-    @Test func manualKnowsTheLetters() throws {
-        let letters = try lines(of: "man/reloaderd.8").filter { $0.hasPrefix(".It Fl ") && !$0.hasPrefix(".It Fl -") }
-            .compactMap { $0.dropFirst(7).utf8.first }
-        #expect(letters == Option.all.compactMap { $0.short })
+    /// The letters in front of options that have one.
+    private func letters(_ lines: some Sequence<Substring>) -> [UInt8] {
+        lines.filter { $0.hasPrefix(".It Fl ") && !$0.hasPrefix(".It Fl -") }.compactMap { $0.dropFirst(7).utf8.first }
+    }
+
+    @Test func manualAgrees() throws {
+        #expect(try entries(section("OPTIONS")) == table)
+        #expect(try letters(section("OPTIONS")) == Option.all.compactMap { $0.short })
+    }
+
+    /// Each verb has its part, with how it is written and its own options; those of all verbs stand before.
+    @Test func manualAgreesOnVerbs() throws {
+        let parts = try section("VERBS").split(omittingEmptySubsequences: false) { $0.hasPrefix(".Ss ") }
+        let headings = try section("VERBS").filter { $0.hasPrefix(".Ss ") }.map { String($0.dropFirst(4)) }
+        #expect(headings == Verb.all.map { $0.name })
+        let common = VerbOptions.contact + VerbOptions.help
+        #expect(entries(try #require(parts.first)) == common.map { Entry(synopsis: $0.synopsis) })
+        for (verb, part) in zip(Verb.all, parts.dropFirst()) {
+            #expect(part.first == ".Dl reloaderd \(verb.name) \(verb.synopsis)")
+            let own = verb.options.filter { option in !common.contains { $0.name == option.name } }
+            #expect(entries(part) == own.map { Entry(synopsis: $0.synopsis) }, "\(verb.name)")
+            #expect(letters(part) == own.compactMap { $0.short }, "\(verb.name)")
+        }
+    }
+
+    /// | `scale N\|+N\|-N` | … |
+    @Test func readmeAgreesOnVerbs() throws {
+        let lines = try lines(of: "README.md")
+        let start = try #require(lines.firstIndex(of: "| verb | |")) + 2
+        let rows = lines[start...].prefix { $0.hasPrefix("| ") }.map { String($0).replacingText("\\|", with: "|") }
+        #expect(
+            rows
+                == Verb.all.map { verb in
+                    let operands = verb.synopsis.dropFirst("[OPTIONS]".count)
+                    return "| `\(verb.name)\(operands)` | \(verb.summary) |"
+                })
+    }
+
+    @Test func helpListsTheVerbs() throws {
+        let help = try CommandRun.reloaderd(["--help"]).output
+        for verb in Verb.all { #expect(help.contains("\n  \(padded(verb.name, 12))\(verb.summary)\n")) }
+    }
+
+    /// What the protocol's page has of each verb, to the argument.
+    @Test func protocolPageKnowsEachVerb() throws {
+        let lines = try lines(of: "man/reloaderd-control.7")
+        let headings = lines.filter { $0.hasPrefix(".Ss ") }.flatMap {
+            $0.dropFirst(4).replacingText(",", with: "").split(separator: " ")
+        }
+        // Those two ask no daemon for anything of their own.
+        for verb in Verb.all where !["list", "completion"].contains(verb.name) {
+            #expect(headings.contains { $0 == verb.name }, "\(verb.name)")
+        }
     }
 
     /// | `--workers auto\|N` | `auto` | … |

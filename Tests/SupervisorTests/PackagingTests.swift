@@ -30,6 +30,13 @@ import Testing
         #expect(run.status == 0, "\(run.errors)")
     }
 
+    /// The name that it is started by is the one that it is found by.
+    @Test func theUnitsReloadIsAVerb() throws {
+        let lines = try Self.text("reloaderd@.service").split(separator: "\n").filter { $0.hasPrefix("ExecReload=") }
+        #expect(lines == ["ExecReload=/usr/local/bin/reloaderd reload --name %i"])
+        #expect(try Self.text("reloaderd@.service").contains("ExecStart=/usr/local/bin/reloaderd --name %i "))
+    }
+
     @Test func theConfigurationThatTheUnitNamesIsRight() throws {
         let folder = try TestFolder()
         // Its head gives examples of options in backquotes, those of a config file.

@@ -66,6 +66,7 @@ struct SystemdTests {
         for release in 2...4 {
             try deploy("\(release)", Self.httpWorker, on: machine)
             try machine.systemctl("reload", Self.unit)
+            #expect(try machine.property("StatusText", of: Self.unit) == "2 workers serve generation \(release)")
             try log.next("reload_done") { $0.generation == release }
         }
         for client in clients {
@@ -190,6 +191,23 @@ struct SystemdTests {
         let outer = try machine.run("cat", "/proc/\(daemon)/environ").output.split(separator: "\0")
         #expect(outer.contains("WATCHDOG_USEC=30000000"))
         #expect(outer.contains("LISTEN_PID=\(daemon)"))
+    }
+
+    /// `systemctl reload` tells the truth, and the journal why.
+    @Test func aBrokenReleaseFailsTheReload() throws {
+        let machine = try machine()
+        try machine.systemctl("start", Self.unit)
+        try deploy("broken", "#!/bin/sh\necho no database >&2; exit 3\n", on: machine)
+        #expect(throws: DidNotHappen.self) { try machine.systemctl("reload", Self.unit) }
+        #expect(try machine.property("ActiveState", of: Self.unit) == "active")
+        let status = try machine.property("StatusText", of: Self.unit)
+        #expect(status == "Reload to generation 2 failed; 2 workers serve generation 1")
+        let journal = try machine.journal("-u", Self.unit)
+        #expect(journal.contains("reloaderd: reload failed after "))
+        #expect(journal.contains("  | no database"))
+        try deploy("good", Self.httpWorker, on: machine)
+        try machine.systemctl("reload", Self.unit)
+        #expect(try machine.property("StatusText", of: Self.unit) == "2 workers serve generation 3")
     }
 
     // MARK: Type=notify-reload

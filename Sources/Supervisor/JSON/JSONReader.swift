@@ -1,12 +1,12 @@
 // Reads JSON text that anybody may have sent. Bounded by the text's length and a depth; refuses, and never traps.
 
 /// What is not JSON, and where.
-struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
+public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Bytes before it.
-    var offset: Int
-    var reason: String
+    public var offset: Int
+    public var reason: String
 
-    var description: String { "not JSON at byte \(offset): \(reason)" }
+    public var description: String { "not JSON at byte \(offset): \(reason)" }
 }
 
 struct JSONReader {
@@ -192,5 +192,5 @@ extension JSON {
     /// Reads one value.
     ///
     /// - Throws: where `bytes` are none, are nested deeper than 32, or name a member twice.
-    init(parsing bytes: ArraySlice<UInt8>) throws(JSONError) { self = try JSONReader.read(bytes) }
+    public init(parsing bytes: ArraySlice<UInt8>) throws(JSONError) { self = try JSONReader.read(bytes) }
 }

@@ -1,0 +1,46 @@
+// One worker in the daemon's answer to `status`. What could not be found out is nil.
+import Supervisor
+
+struct WorkerStatus: Answer {
+    let pid: Int
+    let generation: Int
+    let state: String
+    /// In this state.
+    let seconds: Double
+    let restarts: Int?
+    let memoryBytes: Int?
+    let cpuSeconds: Double?
+    let connections: Int?
+    let queue: Int?
+    let drain: Drain?
+    /// What it says of itself.
+    let status: String?
+
+    init(_ json: JSON) throws(AnswerError) {
+        pid = try json.whole("pid")
+        generation = try json.whole("generation")
+        state = try json.text("state")
+        seconds = try json.seconds("since_s")
+        restarts = json["restarts"]?.whole
+        memoryBytes = json["memory_bytes"]?.whole
+        cpuSeconds = json["cpu_s"]?.decimal
+        connections = json["connections"]?.whole
+        queue = json["queue"]?.whole
+        drain = try json.optional("drain")
+        status = json["status"]?.text
+    }
+
+    /// What a worker that drains still has.
+    struct Drain: Answer {
+        let connections: Int?
+        let queue: Int?
+        /// Since it began.
+        let seconds: Double?
+
+        init(_ json: JSON) throws(AnswerError) {
+            connections = json["connections"]?.whole
+            queue = json["queue"]?.whole
+            seconds = json["oldest_s"]?.decimal
+        }
+    }
+}

@@ -1,0 +1,187 @@
+import Foundation
+import Testing
+
+/// Each verb against the real daemon, as a person would use it.
+@Suite struct VerbDaemonTests {
+    private static let plain = Apps.shell("echo hello >&2; echo READY=1 >&$READY_FD; exec sleep 1000")
+
+    private func environment(_ app: ControlledDaemon) -> [String] {
+        ChildProcess.plainEnvironment + ControlledDaemon.environment(of: app.folder)
+    }
+
+    private func client(_ words: [String], of app: ControlledDaemon) throws -> ChildProcess {
+        try ChildProcess([Products.reloaderd] + words, environment: environment(app))
+    }
+
+    private func run(_ words: [String], of app: ControlledDaemon) throws -> CommandRun {
+        try CommandRun.reloaderd(words, environment: environment(app))
+    }
+
+    @Test func reloadReturnsWhenTheLastSlotIsReplaced() throws {
+        let gate = try Gate(in: TestFolder())
+        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "2", "--surge", "1"])
+        try app.daemon.next("pool_ready")
+        let client = try client(["reload"], of: app)
+        #expect(try client.output.next() == "reload: generation 2 replaces generation 1")
+        gate.letPass()
+        #expect(try client.output.next() == "slot 0: 1 of 2 slots serve generation 2")
+        #expect(client.isRunning)
+        gate.letPass()
+        let run = try client.finished()
+        #expect(run.status == 0)
+        #expect(run.errors.isEmpty)
+        #expect(run.output.contains("slot 1: 2 of 2 slots serve generation 2\n"))
+        #expect(run.output.split(separator: "\n").last?.hasPrefix("generation 2 serves after ") == true)
+    }
+
+    @Test func aBrokenReleaseSaysWhy() throws {
+        let app = try ControlledDaemon(ControlledDaemon.breaking, options: ["--workers", "2"])
+        try app.daemon.next("pool_ready")
+        let reload = try run(["reload"], of: app)
+        #expect(reload.status == 1)
+        #expect(reload.errorLines.first?.hasPrefix("reloaderd: reload failed after ") == true)
+        #expect(reload.errors.contains("exited with status 3 before it was ready"))
+        #expect(
+            reload.errorLines.dropFirst()
+                == ["the worker's exit status was 3", "its last lines on standard error:", "  | no database"])
+        let history = try run(["history"], of: app)
+        #expect(history.output.split(separator: "\n").count == 3)
+        #expect(history.output.contains("  failed "))
+        let status = try run(["status"], of: app)
+        #expect(status.output.contains("\nlast        reload to generation 2 failed after "))
+        #expect(status.output.contains("\ngeneration  2 bad, made "))
+    }
+
+    @Test func ofTwoReloadsTheFirstIsSuperseded() throws {
+        let gate = try Gate(in: TestFolder())
+        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"])
+        try app.daemon.next("pool_ready")
+        let first = try client(["reload"], of: app)
+        _ = try first.output.next()
+        let second = try client(["reload"], of: app)
+        let run = try first.finished()
+        #expect(run.status == 2)
+        #expect(run.errors.hasPrefix("reloaderd: reload superseded after "))
+        _ = try second.output.next()
+        for _ in 0..<2 { gate.letPass() }
+        #expect(try second.finished().status == 0)
+    }
+
+    @Test func aReloadThatTakesTooLongGoesOn() throws {
+        let gate = try Gate(in: TestFolder())
+        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"])
+        try app.daemon.next("pool_ready")
+        let reload = try run(["reload", "--timeout", "50ms"], of: app)
+        #expect(reload.status == 3)
+        #expect(reload.errors.contains("the reload goes on"))
+        gate.letPass()
+        try app.daemon.next("reload_done")
+    }
+
+    @Test func aClientThatIsKilledLeavesTheReloadAlone() throws {
+        let gate = try Gate(in: TestFolder())
+        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"])
+        try app.daemon.next("pool_ready")
+        let client = try client(["reload"], of: app)
+        _ = try client.output.next()
+        client.signal(SIGKILL)
+        try client.wait()
+        gate.letPass()
+        try app.daemon.next("reload_done")
+        #expect(try run(["status"], of: app).output.contains("\nlast        reload to generation 2 done after "))
+    }
+
+    @Test func aDaemonThatIsKilledIsNoSuccess() throws {
+        // Its workers go with it, as nobody else would end them.
+        let app = try ControlledDaemon(
+            [
+                "/usr/bin/setpriv", "--pdeathsig", "KILL", "/bin/sh", "-c",
+                "if [ $RELOADERD_GENERATION = 1 ]; then echo READY=1 >&$READY_FD; else echo up >&2; fi; exec sleep 1000",
+            ], options: ["--workers", "1"])
+        try app.daemon.next("pool_ready")
+        let client = try client(["reload"], of: app)
+        while !app.daemon.otherLines.contains("up") { try app.daemon.nextLine() }
+        app.daemon.signal(SIGKILL)
+        let run = try client.finished()
+        #expect(run.status == 4)
+        #expect(run.errors.hasPrefix("reloaderd: the daemon has closed "))
+        #expect(try self.run(["status", "--control", app.path], of: app).status == 4)
+    }
+
+    @Test func newArgumentsArePassedOn() throws {
+        let app = try ControlledDaemon(
+            ["/bin/sh", "-c", "echo \"said $1\" >&2; echo READY=1 >&$READY_FD; exec sleep 1000", "sh", "one"],
+            options: ["--workers", "1"])
+        try app.daemon.next("pool_ready")
+        let script = "echo \"said $1\" >&2; echo READY=1 >&$READY_FD; exec sleep 1000"
+        #expect(try run(["reload", "--", "-c", script, "sh", "two"], of: app).status == 0)
+        #expect(try run(["logs"], of: app).output.contains("| said two\n"))
+        let refused = try run(["reload", "--", String(repeating: "x", count: 100_000)], of: app)
+        #expect(refused.status == 1)
+        #expect(refused.errors.contains("65536 bytes"))
+    }
+
+    @Test func statusShowsThePool() throws {
+        let app = try ControlledDaemon(Self.plain, options: ["--workers", "2", "--listen", "127.0.0.1:0"])
+        try app.daemon.next("pool_ready")
+        let lines = try run(["status"], of: app).output.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(
+            lines.first?.hasPrefix("app  running  generation 1  2 workers  pid \(app.daemon.pid)  since 20") == true)
+        #expect(lines.contains { $0.hasPrefix("generation  1 serving, made ") })
+        #expect(lines.contains { $0.hasPrefix("listener    127.0.0.1:") })
+        #expect(lines.filter { $0.contains("  ready  ") }.count == 2)
+        let json = try run(["status", "--json"], of: app).output
+        let object = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? NSDictionary
+        #expect((object?["slots"] as? [Any])?.count == 2)
+        let list = try run(["list"], of: app).output
+        #expect(list.contains("\napp   "))
+    }
+
+    @Test func eventsAndLogsAreFollowed() throws {
+        let app = try ControlledDaemon(Self.plain, options: ["--workers", "1"])
+        try app.daemon.next("pool_ready")
+        #expect(try run(["events"], of: app).output.contains(" info    worker_ready slot 0 generation 1 pid "))
+        #expect(try run(["logs", "--slot", "0"], of: app).output.hasSuffix("| hello\n"))
+        let events = try client(["events", "--follow"], of: app)
+        let logs = try client(["logs", "--follow"], of: app)
+        #expect(try logs.output.next()?.hasSuffix("| hello") == true)
+        #expect(try run(["reload"], of: app).status == 0)
+        #expect(try logs.output.next()?.hasPrefix("slot 0 generation 2 pid ") == true)
+        while let line = try events.output.next() {
+            if line.contains("reload_done generation 2: ") { break }
+        }
+        #expect(try run(["stop"], of: app).status == 0)
+        #expect(try events.finished().status == 4)
+        #expect(try logs.finished().status == 4)
+    }
+
+    @Test func logsOfInheritSayWhereTheyAre() throws {
+        let app = try ControlledDaemon(Self.plain, options: ["--workers", "1", "--output", "inherit"])
+        try app.daemon.next("pool_ready")
+        #expect(try run(["logs"], of: app).output.contains("--output inherit keeps no lines"))
+    }
+
+    @Test func scaleAndStop() throws {
+        let app = try ControlledDaemon(Self.plain, options: ["--workers", "1"])
+        try app.daemon.next("pool_ready")
+        #expect(try run(["scale", "+2"], of: app).output == "3 workers\n")
+        #expect(try run(["scale", "-1"], of: app).output == "2 workers\n")
+        #expect(try run(["scale", "1"], of: app).output == "1 worker\n")
+        let stop = try run(["stop"], of: app)
+        #expect(stop.status == 0)
+        #expect(stop.output == "stopped\n")
+        #expect(try app.daemon.end() == 0)
+        #expect(try run(["status", "--name", "app"], of: app).status == 4)
+    }
+
+    @Test func stopCanBeFast() throws {
+        let app = try ControlledDaemon(
+            Apps.shell("trap '' TERM; echo READY=1 >&$READY_FD; while :; do sleep 1000; done"),
+            options: ["--workers", "1"])
+        try app.daemon.next("pool_ready")
+        #expect(try run(["stop", "--no-wait"], of: app).output == "stopping\n")
+        #expect(try run(["reload"], of: app).status == 1)
+        #expect(try run(["stop", "--fast"], of: app).output == "stopped\n")
+        try app.daemon.end()
+    }
+}

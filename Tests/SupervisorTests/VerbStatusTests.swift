@@ -1,0 +1,108 @@
+import Foundation
+import Testing
+
+/// `status`, for people and for programs.
+@Suite struct VerbStatusTests {
+    private let folder: TestFolder
+
+    init() throws { folder = try TestFolder() }
+
+    static func answer(name: String = "web", phase: String = "running") -> String {
+        let parts = [
+            #""pool":{"name":"\#(name)","pid":4242,"started_at":"2026-11-24T20:00:00.123Z","program":"./run","#,
+            #""arguments":["--port","80\u001b[31m80"],"workers":2,"phase":"\#(phase)","generation":2,"newest":3,"#,
+            #""version":"0.1.0"},"roll":{"target":3,"base":2,"direction":"forward","replaced":1,"workers":2,"#,
+            #""since_s":75.4,"waiting_for":"promote"},"last_reload":{"generation":2,"outcome":"failed","took_s":1.5,"reason":"slot 0\u0007"},"generations":[{"number":2,"executable":"/srv/2/run","#,
+            #""working_directory":"/srv/2","made_at":"2026-11-24T20:10:00.000Z","state":"serving"}],"#,
+            #""listeners":[{"address":"0.0.0.0:8080","name":"http","queue":3},{"address":"[::]:1","name":null}],"#,
+            #""slots":[{"slot":0,"generation":3,"failures":0,"backoff_s":null,"workers":[{"id":1,"pid":71,"#,
+            #""generation":3,"state":"ready","since_s":3725,"restarts":1,"memory_bytes":12345678,"cpu_s":1.234,"#,
+            #""connections":4,"queue":1,"drain":null,"status":"fine \u001b[2J\u202e"},{"id":2,"pid":72,"#,
+            #""generation":2,"state":"draining","since_s":5.5,"restarts":0,"memory_bytes":512,"cpu_s":75,"#,
+            #""connections":2,"queue":0,"drain":{"connections":2,"queue":0,"oldest_s":4.2},"status":null}]},"#,
+            #"{"slot":1,"generation":2,"failures":3,"backoff_s":0.4,"workers":[]}]}"#,
+        ]
+        return #"{"type":"result","ok":true,"# + parts.joined()
+    }
+
+    private static let text = #"""
+        web  running  generation 2 (newest 3)  2 workers  pid 4242  since 2026-11-24 20:00:00Z  reloaderd 0.1.0
+        program     ./run --port 80\u{1B}[31m80
+        roll        to generation 3 from 2, 1/2 slots, 1m15s, waits for promote
+        last        reload to generation 2 failed after 1.50s: slot 0\u{07}
+        generation  2 serving, made 2026-11-24 20:10:00Z: /srv/2/run in /srv/2
+        listener    http 0.0.0.0:8080, 3 in the queue
+        listener    [::]:1
+
+        SLOT  GEN  PID  STATE     SINCE  RESTARTS  BACKOFF  MEMORY    CPU  CONNS  QUEUE  STATUS
+           0    3   71  ready     1h02m         1        -   11.8M  1.23s      4      1  fine \u{1B}[2J\u{202E}
+           0    2   72  draining     5s         0        -    512B  1m15s      2      0  waits for 2 connections, 0 in the queue, since 4s
+           1    2    -  backoff       -         -    0.40s       -      -      -      -  3 failures in a row
+
+        """#
+
+    @Test func peopleGetATable() throws {
+        let (request, run) = try FakeDaemon(in: folder).answer(["status"], Self.answer())
+        #expect(request == ["v": 1, "verb": "status"])
+        #expect(run.status == 0)
+        #expect(run.output == Self.text)
+        #expect(run.errors.isEmpty)
+    }
+
+    @Test func programsGetTheAnswerItself() throws {
+        let (_, run) = try FakeDaemon(in: folder).answer(["status", "--json"], Self.answer())
+        #expect(run.output == Self.answer() + "\n")
+    }
+
+    @Test func whatIsMissingIsNotUnderstood() throws {
+        for part in [#""pool":"#, #""slots":"#, #""pid":71"#, #""listeners":"#] {
+            let broken = Self.answer().replacingOccurrences(
+                of: part, with: part.replacingOccurrences(of: "\"", with: "\"x"))
+            let (_, run) = try FakeDaemon(in: TestFolder()).answer(["status"], broken)
+            #expect(run.status == 4, "\(part)")
+            #expect(run.errorLines.count == 1)
+        }
+    }
+
+    @Test func aWatchAsksAgain() throws {
+        let daemon = try FakeDaemon(in: folder)
+        let client = try daemon.client(["status", "--watch"])
+        let peer = try daemon.accept()
+        for phase in ["running", "paused"] {
+            #expect(try peer.request() == ["v": 1, "verb": "status"])
+            peer.say(Self.answer(phase: phase))
+            let text = Self.text.replacingOccurrences(of: "running", with: phase) + "\n"
+            for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+                #expect(try client.output.next() == String(line))
+            }
+        }
+        peer.hangUp()
+        #expect(try client.finished().status == 4)
+    }
+
+    /// On a terminal in place: home, then line after line, each with what was there erased; no more than there is room.
+    @Test func aWatchRedrawsInPlace() throws {
+        let daemon = try FakeDaemon(in: folder)
+        let terminal = try PseudoTerminal(columns: 40, rows: 7)
+        let client = try terminal.start(
+            [Products.reloaderd, "status", "--watch"], environment: daemon.environment + ["TERM=xterm"])
+        let peer = try daemon.accept()
+        _ = try peer.request()
+        peer.say(Self.answer())
+        let first = try terminal.read(until: "\u{1B}[J")
+        #expect(first.hasPrefix("\u{1B}[H\u{1B}[2J\u{1B}[Hweb  running  generation 2 (newest 3)  2\u{1B}[K\n"))
+        let lines = first.split(separator: "\n")
+        #expect(lines.count == 7)
+        #expect(lines[5] == "... 7 more lines\u{1B}[K")
+        #expect(lines.allSatisfy { $0.replacing("\u{1B}[H", with: "").replacing("\u{1B}[2J", with: "").count <= 43 })
+
+        _ = try peer.request()
+        try terminal.resize(columns: 200, rows: 50)
+        peer.say(Self.answer(phase: "paused"))
+        let second = try terminal.read(until: "\u{1B}[J")
+        #expect(second.hasPrefix("\u{1B}[Hweb  paused  "))
+        #expect(second.hasSuffix("3 failures in a row\u{1B}[K\n\u{1B}[J"))
+        client.signal(SIGINT)
+        #expect(try client.wait() == 128 + SIGINT)
+    }
+}
