@@ -42,6 +42,10 @@ struct Poller: ~Copyable {
         return token
     }
 
+    mutating func change(_ number: Int32, _ interest: Interest, _ token: Token) throws(SystemError) {
+        try control(EPOLL_CTL_MOD, number, interest, token)
+    }
+
     /// Must come before the descriptor is closed: a duplicate of it elsewhere would keep the registration alive.
     mutating func remove(_ number: Int32) throws(SystemError) {
         var unused = epoll_event()
