@@ -20,8 +20,12 @@ public enum Effect: Equatable, Sendable {
 
 /// The story of the pool, for the log, for systemd and for whoever waits for a deploy.
 ///
-/// Each `rollBegan` is ended by exactly one of `rollDone`, `rollFailed`, `rollSuperseded` and `rollAborted`. A failed roll
-/// is reverted: `rollReverted` follows, unless a reload, a stop or a drain-all comes first; the revert then ends unsaid.
+/// Each `rollBegan` is ended by exactly one of `rollDone`, `rollFailed`, `rollTimedOut`, `rollSuperseded` and
+/// `rollAborted`. A roll that failed or timed out is reverted: `rollReverted` follows, unless a reload, a rollback, a stop
+/// or a drain-all comes first; the revert then ends unsaid.
+///
+/// Each `recycleBegan` is ended by exactly one of `recycleDone`, `recycleFailed` and `recycleAbandoned`; so is each restart
+/// that was asked for and not refused, but a second one of a slot whose first is not ended: that is the same.
 public enum Report: Equatable, Sendable {
     case workerReady(WorkerID, slot: Int, generation: Int, after: Duration)
     /// The worker is asked to finish, or is emptied to be asked then, or finishes by itself; told once. Told of a worker
@@ -31,9 +35,9 @@ public enum Report: Equatable, Sendable {
     case workerKilled(WorkerID, slot: Int, generation: Int, KillReason)
     /// The worker is gone. `expected`: it had been asked to end; one that was still being emptied had not.
     case workerExited(WorkerID, slot: Int, generation: Int, ExitStatus, lived: Duration, expected: Bool)
-    /// A worker failed (in a roll this also fails the roll; else the slot restarts after `backoffBegan`, or at once).
+    /// A worker failed. What comes of it (a roll or a recycle that fails, a `backoffBegan`, a start at once) is told next.
     case workerFailed(WorkerID, slot: Int, generation: Int, FailureReason)
-    /// The slot's next start waits. `failures` counts those in a row.
+    /// The slot's next start, or the next try to replace its worker, waits. `failures` counts those in a row.
     case backoffBegan(slot: Int, delay: Duration, failures: Int)
 
     /// All slots are ready for the first time.
@@ -45,11 +49,32 @@ public enum Report: Equatable, Sendable {
     case rollSuperseded(target: Int, by: Int)
     /// The roll failed because of `worker` in `slot`; slots already replaced go back to `base`.
     case rollFailed(target: Int, base: Int, slot: Int, WorkerID, FailureReason, toRevert: Int)
-    /// After `rollFailed`, and that long after: every slot serves `base` again.
+    /// After `rollFailed` or `rollTimedOut`, and that long after: every slot serves `base` again.
     case rollReverted(target: Int, base: Int, took: Duration)
+    /// The roll was not done in time, `after` it began; slots already replaced go back to `base`.
+    case rollTimedOut(target: Int, base: Int, after: Duration, toRevert: Int)
     case rollDone(target: Int, workers: Int, took: Duration)
     /// A stop, a drain-all or a give-up put an end to the roll.
     case rollAborted(target: Int)
+    /// All slots of the canary, `replaced` of `workers`, serve `target`; nil: it promotes itself never. Told again when
+    /// scaling the pool has taken a slot from the canary, or given it one, and it is complete again.
+    case canaryWaits(target: Int, replaced: Int, workers: Int, promotesAfter: Duration?)
+    /// By somebody's word, or by itself, when it had waited for `after`.
+    case promoted(target: Int, after: Duration)
+    /// Rolls take no further slots. Told again when one begins in a pool that is paused.
+    case paused
+    case resumed
+
+    /// `slot`'s worker is about to be replaced by a new one of its generation.
+    case recycleBegan(slot: Int, generation: Int, RecycleReason)
+    case recycleDone(slot: Int, generation: Int, RecycleReason, took: Duration)
+    /// The old worker, if there is one, goes on. After `asked` that was it; else it is tried again after a backoff.
+    case recycleFailed(slot: Int, generation: Int, WorkerID, RecycleReason, FailureReason)
+    /// A roll began, the pool drains or stops, or the slot is gone. A restart that was asked for may end so before it began.
+    case recycleAbandoned(slot: Int, RecycleReason)
+
+    /// A command changed nothing.
+    case refused(Refusal)
 
     case scaled(from: Int, to: Int)
     case drainingAll
@@ -57,10 +82,27 @@ public enum Report: Equatable, Sendable {
     case gaveUp(failures: Int, within: Duration)
 }
 
+/// Why a command changed nothing.
+public enum Refusal: Equatable, Sendable {
+    /// `promote`, and no canary waits.
+    case noCanaryWaits
+    /// `rollback`, and this generation never served every slot, or was let go of since.
+    case notKept(generation: Int)
+    /// `rollback`, and none is kept but the one that serves.
+    case nothingToRollBackTo
+    /// `restart` of a slot that is not there.
+    case noSuchSlot(Int)
+    /// `restart` of a slot while a roll replaces, or may replace, its worker.
+    case rollUnderWay(slot: Int)
+    /// `restart` or `rollback` in a pool that is drained: only a reload starts workers again.
+    case drained
+}
+
 public enum DrainReason: Equatable, Sendable {
     /// Its replacement serves.
     case replaced
-    /// It was a replacement in flight and its roll was superseded, failed or aborted.
+    /// It was a replacement in flight and its roll was superseded, failed or aborted; or it was to recycle a slot, and a
+    /// roll began.
     case abandoned
     /// Its slot is gone (scaled down).
     case retired
@@ -86,6 +128,8 @@ public enum FailureReason: Equatable, Sendable {
     case readyTimedOut(Duration)
     /// It was ready and exited before its soak was over.
     case exitedInSoak(ExitStatus)
+    /// It was a canary and said that it ends (`STOPPING=1`).
+    case endedAsCanary
     /// It was ready, served its slot, and exited unasked.
     case crashed(ExitStatus)
 }

@@ -4,7 +4,20 @@ public enum Event: Equatable, Sendable {
     /// Starts generation 1. Once, as the first event.
     case start
     /// Moves the pool to `generation` (one higher than any before), under `policy`.
-    case reload(generation: Int, policy: Policy)
+    case reload(generation: Int, policy: Policy, plan: RollPlan = RollPlan())
+    /// Moves the pool back to a generation that once served every slot and is still kept, under the policy at hand. nil: to
+    /// the base of the roll or revert under way; without one, to the generation that was settled before.
+    case rollback(to: Int?, plan: RollPlan = RollPlan())
+    /// The canary that waits is good: the roll goes on.
+    case promote
+    /// From now on rolls, the next ones too, take no further slots; what is in flight goes on, crashed workers come back,
+    /// and a canary that waits does not promote itself. Reverts go on: they make the pool whole.
+    case pause
+    /// Ends a pause.
+    case resume
+    /// Replaces the slot's worker by a new one of its generation, start-first, as soon as no other is being recycled. A slot
+    /// in backoff starts at once. Refused during a roll.
+    case restart(slot: Int)
     case scale(ScaleChange)
     /// Drains every worker and starts none until the next reload; the listeners stay open (SIGWINCH).
     case drainAll
@@ -27,6 +40,9 @@ public enum Event: Equatable, Sendable {
     /// The worker asks for more time to start or to drain (`EXTEND_TIMEOUT_USEC=`), counted from now. Of one that is being
     /// emptied it is ignored: it has not been asked for anything yet.
     case extendTimeout(WorkerID, by: Duration)
+    /// The runtime has measured that the worker takes more memory than it may: one that serves is replaced by a new one of
+    /// its generation, start-first, when its turn comes. Once is enough.
+    case overMemory(WorkerID)
     /// Nothing is left of what `Effect.drain` was to take from the worker: it gets its stop signal. Too late if it had
     /// that, said that it ends, or was killed.
     case drained(WorkerID)

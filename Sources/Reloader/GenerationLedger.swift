@@ -1,5 +1,5 @@
-/// Which generations may still be started, and how many slots serve each. Made for few generations at a time: those of
-/// a roll, its base, and what superseded rolls left in some slots.
+/// Which generations may still be started, and how many slots serve each. Made for few generations at a time: those that
+/// are kept, that of a roll, and what superseded rolls left in some slots.
 struct GenerationLedger: Sendable {
     private struct Entry: Sendable {
         let generation: Int
@@ -28,9 +28,9 @@ struct GenerationLedger: Sendable {
         if let new, let place = place(of: new) { entries[place].slots += 1 }
     }
 
-    /// Takes out the lowest generation that no slot serves and that is none of `kept`.
-    mutating func removeUnused(kept first: Int, _ second: Int?) -> Int? {
-        let place = entries.firstIndex { $0.slots == 0 && $0.generation != first && $0.generation != second }
+    /// Takes out the lowest generation that no slot serves and that is not kept.
+    mutating func removeUnused(isKept: (Int) -> Bool) -> Int? {
+        let place = entries.firstIndex { $0.slots == 0 && !isKept($0.generation) }
         return place.map { entries.remove(at: $0).generation }
     }
 

@@ -30,11 +30,19 @@ public struct Policy: Equatable, Sendable {
     public var giveUp: GiveUp?
     /// A ready worker that is silent this long is killed and restarted; nil: not watched.
     public var watchdog: Duration?
+    /// A worker that has been ready this long, ± 10 % by chance, is replaced by a new one of its generation; nil: never.
+    /// Holds for workers started under it.
+    public var maxAge: Duration?
+    /// How many generations that once served every slot are kept for a rollback, the one that does so now among them. At
+    /// least 1.
+    public var generationsKept = 4
 
     public init() {}
 
     /// `surge` with its default filled in: 1 ... `workers`... a surge above `workers` has nothing more to start.
-    public var effectiveSurge: Int { max(1, min(surge ?? (workers + 3) / 4, workers)) }
+    public var effectiveSurge: Int { effective(surge) }
+
+    func effective(_ surge: Int?) -> Int { max(1, min(surge ?? (workers + 3) / 4, workers)) }
 }
 
 /// What makes a starting worker ready. A ready message counts in every mode.

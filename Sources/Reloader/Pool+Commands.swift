@@ -10,7 +10,7 @@ extension Pool {
         for slot in 0..<policy.workers { restart(slot) }
     }
 
-    mutating func reload(to generation: Int, under policy: Policy) {
+    mutating func reload(to generation: Int, under policy: Policy, by plan: RollPlan) {
         guard phase == .running || phase == .drained else { return }
         assert(generation > generations.newest, "generations are counted up")
         guard generation > generations.newest else { return }
@@ -21,7 +21,30 @@ extension Pool {
         phase = .running
         resize(from: before)
         supersedeRoll(by: generation)
-        beginRoll(to: generation)
+        beginRoll(to: generation, by: plan)
+    }
+
+    mutating func rollBack(to generation: Int?, by plan: RollPlan) {
+        if phase == .drained { return report(.refused(.drained)) }
+        guard phase == .running else { return }
+        guard let target = generation ?? (roll == nil ? settled.previous : settled.current) else {
+            return report(.refused(.nothingToRollBackTo))
+        }
+        guard settled.kept.contains(target) else { return report(.refused(.notKept(generation: target))) }
+        supersedeRoll(by: target)
+        beginRoll(to: target, by: plan)
+    }
+
+    mutating func pause() {
+        guard phase == .running || phase == .drained, !isPaused else { return }
+        isPaused = true
+        report(.paused)
+    }
+
+    mutating func resume() {
+        guard phase == .running || phase == .drained, isPaused else { return }
+        isPaused = false
+        report(.resumed)
     }
 
     mutating func scale(_ change: ScaleChange) {
@@ -42,6 +65,7 @@ extension Pool {
         phase = .drained
         report(.drainingAll)
         abortRoll()
+        dropRecycles()
         for slot in slots.indices { standDown(slot) }
     }
 
@@ -63,6 +87,7 @@ extension Pool {
     mutating func endPool(_ mode: StopMode, status: Int32) {
         phase = .stopping(mode, status: status)
         abortRoll()
+        dropRecycles()
         for slot in slots.indices {
             switch mode {
             case .graceful: standDown(slot)
@@ -93,13 +118,14 @@ extension Pool {
         for slot in first..<policy.workers {
             if slot == slots.count { slots.append(Slot(generation: settledGeneration)) }
             slots[slot].generation = settledGeneration
-            slots[slot].failures = 0
+            slots[slot].forgetBackoff()
             refresh(slot)
         }
     }
 
     private mutating func retire(_ slot: Int) {
-        slots[slot].restartAt = nil
+        slots[slot].forgetBackoff()
+        dropRecycle(of: slot)
         drain(.replacement, of: slot, .retired)
         drain(.current, of: slot, .retired)
         refresh(slot)

@@ -11,8 +11,10 @@ extension Pool {
         expireWatchdog(.current, in: slot)
         expireStart(.replacement, in: slot)
         expireStart(.current, in: slot)
-        promoteIfSoaked(slot)
+        handOverIfSoaked(slot)
         expireBackoff(slot)
+        expireRetry(slot)
+        expireAge(slot)
     }
 
     private mutating func expireDrain(_ role: Slot.Role, in slot: Int) {
@@ -42,8 +44,7 @@ extension Pool {
         let reason = FailureReason.readyTimedOut(deadline - worker.startedAt)
         drain(role, of: slot, .startTimedOut)
         if role == .replacement { return replacementFailed(worker, in: slot, reason) }
-        reportFailure(of: worker, in: slot, reason)
-        workerLost(in: slot, readySince: nil)
+        currentFailed(worker, in: slot, reason)
     }
 
     private mutating func expireBackoff(_ slot: Int) {
@@ -52,5 +53,18 @@ extension Pool {
         refresh(slot)
         if slots[slot].isVacant { restart(slot) }
         roll?.reconsider(slot)
+    }
+
+    private mutating func expireRetry(_ slot: Int) {
+        guard let retryAt = slots[slot].retryAt, retryAt <= now else { return }
+        slots[slot].retryAt = nil
+        refresh(slot)
+        roll?.reconsider(slot)
+    }
+
+    private mutating func expireAge(_ slot: Int) {
+        guard let recycleAt = slots[slot].current?.recycleAt, recycleAt <= now else { return }
+        slots[slot].current?.recycleReason = .age
+        refresh(slot)
     }
 }

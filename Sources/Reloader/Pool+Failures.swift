@@ -1,5 +1,28 @@
-// What follows when a slot loses its worker unasked.
+// What follows when a slot loses its worker unasked, or a replacement fails.
 extension Pool {
+    /// `worker` is no longer the slot's current one. A canary fails its roll, whatever the slot has as well.
+    mutating func currentFailed(_ worker: Worker, in slot: Int, _ reason: FailureReason) {
+        reportFailure(of: worker, in: slot, reason)
+        if let roll, isCanary(worker) {
+            failRoll(roll, because: worker, in: slot, reason)
+        } else {
+            workerLost(in: slot, readySince: worker.state.readySince)
+        }
+    }
+
+    /// `worker` is no longer the slot's replacement.
+    mutating func replacementFailed(_ worker: Worker, in slot: Int, _ reason: FailureReason) {
+        reportFailure(of: worker, in: slot, reason)
+        guard let roll else { return recycleFailed(because: worker, in: slot, reason) }
+        switch roll.direction {
+        case .forward where roll.failures < roll.plan.maxFailures:
+            self.roll?.failures += 1
+            delayReplacement(in: slot)
+        case .forward: failRoll(roll, because: worker, in: slot, reason)
+        case .revert: slotFailed(slot)
+        }
+    }
+
     /// A slot's current worker crashed, or ends by itself. `readySince` is nil if it never was ready.
     ///
     /// While a replacement is in flight nothing else is started: it takes the slot, or its failure brings the slot back.
@@ -20,12 +43,24 @@ extension Pool {
         slots[slot].failures += 1
         if let failures = history.record(at: now, limit: policy.giveUp) { return giveUp(after: failures) }
         guard slots[slot].replacement == nil else { return }
+        slots[slot].restartAt = now + drawDelay(of: slot)
+        refresh(slot)
+    }
 
+    /// The next replacement in this slot waits; meanwhile its own worker goes on, or is started. It does not count for
+    /// giving up: the pool serves.
+    mutating func delayReplacement(in slot: Int) {
+        slots[slot].failures += 1
+        slots[slot].retryAt = now + drawDelay(of: slot)
+        refresh(slot)
+        if slots[slot].isVacant, slots[slot].restartAt == nil { restart(slot) }
+    }
+
+    private mutating func drawDelay(of slot: Int) -> Duration {
         let failures = slots[slot].failures
         let delay = Backoff(policy).delay(failures: failures, random: &random)
-        slots[slot].restartAt = now + delay
-        refresh(slot)
         report(.backoffBegan(slot: slot, delay: delay, failures: failures))
+        return delay
     }
 
     mutating func reportFailure(of worker: Worker, in slot: Int, _ reason: FailureReason) {

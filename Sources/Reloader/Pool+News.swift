@@ -19,11 +19,11 @@ extension Pool {
         case .draining: lingererEnded(in: slot)
         case .replacement: replacementFailed(worker, in: slot, .spawnFailed(failure))
         case .current:
-            reportFailure(of: worker, in: slot, .spawnFailed(failure))
             if let status = exitStatus(of: failure), !hasSpawned {
+                reportFailure(of: worker, in: slot, .spawnFailed(failure))
                 endPool(.graceful, status: status)
             } else {
-                workerLost(in: slot, readySince: nil)
+                currentFailed(worker, in: slot, .spawnFailed(failure))
             }
         }
     }
@@ -49,7 +49,7 @@ extension Pool {
         refresh(slot)
         report(
             .workerReady(worker.id, slot: slot, generation: worker.generation, after: now - worker.startedAt))
-        promoteIfSoaked(slot)
+        handOverIfSoaked(slot)
     }
 
     mutating func saidAlive(_ role: Slot.Role, in slot: Int) {
@@ -63,13 +63,15 @@ extension Pool {
     /// might take that for a second one, and cut short what it is about.
     mutating func saidStopping(_ role: Slot.Role, in slot: Int) {
         confirmSpawned(role, in: slot)
-        switch slots[slot][role]?.state {
-        case .ready(let since, _)?:
+        guard let worker = slots[slot][role] else { return }
+        switch worker.state {
+        case .ready(let since, _):
             guard role == .current else { return }
             drain(.current, of: slot, .byItself)
+            if isCanary(worker) { return currentFailed(worker, in: slot, .endedAsCanary) }
             workerLost(in: slot, readySince: since)
-        case .emptying?: endEmptying(role, in: slot, byItself: true)
-        case .starting?, .draining?, .killed?, nil: break
+        case .emptying: endEmptying(role, in: slot, byItself: true)
+        case .starting, .draining, .killed: break
         }
     }
 
@@ -88,6 +90,13 @@ extension Pool {
         refresh(slot)
     }
 
+    /// Of one that is about to take its slot, too early: the runtime will say it again.
+    mutating func exceedsMemory(_ role: Slot.Role, in slot: Int) {
+        guard role == .current, let worker = slots[slot].current, worker.state.isReady else { return }
+        slots[slot].current?.recycleReason = worker.recycleReason ?? .memory
+        refresh(slot)
+    }
+
     mutating func exited(_ role: Slot.Role, in slot: Int, _ status: ExitStatus) {
         hasSpawned = true
         let worker = remove(role, from: slot)
@@ -101,8 +110,7 @@ extension Pool {
             replacementFailed(worker, in: slot, reason(status, of: worker, ready: .exitedInSoak(status)))
         case .current:
             reportExit(of: worker, from: slot, status, expected: false)
-            reportFailure(of: worker, in: slot, reason(status, of: worker, ready: .crashed(status)))
-            workerLost(in: slot, readySince: worker.state.readySince)
+            currentFailed(worker, in: slot, reason(status, of: worker, ready: .crashed(status)))
         }
     }
 

@@ -4,38 +4,48 @@
 //                         │      │        ▲
 //                         │      └─reload─┘ rollSuperseded; the base stays
 //                         │
-//                         └─a replacement fails─▶ rollFailed ─▶ REVERT to the base ──all back──▶ rollReverted, no roll
-//                                                                 │
-//                                                                 └─reload──▶ FORWARD (the base stays)
+//                         └─a replacement or a canary fails, time is up─▶ rollFailed ─▶ REVERT to the base
+//                                                                           │    │
+//                              FORWARD (the base stays) ◀──reload───────────┘    └─all back─▶ rollReverted, no roll
+//   a rollback is a reload to an older generation, also to the base
 //   a stop, a drain-all or a give-up ends either; FORWARD with rollAborted
 //
 // One slot on its way:
 //
 //   old serves ──turn──▶ old serves, new starts ──ready──▶ old serves, new soaks ──soaked──▶ new serves, old drains
 //                              │                             │
-//                              └───── new fails ─────────────┴──▶ FORWARD: the roll fails. REVERT: again after backoff
+//                              └───── new fails ─────────────┴──▶ FORWARD: the roll fails, or one of the failures that
+//                                                                 its plan allows is used up. Else, and in a REVERT:
+//                                                                 again after backoff
 //
 // - A turn comes for at most `surge` slots at a time. A slot without a worker has its turn as soon as the roll begins:
 //   that raises nothing above n, and the new generation is probably the fix for what emptied it.
+// - A slot that the roll may not take (Pool+Canary) goes on as if there were none.
 // - A replacement is abandoned when its roll is superseded or fails; but one that is ready in a slot where nothing else
 //   serves takes the slot instead, and is then replaced start-first as any other: no command lowers capacity.
 extension Pool {
-    mutating func beginRoll(to target: Int) {
-        roll = Roll(.forward, to: target, startedAt: now)
+    /// A canary is for what is new: in a roll to the base there is none.
+    mutating func beginRoll(to target: Int, by plan: RollPlan) {
+        abandonRecycles()
+        roll = Roll(.forward, to: target, by: plan, startedAt: now)
+        if target == settledGeneration { roll?.canary = nil }
         report(.rollBegan(target: target, base: settledGeneration, workers: policy.workers))
+        if isPaused { report(.paused) }
         for slot in 0..<policy.workers {
-            slots[slot].failures = 0
-            slots[slot].restartAt = nil
+            slots[slot].forgetBackoff()
             refresh(slot)
-            if slots[slot].isVacant { startReplacement(in: slot) }
+            if slots[slot].isVacant { fillVacant(slot) }
         }
     }
 
-    /// Ends the roll when every slot is there; else gives slots their turn.
+    /// Ends the roll when every slot is there, or its time is up; else gives slots their turn.
     mutating func advanceRoll() {
+        watchCanary()
         guard let roll else { return }
-        if generations.slots(at: roll.target) == policy.workers { return completeRoll(roll) }
-        while totals.inFlight < policy.effectiveSurge, let slot = nextTurn() { startReplacement(in: slot) }
+        if generations.slots(at: roll.target) == policy.workers, roll.canary == nil { return completeRoll(roll) }
+        if let end = roll.timesOutAt, end <= now { return timeOut(roll) }
+        let surge = policy.effective(roll.plan.surge ?? policy.surge)
+        while totals.inFlight < surge, mayTakeSlot, let slot = nextTurn() { startReplacement(in: slot) }
     }
 
     /// Slots that have lost their worker since the roll began come first. All that may be due lie at the cursor or above,
@@ -52,10 +62,11 @@ extension Pool {
         return nil
     }
 
-    /// In a revert a slot whose last replacement failed waits for its backoff; a forward roll brings what may be the fix.
+    /// A slot whose last replacement failed waits for its backoff; for that of its own worker only in a revert, because a
+    /// forward roll brings what may be the fix.
     private func isDue(_ slot: Int) -> Bool {
         guard let roll, slots[slot].generation != roll.target else { return false }
-        return slots[slot].replacement == nil && !slots[slot].isCrowded
+        return slots[slot].replacement == nil && !slots[slot].isCrowded && slots[slot].retryAt == nil
             && (slots[slot].restartAt == nil || !roll.isRevert)
     }
 
@@ -63,7 +74,7 @@ extension Pool {
         roll = nil
         switch finished.direction {
         case .forward:
-            settledGeneration = finished.target
+            settled.settle(finished.target, keeping: policy.generationsKept)
             report(.rollDone(target: finished.target, workers: policy.workers, took: now - finished.startedAt))
         case .revert(let failed):
             report(.rollReverted(target: failed, base: finished.target, took: now - finished.startedAt))
@@ -72,52 +83,56 @@ extension Pool {
 
     // MARK: one slot
 
-    mutating func promoteIfSoaked(_ slot: Int) {
-        guard case .ready(let since, _)? = slots[slot].replacement?.state, since + policy.soak <= now else { return }
-        promote(slot)
+    mutating func handOverIfSoaked(_ slot: Int) {
+        guard case .ready(let since, _)? = slots[slot].replacement?.state, since + soak <= now else { return }
+        handOver(slot)
     }
 
     /// The replacement serves the slot from now on; the roll does not wait for the old worker's drain.
-    private mutating func promote(_ slot: Int) {
+    mutating func handOver(_ slot: Int) {
         guard let replacement = slots[slot].replacement else { return }
         drain(.current, of: slot, .replaced)
         slots[slot].replacement = nil
         slots[slot].current = replacement
         slots[slot].generation = replacement.generation
-        slots[slot].failures = 0
-        slots[slot].restartAt = nil
+        slots[slot].forgetBackoff()
         refresh(slot)
+        if roll == nil { return completeRecycle() }
         report(
             .slotReplaced(
                 slot: slot, generation: replacement.generation, replaced: slotsReplaced, workers: policy.workers))
     }
 
-    /// `worker` is no longer the slot's replacement.
-    mutating func replacementFailed(_ worker: Worker, in slot: Int, _ reason: FailureReason) {
-        guard let roll else { return }
-        reportFailure(of: worker, in: slot, reason)
-        switch roll.direction {
-        case .forward: failRoll(roll, because: worker, in: slot, reason)
-        case .revert: slotFailed(slot)
+    // MARK: ends of a roll before its goal
+
+    mutating func failRoll(_ failed: Roll, because worker: Worker, in slot: Int, _ reason: FailureReason) {
+        let base = settledGeneration
+        revert(failed) { toRevert in
+            .rollFailed(target: failed.target, base: base, slot: slot, worker.id, reason, toRevert: toRevert)
         }
     }
 
-    // MARK: ends of a roll before its goal
+    private mutating func timeOut(_ late: Roll) {
+        let base = settledGeneration
+        let after = now - late.startedAt
+        revert(late) { toRevert in
+            .rollTimedOut(target: late.target, base: base, after: after, toRevert: toRevert)
+        }
+        advanceRoll()
+    }
 
-    private mutating func failRoll(_ failed: Roll, because worker: Worker, in slot: Int, _ reason: FailureReason) {
+    /// `story` tells why, and how many slots go back.
+    private mutating func revert(_ failed: Roll, story: (Int) -> Report) {
         keepServingReplacements()
         let base = settledGeneration
-        let toRevert = policy.workers - generations.slots(at: base)
-        report(
-            .rollFailed(target: failed.target, base: base, slot: slot, worker.id, reason, toRevert: toRevert))
-        roll = Roll(.revert(failed: failed.target), to: base, startedAt: now)
+        report(story(policy.workers - generations.slots(at: base)))
+        settled.markBad(failed.target)
+        roll = Roll(.revert(failed: failed.target), to: base, by: failed.plan.ofRevert, startedAt: now)
         for slot in 0..<policy.workers {
             drain(.replacement, of: slot, .abandoned)
-            if slots[slot].generation != base {
-                slots[slot].failures = 0
-                slots[slot].restartAt = nil
-                refresh(slot)
-            }
+            if slots[slot].generation != base { slots[slot].forgetBackoff() }
+            slots[slot].retryAt = nil
+            refresh(slot)
             if slots[slot].isVacant, slots[slot].restartAt == nil { restart(slot) }
         }
     }
@@ -139,10 +154,12 @@ extension Pool {
     }
 
     private mutating func keepServingReplacements() {
-        for slot in 0..<policy.workers {
-            let current = slots[slot].current?.state.isReady ?? false
-            let replacement = slots[slot].replacement?.state.isReady ?? false
-            if replacement, !current { promote(slot) }
-        }
+        for slot in 0..<policy.workers where onlyReplacementServes(slot) { handOver(slot) }
+    }
+
+    func onlyReplacementServes(_ slot: Int) -> Bool {
+        let current = slots[slot].current?.state.isReady ?? false
+        let replacement = slots[slot].replacement?.state.isReady ?? false
+        return replacement && !current
     }
 }

@@ -10,11 +10,20 @@ extension Pool {
         }
     }
 
-    /// Starts the roll's target in a slot, next to its worker or, in a vacant slot, in place.
+    /// Starts the roll's target in a slot (in a recycle: its own generation), next to its worker or, in a vacant slot, in
+    /// place.
     mutating func startReplacement(in slot: Int) {
-        guard let roll else { return }
         slots[slot].restartAt = nil
-        spawn(roll.target, as: .replacement, in: slot)
+        spawn(roll?.target ?? slots[slot].generation, as: .replacement, in: slot)
+    }
+
+    /// Gives a slot without a worker one at once: of the roll's target where the roll may take the slot, else of its own.
+    mutating func fillVacant(_ slot: Int) {
+        if let roll, slots[slot].generation != roll.target, slots[slot].retryAt == nil, mayTakeSlot {
+            startReplacement(in: slot)
+        } else {
+            restart(slot)
+        }
     }
 
     /// Not in a crowded slot: `lingererEnded` comes back to it.
@@ -24,7 +33,8 @@ extension Pool {
         assert(slots[slot][role] == nil, "a role has one worker at a time")
         lastWorkerNumber += 1
         let id = WorkerID(number: lastWorkerNumber)
-        slots[slot][role] = Worker(id: id, generation: generation, startedAt: now, policy: policy)
+        slots[slot][role] = Worker(
+            id: id, generation: generation, startedAt: now, policy: policy, ageMax: drawAgeMax())
         slotOfWorker[id] = slot
         refresh(slot)
         emit(.spawn(id, slot: slot, generation: generation))
@@ -34,11 +44,13 @@ extension Pool {
     mutating func lingererEnded(in slot: Int) {
         guard slot < policy.workers else { return removeEmptySlots() }
         roll?.reconsider(slot)
-        guard slots[slot].isVacant, slots[slot].restartAt == nil else { return }
-        if let roll, slots[slot].generation != roll.target {
-            startReplacement(in: slot)
-        } else {
-            restart(slot)
-        }
+        if slots[slot].isVacant, slots[slot].restartAt == nil { fillVacant(slot) }
+    }
+
+    /// `maxAge` ± 10 %, so that workers that started together are not recycled one right after the other.
+    private mutating func drawAgeMax() -> Duration? {
+        guard let maxAge = policy.maxAge else { return nil }
+        let spread = max(0, maxAge.nanoseconds) / 10
+        return maxAge + .nanoseconds(Int64.random(in: -spread...spread, using: &random))
     }
 }

@@ -1,10 +1,11 @@
 // The decision core of reloaderd. What it guarantees, whatever its workers do:
 //
-// 1. A roll never lowers capacity: the number of ready workers does not drop below what it was when the roll began,
-//    but for workers that crash (or that a smaller pool has no slot for).
-// 2. Never more than n + surge workers are starting or ready; at most `Policy.lingeringMax` + 1 a slot are draining.
-// 3. In a roll a ready worker is emptied or asked to finish only when its slot has another that serves: for the old one
-//    its ready and soaked replacement; for a replacement that is abandoned the old one.
+// 1. A roll or a recycle never lowers capacity: the number of ready workers does not drop below what it was when it
+//    began, but for workers that crash (or that a smaller pool has no slot for).
+// 2. Never more than n + surge workers are starting or ready, without a roll n + 1; at most `Policy.lingeringMax` + 1 a
+//    slot are draining.
+// 3. In a roll or a recycle a ready worker is emptied or asked to finish only when its slot has another that serves: for
+//    the old one its ready and soaked replacement; for a replacement that is abandoned the old one.
 // 4. A worker is emptied at most once, then gets at most one stop signal, then at most one SIGKILL, none after its exit
 //    was seen, and each exit is seen once.
 // 5. Delays follow the backoff formula; no slot is ever started twice at the same time in the same role.
@@ -12,12 +13,17 @@
 //    no timer armed but watchdogs.
 // 7. After a stop no worker is started, and the daemon ends when the last worker has.
 // 8. After a failed roll every slot serves the generation that it served before.
+// 9. Until its canary is promoted a roll takes no more slots than that, and while the pool is paused none.
+// 10. At most one worker is being recycled, and none during a roll.
+// 11. A generation is let go of once, when nothing can start it again: no slot serves it, it is not the roll's, and it is
+//     none of the last `Policy.generationsKept` that were brought to every slot.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.
 //
 // Where to look: Pool+Commands (what people ask), Pool+News (what workers do), Pool+Deadlines (what time does),
-// Pool+Starts and Pool+Endings (the only places that start and end workers), Pool+Failures (backoff), Pool+Roll.
+// Pool+Starts and Pool+Endings (the only places that start and end workers), Pool+Failures (backoff), Pool+Roll,
+// Pool+Canary (what holds a roll back), Pool+Recycle.
 
 /// All slots, and every rule about them: a state machine that turns events into effects.
 public struct Pool: Sendable {
@@ -37,12 +43,17 @@ public struct Pool: Sendable {
     /// 0 ..< n; beyond them slots of a once larger pool, until their last worker is gone.
     public internal(set) var slots: [Slot] = []
     public internal(set) var roll: Roll?
-    /// The last generation that a roll brought to every slot (or the first); a failed roll goes back to it.
-    public internal(set) var settledGeneration = 1
+    /// Rolls take no further slots.
+    public internal(set) var isPaused = false
+    /// Never set while there is a roll.
+    public internal(set) var recycle: Recycle?
     /// Sums over all slots.
     public internal(set) var totals = Tally()
 
     var generations = GenerationLedger()
+    var settled = SettledGenerations()
+    /// Slots whose restart was asked for and has not begun; each once.
+    var askedRestarts: [Int] = []
     var deadlines = DeadlineQueue()
     var history = FailureHistory()
     var random: RandomNumbers
@@ -67,7 +78,9 @@ public struct Pool: Sendable {
 
     /// When to send `Event.deadline`, if nothing comes before. nil: nothing is waited for. Always later than the last
     /// event's `now`. O(1).
-    public var nextDeadline: Instant? { deadlines.earliest?.deadline }
+    public var nextDeadline: Instant? {
+        [deadlines.earliest?.deadline, rollDeadline].compactMap { $0 }.min()
+    }
 
     /// Workers whose exit has not been seen, in whatever state; spawns that are not yet answered among them. O(1).
     public var workersAlive: Int { slotOfWorker.count }
@@ -80,6 +93,15 @@ public struct Pool: Sendable {
 
     /// The newest generation that was asked for.
     public var newestGeneration: Int { generations.newest }
+
+    /// The last generation that a roll brought to every slot (or the first); a failed roll goes back to it.
+    public var settledGeneration: Int { settled.current }
+
+    /// Generations that a rollback may go to, the settled one among them, in the order in which they were settled last.
+    public var keptGenerations: [Int] { settled.kept }
+
+    /// Generations whose last roll failed or timed out, oldest first; the last `SettledGenerations.badMax` of them.
+    public var badGenerations: [Int] { settled.bad }
 
     /// Slots that serve the roll's target (all of them without a roll). O(1).
     public var slotsReplaced: Int {
@@ -99,7 +121,12 @@ public struct Pool: Sendable {
     private mutating func take(_ event: Event) {
         switch event {
         case .start: start()
-        case .reload(let generation, let policy): reload(to: generation, under: policy)
+        case .reload(let generation, let policy, let plan): reload(to: generation, under: policy, by: plan)
+        case .rollback(let generation, let plan): rollBack(to: generation, by: plan)
+        case .promote: promote()
+        case .pause: pause()
+        case .resume: resume()
+        case .restart(let slot): askForRestart(of: slot)
         case .scale(let change): scale(change)
         case .drainAll: drainAll()
         case .stop(let mode): stop(mode)
@@ -109,6 +136,7 @@ public struct Pool: Sendable {
         case .heartbeat(let id): withWorker(id) { $0.saidAlive($1, in: $2) }
         case .stopping(let id): withWorker(id) { $0.saidStopping($1, in: $2) }
         case .extendTimeout(let id, let time): withWorker(id) { $0.askedForTime($1, in: $2, time) }
+        case .overMemory(let id): withWorker(id) { $0.exceedsMemory($1, in: $2) }
         case .drained(let id): withWorker(id) { $0.endEmptying($1, in: $2) }
         case .exited(let id, let status): withWorker(id) { $0.exited($1, in: $2, status) }
         case .deadline: break
@@ -127,7 +155,8 @@ public struct Pool: Sendable {
         repeat {
             expireDeadlines()
             advanceRoll()
-        } while deadlines.earliest.map { $0.deadline <= now } ?? false
+            advanceRecycle()
+        } while nextDeadline.map { $0 <= now } ?? false
         announceReadiness()
         releaseUnusedGenerations()
         finishIfEmpty()
@@ -142,7 +171,10 @@ public struct Pool: Sendable {
     /// After a stop nothing needs to be let go of: the daemon ends.
     private mutating func releaseUnusedGenerations() {
         guard phase == .running || phase == .drained else { return }
-        while let unused = generations.removeUnused(kept: settledGeneration, roll?.target) {
+        settled.keep(policy.generationsKept)
+        let target = roll?.target
+        let kept = settled.kept
+        while let unused = generations.removeUnused(isKept: { $0 == target || kept.contains($0) }) {
             emit(.release(generation: unused))
         }
     }
@@ -164,13 +196,17 @@ public struct Pool: Sendable {
             generations.move(from: slots[slot].countedGeneration, to: generation)
             slots[slot].countedGeneration = generation
         }
-        deadlines.set(slot, to: slots[slot].deadline(soak: policy.soak))
+        deadlines.set(slot, to: slots[slot].deadline(soak: soak))
     }
+
+    /// Of the roll, or of a recycle.
+    var soak: Duration { roll?.plan.soak ?? policy.soak }
 
     /// A policy that keeps its promises, whatever was typed.
     static func bounded(_ policy: Policy) -> Policy {
         var policy = policy
         policy.workers = min(max(policy.workers, 1), Policy.workersMax)
+        policy.generationsKept = max(policy.generationsKept, 1)
         return policy
     }
 }

@@ -9,15 +9,25 @@ public struct Roll: Equatable, Sendable {
     public let direction: Direction
     /// The generation that every slot is to serve.
     public let target: Int
+    public let plan: RollPlan
     public let startedAt: Instant
+
+    /// The roll takes no more slots than these. nil: there is none, or it was promoted.
+    public internal(set) var canary: Canary?
+    /// The canary is complete since then, and waits to be promoted.
+    public internal(set) var waitsSince: Instant?
+    /// Replacements that failed and are, or were, tried again.
+    public internal(set) var failures = 0
 
     /// Slots below it have had their turn, unless `reconsider` says otherwise.
     private(set) var cursor = 0
 
-    init(_ direction: Direction, to target: Int, startedAt: Instant) {
+    init(_ direction: Direction, to target: Int, by plan: RollPlan, startedAt: Instant) {
         self.direction = direction
         self.target = target
+        self.plan = plan
         self.startedAt = startedAt
+        canary = plan.canary
     }
 
     public var isRevert: Bool {
@@ -25,6 +35,15 @@ public struct Roll: Equatable, Sendable {
         case .forward: false
         case .revert: true
         }
+    }
+
+    /// Not done then, it has failed.
+    public var timesOutAt: Instant? { plan.timeout.map { startedAt + $0 } }
+
+    /// The canary promotes itself then.
+    public var promotesAt: Instant? {
+        guard let waitsSince, let time = canary?.time else { return nil }
+        return waitsSince + time
     }
 
     /// The slot may have a turn (again).

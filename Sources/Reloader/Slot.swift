@@ -13,7 +13,7 @@ public struct Slot: Equatable, Sendable {
     public internal(set) var generation: Int
     /// Starting or ready (or killed by the watchdog and not yet gone), of `generation`.
     public internal(set) var current: Worker?
-    /// Starting, or ready and soaking (or killed by the watchdog), of the roll's target.
+    /// Starting, or ready and soaking (or killed by the watchdog), of the roll's target; in a recycle, of `generation`.
     public internal(set) var replacement: Worker?
     /// Emptied or asked to finish, oldest first. At most `Policy.lingeringMax` + 1: nothing is started in a slot that has
     /// `lingeringMax`, and both of its other two may join them.
@@ -22,6 +22,9 @@ public struct Slot: Equatable, Sendable {
     public internal(set) var failures = 0
     /// In backoff: nothing is started before.
     public internal(set) var restartAt: Instant?
+    /// A replacement failed, and no other is started before; nothing is wrong with the slot's own worker. Not in a revert,
+    /// which knows `restartAt` only.
+    public internal(set) var retryAt: Instant?
 
     /// What this slot has contributed to the pool's totals.
     var tally = Tally()
@@ -36,6 +39,13 @@ public struct Slot: Equatable, Sendable {
     public var isEmpty: Bool { isVacant && draining.isEmpty }
     /// Too many of its workers linger: one has to end before anything is started here.
     var isCrowded: Bool { draining.count >= Policy.lingeringMax }
+
+    /// Nothing is waited for here.
+    mutating func forgetBackoff() {
+        failures = 0
+        restartAt = nil
+        retryAt = nil
+    }
 
     func role(of id: WorkerID) -> Role? {
         if current?.id == id { return .current }
@@ -64,12 +74,15 @@ public struct Slot: Equatable, Sendable {
 
     /// When something is due in this slot. Derived anew after each change, so no timer can be forgotten or left over.
     func deadline(soak: Duration) -> Instant? {
-        var earliest = restartAt
+        var earliest: Instant?
         func consider(_ instant: Instant?) {
             guard let instant else { return }
             earliest = earliest.map { min($0, instant) } ?? instant
         }
+        consider(restartAt)
+        consider(retryAt)
         consider(current?.state.deadline)
+        consider(current?.recycleAt)
         if let replacement {
             consider(replacement.state.deadline)
             if case .ready(let since, _) = replacement.state { consider(since + soak) }

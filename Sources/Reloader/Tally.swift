@@ -12,6 +12,8 @@ public struct Tally: Equatable, Sendable {
     public internal(set) var inFlight = 0
     /// Slots in backoff.
     public internal(set) var waiting = 0
+    /// Slots whose worker serves and is to be recycled, for its age or its memory.
+    public internal(set) var overdue = 0
 
     init() {}
 
@@ -19,6 +21,7 @@ public struct Tally: Equatable, Sendable {
         if let current = slot.current {
             count(current)
             if current.state.isReady { serving = 1 }
+            if current.isOverdue { overdue = 1 }
         }
         if let replacement = slot.replacement {
             count(replacement)
@@ -43,5 +46,6 @@ public struct Tally: Equatable, Sendable {
         serving += new.serving - old.serving
         inFlight += new.inFlight - old.inFlight
         waiting += new.waiting - old.waiting
+        overdue += new.overdue - old.overdue
     }
 }

@@ -13,15 +13,29 @@ public struct Worker: Equatable, Sendable {
     public internal(set) var isSpawned = false
     /// The watchdog interval that it was started under: a later policy cannot make it ping faster.
     let watchdog: Duration?
+    /// Why it is to be replaced by another of its generation, for its age or its memory.
+    public internal(set) var recycleReason: RecycleReason?
+    /// How long it may be ready; nil: for ever.
+    private let ageMax: Duration?
     private let readiness: Readiness
 
-    init(id: WorkerID, generation: Int, startedAt: Instant, policy: Policy) {
+    init(id: WorkerID, generation: Int, startedAt: Instant, policy: Policy, ageMax: Duration?) {
         self.id = id
         self.generation = generation
         self.startedAt = startedAt
         watchdog = policy.watchdog
+        self.ageMax = ageMax
         readiness = policy.readiness
         state = .starting(deadline: startedAt + policy.readyTimeout, readyAt: nil)
+    }
+
+    /// It serves, and is to be recycled.
+    var isOverdue: Bool { recycleReason != nil && state.isReady }
+
+    /// It is old enough to be recycled then.
+    var recycleAt: Instant? {
+        guard let ageMax, recycleReason == nil, case .ready(let since, _) = state else { return nil }
+        return since + ageMax
     }
 
     /// Its spawn is answered: it lives. Where it becomes ready by its age, it says nothing, so an age beyond the ready

@@ -124,9 +124,14 @@ extension Daemon {
         case .rollBegan, .slotReplaced:
             sendManager([
                 rollStatus,
-                ServiceManager.extendTimeout(by: settings.policy.readyTimeout + settings.policy.soak + .seconds(5)),
+                ServiceManager.extendTimeout(
+                    by: settings.policy.readyTimeout + (pool.roll?.plan.soak ?? settings.policy.soak) + .seconds(5)),
             ])
-        case .rollFailed(let target, let base, _, _, _, _):
+        // The manager would not wait for people.
+        case .canaryWaits(let target, let replaced, let workers, _):
+            settleManager("\(replaced) of \(workers) workers serve generation \(target) on trial")
+        case .paused where pool.roll != nil: settleManager("Reload paused")
+        case .rollFailed(let target, let base, _, _, _, _), .rollTimedOut(let target, let base, _, _):
             sendManager(["STATUS=Reload to generation \(target) failed, going back to generation \(base)"])
         case .rollReverted(let target, let base, _):
             settleManager(
@@ -141,7 +146,8 @@ extension Daemon {
             ])
         // What aborts a roll, a stop or a drain, is what counts, and has just been told.
         case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan,
-            .rollSuperseded, .scaled, .gaveUp:
+            .rollSuperseded, .promoted, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed,
+            .recycleAbandoned, .refused, .scaled, .gaveUp:
             break
         }
     }

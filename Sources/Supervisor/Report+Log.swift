@@ -36,7 +36,10 @@ extension Report {
                 [("workers", .number(workers)), ("after", .duration(after))])
         case .rollBegan(let target, let base, let workers):
             LogRecord(
-                .info, "reload_began", "reload: generation \(target) replaces generation \(base)",
+                .info, "reload_began",
+                target == base
+                    ? "rollback: generation \(base) goes on serving"
+                    : "\(target > base ? "reload" : "rollback"): generation \(target) replaces generation \(base)",
                 [("generation", .number(target)), ("base", .number(base)), ("workers", .number(workers))])
         case .slotReplaced(let slot, let generation, let replaced, let workers):
             LogRecord(
@@ -65,6 +68,44 @@ extension Report {
                 [("generation", .number(target)), ("workers", .number(workers)), ("took", .duration(took))])
         case .rollAborted(let target):
             LogRecord(.warning, "reload_aborted", "reload given up", [("generation", .number(target))])
+        case .rollTimedOut(let target, let base, let after, let toRevert):
+            LogRecord(
+                .error, "reload_timed_out",
+                "reload not done in time, generation \(base) goes on serving",
+                [
+                    ("generation", .number(target)), ("base", .number(base)), ("after", .duration(after)),
+                    ("to_revert", .number(toRevert)),
+                ])
+        case .canaryWaits(let target, let replaced, let workers, let time):
+            LogRecord(
+                .info, "canary_waits",
+                "\(replaced) of \(workers) slots serve generation \(target) on trial, "
+                    + (time.map { "promoted in \(LogFormatter.seconds($0))s or by promote" } ?? "until promote"),
+                [("generation", .number(target)), ("replaced", .number(replaced)), ("workers", .number(workers))])
+        case .promoted(let target, let after):
+            LogRecord(
+                .info, "promoted", "generation \(target) is promoted: the reload goes on",
+                [("generation", .number(target)), ("after", .duration(after))])
+        case .paused: LogRecord(.info, "paused", "reloads take no further slots until resume")
+        case .resumed: LogRecord(.info, "resumed", "reloads go on")
+        case .recycleBegan(let slot, let generation, let reason):
+            LogRecord(
+                .info, "recycle_began", "worker is to be replaced by a new one: \(reason.words)",
+                [("slot", .number(slot)), ("generation", .number(generation))])
+        case .recycleDone(let slot, let generation, _, let took):
+            LogRecord(
+                .info, "recycle_done", "slot is served by a new worker",
+                [("slot", .number(slot)), ("generation", .number(generation)), ("took", .duration(took))])
+        case .recycleFailed(let slot, let generation, _, let reason, let failure):
+            LogRecord(
+                .error, "recycle_failed",
+                "replacing the worker failed (\(reason.words)): \(failure.words(context))",
+                [("slot", .number(slot)), ("generation", .number(generation))])
+        case .recycleAbandoned(let slot, _):
+            LogRecord(
+                .info, "recycle_abandoned", "replacing the worker is given up: the pool changes",
+                [("slot", .number(slot))])
+        case .refused(let refusal): LogRecord(.warning, "refused", refusal.words)
         case .scaled(let from, let to):
             LogRecord(
                 .info, "scaled", "\(to) workers instead of \(from)",
@@ -86,7 +127,8 @@ extension Report {
         switch self {
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .scaled: true
         case .workerFailed, .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollFailed,
-            .rollReverted, .rollDone, .rollAborted, .drainingAll, .stopping, .gaveUp:
+            .rollReverted, .rollTimedOut, .rollDone, .rollAborted, .canaryWaits, .promoted, .paused, .resumed,
+            .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused, .drainingAll, .stopping, .gaveUp:
             false
         }
     }
@@ -95,10 +137,12 @@ extension Report {
     var worker: WorkerID? {
         switch self {
         case .workerReady(let id, _, _, _), .workerDraining(let id, _, _, _), .workerKilled(let id, _, _, _),
-            .workerExited(let id, _, _, _, _, _), .workerFailed(let id, _, _, _), .rollFailed(_, _, _, let id, _, _):
+            .workerExited(let id, _, _, _, _, _), .workerFailed(let id, _, _, _), .rollFailed(_, _, _, let id, _, _),
+            .recycleFailed(_, _, let id, _, _):
             id
-        case .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollReverted, .rollDone,
-            .rollAborted, .scaled, .drainingAll, .stopping, .gaveUp:
+        case .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollReverted, .rollTimedOut,
+            .rollDone, .rollAborted, .canaryWaits, .promoted, .paused, .resumed, .recycleBegan, .recycleDone,
+            .recycleAbandoned, .refused, .scaled, .drainingAll, .stopping, .gaveUp:
             nil
         }
     }
@@ -131,6 +175,29 @@ extension DrainReason {
     }
 }
 
+extension RecycleReason {
+    var words: String {
+        switch self {
+        case .age: "it is old (--max-age)"
+        case .memory: "it takes too much memory (--max-memory)"
+        case .asked: "somebody asked"
+        }
+    }
+}
+
+extension Refusal {
+    var words: String {
+        switch self {
+        case .noCanaryWaits: "promote refused: no canary waits"
+        case .notKept(let generation): "rollback refused: generation \(generation) is not kept"
+        case .nothingToRollBackTo: "rollback refused: no earlier generation is kept"
+        case .noSuchSlot(let slot): "restart refused: there is no slot \(slot)"
+        case .rollUnderWay(let slot): "restart of slot \(slot) refused: a reload is under way, and may replace its worker"
+        case .drained: "refused: all workers are drained, and only a reload starts workers again"
+        }
+    }
+}
+
 extension KillReason {
     var words: String {
         switch self {
@@ -155,6 +222,7 @@ extension FailureReason {
                 + "ready when it has lived that long"
         case .exitedInSoak(let status):
             "worker \(status.words) during its soak"
+        case .endedAsCanary: "worker says that it ends, on trial"
         case .crashed(let status):
             "worker \(status.words) unasked"
         }

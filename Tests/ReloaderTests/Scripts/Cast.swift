@@ -62,6 +62,20 @@ struct Cast {
         case .rollReverted(let target, let base, let took): return "reverted \(target) to \(base) \(took.short)"
         case .rollDone(let target, _, let took): return "roll-done \(target) \(took.short)"
         case .rollAborted(let target): return "aborted \(target)"
+        case .rollTimedOut(let target, let base, let after, let toRevert):
+            return "roll-timed-out \(target) to \(base) \(after.short) revert \(toRevert)"
+        case .canaryWaits(let target, let replaced, let workers, let time):
+            return "canary-waits \(target) \(replaced) of \(workers) \(time?.short ?? "for-promote")"
+        case .promoted(let target, let after): return "promoted \(target) \(after.short)"
+        case .paused: return "paused"
+        case .resumed: return "resumed"
+        case .recycleBegan(let slot, let generation, let reason): return "recycle \(slot)/\(generation) \(reason)"
+        case .recycleDone(let slot, let generation, let reason, let took):
+            return "recycled \(slot)/\(generation) \(reason) \(took.short)"
+        case .recycleFailed(_, _, let id, let reason, let failure):
+            return "recycle-failed \(name(id)) \(reason) \(short(failure))"
+        case .recycleAbandoned(let slot, let reason): return "recycle-abandoned \(slot) \(reason)"
+        case .refused(let refusal): return "refused \(short(refusal))"
         case .scaled(let before, let after): return "scaled \(before) to \(after)"
         case .drainingAll: return "draining-all"
         case .stopping(let mode): return "stopping \(mode)"
@@ -79,7 +93,19 @@ struct Cast {
         case .exitedBeforeReady: "exited-before-ready"
         case .readyTimedOut(let after): "timed-out \(after.short)"
         case .exitedInSoak: "exited-in-soak"
+        case .endedAsCanary: "ended-as-canary"
         case .crashed: "crashed"
+        }
+    }
+
+    private func short(_ refusal: Refusal) -> String {
+        switch refusal {
+        case .noCanaryWaits: "no-canary-waits"
+        case .notKept(let generation): "not-kept \(generation)"
+        case .nothingToRollBackTo: "nothing-to-roll-back-to"
+        case .noSuchSlot(let slot): "no-slot \(slot)"
+        case .rollUnderWay(let slot): "roll-under-way \(slot)"
+        case .drained: "drained"
         }
     }
 }

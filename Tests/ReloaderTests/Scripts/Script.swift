@@ -11,15 +11,24 @@ import Testing
 ///     timer 25s                     the next deadline is that far away (`none`: there is none)
 ///     serves 2 1                    the generation of each slot, 0 … n-1
 ///     serving 0/2 1/1               the workers that take new requests, oldest first
+///     kept 1 2                      the generations that a rollback may go to
+///     bad 3                         those whose roll failed
 ///
 /// Spawns are answered at once, unless `hold` says that the script answers itself (`spawned`, `failed`).
 struct Script {
-    private var policy = Policy()
-    private var pool = Pool(policy: Policy(), seed: 1)
+    private var policy = Self.frugal
+    private var pool = Pool(policy: Self.frugal, seed: 1)
     private var now = Instant(nanoseconds: 0)
     private var effects: [Effect] = []
     private var cast = Cast()
     private var answersSpawns = true
+
+    /// Keeps no generation for a rollback (but for `kept N`), so that most scripts need not think of them.
+    private static var frugal: Policy {
+        var policy = Policy()
+        policy.generationsKept = 1
+        return policy
+    }
 
     /// Plays all lines; the first wrong one is recorded as an issue and ends the play.
     static func play(_ text: String, at location: SourceLocation = #_sourceLocation) {
@@ -72,6 +81,8 @@ struct Script {
         case "timer": try expectTimer(words.word())
         case "serves": try expect(words.rest(), pool.slots.prefix(pool.policy.workers).map { "\($0.generation)" })
         case "serving": try expect(words.rest(), cast.workers(where: pool.isServing))
+        case "kept": try expect(words.rest(), pool.keptGenerations.map { "\($0)" })
+        case "bad": try expect(words.rest(), pool.badGenerations.map { "\($0)" })
         case "alive": try expect(words.rest(), ["\(pool.workersAlive)"])
         default: send(try words.event(verb, cast: cast, policy: &policy))
         }

@@ -15,6 +15,8 @@ struct Words {
         return all[place]
     }
 
+    private var peek: String? { place < all.count ? all[place] : nil }
+
     mutating func word() throws(ScriptError) -> String {
         guard let word = next() else { throw ScriptError("a word is missing at the end") }
         return word
@@ -63,10 +65,38 @@ struct Words {
             case "backoff-reset": policy.backoffReset = try duration()
             case "give-up": policy.giveUp = GiveUp(failures: try int(), within: try duration())
             case "watchdog": policy.watchdog = try duration()
+            case "max-age": policy.maxAge = try duration()
+            case "kept": policy.generationsKept = try int()
             default: throw ScriptError("`\(option)` is no part of a policy")
             }
         }
         return policy
+    }
+
+    /// `by canary 1 for 30s surge 2 soak 5s failures 3 timeout 60s`, each part of which may be missing; up to `under` or
+    /// the end.
+    private mutating func plan() throws(ScriptError) -> RollPlan {
+        var plan = RollPlan()
+        guard peek == "by" else { return plan }
+        _ = next()
+        while let option = next(), option != "under" {
+            switch option {
+            case "canary": plan.canary = Canary(slots: try int())
+            case "for": plan.canary?.time = try duration()
+            case "surge": plan.surge = try int()
+            case "soak": plan.soak = try duration()
+            case "failures": plan.maxFailures = try int()
+            case "timeout": plan.timeout = try duration()
+            default: throw ScriptError("`\(option)` is no part of a plan")
+            }
+        }
+        return plan
+    }
+
+    /// The number of a generation, if there is one.
+    private mutating func generation() throws(ScriptError) -> Int? {
+        guard let word = peek, word != "by" else { return nil }
+        return try int()
     }
 
     mutating func event(_ verb: String, cast: Cast, policy: inout Policy) throws(ScriptError) -> Event {
@@ -74,8 +104,17 @@ struct Words {
         case "start": return .start
         case "reload":
             let generation = try int()
+            let plan = try plan()
             policy = try self.policy(changing: policy)
-            return .reload(generation: generation, policy: policy)
+            return .reload(generation: generation, policy: policy, plan: plan)
+        case "rollback":
+            let generation = try self.generation()
+            return .rollback(to: generation, plan: try plan())
+        case "promote": return .promote
+        case "pause": return .pause
+        case "resume": return .resume
+        case "restart": return .restart(slot: try int())
+        case "over-memory": return .overMemory(try worker(cast))
         case "scale":
             let size = try word()
             let number = try Self.int(size)

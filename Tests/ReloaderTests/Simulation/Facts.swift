@@ -8,7 +8,7 @@ struct Facts {
     let startedAt: Instant
     /// The policy of its start: its readiness, ready timeout and watchdog are those.
     let policy: Policy
-    /// It was started to bring its slot to the roll's goal, and has neither done so nor failed.
+    /// It was started to bring its slot to the roll's goal, or to recycle it, and has neither done so nor failed.
     var isInFlight: Bool
 
     var isAnswered = false
@@ -30,6 +30,8 @@ struct Facts {
     var limit: Instant
     /// When its age makes it ready.
     var oldEnoughAt: Instant?
+    /// The runtime said that it takes too much memory while it served.
+    var isOverMemory = false
 
     init(id: WorkerID, slot: Int, generation: Int, startedAt: Instant, policy: Policy, isInFlight: Bool) {
         self.id = id
@@ -48,6 +50,19 @@ struct Facts {
         guard case .after(let age) = policy.readiness, isActive else { return }
         oldEnoughAt = now + age
         limit = max(limit, now + age)
+    }
+
+    /// The earliest and the latest time for it to be due for its age; nil: never.
+    var ageLimits: (earliest: Instant, latest: Instant)? {
+        guard let maxAge = policy.maxAge, let readySince else { return nil }
+        let tenth = Duration.nanoseconds(maxAge.nanoseconds / 10)
+        return (readySince + (maxAge - tenth), readySince + (maxAge + tenth))
+    }
+
+    /// It serves its slot, and must be recycled.
+    func isOverdue(at now: Instant) -> Bool {
+        guard isReady, !isInFlight else { return false }
+        return isOverMemory || ageLimits.map { $0.latest <= now } ?? false
     }
 
     /// Starting, ready, or killed by the watchdog and not yet gone.

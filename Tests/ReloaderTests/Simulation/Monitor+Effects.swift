@@ -32,6 +32,9 @@ extension Monitor {
         try require(!isSecond, .backoff, "slot \(slot) starts two workers in one role in one step")
         if case .scale = step.event { try require(others.isEmpty, .backoff, "slot \(slot) starts two workers at once") }
         try checkRoom(id, slot)
+        if isInFlight, let retryAt = seats[slot].retryAt, recycling?.reason != .asked {
+            try require(retryAt <= now, .backoff, "\(id): slot \(slot) tries again \(retryAt - now) too early")
+        }
         if let restartAt = seats[slot].restartAt, restartAt > now {
             let isTurn = isInFlight && !isReverting
             try require(isTurn, .backoff, "\(id): slot \(slot) starts \(restartAt - now) too early")
@@ -44,9 +47,14 @@ extension Monitor {
     }
 
     /// Restart of the slot's own generation, or replacement by the roll's goal: whether it is the latter.
-    private func checkRole(_ id: WorkerID, _ slot: Int, _ generation: Int) throws(Violation) -> Bool {
+    private mutating func checkRole(_ id: WorkerID, _ slot: Int, _ generation: Int) throws(Violation) -> Bool {
         let isVacant = !any(in: slot) { $0.isInOffice && $0.isAnswered }
         let own = seats[slot].generation
+        if let recycling, recycling.slot == slot, !recycling.isStarted {
+            try require(generation == own, .recycle, "\(id): slot \(slot) of \(own) is recycled with \(generation)")
+            self.recycling?.isStarted = true
+            return true
+        }
         if generation == own, own == goal || !isReverting {
             try require(isVacant, .backoff, "\(id): slot \(slot) has a worker of its generation \(own)")
             return false
@@ -63,13 +71,12 @@ extension Monitor {
     /// A slot without a worker need not wait for its turn when the roll begins or is reverted, or if it only waited for
     /// a lingering worker. Else it is the first to have one.
     private func checkTurn(_ id: WorkerID, _ slot: Int, isVacant: Bool) throws(Violation) {
-        let begins = if case .reload = step.event { true } else { false }
-        if isVacant, begins || isReverting || step.relievedSlot == slot { return }
-        let others = count { $0.isInFlight && $0.isInOffice }
-        let surge = policy.effectiveSurge
-        try require(others < surge, .limit, "\(id): \(others) in flight already, surge \(surge)")
+        try require(room > 0, .trial, "\(id): the roll takes slot \(slot); \(slotsAtGoal) are replaced, \(inFlight) to be")
+        if isVacant, step.rollBegan || isReverting || step.relievedSlot == slot { return }
+        try require(inFlight < surge, .limit, "\(id): \(inFlight) in flight already, surge \(surge)")
         if isVacant || isReverting { return }
         for other in seats.indices where seats[other].restartAt != nil && seats[other].generation != goal {
+            if seats[other].retryAt.map({ $0 > now }) ?? false { continue }
             let isEmpty = !any(in: other) { $0.isInOffice || !$0.isAnswered }
             let isCrowded = count { $0.slot == other } >= Policy.lingeringMax
             try require(!isEmpty || isCrowded, .capacity, "slot \(slot) has its turn before the empty slot \(other)")
@@ -133,7 +140,8 @@ extension Monitor {
     private mutating func release(_ generation: Int) throws(Violation) {
         try require(released.insert(generation).inserted, .release, "\(generation) is released twice")
         try require(generation <= newest, .release, "\(generation) is released before it was made")
-        let isNeeded = generation == settled || generation == goal || seats.contains { $0.generation == generation }
+        let isServed = generation == goal || seats.contains { $0.generation == generation }
+        let isNeeded = isServed || kept.contains(generation)
         try require(!isNeeded, .release, "\(generation) is released while it is needed")
     }
 

@@ -4,9 +4,19 @@ import Reloader
 extension Monitor {
     mutating func observe(_ event: Event, now: Instant) {
         step = Step(event: event, now: now, startedBefore: workers.count)
+        if slotsAtGoal < canarySize || inFlight > 0 { waitsSince = nil }
         switch event {
         case .start, .deadline: break
-        case .reload(let generation, let policy): reloaded(generation, policy)
+        case .reload(let generation, let policy, _): reloaded(generation, policy)
+        case .rollback(let generation, _): rolledBack(generation)
+        case .promote: promoted()
+        case .pause: paused(true)
+        case .resume: paused(false)
+        case .restart(let slot): askedForRestart(slot)
+        case .overMemory(let id):
+            if let index = index(of: id), workers[index].isReady, !workers[index].isInFlight {
+                workers[index].isOverMemory = true
+            }
         case .scale(let change): scaled(change)
         case .drainAll: drainedAll()
         case .stop(let mode): stopped(mode)
@@ -40,7 +50,43 @@ extension Monitor {
         newest = generation
         resize(to: policy.workers)
         self.policy = policy
+        kept = Array(kept.suffix(policy.generationsKept))
         phase = .running
+    }
+
+    private mutating func rolledBack(_ generation: Int?) {
+        if phase == .drained { step.owedRefusal = .drained }
+        guard phase == .running else { return }
+        let previous = course != .none ? settled : kept.count > 1 ? kept[kept.count - 2] : nil
+        if let target = generation ?? previous {
+            if kept.contains(target) { step.owedRoll = target } else { step.owedRefusal = .notKept(generation: target) }
+        } else {
+            step.owedRefusal = .nothingToRollBackTo
+        }
+    }
+
+    private mutating func promoted() {
+        guard phase == .running || phase == .drained else { return }
+        guard case .forward(let target) = course, let waitsSince else { return step.owedRefusal = .noCanaryWaits }
+        step.owedWord = .promoted(target: target, after: now - waitsSince)
+    }
+
+    private mutating func paused(_ isPaused: Bool) {
+        guard phase == .running || phase == .drained, self.isPaused != isPaused else { return }
+        self.isPaused = isPaused
+        step.owedWord = isPaused ? .paused : .resumed
+    }
+
+    private mutating func askedForRestart(_ slot: Int) {
+        if phase == .drained { step.owedRefusal = .drained }
+        guard phase == .running else { return }
+        if slot < 0 || slot >= size {
+            step.owedRefusal = .noSuchSlot(slot)
+        } else if course != .none {
+            step.owedRefusal = .rollUnderWay(slot: slot)
+        } else if recycling?.slot != slot, !askedRestarts.contains(slot) {
+            askedRestarts.append(slot)
+        }
     }
 
     private mutating func scaled(_ change: ScaleChange) {
@@ -60,7 +106,7 @@ extension Monitor {
         seats = Array(seats.prefix(workers))
         while seats.count < workers { seats.append(Seat(generation: settled)) }
         policy.workers = workers
-        if course != .none { surgeMax = max(surgeMax, policy.effectiveSurge) }
+        if course != .none { surgeMax = max(surgeMax, surge) }
     }
 
     /// The pool lets these workers go. One that is not known to run hears of it later; one that the watchdog has killed

@@ -7,6 +7,7 @@ extension Monitor {
         try judgeWorkers()
         try judgeSlots()
         try judgeRoll()
+        try judgeRecycles()
         try judgeView(of: pool)
     }
 
@@ -15,14 +16,20 @@ extension Monitor {
         try requireNone(step.owedStopSignal, .signals, "is empty and gets no stop signal")
         try requireNone(step.owedExit, .signals, "exited unseen")
         try require(step.scaledFrom == nil, .story, "nobody was told of the new size \(size)")
+        if let refusal = step.owedRefusal { throw Violation(.story, "\(step.event) is not refused: \(refusal)") }
+        if let word = step.owedWord { throw Violation(.story, "\(step.event) does nothing: \(word)") }
         guard phase == .running else { return }
+        try require(step.owedRoll == nil, .story, "no roll begins")
+        try requireNone(step.owedRecycleFailure, .story, "failed, and its recycle goes on")
+        try require(step.owedRetries.isEmpty, .backoff, "slots \(step.owedRetries) failed and are not tried again")
         try requireNone(step.owedFailure, .story, "failed unseen")
         try requireNone(step.owedReady, .story, "said that it is ready, and is not")
         try requireNone(step.owedStopping, .story, "said that it stops, and does not")
         try requireNone(step.owedRollFailure, .reverts, "failed, and the roll goes on")
         try require(!step.owedGiveUp, .backoff, "the pool does not give up after \(failureTimes.count) failures")
         try require(step.owedBackoffs.isEmpty, .backoff, "slots \(step.owedBackoffs) failed and do not back off")
-        try require(!step.promotedEarly || step.rollEnded, .startFirst, "a replacement took its slot before it soaked")
+        let isExcused = step.rollEnded || step.rollBegan
+        try require(!step.promotedEarly || isExcused, .startFirst, "a replacement took its slot before it soaked")
     }
 
     private func requireNone(_ debt: WorkerID?, _ invariant: Invariant, _ what: String) throws(Violation) {
@@ -38,8 +45,8 @@ extension Monitor {
             guard worker.isAnswered else { continue }
             try judgePlace(of: worker)
         }
-        let surge = course == .none ? 0 : surgeMax
-        try require(active <= size + surge, .limit, "\(active) active in \(size) slots with surge \(surge)")
+        let more = course != .none ? surgeMax : recycling != nil ? 1 : 0
+        try require(active <= size + more, .limit, "\(active) active in \(size) slots, and \(more) more may be")
     }
 
     private func judgeTime(of worker: Facts) throws(Violation) {
@@ -52,7 +59,7 @@ extension Monitor {
         } else if let readySince = worker.readySince {
             let isSilent = worker.policy.watchdog.map { worker.lastSign + $0 <= now } ?? false
             try require(!isSilent, .deadlines, "\(id) is silent since \(now - worker.lastSign)")
-            let isWaiting = !worker.isInFlight || readySince + policy.soak > now
+            let isWaiting = !worker.isInFlight || readySince + soak > now
             try require(isWaiting, .deadlines, "\(id) has soaked and does not take its slot")
         } else {
             try require(worker.limit > now, .deadlines, "\(id) had its time to start")
@@ -67,7 +74,8 @@ extension Monitor {
         case .running:
             guard worker.isInOffice else { return }
             try require(worker.slot < size, .limit, "\(id) keeps slot \(worker.slot) of \(size)")
-            let isOnCourse = course != .none && worker.generation == goal
+            let isRecycle = recycling?.slot == worker.slot
+            let isOnCourse = course != .none && worker.generation == goal || isRecycle
             try require(!worker.isInFlight || isOnCourse, .story, "\(id) is still in flight after its roll")
         case .drained: try require(!worker.isInOffice, .story, "\(id) is not drained")
         case .stopping(.graceful, _): try require(!worker.isInOffice || worker.killedAt != nil, .stops, "\(id) goes on")
@@ -92,15 +100,27 @@ extension Monitor {
         try require(
             capacity >= capacityAtBegin - lost, .capacity,
             "\(capacity) slots serve; \(capacityAtBegin) did when the roll began, \(lost) crashed")
-        try require(seats.contains { $0.generation != goal }, .settles, "every slot is at \(goal), the roll goes on")
+        let isThere = slotsAtGoal == size && canary == nil
+        try require(!isThere, .settles, "every slot is at \(goal), the roll goes on")
+        let isLate = isForward && plan.timeout.map { rollBeganAt + $0 <= now } ?? false
+        try require(!isLate, .deadlines, "the roll is not done in time, and goes on")
+        try judgeCanary()
 
-        guard count({ $0.isInFlight && $0.isInOffice }) < policy.effectiveSurge else { return }
+        guard inFlight < surge, room > 0 else { return }
         for slot in 0..<size where seats[slot].generation != goal {
             let isBusy = any(in: slot) { $0.isInFlight && $0.isInOffice || !$0.isAnswered }
             let isCrowded = count { $0.slot == slot && $0.lingers } >= Policy.lingeringMax
-            let isWaiting = isReverting && (seats[slot].restartAt.map { $0 > now } ?? false)
+            let waitsUntil = isReverting ? seats[slot].restartAt : seats[slot].retryAt
+            let isWaiting = waitsUntil.map { $0 > now } ?? false
             try require(isBusy || isCrowded || isWaiting, .settles, "slot \(slot) does not get its turn")
         }
+    }
+
+    private func judgeCanary() throws(Violation) {
+        guard isForward, let canary else { return }
+        try require(!isCanaryComplete || waitsSince != nil, .trial, "the canary is complete, and nobody is told")
+        guard !isPaused, isCanaryComplete, let waitsSince, let time = canary.time else { return }
+        try require(waitsSince + time > now, .deadlines, "the canary has waited long enough")
     }
 
     private func judgeView(of pool: Pool) throws(Violation) {
@@ -114,6 +134,9 @@ extension Monitor {
             let isServing = pool.isServing(workers[index].id)
             try require(isServing == workers[index].isReady, .story, "\(workers[index].id) serves: \(isServing)")
         }
+        try require(pool.keptGenerations == kept, .release, "kept are \(pool.keptGenerations), not \(kept)")
+        try require(pool.badGenerations == bad, .story, "bad are \(pool.badGenerations), not \(bad)")
+        try require(pool.isPaused == isPaused, .story, "paused: \(pool.isPaused)")
         let mustBeReady = phase == .running && !wasReady && ownersReady
         try require(!mustBeReady, .story, "the pool is ready, and nobody is told")
         if case .stopping = phase { try require(!live.isEmpty, .stops, "no worker is left, and the end does not come") }
@@ -129,17 +152,19 @@ extension Monitor {
         case .stopping: false
         case .drained: live.isEmpty
         case .running:
-            course == .none && live.count == size
+            course == .none && recycling == nil && live.count == size
                 && live.allSatisfy { workers[$0].isReady && workers[$0].generation == settled }
+                && seats.allSatisfy { $0.retryAt.map { $0 <= now } ?? true }
         }
     }
 
     /// What must hold at rest.
     func judgeRest(of pool: Pool) throws(Violation) {
-        let watched = live.contains { workers[$0].policy.watchdog != nil }
+        let watched = live.contains { workers[$0].policy.watchdog != nil || workers[$0].policy.maxAge != nil }
         try require(pool.nextDeadline == nil || watched, .settles, "a timer is armed at rest")
         guard phase == .running || phase == .drained else { return }
-        let kept = (1...newest).filter { !released.contains($0) }
-        try require(kept == [settled], .release, "generations \(kept) are still pinned; \(settled) serves")
+        let pinned = (1...newest).filter { !released.contains($0) }
+        try require(pinned == kept.sorted(), .release, "generations \(pinned) are still pinned; \(kept) are kept")
+        try require(kept.count <= policy.generationsKept, .release, "\(kept) are kept, too many")
     }
 }

@@ -43,11 +43,29 @@ extension Monitor {
             try require(course == .forward(target: target), .story, "the roll to \(target) is done, at \(course)")
             try require(seats.allSatisfy { $0.generation == target }, .story, "the roll is done before all slots are")
             try require(workers == size && took == now - rollBeganAt, .story, "\(workers) workers, in \(took)")
+            try require(canary == nil, .trial, "the roll is done before its canary is promoted")
             course = .none
-            settled = target
+            kept.removeAll { $0 == target }
+            kept = Array((kept + [target]).suffix(policy.generationsKept))
         case .rollAborted(let target):
             try require(phase != .running && course == .forward(target: target), .story, "\(target) is aborted")
             endRoll()
+        case .rollTimedOut(let target, let base, let after, let toRevert):
+            try rollTimedOut(target, base, after, toRevert)
+        case .canaryWaits(let target, let replaced, let workers, let time):
+            try canaryWaits(target, replaced, workers, time)
+        case .promoted(let target, let after): try isPromoted(target, after)
+        case .paused: try require(paid(report) || step.rollBegan && isPaused, .story, "nobody pauses it")
+        case .resumed: try require(paid(report), .story, "nobody resumes it")
+        case .recycleBegan(let slot, let generation, let reason): try recycleBegan(slot, generation, reason)
+        case .recycleDone(let slot, let generation, let reason, let took):
+            try recycleDone(slot, generation, reason, took)
+        case .recycleFailed(let slot, let generation, let id, let reason, _):
+            try recycleFailed(known(id, slot, generation), reason)
+        case .recycleAbandoned(let slot, let reason): try recycleAbandoned(slot, reason)
+        case .refused(let refusal):
+            try require(step.owedRefusal == refusal, .story, "\(step.event) is refused: \(refusal)")
+            step.owedRefusal = nil
         case .scaled(let before, let after):
             try require(step.scaledFrom == before && after == size, .story, "scaled from \(before) to \(after)")
             step.scaledFrom = nil
@@ -56,6 +74,13 @@ extension Monitor {
             guard case .stopping(mode, _) = phase else { throw Violation(.story, "it stops, at \(phase)") }
         case .gaveUp: try gaveUp()
         }
+    }
+
+    /// Whether the event at hand asked for this, once.
+    mutating func paid(_ word: Report) -> Bool {
+        guard step.owedWord == word else { return false }
+        step.owedWord = nil
+        return true
     }
 
     // MARK: workers
@@ -92,13 +117,12 @@ extension Monitor {
         case .byItself: break
         case .replaced:
             let other = live.first { workers[$0].slot == worker.slot && workers[$0].isReady && workers[$0].isInFlight }
-            guard course != .none, let other else { throw Violation(.startFirst, "\(id) has no ready replacement") }
-            let soaked = workers[other].readySince.map { $0 + policy.soak <= now } ?? false
+            guard course != .none || recycling?.slot == worker.slot, let other else { throw Violation(.startFirst, "\(id) has no ready replacement") }
+            let soaked = workers[other].readySince.map { $0 + soak <= now } ?? false
             try require(soaked || !worker.isReady, .startFirst, "\(id): its replacement has not soaked")
         case .abandoned:
-            let supersedes = if case .reload = step.event { true } else { false }
             try require(worker.isInFlight, .startFirst, "\(id) is no replacement in flight")
-            try require(step.rollEnded || supersedes, .startFirst, "\(id) is abandoned in the middle of its roll")
+            try require(step.rollEnded || beginsRoll, .startFirst, "\(id) is abandoned in the middle of its roll")
             let covered = any(in: worker.slot) { $0.isReady && $0.id != id }
             try require(covered || !worker.isReady, .startFirst, "\(id) is abandoned, and nothing else serves its slot")
         case .retired: try require(worker.slot >= size, .startFirst, "\(id) is retired from slot \(worker.slot)")
@@ -117,7 +141,15 @@ extension Monitor {
         workers[index].saidStopping = true
         workers[index].limit = now + policy.stopTimeout
         lost += 1
-        lose(worker)
+        if isCanary(worker) { step.owedFailure = worker.id } else { lose(worker) }
+    }
+
+    /// The event at hand may begin a roll.
+    private var beginsRoll: Bool {
+        switch step.event {
+        case .reload, .rollback: true
+        default: false
+        }
     }
 
     private mutating func isKilled(_ index: Int, _ reason: KillReason) throws(Violation) {
@@ -162,15 +194,27 @@ extension Monitor {
             try require(
                 step.event == .exited(worker.id, status) && worker.readySince != nil && !worker.isInFlight, .story,
                 "\(worker.id) did not serve")
+        case .endedAsCanary:
+            try require(step.event == .stopping(worker.id) && isCanary(worker), .story, "\(worker.id) is no canary")
         }
         if step.owedFailure == worker.id { step.owedFailure = nil }
-        if worker.isInFlight, !isReverting {
+        if worker.isInFlight, course == .none {
+            step.owedRecycleFailure = worker.id
+        } else if worker.isInFlight, isForward, rollFailures < plan.maxFailures {
+            rollFailures += 1
+            countRetry(in: worker.slot)
+        } else if worker.isInFlight && isForward || isCanary(worker) {
             step.owedRollFailure = worker.id
         } else if worker.isInFlight {
             countFailure(in: worker.slot, of: worker.id)
         } else {
             lose(worker)
         }
+    }
+
+    /// It serves its slot on trial, or did.
+    private func isCanary(_ worker: Facts) -> Bool {
+        isForward && canary != nil && !worker.isInFlight && worker.generation == goal
     }
 
     /// The slot has lost the worker that it was served by, or was to be.
@@ -184,7 +228,12 @@ extension Monitor {
         }
     }
 
-    private mutating func countFailure(in slot: Int, of id: WorkerID) {
+    mutating func countRetry(in slot: Int) {
+        seats[slot].failures += 1
+        step.owedRetries.append(slot)
+    }
+
+    mutating func countFailure(in slot: Int, of id: WorkerID) {
         guard phase == .running, slot < size else { return }
         seats[slot].failures += 1
         if let giveUp = policy.giveUp {
@@ -200,10 +249,12 @@ extension Monitor {
     }
 
     private mutating func backsOff(_ slot: Int, _ delay: Duration, _ failures: Int) throws(Violation) {
-        guard let owed = step.owedBackoffs.firstIndex(of: slot) else {
+        let isRetry = step.owedRetries.last == slot
+        if isRetry { step.owedRetries.removeLast() }
+        guard isRetry || step.owedBackoffs.contains(slot) else {
             throw Violation(.backoff, "slot \(slot) backs off without a failure")
         }
-        step.owedBackoffs.remove(at: owed)
+        if !isRetry { step.owedBackoffs.removeAll { $0 == slot } }
         let counted = seats[slot].failures
         try require(failures == counted, .backoff, "slot \(slot): \(counted) failures, told \(failures)")
         var longest = policy.backoffBase
@@ -211,7 +262,7 @@ extension Monitor {
         longest = min(longest, policy.backoffCap)
         let isInRange = delay >= longest / 2 - .nanoseconds(1) && delay <= longest
         try require(isInRange, .backoff, "slot \(slot): \(delay) after \(failures) failures")
-        seats[slot].restartAt = now + delay
+        if isRetry { seats[slot].retryAt = now + delay } else { seats[slot].restartAt = now + delay }
     }
 
     private mutating func gaveUp() throws(Violation) {
@@ -220,71 +271,5 @@ extension Monitor {
         step.owedBackoffs = []
         phase = .stopping(.graceful, status: 1)
         standDown()
-    }
-
-    // MARK: rolls
-
-    var ownersReady: Bool {
-        (0..<size).allSatisfy { slot in any(in: slot) { $0.isReady && !$0.isInFlight } }
-    }
-
-    private mutating func rollBegan(_ target: Int, _ base: Int, _ workers: Int) throws(Violation) {
-        if case .forward = course { throw Violation(.story, "a roll begins before the last one has ended") }
-        guard case .reload(target, _) = step.event else { throw Violation(.story, "a roll begins without a reload") }
-        try require(base == settled && workers == size, .story, "\(workers) workers, from \(base)")
-        if isReverting { endRoll() }
-        course = .forward(target: target)
-        rollBeganAt = now
-        capacityAtBegin = serving
-        lost = 0
-        surgeMax = policy.effectiveSurge
-        for slot in seats.indices {
-            seats[slot].failures = 0
-            seats[slot].restartAt = nil
-        }
-    }
-
-    /// Replacements that have not taken their slot must be let go, and those of them that run must hear of it.
-    private mutating func endRoll() {
-        course = .none
-        step.rollEnded = true
-        letGoSilently { $0.isInFlight }
-    }
-
-    private mutating func tookSlot(_ slot: Int, _ generation: Int, _ replaced: Int, _ all: Int) throws(Violation) {
-        try require(course != .none && generation == goal, .story, "slot \(slot) is replaced by \(generation)")
-        let place = live.first { workers[$0].slot == slot && workers[$0].isReady && workers[$0].isInFlight }
-        guard let place, let readySince = workers[place].readySince else {
-            throw Violation(.startFirst, "slot \(slot) is replaced by nobody")
-        }
-        if readySince + policy.soak > now { step.promotedEarly = true }
-        for index in live where index != place && workers[index].slot == slot && workers[index].isInOffice {
-            let isAsked = !workers[index].isAnswered || workers[index].killedAt != nil
-            try require(isAsked, .limit, "\(workers[index].id) was replaced, and not asked to finish")
-            workers[index].hasLeft = true
-            workers[index].isVague = !workers[index].isAnswered
-        }
-        workers[place].isInFlight = false
-        seats[slot] = Seat(generation: generation)
-        let now = seats.reduce(0) { $0 + ($1.generation == goal ? 1 : 0) }
-        try require(replaced == now && all == size, .story, "\(replaced) of \(all) slots replaced; \(now) are")
-    }
-
-    private mutating func rollFailed(
-        _ target: Int, _ base: Int, _ slot: Int, _ id: WorkerID, _ reason: FailureReason, _ toRevert: Int
-    ) throws(Violation) {
-        try require(course == .forward(target: target), .story, "the roll to \(target) failed, at \(course)")
-        try require(step.owedRollFailure == id, .story, "the roll failed because of \(id)")
-        try require(base == settled, .reverts, "the base is \(settled), not \(base)")
-        let away = seats.reduce(0) { $0 + ($1.generation == base ? 0 : 1) }
-        try require(toRevert == away, .story, "\(away) slots to revert, told \(toRevert)")
-        step.owedRollFailure = nil
-        endRoll()
-        course = .revert(failed: target)
-        revertBeganAt = now
-        for seat in seats.indices where seats[seat].generation != base {
-            seats[seat].failures = 0
-            seats[seat].restartAt = nil
-        }
     }
 }

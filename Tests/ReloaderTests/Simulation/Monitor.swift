@@ -24,13 +24,34 @@ struct Monitor {
         var generation: Int
         var failures = 0
         var restartAt: Instant?
+        /// No replacement before.
+        var retryAt: Instant?
+    }
+
+    /// A slot whose worker is being replaced by one of its own generation.
+    struct Recycling {
+        let slot: Int
+        let reason: RecycleReason
+        let beganAt: Instant
+        var isStarted = false
     }
 
     var policy: Policy
     var phase = Phase.running
     var course = Course.none
-    var settled = 1
+    /// What a rollback may go to; the last one is where the pool is settled.
+    var kept = [1]
+    var bad: [Int] = []
     var newest = 1
+    var isPaused = false
+    /// Of the roll at hand, and of its revert.
+    var plan = RollPlan()
+    /// On trial.
+    var canary: Canary?
+    var waitsSince: Instant?
+    var rollFailures = 0
+    var recycling: Recycling?
+    var askedRestarts: [Int] = []
     var seats: [Seat]
     var workers: [Facts] = []
     /// Indices into `workers` of those that are not gone.
@@ -41,7 +62,7 @@ struct Monitor {
     var startedAt: Instant
     var wasReady = false
     var anyAnswered = false
-    /// Of the roll at hand.
+    /// Of the roll or the recycle at hand.
     var rollBeganAt: Instant
     var revertBeganAt: Instant
     var capacityAtBegin = 0
@@ -57,7 +78,9 @@ struct Monitor {
         /// Workers with higher numbers have been started in this step.
         let startedBefore: Int
         var rollEnded = false
-        /// A replacement took its slot before its soak was over: only the end of its roll excuses that.
+        var rollBegan = false
+        /// A replacement took its slot before its soak was over: only the end of its roll (for a recycle: the begin of
+        /// one) excuses that.
         var promotedEarly = false
         /// What must be the next effect: the first that a worker feels of its drain.
         var announced: Effect?
@@ -73,7 +96,13 @@ struct Monitor {
         /// Nothing is left of it: its stop signal must come.
         var owedStopSignal: WorkerID?
         var owedBackoffs: [Int] = []
+        var owedRetries: [Int] = []
         var owedRollFailure: WorkerID?
+        var owedRecycleFailure: WorkerID?
+        /// The target of a rollback.
+        var owedRoll: Int?
+        var owedRefusal: Refusal?
+        var owedWord: Report?
         var owedGiveUp = false
         var scaledFrom: Int?
     }
@@ -89,6 +118,9 @@ struct Monitor {
 
     var now: Instant { step.now }
     var size: Int { policy.workers }
+    var settled: Int { kept[kept.count - 1] }
+    var soak: Duration { course == .none ? policy.soak : plan.soak ?? policy.soak }
+    var surge: Int { max(1, min(plan.surge ?? policy.surge ?? (size + 3) / 4, size)) }
 
     /// The generation that slots are brought to.
     var goal: Int {
@@ -128,6 +160,19 @@ struct Monitor {
     func count(_ holds: (Facts) -> Bool) -> Int {
         live.reduce(0) { $0 + (holds(workers[$1]) ? 1 : 0) }
     }
+
+    var isForward: Bool { course != .none && !isReverting }
+    var slotsAtGoal: Int { seats.reduce(0) { $0 + ($1.generation == goal ? 1 : 0) } }
+    var inFlight: Int { count { $0.isInFlight && $0.isInOffice } }
+    var canarySize: Int { min(max(canary?.slots ?? size, 1), size) }
+
+    /// How many slots more the roll may take.
+    var room: Int {
+        guard isForward else { return size }
+        return isPaused ? 0 : canary == nil ? size : canarySize - slotsAtGoal - inFlight
+    }
+
+    func isCrowded(_ slot: Int) -> Bool { count { $0.slot == slot && $0.lingers } >= Policy.lingeringMax }
 
     /// Slots whose own worker is ready, or a replacement that soaks.
     var serving: Int {

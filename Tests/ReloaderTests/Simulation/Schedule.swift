@@ -22,12 +22,37 @@ enum Schedule {
             policy.giveUp = GiveUp(failures: chance.int(1...12), within: period)
         }
         if chance.percent(20) { policy.watchdog = chance.pick([.milliseconds(100), .milliseconds(150)]) }
+        if chance.percent(15) { policy.maxAge = chance.pick([.milliseconds(300), .seconds(1), .seconds(3)]) }
+        policy.generationsKept = chance.int(1...4)
         return policy
+    }
+
+    static func plan(_ chance: inout Chance) -> RollPlan {
+        var plan = RollPlan()
+        if chance.percent(30) {
+            let times: [Duration?] = [nil, .zero, .milliseconds(50), chance.milliseconds(5...500)]
+            plan.canary = Canary(slots: chance.pick([1, 1, 1, 2, 3, 100]), time: chance.pick(times))
+        }
+        if chance.percent(15) { plan.surge = chance.int(1...5) }
+        if chance.percent(15) { plan.soak = chance.pick([.zero, .milliseconds(50), .milliseconds(150)]) }
+        if chance.percent(25) { plan.maxFailures = chance.int(1...5) }
+        if chance.percent(15) { plan.timeout = chance.pick([.zero, .milliseconds(100), chance.milliseconds(5...1000)]) }
+        return plan
     }
 
     /// One thing that people do; a burst of it is several at the same instant.
     static func commands(_ chance: inout Chance) -> [Command] {
-        switch chance.int(0...99) {
+        switch chance.int(0...139) {
+        case 100..<106: [.rollback]
+        case 106..<109: [.reload, .rollback]
+        case 109..<115: [.promote]
+        case 115..<119: [.pause]
+        case 119..<120: [.pause, .reload]
+        case 120..<125: [.resume]
+        case 125..<131: [.restart]
+        case 131..<133: [.restart, .restart, .reload]
+        case 133..<138: [.overMemory]
+        case 138..<140: [.restart, .scale(.by(-1))]
         case 0..<50: [.reload]
         case 50..<60: Array(repeating: .reload, count: chance.int(2...8))
         case 60..<64: [.reloadUnderNewPolicy]
@@ -49,4 +74,10 @@ enum Command {
     case scale(ScaleChange)
     case drainAll
     case stop(StopMode)
+    case rollback
+    case promote
+    case pause
+    case resume
+    case restart
+    case overMemory
 }

@@ -10,8 +10,10 @@ enum Invariant: String {
     case settles = "6: the pool settles"
     case stops = "7: after a stop nothing starts, and the daemon ends"
     case reverts = "8: after a failed roll every slot serves what it served before"
+    case trial = "9: a roll takes no more slots than its canary, and none in a pause"
+    case recycle = "10: one worker is recycled at a time, and none in a roll"
     case deadlines = "what is due happens, and the next deadline lies ahead"
-    case release = "a generation is released once, when it can never be started again"
+    case release = "11: a generation is released once, when it can never be started again"
     case story = "reports tell what happened"
 }
 

@@ -74,6 +74,7 @@ struct World {
         var calmUntil: Instant?
         while !(isCalm && pending == 0 && monitor.isSettled) {
             try proceed()
+            try release()
             if isCalm, calmUntil == nil { calmUntil = now + Self.calmMax }
             let isLate = calmUntil.map { now > $0 } ?? false
             if isLate || steps > Self.stepsMax { throw Violation(.settles, "no rest at \(milliseconds) ms") }
@@ -88,6 +89,9 @@ struct World {
         while monitor.phase != .finished {
             try proceed()
             if steps > 2 * Self.stepsMax { throw Violation(.stops, "no end at \(milliseconds) ms") }
+        }
+        for late in [.rollback(to: nil), .promote, .pause, .resume, .restart(slot: 0), .drainAll] as [Event] {
+            try send(late)
         }
         try send(.reload(generation: monitor.newest + 1, policy: policy))
         try monitor.judgeRest(of: pool)
@@ -176,11 +180,27 @@ struct World {
         case .reload:
             if chance.percent(70) { policy.workers = monitor.size }
             characters.append(isCalm ? .good : Character.random(&chance))
-            try send(.reload(generation: characters.count, policy: policy))
+            try send(.reload(generation: characters.count, policy: policy, plan: Schedule.plan(&chance)))
         case .scale(let change): try send(.scale(change))
         case .drainAll: try send(.drainAll)
         case .stop(let mode): try send(.stop(mode))
+        case .rollback:
+            let generation = chance.percent(50) ? nil : chance.int(0...monitor.newest + 1)
+            try send(.rollback(to: generation, plan: Schedule.plan(&chance)))
+        case .promote: try send(.promote)
+        case .pause: try send(.pause)
+        case .resume: try send(.resume)
+        case .restart: try send(.restart(slot: chance.int(-1...monitor.size)))
+        case .overMemory:
+            if !monitor.live.isEmpty { try send(.overMemory(monitor.workers[chance.pick(monitor.live)].id)) }
         }
+    }
+
+    /// When all is well people let a roll go on that waits for them.
+    private mutating func release() throws(Violation) {
+        guard isCalm, monitor.isForward else { return }
+        if monitor.isPaused { try send(.resume) }
+        if monitor.waitsSince != nil { try send(.promote) }
     }
 
     /// News that nobody expects: of any worker, gone or not, or of one that never was.
@@ -188,15 +208,16 @@ struct World {
         let number = chance.int(1...processes.count + 1)
         let id = WorkerID(number: UInt64(number))
         let isGone = number > processes.count || process(id).isGone
-        switch chance.int(0...(isGone ? 8 : 5)) {
+        switch chance.int(0...(isGone ? 9 : 6)) {
         case 0: return .ready(id)
         case 1: return .heartbeat(id)
         case 2: return .stopping(id)
         case 3: return .extendTimeout(id, by: chance.milliseconds(-100...300))
         case 4: return .deadline
         case 5: return .drained(id)
-        case 6: return .exited(id, .exited(code: 0))
-        case 7: return .spawned(id)
+        case 6: return .overMemory(id)
+        case 7: return .exited(id, .exited(code: 0))
+        case 8: return .spawned(id)
         default: return .spawnFailed(id, .exhausted)
         }
     }

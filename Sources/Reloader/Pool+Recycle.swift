@@ -1,0 +1,92 @@
+// Replacing a worker by a new one of its own generation: because it is old, takes too much memory, or somebody asked.
+//
+//   wanted ──no roll, no other recycle──▶ recycleBegan: old serves, new starts ──ready, soaked──▶ recycleDone, old drains
+//     ▲                                     │                         │
+//     │                                     └──new fails──▶ recycleFailed; asked: that was it; else wanted again
+//     └──────────────── after backoff ──────────────────────────────┘ │
+//                                                                     └──a roll begins, the pool ends──▶ recycleAbandoned
+//
+// - The age and the memory of a worker are its own: they are forgotten with it. What is asked for is the slot's.
+// - In a slot without a worker the new one is started in place, and its failure is that of any start.
+extension Pool {
+    mutating func askForRestart(of slot: Int) {
+        switch phase {
+        case .notStarted, .stopping, .finished: return
+        case .drained: return report(.refused(.drained))
+        case .running: break
+        }
+        guard 0..<policy.workers ~= slot else { return report(.refused(.noSuchSlot(slot))) }
+        guard roll == nil else { return report(.refused(.rollUnderWay(slot: slot))) }
+        if recycle?.slot != slot, !askedRestarts.contains(slot) { askedRestarts.append(slot) }
+    }
+
+    mutating func advanceRecycle() {
+        guard phase == .running, roll == nil, recycle == nil, let (slot, reason) = nextToRecycle() else { return }
+        askedRestarts.removeAll { $0 == slot }
+        recycle = Recycle(slot: slot, reason: reason, startedAt: now)
+        report(.recycleBegan(slot: slot, generation: slots[slot].generation, reason))
+        startReplacement(in: slot)
+    }
+
+    /// People come first.
+    private func nextToRecycle() -> (slot: Int, reason: RecycleReason)? {
+        if let slot = askedRestarts.first(where: { !slots[$0].isCrowded }) { return (slot, .asked) }
+        if totals.overdue == 0 { return nil }
+        for slot in 0..<policy.workers where slots[slot].retryAt == nil && !slots[slot].isCrowded {
+            if let worker = slots[slot].current, worker.isOverdue, let reason = worker.recycleReason {
+                return (slot, reason)
+            }
+        }
+        return nil
+    }
+
+    mutating func completeRecycle() {
+        guard let recycle else { return }
+        self.recycle = nil
+        report(
+            .recycleDone(
+                slot: recycle.slot, generation: slots[recycle.slot].generation, recycle.reason,
+                took: now - recycle.startedAt))
+    }
+
+    /// Where nothing else is left in the slot, this was its start.
+    mutating func recycleFailed(because worker: Worker, in slot: Int, _ reason: FailureReason) {
+        guard let recycle else { return }
+        self.recycle = nil
+        report(.recycleFailed(slot: slot, generation: worker.generation, worker.id, recycle.reason, reason))
+        if slots[slot].isVacant {
+            slotFailed(slot)
+        } else if recycle.reason != .asked {
+            delayReplacement(in: slot)
+        }
+    }
+
+    // MARK: ends before the goal
+
+    /// A roll begins: it replaces every worker anyway.
+    mutating func abandonRecycles() {
+        if let slot = recycle?.slot, onlyReplacementServes(slot) { handOver(slot) }
+        let slot = recycle?.slot
+        dropRecycles()
+        if let slot { drain(.replacement, of: slot, .abandoned) }
+    }
+
+    /// The caller ends all workers.
+    mutating func dropRecycles() {
+        if let slot = recycle?.slot { dropRecycle(of: slot) }
+        for slot in askedRestarts { report(.recycleAbandoned(slot: slot, .asked)) }
+        askedRestarts.removeAll()
+    }
+
+    /// The caller ends the slot's workers.
+    mutating func dropRecycle(of slot: Int) {
+        if let reason = recycle.flatMap({ $0.slot == slot ? $0.reason : nil }) {
+            recycle = nil
+            report(.recycleAbandoned(slot: slot, reason))
+        }
+        if askedRestarts.contains(slot) {
+            askedRestarts.removeAll { $0 == slot }
+            report(.recycleAbandoned(slot: slot, .asked))
+        }
+    }
+}

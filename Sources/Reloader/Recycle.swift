@@ -1,0 +1,16 @@
+/// A worker on its way to be replaced by a new one of its own generation. At most one in the whole pool, and none during a
+/// roll.
+public struct Recycle: Equatable, Sendable {
+    public let slot: Int
+    public let reason: RecycleReason
+    public let startedAt: Instant
+}
+
+public enum RecycleReason: Equatable, Sendable {
+    /// It has served for `Policy.maxAge`.
+    case age
+    /// The runtime says that it takes too much memory.
+    case memory
+    /// Somebody asked (`Event.restart`).
+    case asked
+}

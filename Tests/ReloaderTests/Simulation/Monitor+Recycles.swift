@@ -1,0 +1,90 @@
+import Reloader
+
+/// Whether what is told of recycles is true.
+extension Monitor {
+    mutating func recycleBegan(_ slot: Int, _ generation: Int, _ reason: RecycleReason) throws(Violation) {
+        try require(phase == .running && course == .none, .recycle, "slot \(slot) is recycled at \(course)")
+        try require(recycling == nil, .recycle, "slot \(slot) is recycled as a second one")
+        try require(seats.indices.contains(slot), .recycle, "slot \(slot) is recycled, of \(size)")
+        try require(seats[slot].generation == generation, .story, "slot \(slot) is not at \(generation)")
+        let mayBegin =
+            switch reason {
+            case .asked: askedRestarts.contains(slot)
+            case .memory: any(in: slot) { $0.isReady && !$0.isInFlight && $0.isOverMemory }
+            case .age:
+                any(in: slot) { $0.isReady && !$0.isInFlight && $0.ageLimits.map { $0.earliest <= now } ?? false }
+            }
+        try require(mayBegin, .recycle, "slot \(slot) is recycled without a reason: \(reason)")
+        let isAsked = reason == .asked || askedRestarts.allSatisfy { isCrowded($0) }
+        try require(isAsked, .recycle, "slot \(slot) is recycled before those that were asked for")
+        askedRestarts.removeAll { $0 == slot }
+        recycling = Recycling(slot: slot, reason: reason, beganAt: now)
+        capacityAtBegin = serving
+        lost = 0
+    }
+
+    mutating func recycleDone(
+        _ slot: Int, _ generation: Int, _ reason: RecycleReason, _ took: Duration
+    ) throws(Violation) {
+        guard let recycling, recycling.slot == slot, recycling.reason == reason else {
+            throw Violation(.recycle, "slot \(slot) was not recycled")
+        }
+        try require(took == now - recycling.beganAt, .story, "slot \(slot) was recycled in \(took)")
+        try takeOver(slot)
+        try require(seats[slot].generation == generation, .story, "slot \(slot) is not at \(generation)")
+        self.recycling = nil
+    }
+
+    mutating func recycleFailed(_ index: Int, _ reason: RecycleReason) throws(Violation) {
+        let worker = workers[index]
+        try require(step.owedRecycleFailure == worker.id, .story, "the recycle by \(worker.id) failed")
+        try require(
+            recycling?.slot == worker.slot && recycling?.reason == reason, .story, "slot \(worker.slot) is not recycled")
+        step.owedRecycleFailure = nil
+        recycling = nil
+        if !any(in: worker.slot, { $0.isInOffice && $0.id != worker.id }) {
+            countFailure(in: worker.slot, of: worker.id)
+        } else if reason != .asked {
+            countRetry(in: worker.slot)
+        }
+    }
+
+    mutating func recycleAbandoned(_ slot: Int, _ reason: RecycleReason) throws(Violation) {
+        let hasCause =
+            switch step.event {
+            case .reload, .rollback: true
+            case .scale: slot >= size
+            default: phase != .running
+            }
+        try require(hasCause, .recycle, "the recycle of slot \(slot) is abandoned")
+        if recycling?.slot == slot, recycling?.reason == reason {
+            recycling = nil
+            letGoSilently { $0.isInFlight && $0.slot == slot }
+        } else {
+            try require(reason == .asked && askedRestarts.contains(slot), .story, "slot \(slot) is not recycled")
+            askedRestarts.removeAll { $0 == slot }
+        }
+    }
+
+    /// What is wanted begins, as soon as it may.
+    func judgeRecycles() throws(Violation) {
+        guard phase == .running else {
+            return try require(recycling == nil && askedRestarts.isEmpty, .recycle, "a recycle goes on in a pool that ends")
+        }
+        if course != .none {
+            return try require(recycling == nil && askedRestarts.isEmpty, .recycle, "a recycle goes on during a roll")
+        }
+        if recycling != nil {
+            return try require(
+                serving >= capacityAtBegin - lost, .capacity,
+                "\(serving) slots serve; \(capacityAtBegin) did when the recycle began, \(lost) crashed")
+        }
+        try require(askedRestarts.allSatisfy { isCrowded($0) }, .recycle, "restarts of \(askedRestarts) do not begin")
+        for index in live where workers[index].isOverdue(at: now) {
+            let slot = workers[index].slot
+            let isWaiting = seats[slot].retryAt.map { $0 > now } ?? false
+            try require(
+                isWaiting || isCrowded(slot), .recycle, "\(workers[index].id) is overdue, and is not recycled")
+        }
+    }
+}
