@@ -147,14 +147,13 @@ extension Daemon {
 
     // MARK: each turn
 
-    /// Sends what was said in this turn, and sees to those who have waited too long.
+    /// Sends what was said in this turn.
     func endControlTurn() throws(SystemError) {
         do throws(SystemError) { try control.rolls.save() } catch { tellHistory("\(error)") }
         // Those who are dismissed touch nobody; a warning may touch those who follow.
         while case let numbers = control.takeTouched(), !numbers.isEmpty {
             for number in numbers { settle(number) }
         }
-        try controlTimer.arm(control.firstTimeout)
     }
 
     private func settle(_ number: Int) {
@@ -166,16 +165,6 @@ extension Daemon {
             client.interest = client.wantedInterest
             try poller.change(client.channel.number, client.interest, token)
         } catch { dismissClient(number) }
-    }
-
-    func endWaits() throws(SystemError) {
-        try controlTimer.acknowledge()
-        let now = MonotonicClock.now()
-        for (number, client) in control.clients {
-            guard case .roll(let generation, let until?) = client.task, until <= now else { continue }
-            guard let watch = control.rolls.underWay[generation] else { continue }
-            control.answer(number, watch.timedOut)
-        }
     }
 
     /// The daemon ends: those who wait for that are told, as far as they listen.
@@ -196,6 +185,9 @@ extension Daemon {
 
     /// Tells those who wait for a roll what has become of it.
     func tellWaiters(_ report: Report, _ record: StampedRecord) {
+        if case .rollBegan(let target, _, _) = report { beginRollback(to: target) }
+        if case .refused(let refusal) = report { control.refusal = refusal }
+        tellRestart(report)
         let watches = control.rolls.hear(report) { id, slot, reason in
             let lines = workers[id]?.lastLines.text.suffix(ControlLimits.failureLinesMax) ?? []
             return RollFailure(reason, context(of: id), slot: slot, lines: Array(lines))
@@ -205,6 +197,42 @@ extension Daemon {
                 control.progress(number, watch.event(record).line)
                 if let result = watch.result { control.answer(number, result) }
             }
+        }
+    }
+
+    /// A rollback's roll has begun: from here on it is like any other.
+    private func beginRollback(to target: Int) {
+        guard let (order, client) = control.rollback, let generation = generations[target] else { return }
+        control.rollback = nil
+        control.rolls.begin(RollWatch(GenerationFacts(generation), order, workers: pool.policy.workers))
+        client?.task = .roll(generation: target)
+    }
+
+    /// Those who wait for a slot's restart hear of its end.
+    private func tellRestart(_ report: Report) {
+        switch report {
+        case .recycleDone(let slot, let generation, _, let took):
+            endRestart(slot, [.init("outcome", "done"), .init("generation", .integer(generation)), .init("took_s", .seconds(took))])
+        case .recycleFailed(let slot, let generation, let id, _, let reason):
+            let lines = workers[id]?.lastLines.text.suffix(ControlLimits.failureLinesMax) ?? []
+            let failure = RollFailure(reason, context(of: id), slot: slot, lines: Array(lines))
+            endRestart(
+                slot,
+                [
+                    .init("outcome", "failed"), .init("generation", .integer(generation)),
+                    .init("reason", .string(failure.reason)),
+                ] + failure.members)
+        case .recycleAbandoned(let slot, _):
+            endRestart(
+                slot,
+                [.init("outcome", "failed"), .init("reason", "a reload began, the pool drains or stops, or the slot is gone")])
+        default: break
+        }
+    }
+
+    private func endRestart(_ slot: Int, _ members: [JSON.Member]) {
+        for number in control.waiters(forRestartOf: slot) {
+            control.answer(number, .object([.init("type", "result"), .init("ok", true)] + members))
         }
     }
 }

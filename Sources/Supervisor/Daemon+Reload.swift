@@ -12,15 +12,15 @@ extension Daemon {
     ) throws(ReloadRefusal) -> RollWatch {
         tellReloading(askedBy: order.asker)
         do throws(ReloadRefusal) {
-            let (fresh, policy) = try settingsForReload(order.changes)
+            let fresh = try settingsForReload(order.changes)
             let generation = try nextGeneration(of: fresh)
             newestGeneration = generation.number
             generations[generation.number] = generation
             settings = fresh
-            let watch = RollWatch(GenerationFacts(generation), order, workers: policy.workers)
+            let watch = RollWatch(GenerationFacts(generation), order, workers: fresh.policy.workers)
             control.rolls.begin(watch)
             willBegin(watch)
-            handle(.reload(generation: generation.number, policy: policy))
+            handle(.reload(generation: generation.number, policy: fresh.policy, plan: order.changes.plan))
             return watch
         } catch {
             tellRefused(error)
@@ -30,7 +30,7 @@ extension Daemon {
 
     private func settingsForReload(
         _ changes: ReloadOrder.Changes
-    ) throws(ReloadRefusal) -> (settings: Settings, policy: Policy) {
+    ) throws(ReloadRefusal) -> Settings {
         var fresh: Settings
         do throws(ConfigurationError) { fresh = try readSettings() } catch { throw .configuration(error) }
         let kept = fresh.keepForLife(of: settings)
@@ -42,10 +42,7 @@ extension Daemon {
         if !isNewCount { fresh.workers = settings.workers }
         // The command line's own can't change any more: those of the last deploy that was done with others stand.
         if let arguments = changes.arguments ?? control.rolls.arguments { fresh.program.arguments = arguments }
-        var policy = fresh.policy
-        policy.surge = changes.surge ?? policy.surge
-        policy.soak = changes.soak ?? policy.soak
-        return (fresh, policy)
+        return fresh
     }
 
     private func nextGeneration(of settings: Settings) throws(ReloadRefusal) -> Generation {

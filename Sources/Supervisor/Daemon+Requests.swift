@@ -13,6 +13,11 @@ extension Daemon {
         case .logs(let slot, let follow): tellLogs(client, number, slot, follow: follow)
         case .scale(let change): control.answer(number, try scale(change))
         case .stop(let mode, let wait): stop(mode, client, number, wait: wait)
+        case .pause: control.answer(number, try command(.pause))
+        case .resume: control.answer(number, try command(.resume))
+        case .promote: control.answer(number, try command(.promote))
+        case .restart(let slot, let wait): try restart(slot, client, number, wait: wait)
+        case .rollback(let generation, let wait): try rollback(to: generation, client, number, wait: wait)
         }
     }
 
@@ -28,8 +33,7 @@ extension Daemon {
         do throws(ReloadRefusal) {
             watch = try reload(ReloadOrder(asker: client.peer.asker, changes: request.changes)) { watch in
                 guard request.wait else { return }
-                let until = request.timeout.map { MonotonicClock.now() + $0 }
-                client.task = .roll(generation: watch.generation, until: until)
+                client.task = .roll(generation: watch.generation)
             }
         } catch {
             let reason = JSON.string("\(error)")
@@ -87,6 +91,40 @@ extension Daemon {
         if wait { client.task = .end } else { control.answer(number, Self.result()) }
         if case .stopping = pool.phase, mode == .graceful { return }
         handle(.stop(mode))
+    }
+
+    /// One that the core obeys or refuses at once.
+    @discardableResult
+    private func command(_ event: Event) throws(ControlError) -> JSON {
+        if case .stopping = pool.phase { throw Self.isStopping }
+        control.refusal = nil
+        handle(event)
+        if let refusal = control.refusal { throw ControlError(.refused, refusal.words) }
+        return Self.result()
+    }
+
+    private func restart(_ slot: Int, _ client: ControlClient, _ number: Int, wait: Bool) throws(ControlError) {
+        if wait { client.task = .restart(slot: slot) }
+        do throws(ControlError) {
+            try command(.restart(slot: slot))
+        } catch {
+            client.task = .none
+            throw error
+        }
+        if !wait { control.answer(number, Self.result([.init("outcome", "begun")])) }
+    }
+
+    private func rollback(
+        to generation: Int?, _ client: ControlClient, _ number: Int, wait: Bool
+    ) throws(ControlError) {
+        control.rollback = (ReloadOrder(asker: client.peer.asker), wait ? client : nil)
+        defer { control.rollback = nil }
+        try command(.rollback(to: generation))
+        if case .roll = client.task { return }
+        // Not waited for; or there already, and no roll was needed.
+        if !wait || control.rollback != nil {
+            control.answer(number, Self.result([.init("outcome", wait ? "done" : "begun"), .init("generation", .integer(pool.roll?.target ?? pool.settledGeneration))]))
+        }
     }
 
     private static let isStopping = ControlError(.refused, "the pool stops: nothing is started any more")

@@ -26,8 +26,6 @@ public final class Daemon {
         /// Somebody wants to be a client of the control socket.
         case control
         case client(Int)
-        /// A client of the control socket has waited long enough.
-        case waits
     }
 
     /// How many batches a due deadline waits for: a flood must not hold up time for ever.
@@ -66,7 +64,6 @@ public final class Daemon {
 
     /// Without a socket until `openControl`.
     var control = ControlServer(nil, group: nil, name: "", history: DeployHistory(path: nil))
-    var controlTimer: DeadlineTimer
     /// On the wall clock, for people.
     let startedAt = WallClock.now()
 
@@ -121,7 +118,6 @@ public final class Daemon {
             signals = try SignalReader()
             timer = try DeadlineTimer()
             drainTimer = try DeadlineTimer()
-            controlTimer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
                 listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
@@ -178,7 +174,6 @@ public final class Daemon {
         sources[try poller.add(signals.descriptor.number, .readable)] = .signals
         sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
         sources[try poller.add(drainTimer.descriptor.number, .readable)] = .drains
-        sources[try poller.add(controlTimer.descriptor.number, .readable)] = .waits
         try watchControl()
         if let number = managerWatchdog.number { sources[try poller.add(number, .readable)] = .managerWatchdog }
         tellStarted()
@@ -219,7 +214,6 @@ public final class Daemon {
             case .drains: try lookAtDrains()
             case .control: try acceptClients()
             case .client(let number): serveClient(number)
-            case .waits: try endWaits()
             }
         } catch {
             write(LogRecord(.error, "system_error", "\(error)"))

@@ -43,7 +43,11 @@ struct Poller: ~Copyable {
     }
 
     mutating func change(_ number: Int32, _ interest: Interest, _ token: Token) throws(SystemError) {
-        try control(EPOLL_CTL_MOD, number, interest, token)
+        var event = epoll_event()
+        event.events = interest.rawValue
+        event.data.u64 = token.number
+        let poller = descriptor.number
+        try checked("epoll_ctl", "EPOLL_CTL_MOD") { epoll_ctl(poller, EPOLL_CTL_MOD, number, &event) }
     }
 
     /// Must come before the descriptor is closed: a duplicate of it elsewhere would keep the registration alive.

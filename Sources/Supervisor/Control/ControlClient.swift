@@ -7,8 +7,10 @@ final class ControlClient {
     /// What a request has left to be done: until it is, no further request is read.
     enum Task {
         case none
-        /// It waits for the end of a roll, until then at the latest.
-        case roll(generation: Int, until: Instant?)
+        /// It waits for the end of a roll.
+        case roll(generation: Int)
+        /// It waits for the end of a slot's restart.
+        case restart(slot: Int)
         /// It waits for the end of the daemon.
         case end
         case events

@@ -9,6 +9,11 @@ enum ControlRequest {
     case logs(slot: Int?, follow: Bool)
     case scale(ScaleChange)
     case stop(StopMode, wait: Bool)
+    case pause
+    case resume
+    case promote
+    case restart(slot: Int, wait: Bool)
+    case rollback(generation: Int?, wait: Bool)
 
     /// The protocol's version that this is.
     private static let version = 1
@@ -49,8 +54,18 @@ enum ControlRequest {
         case "stop":
             let isFast = try arguments.bool("fast", default: false)
             return .stop(isFast ? .fast : .graceful, wait: try arguments.bool("wait", default: false))
-        case "restart", "pause", "resume", "promote", "rollback":
-            throw .usage("\(verb): not available in this version of reloaderd")
+        case "pause": return .pause
+        case "resume": return .resume
+        case "promote": return .promote
+        case "restart":
+            guard let slot = try arguments.whole("slot", in: 0...Policy.workersMax - 1) else {
+                throw .usage("restart: which slot?")
+            }
+            return .restart(slot: slot, wait: try arguments.bool("wait", default: true))
+        case "rollback":
+            return .rollback(
+                generation: try arguments.whole("generation", in: 1...Int.max),
+                wait: try arguments.bool("wait", default: true))
         default: throw .usage("no such verb: \(quoted(verb))")
         }
     }

@@ -15,6 +15,10 @@ final class ControlServer {
     var endedWorkers: [Int: EndedWorker] = [:]
     /// How often each slot's worker has failed.
     var failures: [Int: Int] = [:]
+    /// While the core hears of a rollback: who asked for it, since only the core knows where it leads.
+    var rollback: (order: ReloadOrder, client: ControlClient?)?
+    /// While the core hears of a command: why it changes nothing.
+    var refusal: Refusal?
     /// The process is out of descriptors: nobody is let in until one is free.
     var isFull = false
     private(set) var events = EventRing()
@@ -159,18 +163,18 @@ final class ControlServer {
         failures[slot] = nil
     }
 
-    /// When the first of those who wait has waited long enough.
-    var firstTimeout: Instant? {
-        clients.values.lazy.compactMap { client in
-            guard case .roll(_, let until) = client.task else { return nil }
-            return until
-        }.min()
-    }
-
     /// Those who wait for the roll to this generation.
     func waiters(for generation: Int) -> [Int] {
         clients.compactMap { number, client in
-            guard case .roll(generation, _) = client.task else { return nil }
+            guard case .roll(generation) = client.task else { return nil }
+            return number
+        }
+    }
+
+    /// Those who wait for the slot's restart.
+    func waiters(forRestartOf slot: Int) -> [Int] {
+        clients.compactMap { number, client in
+            guard case .restart(slot) = client.task else { return nil }
             return number
         }
     }

@@ -40,8 +40,14 @@ final class RollBook {
         case .rollFailed(let target, _, let slot, let id, let reason, _):
             underWay[target]?.fail(failure(id, slot, reason))
             return watches(target)
+        case .rollTimedOut(let target, _, let time, _):
+            underWay[target]?.fail(RollFailure(timedOutAfter: time))
+            return watches(target)
+        case .canaryWaits(let target, _, _, _), .promoted(let target, _):
+            return watches(target)
         case .rollReverted(let target, let base, _):
-            return end(target, .failed, "every slot serves generation \(base) again")
+            let isTimeout = underWay[target]?.failure?.isTimeout ?? false
+            return end(target, isTimeout ? .timedOut : .failed, "every slot serves generation \(base) again")
         case .rollSuperseded(let target, let by):
             return end(target, .superseded, "generation \(by) was asked for meanwhile")
         case .rollDone(let target, _, _):
@@ -56,7 +62,8 @@ final class RollBook {
             return underWay.values.filter { $0.failure != nil || $0.isStart }.flatMap {
                 end($0.generation, .failed, "the pool stops or drains")
             }
-        case .workerReady, .workerDraining, .workerKilled, .workerExited, .backoffBegan, .scaled, .gaveUp:
+        case .workerReady, .workerDraining, .workerKilled, .workerExited, .backoffBegan, .scaled, .gaveUp, .paused,
+            .resumed, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused:
             return []
         }
     }

@@ -6,14 +6,23 @@ struct RollFailure {
     /// nil: it has not ended, or was never there.
     var status: ExitStatus?
     var lines: [String]
+    /// The roll's own time was over.
+    private(set) var isTimeout = false
 
     init(_ reason: FailureReason, _ context: ReportContext, slot: Int, lines: [String]) {
         self.reason = "slot \(slot): \(reason.words(context))"
         self.lines = lines
         switch reason {
         case .exitedBeforeReady(let status), .exitedInSoak(let status), .crashed(let status): self.status = status
-        case .spawnFailed, .readyTimedOut: status = nil
+        case .spawnFailed, .readyTimedOut, .endedAsCanary: status = nil
         }
+    }
+
+    /// No worker failed: the roll was not done in time.
+    init(timedOutAfter time: Duration) {
+        reason = "not done within \(LogFormatter.seconds(time))s"
+        lines = []
+        isTimeout = true
     }
 
     var members: [JSON.Member] {

@@ -9,6 +9,8 @@ final class RollWatch {
         /// It failed and was reverted, or was given up.
         case failed
         case superseded
+        /// It was not done in the time that it was given, and was reverted.
+        case timedOut = "timed_out"
     }
 
     struct Ending {
@@ -66,15 +68,6 @@ final class RollWatch {
     /// For those who wait. nil while it goes on.
     var result: JSON? {
         ending.map { result($0.outcome.rawValue, took: $0.took, reason: $0.reason, failure?.members ?? []) }
-    }
-
-    /// For those who wait no longer.
-    var timedOut: JSON {
-        result(
-            "timed_out", took: elapsed,
-            reason: failure == nil
-                ? "the reload goes on: \(replaced) of \(workers) slots are replaced"
-                : "the reload has failed and is being reverted: \(failure?.reason ?? "")", failure?.members ?? [])
     }
 
     /// What has happened, for those who wait: the log's record, and how far the roll is.

@@ -18,12 +18,13 @@ struct StatusReport {
             "target": .integer(roll.target), "base": .integer(pool.settledGeneration),
             "direction": .string(roll.isRevert ? "revert" : "forward"), "replaced": .integer(pool.slotsReplaced),
             "workers": .integer(pool.policy.workers), "since_s": .seconds(now - roll.startedAt),
+            "waiting_for": roll.waitsSince == nil ? .null : "promote",
         ]
     }
 
     var phase: String {
         switch pool.phase {
-        case .notStarted, .running: "running"
+        case .notStarted, .running: pool.isPaused ? "paused" : "running"
         case .drained: "drained"
         case .stopping, .finished: "stopping"
         }
