@@ -1,5 +1,5 @@
-// The command: `reloaderd [OPTIONS] PROGRAM [ARG...]`, or `reloaderd VERB ...`. What it says is in Command.swift, what it
-// can be told in Options.swift and Verbs/.
+// The command: `reloaderd [OPTIONS] PROGRAM [ARG...]`, or `reloaderd VERB ...`. What it says is in Command.swift, what
+// it can be told in Options.swift and Verbs/.
 import Glibc
 import Supervisor
 

@@ -67,6 +67,8 @@ import Testing
         "nice": ["", "x", "-21", "20", "+1", "1.0", "--5", long],
         "config": ["", "/nonexistent/file", "/", String(repeating: "x", count: 4096), "/dev/zero"],
         "name": ["", "a b", "a\nb", "ü", "a/b", "a=b", String(repeating: "x", count: 65)],
+        "control": ["", String(repeating: "x", count: 4096)],
+        "control-group": ["", "nosuchgroup", "-1", "4294967295", "root:root", long],
         "pid-file": ["", String(repeating: "x", count: 4096)],
         "output": ["", "RELAY", "none", "relay,inherit", long],
         "log-format": ["", "xml", "JSON", "text "],

@@ -3,6 +3,10 @@ import Testing
 
 /// Each verb against the real daemon, as a person would use it.
 @Suite struct VerbDaemonTests {
+    private let folder: TestFolder
+
+    init() throws { folder = try TestFolder() }
+
     private static let plain = Apps.shell("echo hello >&2; echo READY=1 >&$READY_FD; exec sleep 1000")
 
     private func environment(_ app: ControlledDaemon) -> [String] {
@@ -18,7 +22,7 @@ import Testing
     }
 
     @Test func reloadReturnsWhenTheLastSlotIsReplaced() throws {
-        let gate = try Gate(in: TestFolder())
+        let gate = try Gate(in: folder)
         let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "2", "--surge", "1"])
         try app.daemon.next("pool_ready")
         let client = try client(["reload"], of: app)
@@ -53,7 +57,7 @@ import Testing
     }
 
     @Test func ofTwoReloadsTheFirstIsSuperseded() throws {
-        let gate = try Gate(in: TestFolder())
+        let gate = try Gate(in: folder)
         let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"])
         try app.daemon.next("pool_ready")
         let first = try client(["reload"], of: app)
@@ -68,7 +72,7 @@ import Testing
     }
 
     @Test func aReloadThatTakesTooLongGoesOn() throws {
-        let gate = try Gate(in: TestFolder())
+        let gate = try Gate(in: folder)
         let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"])
         try app.daemon.next("pool_ready")
         let reload = try run(["reload", "--timeout", "50ms"], of: app)
@@ -79,7 +83,7 @@ import Testing
     }
 
     @Test func aClientThatIsKilledLeavesTheReloadAlone() throws {
-        let gate = try Gate(in: TestFolder())
+        let gate = try Gate(in: folder)
         let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"])
         try app.daemon.next("pool_ready")
         let client = try client(["reload"], of: app)

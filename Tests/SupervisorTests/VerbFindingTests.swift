@@ -69,7 +69,8 @@ import Testing
         // The build is under /root on some machines, where nobody may go.
         let copy = try TestFolder()
         chmod(copy.path, 0o755)
-        try FileManager.default.copyItem(atPath: Products.reloaderd, toPath: "\(copy.path)/reloaderd")
+        // By a process of its own: a child of another test could still hold a file open that this process wrote.
+        try CommandRun.run(["/usr/bin/install", "-m", "755", Products.reloaderd, "\(copy.path)/reloaderd"])
         for words in [["pause"], ["pause", "--name", "web"], ["pause", "--control", "\(folder.path)/web.sock"]] {
             let run = try CommandRun.run(user + ["\(copy.path)/reloaderd"] + words, environment: daemon.environment)
             #expect(run.status == 1)

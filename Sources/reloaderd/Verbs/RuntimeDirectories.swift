@@ -2,8 +2,8 @@
 import Glibc
 
 enum RuntimeDirectories {
-    /// The one in which a daemon started just so would put its own, then that of root's daemons, whose --control-group may
-    /// have let us in.
+    /// The one in which a daemon started just so would put its own, then that of root's daemons, whose --control-group
+    /// may have let us in.
     static var all: [String] {
         var directories = [own].compactMap { $0 }
         if !directories.contains(ofRoot) { directories.append(ofRoot) }
