@@ -28,16 +28,18 @@ extension Pool {
         startReplacement(in: slot)
     }
 
-    /// People come first.
+    /// People come first; then the worker that has served longest, so that no slot waits for ever.
     private func nextToRecycle() -> (slot: Int, reason: RecycleReason)? {
         if let slot = askedRestarts.first(where: { !slots[$0].isCrowded }) { return (slot, .asked) }
         if totals.overdue == 0 { return nil }
+        var oldest: (since: Instant, slot: Int, reason: RecycleReason)?
         for slot in 0..<policy.workers where slots[slot].retryAt == nil && !slots[slot].isCrowded {
-            if let worker = slots[slot].current, worker.isOverdue, let reason = worker.recycleReason {
-                return (slot, reason)
-            }
+            guard let worker = slots[slot].current, worker.isOverdue, let reason = worker.recycleReason,
+                let since = worker.state.readySince
+            else { continue }
+            if oldest.map({ since < $0.since }) ?? true { oldest = (since, slot, reason) }
         }
-        return nil
+        return oldest.map { ($0.slot, $0.reason) }
     }
 
     mutating func completeRecycle() {

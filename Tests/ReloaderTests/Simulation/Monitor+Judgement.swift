@@ -152,16 +152,21 @@ extension Monitor {
         case .stopping: false
         case .drained: live.isEmpty
         case .running:
-            course == .none && recycling == nil && live.count == size
+            isAging
+                ? course == .none && ownersReady && seats.allSatisfy { $0.generation == settled }
+                : course == .none && recycling == nil && live.count == size
                 && live.allSatisfy { workers[$0].isReady && workers[$0].generation == settled }
                 && seats.allSatisfy { $0.retryAt.map { $0 <= now } ?? true }
         }
     }
 
+    /// Its workers grow old: such a pool rests only for moments, while none of them is due.
+    var isAging: Bool { phase == .running && live.contains { workers[$0].policy.maxAge != nil } }
+
     /// What must hold at rest.
     func judgeRest(of pool: Pool) throws(Violation) {
-        let watched = live.contains { workers[$0].policy.watchdog != nil || workers[$0].policy.maxAge != nil }
-        try require(pool.nextDeadline == nil || watched, .settles, "a timer is armed at rest")
+        let watched = live.contains { workers[$0].policy.watchdog != nil }
+        try require(pool.nextDeadline == nil || watched || isAging, .settles, "a timer is armed at rest")
         guard phase == .running || phase == .drained else { return }
         let pinned = (1...newest).filter { !released.contains($0) }
         try require(pinned == kept.sorted(), .release, "generations \(pinned) are still pinned; \(kept) are kept")

@@ -17,10 +17,25 @@ extension Monitor {
         try require(mayBegin, .recycle, "slot \(slot) is recycled without a reason: \(reason)")
         let isAsked = reason == .asked || askedRestarts.allSatisfy { isCrowded($0) }
         try require(isAsked, .recycle, "slot \(slot) is recycled before those that were asked for")
+        if reason != .asked { try checkFairness(slot) }
         askedRestarts.removeAll { $0 == slot }
         recycling = Recycling(slot: slot, reason: reason, beganAt: now)
         capacityAtBegin = serving
         lost = 0
+    }
+
+    /// No other has served longer and waits for nothing else.
+    private func checkFairness(_ slot: Int) throws(Violation) {
+        let chosen = live.compactMap { workers[$0].slot == slot && isInTurn(workers[$0]) ? workers[$0].readySince : nil }
+        for index in live where workers[index].isOverdue(at: now) && isInTurn(workers[index]) {
+            guard let since = workers[index].readySince, let mine = chosen.first else { continue }
+            try require(mine <= since, .recycle, "slot \(slot) is recycled before \(workers[index].id)")
+        }
+    }
+
+    private func isInTurn(_ worker: Facts) -> Bool {
+        let isWaiting = seats[worker.slot].retryAt.map { $0 > now } ?? false
+        return worker.isReady && !worker.isInFlight && !isWaiting && !isCrowded(worker.slot)
     }
 
     mutating func recycleDone(
@@ -81,10 +96,7 @@ extension Monitor {
         }
         try require(askedRestarts.allSatisfy { isCrowded($0) }, .recycle, "restarts of \(askedRestarts) do not begin")
         for index in live where workers[index].isOverdue(at: now) {
-            let slot = workers[index].slot
-            let isWaiting = seats[slot].retryAt.map { $0 > now } ?? false
-            try require(
-                isWaiting || isCrowded(slot), .recycle, "\(workers[index].id) is overdue, and is not recycled")
+            try require(!isInTurn(workers[index]), .recycle, "\(workers[index].id) is overdue, and is not recycled")
         }
     }
 }

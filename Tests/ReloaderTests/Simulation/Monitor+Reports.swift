@@ -29,7 +29,7 @@ extension Monitor {
             try tookSlot(slot, generation, replaced, workers)
         case .rollSuperseded(let target, let newer):
             try require(course == .forward(target: target), .story, "the roll to \(target) is superseded, at \(course)")
-            try require(newer == newest, .story, "\(newer) is not the newest generation")
+            try require(newer == step.owedRoll ?? newest, .story, "\(newer) is not what is asked for")
             endRoll()
         case .rollFailed(let target, let base, let slot, let id, let reason, let toRevert):
             try rollFailed(target, base, slot, id, reason, toRevert)

@@ -80,7 +80,8 @@ extension Monitor {
         let isLate = plan.timeout.map { rollBeganAt + $0 <= now } ?? false
         try require(isLate && after == now - rollBeganAt, .story, "the roll timed out after \(after)")
         try require(base == settled, .reverts, "the base is \(settled), not \(base)")
-        try require(slotsAtGoal < size || canary != nil, .story, "the roll timed out and was done")
+        let isDone = slotsAtGoal == size && canary == nil && !step.promotedEarly
+        try require(!isDone, .story, "the roll timed out and was done")
         let away = seats.reduce(0) { $0 + ($1.generation == base ? 0 : 1) }
         try require(toRevert == away, .story, "\(away) slots to revert, told \(toRevert)")
         revert(from: target)

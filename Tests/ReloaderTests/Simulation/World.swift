@@ -72,7 +72,7 @@ struct World {
         for _ in 0..<chance.int(0...20) { enter(.noise, at: now + chance.milliseconds(0...Self.stormMax)) }
         try send(.start)
         var calmUntil: Instant?
-        while !(isCalm && pending == 0 && monitor.isSettled) {
+        while !(isCalm && (pending == 0 || monitor.isAging) && monitor.isSettled) {
             try proceed()
             try release()
             if isCalm, calmUntil == nil { calmUntil = now + Self.calmMax }
