@@ -212,7 +212,9 @@ extension Daemon {
     private func tellRestart(_ report: Report) {
         switch report {
         case .recycleDone(let slot, let generation, _, let took):
-            endRestart(slot, [.init("outcome", "done"), .init("generation", .integer(generation)), .init("took_s", .seconds(took))])
+            endRestart(
+                slot,
+                [.init("outcome", "done"), .init("generation", .integer(generation)), .init("took_s", .seconds(took))])
         case .recycleFailed(let slot, let generation, let id, _, let reason):
             let lines = workers[id]?.lastLines.text.suffix(ControlLimits.failureLinesMax) ?? []
             let failure = RollFailure(reason, context(of: id), slot: slot, lines: Array(lines))
@@ -225,7 +227,10 @@ extension Daemon {
         case .recycleAbandoned(let slot, _):
             endRestart(
                 slot,
-                [.init("outcome", "failed"), .init("reason", "a reload began, the pool drains or stops, or the slot is gone")])
+                [
+                    .init("outcome", "failed"),
+                    .init("reason", "a reload began, the pool drains or stops, or the slot is gone"),
+                ])
         default: break
         }
     }

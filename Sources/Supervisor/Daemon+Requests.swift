@@ -123,7 +123,12 @@ extension Daemon {
         if case .roll = client.task { return }
         // Not waited for; or there already, and no roll was needed.
         if !wait || control.rollback != nil {
-            control.answer(number, Self.result([.init("outcome", wait ? "done" : "begun"), .init("generation", .integer(pool.roll?.target ?? pool.settledGeneration))]))
+            control.answer(
+                number,
+                Self.result([
+                    .init("outcome", wait ? "done" : "begun"),
+                    .init("generation", .integer(pool.roll?.target ?? pool.settledGeneration)),
+                ]))
         }
     }
 

@@ -156,7 +156,12 @@ import Testing
             ("{\"v\":1,\"verb\":\"reload\",\"surge\":1.5}", "usage", "reload: surge must be a whole number"),
             ("{\"v\":1,\"verb\":\"reload\",\"arguments\":[1]}", "usage", "reload: arguments must be a list of texts"),
             ("{\"v\":1,\"verb\":\"reload\",\"arguments\":[\"\\u0000\"]}", "usage", "without NUL"),
-            ("{\"v\":1,\"verb\":\"reload\",\"wait\":false,\"timeout_s\":1}", "usage", "timeout_s needs wait"),
+            ("{\"v\":1,\"verb\":\"reload\",\"canary_time_s\":1}", "usage", "canary_time_s needs canary"),
+            ("{\"v\":1,\"verb\":\"restart\"}", "usage", "restart: which slot?"),
+            ("{\"v\":1,\"verb\":\"restart\",\"slot\":9}", "refused", "there is no slot 9"),
+            ("{\"v\":1,\"verb\":\"promote\"}", "refused", "no canary waits"),
+            ("{\"v\":1,\"verb\":\"rollback\"}", "refused", "no earlier generation is kept"),
+            ("{\"v\":1,\"verb\":\"rollback\",\"generation\":7}", "refused", "generation 7 is not kept"),
             ("{\"v\":1,\"verb\":\"history\",\"limit\":0}", "usage", "history: limit must be"),
             ("{\"v\":1,\"verb\":\"logs\",\"slot\":-1}", "usage", "logs: slot must be"),
         ] {

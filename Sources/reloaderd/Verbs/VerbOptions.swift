@@ -33,7 +33,7 @@ enum VerbOptions {
     ]
 
     static let reload: [VerbOption] = [
-        VerbOption("timeout", value: "DURATION", .verb, "wait at most this long: status 3") {
+        VerbOption("timeout", value: "DURATION", .verb, "a reload not done by then is reverted: status 3") {
             (text, call) throws(ConfigurationError) in
             call.request.timeoutSeconds = try parseDuration(text, atLeast: Bounds.verbTimeoutMin).inSeconds
         },

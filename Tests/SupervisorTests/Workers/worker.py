@@ -39,7 +39,7 @@ def notify(data):
 def show():
     """Bytes that need not be UTF-8 are written as Latin-1, one character each."""
     status = dict(l.rstrip("\n").split(":\t", 1) for l in open("/proc/self/status") if ":\t" in l)
-    fds = {int(n): os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")}
+    fds = {int(n): os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if int(n) not in (stop, wake) and os.path.exists(f"/proc/self/fd/{n}")}
     sockets = {}
     for number in (n for n, target in fds.items() if target.startswith("socket:")):
         with socket.socket(fileno=os.dup(number)) as s:

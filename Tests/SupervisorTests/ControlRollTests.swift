@@ -1,0 +1,78 @@
+// Verbs that steer a roll or replace a worker, asked of a real daemon.
+import Foundation
+import Testing
+
+@Suite struct ControlRollTests {
+    /// Ready at once; dies on the usual signal.
+    private static let app = Apps.shell("echo READY=1 >&$READY_FD; exec sleep 1000")
+
+    private func started(_ options: String...) throws -> ControlledDaemon {
+        let app = try ControlledDaemon(Self.app, options: options)
+        try app.daemon.next("pool_ready")
+        return app
+    }
+
+    private func generations(of app: ControlledDaemon) throws -> [Int] {
+        try app.ask("status").objects("slots").compactMap { $0["generation"] as? Int }
+    }
+
+    @Test func aCanaryWaitsAndIsPromoted() throws {
+        let app = try started("--workers", "3")
+        let reload = try app.connect()
+        try reload.send("reload", ["canary": 1])
+        try app.daemon.next("canary_waits")
+        #expect(try generations(of: app) == [2, 1, 1])
+        #expect(try app.ask("status").object("roll")["waiting_for"] as? String == "promote")
+        #expect(try app.ask("promote").isOK)
+        #expect(try reload.answer().end.outcome == "done")
+        #expect(try generations(of: app) == [2, 2, 2])
+        try app.daemon.endsClean()
+    }
+
+    @Test func aCanaryThatDiesRevertsAll() throws {
+        let app = try started("--workers", "3")
+        let reload = try app.connect()
+        try reload.send("reload", ["canary": 1])
+        try app.daemon.next("canary_waits")
+        let canary = try #require(app.daemon.records("worker_ready").last { $0.generation == 2 }?.pid)
+        kill(canary, SIGKILL)
+        let end = try reload.answer().end
+        #expect(end.outcome == "failed" && end.string("signal") == "KILL", "\(end)")
+        #expect(try generations(of: app) == [1, 1, 1])
+        try app.daemon.endsClean()
+    }
+
+    @Test func aRollbackBringsTheEarlierGenerationBack() throws {
+        let app = try started("--workers", "2")
+        #expect(try app.ask("reload").outcome == "done")
+        let back = try app.ask("rollback")
+        #expect(back.outcome == "done" && back.number("generation") == 1, "\(back)")
+        #expect(try generations(of: app) == [1, 1])
+        #expect(try app.ask("rollback", ["generation": 2]).outcome == "done")
+        #expect(try generations(of: app) == [2, 2])
+        try app.daemon.endsClean()
+    }
+
+    @Test func aRestartReplacesOneWorker() throws {
+        let app = try started("--workers", "2")
+        let before = app.daemon.records("worker_ready").last { $0.slot == 1 }?.pid
+        let end = try app.ask("restart", ["slot": 1])
+        #expect(end.outcome == "done" && end.number("generation") == 1, "\(end)")
+        let gone = try app.daemon.next("worker_exited")
+        #expect(gone.slot == 1 && gone.pid == before)
+        #expect(app.daemon.records("worker_ready").last?.slot == 1)
+        try app.daemon.endsClean()
+    }
+
+    @Test func aPauseHoldsARollUntilItIsResumed() throws {
+        let app = try started("--workers", "2")
+        #expect(try app.ask("pause").isOK)
+        #expect(try app.ask("status").object("pool")["phase"] as? String == "paused")
+        #expect(try app.ask("reload", ["wait": false]).outcome == "begun")
+        #expect(try generations(of: app) == [1, 1])
+        #expect(try app.ask("resume").isOK)
+        try app.daemon.next("reload_done")
+        #expect(try generations(of: app) == [2, 2])
+        try app.daemon.endsClean()
+    }
+}
