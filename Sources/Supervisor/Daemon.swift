@@ -54,6 +54,8 @@ public final class Daemon {
     var needsSteering = false
     var drainTimer: DeadlineTimer
     var drains: [WorkerID: Drain] = [:]
+    /// When the memory of workers is looked at next.
+    var memoryLookAt: Instant?
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 
@@ -191,7 +193,9 @@ public final class Daemon {
             case .notifySocket(let id): try readNotifySocket(id)
             case .stderrPipe(let id): try readStderr(id)
             case .call(let id): try answerCall(of: id)
-            case .drains: try lookAtDrains()
+            case .drains:
+                try lookAtDrains()
+                lookAtMemory()
             }
         } catch {
             write(LogRecord(.error, "system_error", "\(error)"))

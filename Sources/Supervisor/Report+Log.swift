@@ -192,7 +192,8 @@ extension Refusal {
         case .notKept(let generation): "rollback refused: generation \(generation) is not kept"
         case .nothingToRollBackTo: "rollback refused: no earlier generation is kept"
         case .noSuchSlot(let slot): "restart refused: there is no slot \(slot)"
-        case .rollUnderWay(let slot): "restart of slot \(slot) refused: a reload is under way, and may replace its worker"
+        case .rollUnderWay(let slot):
+            "restart of slot \(slot) refused: a reload is under way, and may replace its worker"
         case .drained: "refused: all workers are drained, and only a reload starts workers again"
         }
     }

@@ -10,7 +10,7 @@ struct Option: Sendable {
         case sharing = "Port sharing"
         case reload = "Readiness and reload"
         case stop = "Drain and stop"
-        case crashes = "Crashes"
+        case crashes = "Crashes and recycling"
         case worker = "Each worker"
         case daemon = "The daemon"
     }

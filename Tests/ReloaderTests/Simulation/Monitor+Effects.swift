@@ -71,7 +71,8 @@ extension Monitor {
     /// A slot without a worker need not wait for its turn when the roll begins or is reverted, or if it only waited for
     /// a lingering worker. Else it is the first to have one.
     private func checkTurn(_ id: WorkerID, _ slot: Int, isVacant: Bool) throws(Violation) {
-        try require(room > 0, .trial, "\(id): the roll takes slot \(slot); \(slotsAtGoal) are replaced, \(inFlight) to be")
+        try require(
+            room > 0, .trial, "\(id): the roll takes slot \(slot); \(slotsAtGoal) are replaced, \(inFlight) to be")
         if isVacant, step.rollBegan || isReverting || step.relievedSlot == slot { return }
         try require(inFlight < surge, .limit, "\(id): \(inFlight) in flight already, surge \(surge)")
         if isVacant || isReverting { return }

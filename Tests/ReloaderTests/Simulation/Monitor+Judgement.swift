@@ -155,8 +155,8 @@ extension Monitor {
             isAging
                 ? course == .none && ownersReady && seats.allSatisfy { $0.generation == settled }
                 : course == .none && recycling == nil && live.count == size
-                && live.allSatisfy { workers[$0].isReady && workers[$0].generation == settled }
-                && seats.allSatisfy { $0.retryAt.map { $0 <= now } ?? true }
+                    && live.allSatisfy { workers[$0].isReady && workers[$0].generation == settled }
+                    && seats.allSatisfy { $0.retryAt.map { $0 <= now } ?? true }
         }
     }
 

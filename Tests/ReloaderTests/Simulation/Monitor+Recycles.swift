@@ -26,7 +26,9 @@ extension Monitor {
 
     /// No other has served longer and waits for nothing else.
     private func checkFairness(_ slot: Int) throws(Violation) {
-        let chosen = live.compactMap { workers[$0].slot == slot && isInTurn(workers[$0]) ? workers[$0].readySince : nil }
+        let chosen = live.compactMap {
+            workers[$0].slot == slot && isInTurn(workers[$0]) ? workers[$0].readySince : nil
+        }
         for index in live where workers[index].isOverdue(at: now) && isInTurn(workers[index]) {
             guard let since = workers[index].readySince, let mine = chosen.first else { continue }
             try require(mine <= since, .recycle, "slot \(slot) is recycled before \(workers[index].id)")
@@ -54,7 +56,8 @@ extension Monitor {
         let worker = workers[index]
         try require(step.owedRecycleFailure == worker.id, .story, "the recycle by \(worker.id) failed")
         try require(
-            recycling?.slot == worker.slot && recycling?.reason == reason, .story, "slot \(worker.slot) is not recycled")
+            recycling?.slot == worker.slot && recycling?.reason == reason, .story, "slot \(worker.slot) is not recycled"
+        )
         step.owedRecycleFailure = nil
         recycling = nil
         if !any(in: worker.slot, { $0.isInOffice && $0.id != worker.id }) {
@@ -84,7 +87,8 @@ extension Monitor {
     /// What is wanted begins, as soon as it may.
     func judgeRecycles() throws(Violation) {
         guard phase == .running else {
-            return try require(recycling == nil && askedRestarts.isEmpty, .recycle, "a recycle goes on in a pool that ends")
+            return try require(
+                recycling == nil && askedRestarts.isEmpty, .recycle, "a recycle goes on in a pool that ends")
         }
         if course != .none {
             return try require(recycling == nil && askedRestarts.isEmpty, .recycle, "a recycle goes on during a roll")

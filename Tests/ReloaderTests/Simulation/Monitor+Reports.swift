@@ -117,7 +117,9 @@ extension Monitor {
         case .byItself: break
         case .replaced:
             let other = live.first { workers[$0].slot == worker.slot && workers[$0].isReady && workers[$0].isInFlight }
-            guard course != .none || recycling?.slot == worker.slot, let other else { throw Violation(.startFirst, "\(id) has no ready replacement") }
+            guard course != .none || recycling?.slot == worker.slot, let other else {
+                throw Violation(.startFirst, "\(id) has no ready replacement")
+            }
             let soaked = workers[other].readySince.map { $0 + soak <= now } ?? false
             try require(soaked || !worker.isReady, .startFirst, "\(id): its replacement has not soaked")
         case .abandoned:

@@ -36,7 +36,9 @@ enum Schedule {
         if chance.percent(15) { plan.surge = chance.int(1...5) }
         if chance.percent(15) { plan.soak = chance.pick([.zero, .milliseconds(50), .milliseconds(150)]) }
         if chance.percent(25) { plan.maxFailures = chance.int(1...5) }
-        if chance.percent(15) { plan.timeout = chance.pick([.milliseconds(5), .milliseconds(100), chance.milliseconds(5...1000)]) }
+        if chance.percent(15) {
+            plan.timeout = chance.pick([.milliseconds(5), .milliseconds(100), chance.milliseconds(5...1000)])
+        }
         return plan
     }
 
