@@ -4,6 +4,9 @@
 //            ▲  │                                              │  │
 //            └──┼──── a slot of it is scaled away ─────────────┘  │
 //               └──── a worker of it ends unasked ────────────────┴──▶ the roll fails
+//
+// Slots beyond it go on with what they serve: the base, or what rolls before this one, superseded or reverted half-way, have
+// left there.
 extension Pool {
     /// The roll may give another slot its turn.
     var mayTakeSlot: Bool {

@@ -59,6 +59,8 @@ public final class Daemon {
     var needsSteering = false
     var drainTimer: DeadlineTimer
     var drains: [WorkerID: Drain] = [:]
+    /// When the memory of workers is looked at next.
+    var memoryLookAt: Instant?
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 
@@ -211,7 +213,9 @@ public final class Daemon {
             case .notifySocket(let id): try readNotifySocket(id)
             case .stderrPipe(let id): try readStderr(id)
             case .call(let id): try answerCall(of: id)
-            case .drains: try lookAtDrains()
+            case .drains:
+                try lookAtDrains()
+                lookAtMemory()
             case .control: try acceptClients()
             case .client(let number): serveClient(number)
             }

@@ -26,6 +26,8 @@ public struct Settings: Equatable, Sendable {
     public var drainTimeout: Duration = .seconds(30)
     /// A connection that has been idle this long is closed by a drain from outside.
     public var drainIdle: Duration = .milliseconds(50)
+    /// Bytes; a worker that takes more, with the processes that it started, is replaced by a new one. nil: no limit.
+    public var maxMemory: UInt64?
     /// Signal that asks a worker to finish.
     public var stopSignal: Int32 = 15
     public var output: OutputMode = .relay

@@ -16,6 +16,10 @@ enum Bounds {
     static let readyTimeoutMin = Duration.milliseconds(1)
     /// A worker pings at half of it, and any busy machine holds a process up for some tens of milliseconds.
     static let watchdogMin = Duration.milliseconds(100)
+    /// A worker that is replaced the moment it serves never does; a shorter life than this is a slip of the finger.
+    static let maxAgeMin = Duration.seconds(1)
+    /// No program that serves is smaller.
+    static let maxMemoryMin: UInt64 = 1 << 20
     /// 0 would let a crashing program take a whole core.
     static let backoffMin = Duration.milliseconds(1)
     /// The core remembers the time of each.

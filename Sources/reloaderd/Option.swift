@@ -18,7 +18,7 @@ enum OptionGroup: String, CaseIterable {
     case sharing = "Port sharing"
     case reload = "Readiness and reload"
     case stop = "Drain and stop"
-    case crashes = "Crashes"
+    case crashes = "Crashes and recycling"
     case worker = "Each worker"
     case daemon = "The daemon"
     case verb = "Options"

@@ -114,6 +114,14 @@ enum DaemonOptions {
             (text, draft) throws(ConfigurationError) in
             draft.settings.policy.watchdog = text == "off" ? nil : try parseDuration(text, atLeast: Bounds.watchdogMin)
         },
+        Option("max-age", value: "off|DURATION", default: "off", .crashes, "replace a worker ready this long") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.policy.maxAge = text == "off" ? nil : try parseDuration(text, atLeast: Bounds.maxAgeMin)
+        },
+        Option("max-memory", value: "off|SIZE", default: "off", .crashes, "replace a worker that takes more") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.maxMemory = text == "off" ? nil : try parseMaxMemory(text)
+        },
     ]
 
     private static let worker: [Option] = [

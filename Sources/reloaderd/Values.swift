@@ -80,6 +80,15 @@ func parseGiveUp(_ text: String) throws(ConfigurationError) -> GiveUp? {
         within: try parseDuration(period, atLeast: Bounds.giveUpPeriodMin))
 }
 
+/// A size that a worker may reach.
+func parseMaxMemory(_ text: String) throws(ConfigurationError) -> UInt64 {
+    let bytes = try byteCount(parsing: text)
+    if bytes < Bounds.maxMemoryMin {
+        throw ConfigurationError("\(quoted(text)) is too small: at least \(byteCountText(Bounds.maxMemoryMin))")
+    }
+    return bytes
+}
+
 /// A signal that a worker can catch.
 func parseStopSignal(_ text: String) throws(ConfigurationError) -> Int32 {
     let number = try signalNumber(parsing: text)
