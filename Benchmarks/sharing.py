@@ -184,14 +184,14 @@ def speed(workers=2, rounds=7, seconds=2):
     table(["client", "reloaderd", "cluster", "ratio", "least", "most"], rows)
 
 
-def calls(rounds=9, count=1_000_000):
-    print(f"What a call costs a worker, ns: least of {rounds} rounds in turn, without and with sharing")
+def calls(rounds=9, runs=200):
+    print(f"What a call costs a worker, ns: least of {rounds} × {runs} short runs in turn, without and with sharing")
     options = {"--no-share": ["--no-share"], "sharing": []}
     best = {name: {} for name in options}
     for _ in range(rounds):
         for name in random.sample(list(options), 2):
             server = Server(
-                reloaderd, "--log-format", "json", "--workers", 1, "--ready", "message", *options[name], f"{folder}/calls", count)
+                reloaderd, "--log-format", "json", "--workers", 1, "--ready", "message", *options[name], f"{folder}/calls", runs)
             record = server.until("calls")
             server.stop()
             for call, cost in record.items():
