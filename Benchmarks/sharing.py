@@ -161,7 +161,7 @@ def balance():
     table(["server", "at a time", "min %", "max %", "failed"], rows)
 
 
-def speed(workers=2, rounds=7, seconds=2):
+def speed(workers=2, rounds=31, seconds=0.5):
     print(f"The same app with {workers} workers, requests a second, {rounds} rounds of {seconds} s in turn, 32 connections")
     ports = free_port(), free_port()
     servers = unaware(["node", app, ports[0]], workers=workers), clustered(ports[1], workers)
@@ -172,7 +172,7 @@ def speed(workers=2, rounds=7, seconds=2):
             for which in random.sample((0, 1), 2):
                 done = subprocess.run(
                     [client, "--address", f"127.0.0.1:{ports[which]}", "--connections", "32", "--duration-ms",
-                     str(1000 * seconds), "--json", *options], capture_output=True, text=True)
+                     str(round(1000 * seconds)), "--json", *options], capture_output=True, text=True)
                 report = json.loads(done.stdout.splitlines()[-1])
                 if report["failed"]: print(f"  {report['failed']} failed", file=sys.stderr)
                 # The first round warms up.
@@ -184,14 +184,14 @@ def speed(workers=2, rounds=7, seconds=2):
     table(["client", "reloaderd", "cluster", "ratio", "least", "most"], rows)
 
 
-def calls(rounds=9, count=1_000_000):
-    print(f"What a call costs a worker, ns: least of {rounds} rounds in turn, without and with sharing")
+def calls(rounds=9, runs=200):
+    print(f"What a call costs a worker, ns: least of {rounds} × {runs} short runs in turn, without and with sharing")
     options = {"--no-share": ["--no-share"], "sharing": []}
     best = {name: {} for name in options}
     for _ in range(rounds):
         for name in random.sample(list(options), 2):
             server = Server(
-                reloaderd, "--log-format", "json", "--workers", 1, "--ready", "message", *options[name], f"{folder}/calls", count)
+                reloaderd, "--log-format", "json", "--workers", 1, "--ready", "message", *options[name], f"{folder}/calls", runs)
             record = server.until("calls")
             server.stop()
             for call, cost in record.items():

@@ -108,7 +108,8 @@ extension Daemon {
         let sockets = socketsToEmpty(of: worker)
         if sockets.isEmpty { return .drained(id) }
         drains[id] = Drain(
-            worker, sockets: sockets, takesConnections: sharing != nil, idle: settings.drainIdle,
+            worker, sockets: sockets, takesConnections: sharing != nil && settings.drain != .signal,
+            idle: settings.drainIdle,
             at: MonotonicClock.now())
         return nil
     }

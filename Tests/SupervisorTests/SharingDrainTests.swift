@@ -107,12 +107,29 @@ import Testing
         try held.daemon.endsClean()
     }
 
-    @Test func drainSignalAsksAtOnce() throws {
+    @Test func drainSignalLeavesConnectionsToTheWorker() throws {
         let held = try HeldRequest(.threaded, ["--drain", "signal"])
         held.daemon.signal(SIGHUP)
         try held.daemon.next("worker_exited") { $0.pid == held.worker }
         #expect(try held.asker.answer() == nil)
         try held.daemon.endsClean()
+    }
+
+    /// Nobody else can accept what waits in a worker's queue: the signal comes when it is empty.
+    @Test func drainSignalWaitsForTheQueue() throws {
+        let folder = try TestFolder()
+        let port = try Network.freePort()
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--drain", "signal"] + SharedProgram.threads.words(port, in: folder))
+        let worker = try #require(try daemon.next("worker_ready").pid)
+        try ProcessGroup.stop(worker)
+        let askers = try (0..<16).map { _ in try Asker(port, asking: "/") }
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        kill(worker, SIGCONT)
+        for asker in askers { #expect(try asker.answer()?.pid == worker) }
+        try daemon.next("worker_exited") { $0.pid == worker }
+        try daemon.endsClean()
     }
 
     /// WINCH drains all workers; what comes meanwhile is served by those that HUP starts.

@@ -33,10 +33,10 @@ extension Settings {
         }
         if case .after(let age) = ready { policy.readiness = .after(age) }
         switch drain {
-        case .automatic:
+        case .automatic, .signal:
+            // A queue that only its own worker can empty comes before the signal, however connections are drained.
             let hasQueues = sharing || balance == .slot
             policy.drain = hasQueues ? .outside(timeout: drainTimeout) : .signal
-        case .signal: policy.drain = .signal
         case .outside: policy.drain = .outside(timeout: drainTimeout)
         }
         policy.surge = surge == .percent(25) ? nil : surge.resolved(workers: policy.workers)
