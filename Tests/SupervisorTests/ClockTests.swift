@@ -42,9 +42,10 @@ import Testing
         #expect(daemon.records("worker_killed").allSatisfy { $0.slot == 1 } && !daemon.records("worker_killed").isEmpty)
     }
 
-    /// And nobody has the idea to look at it.
-    @Test func onlyTheLogReadsTheWallClock() throws {
+    /// And nobody has the idea to look at it, but for what people read: the log, and when a generation was made and asked for.
+    @Test func onlyPeopleReadTheWallClock() throws {
         var readers: Set<String> = []
+        var askers: Set<String> = []
         for room in ["Reloader", "Supervisor", "CLinux", "reloaderd"] {
             let folder = "\(Products.package)/Sources/\(room)"
             for name in try FileManager.default.subpathsOfDirectory(atPath: folder) {
@@ -54,8 +55,12 @@ import Testing
                     "CLOCK_REALTIME", "gettimeofday", "Date(", "ContinuousClock", "SuspendingClock", " time(nil",
                 ]
                 if words.contains(where: text.contains) { readers.insert(name) }
+                if text.contains("WallClock.now()") {
+                    askers.insert(name.split(separator: "/").last.map(String.init) ?? name)
+                }
             }
         }
-        #expect(readers == ["Log.swift"])
+        #expect(readers == ["WallClock.swift"])
+        #expect(askers == ["Log.swift", "Generation.swift", "RollWatch.swift", "Daemon.swift"])
     }
 }
