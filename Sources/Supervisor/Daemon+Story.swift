@@ -68,8 +68,8 @@ extension Daemon {
             write(
                 LogRecord(
                     .warning, "ports_not_shared",
-                    "ports cannot be shared (\(obstacleToSharing)): a reload of a program that binds its own port will fail; "
-                        + "pass listeners with --listen"))
+                    "ports cannot be shared (\(obstacleToSharing)): a reload of a program that binds its own port will fail, "
+                        + "and a worker counts as ready when it has lived for 2s; pass listeners with --listen"))
         }
         for (index, listener) in listeners.enumerated() {
             write(

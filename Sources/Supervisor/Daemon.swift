@@ -110,7 +110,8 @@ public final class Daemon {
         let automaticWorkers = CPUCount.current().automatic
         let obstacle = listeners.isEmpty && settings.sharesPorts ? Self.obstacleToSharing() : nil
         let sharesPorts = listeners.isEmpty && settings.sharesPorts && obstacle == nil
-        let policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, sharing: sharesPorts)
+        var policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, sharing: sharesPorts)
+        if obstacle != nil { policy = settings.policyWithoutSharing(policy) }
         if let obstacle, policy.workers > 1 { throw .sharing(obstacle) }
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }

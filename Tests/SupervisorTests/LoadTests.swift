@@ -16,6 +16,7 @@ import Testing
             load.daemon.signal(SIGHUP)
             try load.daemon.next("reload_done")
         }
+        try load.isAnswered(byGeneration: 4)
         let report = try load.finish()
         #expect(report.failed == 0, "\(report.columns) \(report.failures)")
         #expect(report.clientErrors == 0 && report.idleClosed == 0, "\(report.columns)")
@@ -59,16 +60,24 @@ private final class Load {
         client = try ChildProcess(
             [
                 Products.strictClient, "--address", "127.0.0.1:\(port)", "--connections", "\(LoadTests.connections)",
-                "--duration-ms", "120000", "--until-eof", "--json",
+                "--duration-ms", "120000", "--until-eof", "--json", "--announce-workers",
             ] + (keepsAlive ? ["--keep-alive"] : []))
         guard try client.output.next() == "started" else {
             throw DidNotHappen(description: "the client gets no answer")
         }
     }
 
+    /// Reads on until a worker of the generation has answered.
+    func isAnswered(byGeneration generation: Int) throws {
+        while let line = try client.output.next() {
+            if line.contains("generation=\(generation) ") { return }
+        }
+        throw DidNotHappen(description: "generation \(generation) never answers")
+    }
+
     func finish() throws -> ClientReport {
         client.closeInput()
-        let report = try client.output.rest().joined(separator: "\n")
+        let report = try client.output.rest().last ?? ""
         try client.wait()
         guard try daemon.stop() == 0 else { throw DidNotHappen(description: "the daemon failed:\n\(daemon.story)") }
         return try JSONDecoder().decode(ClientReport.self, from: Data(report.utf8))

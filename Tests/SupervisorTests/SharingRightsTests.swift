@@ -101,6 +101,15 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// Nobody sees it listen, and it has no words: it counts as ready by its age.
+    @Test func oneWorkerWithoutWordsIsReadyByItsAge() throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1"] + Apps.worker("wait"), under: [try BuiltPrograms.c("confined"), Self.refusals[0]])
+        try daemon.next("pool_ready")
+        #expect(try #require(daemon.records("worker_ready").first).fields["after"] as? Double ?? 0 >= 2)
+        try daemon.endsClean()
+    }
+
     /// `--no-share` asks the system for nothing.
     @Test(arguments: refusals)
     func noShareNeedsNothing(_ refusal: String) throws {

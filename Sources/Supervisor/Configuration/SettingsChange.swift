@@ -43,6 +43,16 @@ extension Settings {
         return policy
     }
 
+    /// The policy where ports were to be shared and can't be: nobody sees a worker listen then, so that `auto` has to mean
+    /// that it has lived for a while.
+    func policyWithoutSharing(_ policy: Policy) -> Policy {
+        var policy = policy
+        if ready == .automatic { policy.readiness = .after(Self.ageWithoutSharing) }
+        return policy
+    }
+
+    private static let ageWithoutSharing = Duration.seconds(2)
+
     /// Keeps of `running` what a reload cannot change: sockets, files and log belong to the daemon's whole life.
     ///
     /// - Returns: the options, without dashes, that would have been different.
