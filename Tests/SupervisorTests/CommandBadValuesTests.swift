@@ -69,6 +69,8 @@ import Testing
         "name": ["", "a b", "a\nb", "ü", "a/b", "a=b", String(repeating: "x", count: 65)],
         "control": ["", String(repeating: "x", count: 4096)],
         "control-group": ["", "nosuchgroup", "-1", "4294967295", "root:root", long],
+        "max-age": durations + ["0", "0s", "1ms", "never"],
+        "max-memory": ["", "x", "-1", "0", "1K", "1.5M", "64MB", "9999999999999T", "none", long],
         "pid-file": ["", String(repeating: "x", count: 4096)],
         "output": ["", "RELAY", "none", "relay,inherit", long],
         "log-format": ["", "xml", "JSON", "text "],
