@@ -56,17 +56,6 @@ extension Daemon {
             throw .generation(error)
         }
     }
-
-    private func reopenLogFiles() {
-        do throws(SystemError) {
-            let paths = try redirections.reopen()
-            try log.sink.reopen()
-            let message = paths.isEmpty ? "no log files to reopen" : "log files are open anew"
-            write(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))
-        } catch {
-            write(LogRecord(.error, "logs_not_reopened", "cannot reopen log files: \(error)"))
-        }
-    }
 }
 
 /// Why a reload did not begin.

@@ -4,7 +4,7 @@ internal import Reloader
 
 extension Daemon {
     /// Of a worker that failed, this many of its last lines are repeated beside the reason.
-    private static let lastLinesShown = 16
+    static let lastLinesShown = 16
 
     func write(_ record: LogRecord) { log.write(record) }
 
@@ -16,11 +16,19 @@ extension Daemon {
         if report.changesWhoServes { needsSteering = true }
         write(report.record(report.worker.map(context) ?? ReportContext()))
         if case .workerFailed(let id, _, _, _) = report { tellLastLines(of: id) }
+        raiseEvent(report)
         tellManager(report)
     }
 
     private func tellLastLines(of id: WorkerID) {
         guard let worker = workers[id] else { return }
+        if roads.standardError == nil {
+            return write(
+                LogRecord(
+                    .info, "words_not_kept",
+                    "what the worker said last is not kept with --output inherit: it is wherever standard error goes "
+                        + "(relay, prefix and file:PATH keep it)"))
+        }
         for line in worker.lastLines.text.suffix(Self.lastLinesShown) {
             write(
                 .worker(

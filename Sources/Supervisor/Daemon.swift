@@ -2,7 +2,8 @@
 // deadline. It obeys the core and decides nothing about workers.
 //
 // Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Signals (what
-// people ask), Daemon+Story (what people are told).
+// people ask), Daemon+Output (what workers write), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are
+// told).
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -12,16 +13,19 @@ public final class Daemon {
     enum Source {
         case signals
         case deadline
-        case output
+        case output(OutputSink)
         case manager
         case managerWatchdog
         case exit(WorkerID)
         case readyPipe(WorkerID)
         case notifySocket(WorkerID)
-        case stderrPipe(WorkerID)
+        case stream(WorkerStream)
         /// A worker waits in a call for an answer.
         case call(WorkerID)
         case drains
+        case hook(Int)
+        /// Hooks have run long enough.
+        case hooks
     }
 
     /// How many batches a due deadline waits for: a flood must not hold up time for ever.
@@ -43,6 +47,9 @@ public final class Daemon {
     var spawner: Spawner
     let listeners: [Listener]
     let redirections: Redirections
+    let roads: OutputRoads
+    var hooks = HookQueue()
+    var hookTimer: DeadlineTimer
 
     /// nil: all workers accept from the same listeners.
     let slotListeners: SlotListeners?
@@ -64,8 +71,6 @@ public final class Daemon {
     /// Until the core has reported on them.
     var spawnErrors: [WorkerID: SpawnError] = [:]
     var sources: [Poller.Token: Source] = [:]
-    /// Registered while the log waits for its reader.
-    var outputToken: Poller.Token?
     /// Registered while the service manager's socket is full.
     var managerToken: Poller.Token?
     /// READY=1 was sent once; and a RELOADING=1 still needs its own.
@@ -75,6 +80,8 @@ public final class Daemon {
 
     /// Bytes read from one worker in a turn: one that floods is read in turns like everybody else.
     let turnBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+    /// The whole lines of such a turn.
+    var lineBuffer: [UInt8] = []
 
     private var pending: [Event] = []
     private var isHandling = false
@@ -89,6 +96,7 @@ public final class Daemon {
     public init(_ settings: Settings, readingAgain readSettings: @escaping SettingsSource) throws(StartError) {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
+        let outputFile = try Self.openOutputFile(settings.output)
         let listeners = try Self.openListeners(settings, environment)
         let slotListeners = try Self.openSlotListeners(settings, listeners)
         let automaticWorkers = CPUCount.current().automatic
@@ -99,15 +107,17 @@ public final class Daemon {
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             log = try Log(format: settings.logFormat, name: settings.name, environment: environment)
+            roads = try OutputRoads(settings.output, log: log.sink, file: outputFile)
             manager = try ServiceManager(environment)
             managerWatchdog = try ManagerWatchdog(environment)
             signals = try SignalReader()
             timer = try DeadlineTimer()
             drainTimer = try DeadlineTimer()
+            hookTimer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
                 listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
-                outputMode: settings.output, cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
+                pipesOutput: roads.standardOutput != nil, pipesErrors: roads.standardError != nil, cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             Self.removeFiles(of: listeners)
@@ -134,7 +144,7 @@ public final class Daemon {
     public func run() throws(StartError) -> Int32 {
         defer {
             removeSocketFiles()
-            log.flush()
+            endOutput()
         }
         try makeFirstGeneration()
         guard let path = settings.pidFile else { return try runPool() }
@@ -148,6 +158,7 @@ public final class Daemon {
         do throws(SystemError) {
             return try loop()
         } catch {
+            killHooks()
             for worker in workers.values { _ = rl_kill_group(worker.exit.number, worker.pid) }
             throw .system(error)
         }
@@ -157,18 +168,22 @@ public final class Daemon {
         sources[try poller.add(signals.descriptor.number, .readable)] = .signals
         sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
         sources[try poller.add(drainTimer.descriptor.number, .readable)] = .drains
+        sources[try poller.add(hookTimer.descriptor.number, .readable)] = .hooks
         if let number = managerWatchdog.number { sources[try poller.add(number, .readable)] = .managerWatchdog }
         tellStarted()
         handle(.start)
-        while exitStatus == nil {
+        while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armDrainTimer()
+            try hookTimer.arm(hooks.nextDeadline)
             let wasHeld = clock.isHeld
             let mayHaveMore = try poller.wait(into: &tokens, blocking: !wasHeld)
             clock.hold(before: pool.nextDeadline)
             for token in tokens { dispatch(token) }
             handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
-            try watchOutput()
+            startHooks()
+            if exitStatus != nil { hooks.end(by: MonotonicClock.now() + HookQueue.lastMoment) }
+            try watchSinks()
             try watchManager()
         }
         return exitStatus ?? 0
@@ -181,7 +196,7 @@ public final class Daemon {
             switch source {
             case .signals: try readSignals()
             case .deadline: try timer.acknowledge()
-            case .output: log.flush()
+            case .output(let sink): flush(sink)
             case .manager: flushManager()
             case .managerWatchdog:
                 try managerWatchdog.acknowledge()
@@ -189,9 +204,11 @@ public final class Daemon {
             case .exit(let id): try workerExited(id)
             case .readyPipe(let id): try readReadyPipe(id)
             case .notifySocket(let id): try readNotifySocket(id)
-            case .stderrPipe(let id): try readStderr(id)
+            case .stream(let stream): try readStream(stream)
             case .call(let id): try answerCall(of: id)
             case .drains: try lookAtDrains()
+            case .hook(let number): try hookExited(number)
+            case .hooks: try endOverdueHooks()
             }
         } catch {
             write(LogRecord(.error, "system_error", "\(error)"))

@@ -68,7 +68,12 @@ import Testing
         "config": ["", "/nonexistent/file", "/", String(repeating: "x", count: 4096), "/dev/zero"],
         "name": ["", "a b", "a\nb", "ü", "a/b", "a=b", String(repeating: "x", count: 65)],
         "pid-file": ["", String(repeating: "x", count: 4096)],
-        "output": ["", "RELAY", "none", "relay,inherit", long],
+        "output": [
+            "", "RELAY", "none", "relay,inherit", "file", "file:", "FILE:/tmp/x", "prefix:x",
+            "file:" + String(repeating: "x", count: 4096), long,
+        ],
+        "on-event": ["", " ", "\t", long],
+        "on-event-timeout": durations + ["0", "0s", "999us", "24h1us"],
         "log-format": ["", "xml", "JSON", "text "],
         "pin": ["", "yes"],
         "check": ["", "yes"],
