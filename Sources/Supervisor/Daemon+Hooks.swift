@@ -15,11 +15,12 @@ extension Daemon {
 
     /// The record of the log under the event's own name, with what the log says elsewhere.
     private func eventJSON(_ report: Report, _ name: String) -> [UInt8] {
-        let path = settings.program.path
-        let daemon = settings.name ?? String(path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...])
+        let program = settings.program.path.split(separator: "/").last.map(String.init) ?? settings.program.path
         var record = report.record(report.worker.map(context) ?? ReportContext())
         record.event = name
-        record.fields.insert(contentsOf: [("daemon", .text(daemon)), ("daemon_pid", .number(Int(getpid())))], at: 0)
+        record.fields.insert(
+            contentsOf: [("daemon", .text(settings.name ?? program)), ("daemon_pid", .number(Int(getpid())))],
+            at: 0)
         if let worker = report.worker.flatMap({ workers[$0] }) {
             let lines = worker.lastLines.text.suffix(Self.lastLinesShown)
             if !lines.isEmpty { record.fields.append(("last_lines", .text(lines.joined(separator: "\n")))) }
@@ -78,16 +79,22 @@ extension Daemon {
 
     /// Its end comes later, by itself.
     func endOverdueHooks() throws(SystemError) {
-        try hookTimer.acknowledge()
         for number in hooks.overdue(at: MonotonicClock.now()) {
             try hookExited(number)
             guard let hook = hooks.running[number] else { continue }
+            if hook.isKilled {
+                // The kernel cannot end it now (a dead file server); nobody is to wait for that.
+                try unwatch(hook.exit)
+                hooks.ended(number)
+                continue
+            }
             tell(
                 hook, "hook_killed",
                 exitStatus == nil
                     ? "hook for \(hook.event) is killed: it did not end within \(LogFormatter.seconds(hook.timeout))s"
                     : "hook for \(hook.event) is killed: the daemon ends")
             kill(hook)
+            hook.deadline = MonotonicClock.now() + HookQueue.lastMoment
         }
     }
 
@@ -99,9 +106,10 @@ extension Daemon {
     private func tell(
         _ hook: HookProcess, _ event: String, _ message: String, _ more: [(key: String, value: LogRecord.Value)] = []
     ) {
-        write(
-            LogRecord(
-                .warning, event, message, [("hook", .text(hook.event)), ("pid", .number(Int(hook.pid)))] + more))
+        let fields: [(key: String, value: LogRecord.Value)] = [
+            ("hook", .text(hook.event)), ("pid", .number(Int(hook.pid))),
+        ]
+        write(LogRecord(.warning, event, message, fields + more))
     }
 
     /// The loop itself has failed.

@@ -147,7 +147,7 @@ extension Daemon {
 
     func armDrainTimer() throws(SystemError) {
         let looks = drains.values.lazy.map { $0.nextLook }
-        try drainTimer.arm((looks + Array(isReadySoon.values)).min())
+        try drainTimer.arm((looks + Array(isReadySoon.values) + [hooks.nextDeadline].compactMap { $0 }).min())
     }
 
     private func tellIfSlow(_ drain: Drain, at now: Instant) {

@@ -22,10 +22,9 @@ public final class Daemon {
         case stream(WorkerStream)
         /// A worker waits in a call for an answer.
         case call(WorkerID)
+        /// Time to look at drains, and at hooks that have run long enough.
         case drains
         case hook(Int)
-        /// Hooks have run long enough.
-        case hooks
     }
 
     /// How many batches a due deadline waits for: a flood must not hold up time for ever.
@@ -49,7 +48,6 @@ public final class Daemon {
     let redirections: Redirections
     let roads: OutputRoads
     var hooks = HookQueue()
-    var hookTimer: DeadlineTimer
 
     /// nil: all workers accept from the same listeners.
     let slotListeners: SlotListeners?
@@ -113,11 +111,11 @@ public final class Daemon {
             signals = try SignalReader()
             timer = try DeadlineTimer()
             drainTimer = try DeadlineTimer()
-            hookTimer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
                 listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
-                pipesOutput: roads.standardOutput != nil, pipesErrors: roads.standardError != nil, cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
+                pipesOutput: roads.standardOutput != nil, pipesErrors: roads.standardError != nil,
+                cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             Self.removeFiles(of: listeners)
@@ -168,14 +166,12 @@ public final class Daemon {
         sources[try poller.add(signals.descriptor.number, .readable)] = .signals
         sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
         sources[try poller.add(drainTimer.descriptor.number, .readable)] = .drains
-        sources[try poller.add(hookTimer.descriptor.number, .readable)] = .hooks
         if let number = managerWatchdog.number { sources[try poller.add(number, .readable)] = .managerWatchdog }
         tellStarted()
         handle(.start)
         while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armDrainTimer()
-            try hookTimer.arm(hooks.nextDeadline)
             let wasHeld = clock.isHeld
             let mayHaveMore = try poller.wait(into: &tokens, blocking: !wasHeld)
             clock.hold(before: pool.nextDeadline)
@@ -206,9 +202,10 @@ public final class Daemon {
             case .notifySocket(let id): try readNotifySocket(id)
             case .stream(let stream): try readStream(stream)
             case .call(let id): try answerCall(of: id)
-            case .drains: try lookAtDrains()
+            case .drains:
+                try lookAtDrains()
+                try endOverdueHooks()
             case .hook(let number): try hookExited(number)
-            case .hooks: try endOverdueHooks()
             }
         } catch {
             write(LogRecord(.error, "system_error", "\(error)"))

@@ -16,8 +16,13 @@ struct WholeLines {
         var rest = bytes
         while let base = rest.baseAddress, let end = memchr(base, 10, rest.count) {
             let count = UnsafeRawPointer(end) - base
-            hold(UnsafeRawBufferPointer(rebasing: rest[..<count]), &lines)
-            endLine(&lines)
+            if unfinished.isEmpty && count <= Self.lineBytesMax {
+                lines.append(contentsOf: tag)
+                lines.append(contentsOf: UnsafeRawBufferPointer(rebasing: rest[...count]))
+            } else {
+                hold(UnsafeRawBufferPointer(rebasing: rest[..<count]), &lines)
+                endLine(&lines)
+            }
             rest = UnsafeRawBufferPointer(rebasing: rest[(count + 1)...])
         }
         hold(rest, &lines)

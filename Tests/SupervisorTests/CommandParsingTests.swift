@@ -246,7 +246,8 @@ import Testing
         #expect(changed.workers == .fixed(3) && changed.program.pinsCPUs)
         changed = try settings(
             "--listen", "8081", "--backlog", "5", "--balance", "slot", "--no-share", "--no-share=80", "--pid-file", "p",
-            "--output", "file:x", "--log-format", "json", "--nice", "3", "--on-event", "date", "--on-event-timeout", "2s")
+            "--output", "file:x", "--log-format", "json", "--nice", "3", "--on-event", "date", "--on-event-timeout",
+            "2s")
         let all = ["listen", "backlog", "balance", "no-share", "name", "pid-file", "output", "log-format"]
         #expect(changed.keepForLife(of: running) == all)
         var expected = running

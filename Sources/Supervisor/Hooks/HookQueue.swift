@@ -16,11 +16,11 @@ struct HookQueue {
     private var lastNumber = 0
     private var end: Instant?
 
-    /// Nothing runs or waits any more, but for processes that were killed.
-    var areDone: Bool { waiting.isEmpty && running.values.allSatisfy { $0.isKilled } }
+    /// Nothing runs or waits any more.
+    var areDone: Bool { waiting.isEmpty && running.isEmpty }
 
     var nextDeadline: Instant? {
-        let deadlines = running.values.filter { !$0.isKilled }.map { $0.deadline }
+        let deadlines = running.values.filter(hasDeadline).map { $0.deadline }
         return (deadlines + (waiting.isEmpty ? [] : [end].compactMap { $0 })).min()
     }
 
@@ -56,15 +56,20 @@ struct HookQueue {
             droppedEvents += waiting.count
             waiting.removeAll()
         }
-        return running.filter { !$0.value.isKilled && $0.value.deadline <= now }.map { $0.key }
+        return running.filter { hasDeadline($0.value) && $0.value.deadline <= now }.map { $0.key }
     }
 
     /// The daemon ends: no hook may run beyond `instant`. The first call counts.
     mutating func end(by instant: Instant) {
         if end != nil { return }
         end = instant
-        for process in running.values { process.deadline = min(process.deadline, instant) }
+        for process in running.values {
+            process.deadline = process.isKilled ? instant : min(process.deadline, instant)
+        }
     }
+
+    /// The end of one that was killed is only a matter of time, which the daemon has until its own end.
+    private func hasDeadline(_ process: HookProcess) -> Bool { !process.isKilled || end != nil }
 
     /// Returns how many events were dropped since the last call.
     mutating func takeDroppedEvents() -> Int {
