@@ -3,8 +3,8 @@
 public enum Effect: Equatable, Sendable {
     /// Start a worker. Answered by `Event.spawned` or `Event.spawnFailed`.
     case spawn(WorkerID, slot: Int, generation: Int)
-    /// Steer new connections away from the worker and see its old ones off; `Event.drained` when none is left. Ends with
-    /// `terminate`, whichever comes first.
+    /// Steer new connections away from the worker and see its old ones off, once in its life and before anything else is
+    /// sent to it; `Event.drained` when none is left. Over when the worker gets a signal, or is gone.
     case drain(WorkerID)
     /// Send the stop signal to the worker, once in its life.
     case terminate(WorkerID)
@@ -24,12 +24,12 @@ public enum Effect: Equatable, Sendable {
 /// is reverted: `rollReverted` follows, unless a reload, a stop or a drain-all comes first; the revert then ends unsaid.
 public enum Report: Equatable, Sendable {
     case workerReady(WorkerID, slot: Int, generation: Int, after: Duration)
-    /// The worker is asked to finish, or finishes by itself. Told of a worker whose spawn was not yet answered only when
-    /// it is, and not at all if it was never there.
+    /// The worker is asked to finish, or is emptied to be asked then, or finishes by itself; told once. Told of a worker
+    /// whose spawn was not yet answered only when it is, and not at all if it was never there.
     case workerDraining(WorkerID, slot: Int, generation: Int, DrainReason)
     /// The worker gets SIGKILL.
     case workerKilled(WorkerID, slot: Int, generation: Int, KillReason)
-    /// The worker is gone. `expected`: it had been asked to end.
+    /// The worker is gone. `expected`: it had been asked to end; one that was still being emptied had not.
     case workerExited(WorkerID, slot: Int, generation: Int, ExitStatus, lived: Duration, expected: Bool)
     /// A worker failed (in a roll this also fails the roll; else the slot restarts after `backoffBegan`, or at once).
     case workerFailed(WorkerID, slot: Int, generation: Int, FailureReason)

@@ -24,9 +24,11 @@ public enum Event: Equatable, Sendable {
     case heartbeat(WorkerID)
     /// The worker says that it ends by itself (`STOPPING=1`): a ready one is replaced at once, while it drains.
     case stopping(WorkerID)
-    /// The worker asks for more time to start or to drain (`EXTEND_TIMEOUT_USEC=`), counted from now.
+    /// The worker asks for more time to start or to drain (`EXTEND_TIMEOUT_USEC=`), counted from now. Of one that is being
+    /// emptied it is ignored: it has not been asked for anything yet.
     case extendTimeout(WorkerID, by: Duration)
-    /// Nothing is left of what `Effect.drain` was to take from the worker.
+    /// Nothing is left of what `Effect.drain` was to take from the worker: it gets its stop signal. Too late if it had
+    /// that, said that it ends, or was killed.
     case drained(WorkerID)
     /// The process is gone and reaped.
     case exited(WorkerID, ExitStatus)

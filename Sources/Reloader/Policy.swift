@@ -19,7 +19,7 @@ public struct Policy: Equatable, Sendable {
     /// A worker that is not ready this long after its start has failed to start.
     public var readyTimeout: Duration = .seconds(60)
     public var drain: Drain = .signal
-    /// From the stop signal to SIGKILL.
+    /// From the stop signal to SIGKILL, so from the end of the first half of a drain from outside.
     public var stopTimeout: Duration = .seconds(30)
     /// Delay after the first failure in a row; doubles with each further one.
     public var backoffBase: Duration = .milliseconds(100)
@@ -50,7 +50,8 @@ public enum Drain: Equatable, Sendable {
     /// By its stop signal, at once: it drains its connections itself.
     case signal
     /// Its connections are taken from it first (`Effect.drain`); the stop signal comes when they are gone, or after
-    /// `timeout`. For programs that die of the signal with whatever they are about.
+    /// `timeout`. For programs that die of the signal with whatever they are about. A later policy changes nothing for
+    /// a worker that is already being emptied.
     case outside(timeout: Duration)
 }
 

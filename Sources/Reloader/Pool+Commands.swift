@@ -30,10 +30,11 @@ extension Pool {
         policy.workers = Self.workers(after: change, of: before)
         resize(from: before)
         guard phase == .running, before < policy.workers else { return }
-        for slot in before..<policy.workers {
-            roll?.reconsider(slot)
-            restart(slot)
-        }
+        for slot in before..<policy.workers { roll?.reconsider(slot) }
+        // A new slot that has its turn at once needs nothing of the base. What is due at this instant may make it so.
+        expireDeadlines()
+        advanceRoll()
+        for slot in before..<policy.workers where slots[slot].isVacant { restart(slot) }
     }
 
     mutating func drainAll() {

@@ -1,7 +1,8 @@
 // The only place that ends workers.
 extension Pool {
-    /// Asks a slot's worker to finish: it gets its one stop signal (unless it ends by itself), and its stop timeout. A
-    /// worker that the watchdog has killed just joins those whose exit is waited for.
+    /// Asks a slot's worker to finish: it is emptied where the policy says so, then gets its one stop signal (unless it
+    /// ends by itself), and its stop timeout. A worker that the watchdog has killed just joins those whose exit is waited
+    /// for.
     mutating func drain(_ role: Slot.Role, of slot: Int, _ reason: DrainReason) {
         guard var worker = slots[slot][role] else { return }
         switch worker.state {
@@ -25,12 +26,13 @@ extension Pool {
         return .draining(since: now, killAt: now + policy.stopTimeout, reason)
     }
 
-    /// The second half of a drain from outside.
-    mutating func endEmptying(_ role: Slot.Role, in slot: Int) {
+    /// The second half of a drain from outside, as of any other.
+    mutating func endEmptying(_ role: Slot.Role, in slot: Int, byItself: Bool = false) {
         guard let worker = slots[slot][role], case .emptying(let since, _, let reason) = worker.state else { return }
-        slots[slot][role]?.state = .draining(since: since, killAt: now + policy.stopTimeout, reason)
+        slots[slot][role]?.state = .draining(
+            since: since, killAt: now + policy.stopTimeout, byItself ? .byItself : reason)
         refresh(slot)
-        emit(.terminate(worker.id))
+        if !byItself { emit(.terminate(worker.id)) }
     }
 
     /// A worker's one stop signal; none for one that ends by itself. Nobody hears of a worker that was never there.

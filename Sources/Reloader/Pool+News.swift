@@ -7,8 +7,7 @@ extension Pool {
         refresh(slot)
         hasSpawned = true
         switch worker.state {
-        case .starting, .ready: break
-        case .emptying: break
+        case .starting, .ready, .emptying: break
         case .draining(_, _, let reason): sendStop(to: worker, in: slot, reason)
         case .killed: emit(.kill(worker.id))
         }
@@ -60,12 +59,18 @@ extension Pool {
         refresh(slot)
     }
 
-    /// Of a replacement it is ignored: its exit will tell.
+    /// Of a replacement it is ignored: its exit will tell. One that is being emptied gets no stop signal any more: it
+    /// might take that for a second one, and cut short what it is about.
     mutating func saidStopping(_ role: Slot.Role, in slot: Int) {
         confirmSpawned(role, in: slot)
-        guard role == .current, case .ready(let since, _)? = slots[slot].current?.state else { return }
-        drain(.current, of: slot, .byItself)
-        workerLost(in: slot, readySince: since)
+        switch slots[slot][role]?.state {
+        case .ready(let since, _)?:
+            guard role == .current else { return }
+            drain(.current, of: slot, .byItself)
+            workerLost(in: slot, readySince: since)
+        case .emptying?: endEmptying(role, in: slot, byItself: true)
+        case .starting?, .draining?, .killed?, nil: break
+        }
     }
 
     mutating func askedForTime(_ role: Slot.Role, in slot: Int, _ time: Duration) {
@@ -88,7 +93,8 @@ extension Pool {
         let worker = remove(role, from: slot)
         switch role {
         case .draining:
-            reportExit(of: worker, from: slot, status, expected: true)
+            let wasAsked = if case .emptying = worker.state { false } else { true }
+            reportExit(of: worker, from: slot, status, expected: wasAsked)
             lingererEnded(in: slot)
         case .replacement:
             reportExit(of: worker, from: slot, status, expected: false)

@@ -38,9 +38,12 @@ extension Pool {
         while totals.inFlight < policy.effectiveSurge, let slot = nextTurn() { startReplacement(in: slot) }
     }
 
-    /// Slots that have lost their worker since the roll began come first.
+    /// Slots that have lost their worker since the roll began come first. All that may be due lie at the cursor or above,
+    /// so a roll that waits for crowded slots looks at none of them again.
     private mutating func nextTurn() -> Int? {
-        if totals.waiting > 0, let slot = (0..<policy.workers).first(where: { slots[$0].isVacant && isDue($0) }) {
+        if totals.waiting > 0, let cursor = roll?.cursor, cursor < policy.workers,
+            let slot = (cursor..<policy.workers).first(where: { slots[$0].isVacant && isDue($0) })
+        {
             return slot
         }
         while let cursor = roll?.cursor, cursor < policy.workers {

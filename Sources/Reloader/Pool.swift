@@ -3,10 +3,10 @@
 // 1. A roll never lowers capacity: the number of ready workers does not drop below what it was when the roll began,
 //    but for workers that crash (or that a smaller pool has no slot for).
 // 2. Never more than n + surge workers are starting or ready; at most `Policy.lingeringMax` + 1 a slot are draining.
-// 3. In a roll a ready worker is asked to finish only when its slot has another that serves: for the old one its ready
-//    and soaked replacement; for a replacement that is abandoned the old one.
-// 4. A worker gets at most one stop signal, then at most one SIGKILL, none after its exit was seen, and each exit is
-//    seen once.
+// 3. In a roll a ready worker is emptied or asked to finish only when its slot has another that serves: for the old one
+//    its ready and soaked replacement; for a replacement that is abandoned the old one.
+// 4. A worker is emptied at most once, then gets at most one stop signal, then at most one SIGKILL, none after its exit
+//    was seen, and each exit is seen once.
 // 5. Delays follow the backoff formula; no slot is ever started twice at the same time in the same role.
 // 6. When workers are healthy again and no command is pending, the pool settles: n ready workers of one generation, and
 //    no timer armed but watchdogs.

@@ -15,7 +15,7 @@ public struct Slot: Equatable, Sendable {
     public internal(set) var current: Worker?
     /// Starting, or ready and soaking (or killed by the watchdog), of the roll's target.
     public internal(set) var replacement: Worker?
-    /// Asked to finish, oldest first. At most `Policy.lingeringMax` + 1: nothing is started in a slot that has
+    /// Emptied or asked to finish, oldest first. At most `Policy.lingeringMax` + 1: nothing is started in a slot that has
     /// `lingeringMax`, and both of its other two may join them.
     public internal(set) var draining: [Worker] = []
     /// Failures in a row.

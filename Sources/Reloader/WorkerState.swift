@@ -6,7 +6,9 @@
 ///     │          └───────(watchdog)─────────────────┘
 ///     └───────────────────▶ draining
 /// ```
-/// Emptying is a drain's first half where it is done from outside (`Drain.outside`).
+/// Emptying is a drain's first half where it is done from outside (`Drain.outside`): of workers that are ready and have not
+/// said that they end. It is left once: when nothing is left to take, when its time is up, or when the worker says that it
+/// ends. No watchdog runs in it, and no word prolongs it.
 /// A fast stop kills from any state; an exit may come in any state.
 public enum WorkerState: Equatable, Sendable {
     /// `deadline`: not ready then, it has failed to start. `readyAt`: it counts as ready then by itself
@@ -17,7 +19,8 @@ public enum WorkerState: Equatable, Sendable {
     /// Its connections are being taken from it, and it has not been told. `stopAt`: not empty then, it gets its stop signal
     /// all the same.
     case emptying(since: Instant, stopAt: Instant, DrainReason)
-    /// It has been asked to finish, or said that it does. `killAt`: still there then, it is killed.
+    /// It has been asked to finish, or said that it does. `since`: emptying counts in. `killAt`: still there then, it is
+    /// killed.
     case draining(since: Instant, killAt: Instant, DrainReason)
     /// SIGKILL is sent or owed; only its exit is waited for. `readySince`: it was killed as a ready worker (watchdog).
     case killed(readySince: Instant?)

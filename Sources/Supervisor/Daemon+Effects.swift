@@ -16,7 +16,10 @@ extension Daemon {
         case .kill(let id): kill(id)
         case .release(let generation): generations[generation] = nil
         case .finish(let status): exitStatus = Int32(status)
-        case .report(let report): tell(report)
+        case .report(let report):
+            // What is told is true already: a worker that drains takes nothing new.
+            if case .workerDraining = report { steer() }
+            tell(report)
         }
         return nil
     }

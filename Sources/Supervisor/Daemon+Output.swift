@@ -19,36 +19,26 @@ extension Daemon {
             stream.sink.queue.append(stream)
             return
         }
-        let end = try read(stream, of: worker) { stream.sink.relay($0) }
-        if end == .reached { try close(stream, of: worker) }
+        if try read(stream, of: worker) == .reached { try close(stream, of: worker) }
     }
 
     /// What is left when the worker is gone can't wait in its pipe, which nobody else keeps.
     func readLastWords(of worker: WorkerProcess) throws(SystemError) {
         for stream in worker.streams {
-            for _ in 0..<Self.lastTurns {
-                if try read(stream, of: worker, { stream.sink.relayLastWords($0) }) != .more { break }
-            }
+            for _ in 0..<Self.lastTurns where try read(stream, of: worker) != .more { break }
             try close(stream, of: worker)
         }
     }
 
-    private func read(
-        _ stream: WorkerStream, of worker: WorkerProcess, _ pass: (UnsafeRawBufferPointer) -> Void
-    ) throws(SystemError) -> End {
+    private func read(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) -> End {
         try read(stream.pipe) { bytes in
             if stream.kind == .standardError { worker.lastLines.append(bytes) }
-            guard stream.lines != nil else { return pass(bytes) }
-            lineBuffer.removeAll(keepingCapacity: true)
-            stream.lines?.feed(bytes, into: &lineBuffer)
-            lineBuffer.withUnsafeBytes(pass)
+            stream.pass(bytes, &lineBuffer)
         }
     }
 
     private func close(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) {
-        lineBuffer.removeAll(keepingCapacity: true)
-        stream.lines?.finish(into: &lineBuffer)
-        lineBuffer.withUnsafeBytes { stream.sink.relayLastWords($0) }
+        stream.finish()
         try unwatch(stream.pipe)
         stream.sink.queue.removeAll { $0 === stream }
         worker.streams.removeAll { $0 === stream }
@@ -104,6 +94,7 @@ extension Daemon {
                     "cannot write to \(sink.destination.name): \(failure.reason): output is lost until that works again",
                     [("to", .text(sink.destination.name))]))
         } else if !sink.isWaiting {
+            tellDroppedLines(sink)
             if let told = sink.failureToldAt, MonotonicClock.now() - told < Self.failureLastsAtLeast { return }
             sink.failureToldAt = nil
             tellLostBytes(sink)
@@ -119,10 +110,25 @@ extension Daemon {
                 [("to", .text(sink.destination.name)), ("bytes", .number(bytes))]))
     }
 
-    /// What can still be said goes out.
+    /// Those of the log are told by the log.
+    private func tellDroppedLines(_ sink: OutputSink) {
+        let lines = sink === log.sink ? 0 : sink.takeDroppedLines()
+        if lines == 0 { return }
+        write(
+            LogRecord(
+                .warning, "output_dropped",
+                "\(sink.destination.name) was blocked: lines of workers that have ended are lost",
+                [("to", .text(sink.destination.name)), ("lines", .number(lines))]))
+    }
+
+    /// The end: a reader that is slow still gets all, one that has stopped is not waited for.
     func endOutput() {
-        for sink in roads.sinks { tellLostBytes(sink) }
-        for sink in roads.sinks.reversed() { flush(sink) }
+        for sink in roads.sinks.reversed() {
+            sink.drain()
+            tellDroppedLines(sink)
+            tellLostBytes(sink)
+        }
+        log.finish()
     }
 
     // MARK: rotation

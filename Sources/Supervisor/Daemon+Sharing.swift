@@ -56,7 +56,7 @@ extension Daemon {
     }
 
     /// `--ready listen`, and what `auto` means where the program binds its own port.
-    private var listeningMeansReady: Bool {
+    var listeningMeansReady: Bool {
         switch settings.ready {
         case .automatic, .listening: true
         case .message, .after: false
@@ -170,6 +170,7 @@ extension Daemon {
     func letGoOfPorts(_ worker: WorkerProcess) {
         drains[worker.id] = nil
         isReadySoon[worker.id] = nil
-        sharing?.workerIsGone(worker.id, wasEmptied: worker.wasEmptied)
+        // Of a pool that is drained as a whole the listeners stay.
+        sharing?.workerIsGone(worker.id, wasEmptied: worker.wasEmptied && pool.phase != .drained)
     }
 }

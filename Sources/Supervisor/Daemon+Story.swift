@@ -9,11 +9,17 @@ extension Daemon {
     func write(_ record: LogRecord) { log.write(record) }
 
     func context(of id: WorkerID) -> ReportContext {
-        ReportContext(pid: workers[id]?.pid, spawnError: spawnErrors[id], status: workers[id]?.status)
+        ReportContext(
+            pid: workers[id]?.pid, spawnError: spawnErrors[id], status: workers[id]?.status,
+            isReadyByListening: sharing != nil && listeningMeansReady)
     }
 
     func tell(_ report: Report) {
-        if report.changesWhoServes { needsSteering = true }
+        // What is told has happened: whoever reads that a worker serves may count on it.
+        if report.changesWhoServes {
+            needsSteering = true
+            steer()
+        }
         write(report.record(report.worker.map(context) ?? ReportContext()))
         if case .workerFailed(let id, _, _, _) = report { tellLastLines(of: id) }
         raiseEvent(report)
@@ -130,12 +136,20 @@ extension Daemon {
         case .stopping:
             sendManager([
                 "STOPPING=1", "STATUS=Stopping",
-                ServiceManager.extendTimeout(by: settings.policy.stopTimeout + .seconds(5)),
+                ServiceManager.extendTimeout(by: timeToStop + .seconds(5)),
             ])
         // What aborts a roll, a stop or a drain, is what counts, and has just been told.
         case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan,
             .rollSuperseded, .scaled, .gaveUp:
             break
+        }
+    }
+
+    /// What the slowest worker may take.
+    private var timeToStop: Duration {
+        switch pool.policy.drain {
+        case .signal: pool.policy.stopTimeout
+        case .outside(let timeout): timeout + pool.policy.stopTimeout
         }
     }
 

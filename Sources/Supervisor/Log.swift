@@ -35,6 +35,12 @@ struct Log: ~Copyable {
         }
     }
 
+    /// The end: a reader that is slow still gets all, one that has stopped is not waited for.
+    mutating func finish() {
+        sink.drain()
+        flush()
+    }
+
     /// systemd.exec(5): JOURNAL_STREAM names the device and inode of the journal's socket.
     private static func isJournal(_ environment: Environment) -> Bool {
         guard let stream = environment["JOURNAL_STREAM"] else { return false }

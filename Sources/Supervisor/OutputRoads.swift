@@ -28,13 +28,9 @@ struct OutputRoads {
         sinks = [log] + others
     }
 
-    /// How the lines of a worker are marked; nil: its bytes pass as they are.
-    func lines(slot: Int, pid: Int32) -> WholeLines? {
-        switch mode {
-        case .inherit, .relay: nil
-        case .prefix: WholeLines(tag: "[slot \(slot) pid \(pid)] ")
-        case .file: WholeLines(tag: "")
-        }
+    /// Begins each line of a worker; nil: its bytes pass as they are.
+    func tag(slot: Int, pid: Int32) -> String? {
+        mode == .prefix ? "[slot \(slot) pid \(pid)] " : nil
     }
 
     private static func areSame(_ one: Int32, _ other: Int32) -> Bool {

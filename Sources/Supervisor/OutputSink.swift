@@ -1,18 +1,17 @@
 // One way out of the daemon: its standard error (the log, and what workers write), its standard output, or a file. A reader
 // that is slow or stopped must never stop the daemon, so nothing here blocks: what can't be written now waits, bounded, and
-// beyond the bound whole log lines are dropped and counted. While something waits, workers' output is not read (they slow
-// down, and nothing of theirs is lost).
+// beyond the bound whole lines are dropped and counted. While something waits, the output of workers is not read (they slow
+// down, and nothing of theirs is lost); only the last words of one that is gone come all the same.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 /// Shared by the log and by all streams of workers that end here.
 final class OutputSink {
-    /// Log lines may wait up to here, then they are dropped: some thousand lines.
+    /// Lines may wait up to here, then they are dropped: some thousand lines.
     static let waitingBytesMax = 256 * 1024
-    /// What dead workers left in their pipes can't wait there, and waits here instead: the pipes of 16 workers. Beyond that
-    /// it is lost, and counted.
-    static let lastWordsBytesMax = 1024 * 1024
+    /// At the daemon's end, how long its reader may take to read on.
+    private static let patienceMilliseconds: Int32 = 1000
 
     enum Destination: Equatable {
         case standardOutput
@@ -57,10 +56,12 @@ final class OutputSink {
 
     private var target: Target
     private var waiting: [UInt8] = []
-    private(set) var droppedLines = 0
+    private var droppedLines = 0
     private var lostBytes = 0
-    /// The last byte that was written ended a line.
+    /// What was taken last ended its line.
     private var isAtLineStart = true
+    /// What was written last ended its line.
+    private var isWrittenToLineEnd = true
     /// The rest of a line was lost: what comes next begins another.
     private var isTorn = false
 
@@ -76,17 +77,25 @@ final class OutputSink {
     /// Something could not be written yet: wait until `number` is writable, then `flush`.
     var isWaiting: Bool { !waiting.isEmpty }
 
-    /// Takes a whole log line, or drops and counts it where too much waits already.
+    /// Takes a whole log line, on a line of its own.
     func writeLine(_ line: [UInt8]) {
-        if waiting.count + line.count > Self.waitingBytesMax {
-            droppedLines += 1
-            return
-        }
-        line.withUnsafeBytes { relay($0) }
+        let whole = isAtLineStart ? line : [UInt8(ascii: "\n")] + line
+        whole.withUnsafeBytes { relay($0) }
     }
 
-    /// Takes all bytes of a worker. Call it only while nothing waits: this is what bounds the memory.
+    /// What comes next begins a line.
+    func endLine() {
+        if !isAtLineStart { writeLine([]) }
+    }
+
+    /// Takes all bytes while nothing waits; else as much as may wait, and drops and counts the lines of what comes then.
     func relay(_ bytes: UnsafeRawBufferPointer) {
+        if bytes.isEmpty { return }
+        if !waiting.isEmpty, waiting.count + bytes.count > Self.waitingBytesMax {
+            droppedLines += max(1, bytes.count { $0 == UInt8(ascii: "\n") })
+            return
+        }
+        isAtLineStart = bytes.last == UInt8(ascii: "\n")
         if waiting.isEmpty {
             let written = writeNow(bytes)
             waiting.append(contentsOf: bytes[written...])
@@ -95,19 +104,19 @@ final class OutputSink {
         }
     }
 
-    /// Takes what a worker left when it died, whether or not something waits, or loses and counts it.
-    func relayLastWords(_ bytes: UnsafeRawBufferPointer) {
-        if waiting.count + bytes.count > Self.lastWordsBytesMax {
-            lostBytes += bytes.count
-        } else {
-            relay(bytes)
-        }
-    }
-
     /// Writes what waits, as much as goes.
     func flush() {
         let written = waiting.withUnsafeBytes { writeNow($0) }
         waiting.removeFirst(written)
+    }
+
+    /// Blocks, as long as what waits is being read.
+    func drain() {
+        while isWaiting {
+            var request = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
+            if poll(&request, 1, Self.patienceMilliseconds) <= 0 { return }
+            flush()
+        }
     }
 
     /// Returns how many lines were dropped since the last call.
@@ -138,13 +147,13 @@ final class OutputSink {
                 guard let count = try writeOnce(UnsafeRawBufferPointer(rebasing: bytes[done...])) else { return done }
                 done += count
                 failure = nil
-                if count > 0 { isAtLineStart = bytes[done - 1] == UInt8(ascii: "\n") }
+                if count > 0 { isWrittenToLineEnd = bytes[done - 1] == UInt8(ascii: "\n") }
             }
         } catch {
             // EPIPE, EIO, ENOSPC: nobody can read it, and the pool matters more than its output.
             failure = error
             lostBytes += bytes.count - done
-            isTorn = !isAtLineStart
+            isTorn = !isWrittenToLineEnd
         }
         return bytes.count
     }
@@ -155,7 +164,7 @@ final class OutputSink {
         let newline: StaticString = "\n"
         if try writeOnce(UnsafeRawBufferPointer(start: newline.utf8Start, count: 1)) == nil { return false }
         isTorn = false
-        isAtLineStart = true
+        isWrittenToLineEnd = true
         return true
     }
 

@@ -34,12 +34,12 @@ struct Poller: ~Copyable {
     mutating func add(_ number: Int32, _ interest: Interest) throws(SystemError) -> Token {
         lastNumber += 1
         let token = Token(number: lastNumber)
-        try control(EPOLL_CTL_ADD, number, interest, token)
+        var event = epoll_event()
+        event.events = interest.rawValue
+        event.data.u64 = token.number
+        let poller = descriptor.number
+        try checked("epoll_ctl", "EPOLL_CTL_ADD") { epoll_ctl(poller, EPOLL_CTL_ADD, number, &event) }
         return token
-    }
-
-    mutating func change(_ number: Int32, _ interest: Interest, _ token: Token) throws(SystemError) {
-        try control(EPOLL_CTL_MOD, number, interest, token)
     }
 
     /// Must come before the descriptor is closed: a duplicate of it elsewhere would keep the registration alive.
@@ -56,14 +56,5 @@ struct Poller: ~Copyable {
         let count = try checked("epoll_wait") { epoll_wait(poller, &batch, Int32(Self.batchMax), blocking ? -1 : 0) }
         for index in 0..<Int(count) { tokens.append(Token(number: batch[index].data.u64)) }
         return Int(count) == Self.batchMax
-    }
-
-    private func control(_ operation: Int32, _ number: Int32, _ interest: Interest, _ token: Token) throws(SystemError)
-    {
-        var event = epoll_event()
-        event.events = interest.rawValue
-        event.data.u64 = token.number
-        let poller = descriptor.number
-        try checked("epoll_ctl") { epoll_ctl(poller, operation, number, &event) }
     }
 }

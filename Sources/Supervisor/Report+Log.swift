@@ -7,6 +7,8 @@ struct ReportContext {
     var pid: Int32?
     var spawnError: SpawnError?
     var status: String?
+    /// It would have been ready by listening.
+    var isReadyByListening = false
 }
 
 extension Report {
@@ -147,8 +149,10 @@ extension FailureReason {
         case .exitedBeforeReady(let status):
             "worker \(status.words) before it was ready"
         case .readyTimedOut(let timeout):
-            "worker was not ready within \(LogFormatter.seconds(timeout))s: it sent no READY=1 (to descriptor READY_FD or "
-                + "to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: ready when it has lived that long"
+            "worker was not ready within \(LogFormatter.seconds(timeout))s: it "
+                + (context.isReadyByListening ? "listened on no port and " : "")
+                + "sent no READY=1 (to descriptor READY_FD or to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: "
+                + "ready when it has lived that long"
         case .exitedInSoak(let status):
             "worker \(status.words) during its soak"
         case .crashed(let status):

@@ -59,7 +59,7 @@ struct SpawnError: Error, Equatable {
 
     private var hint: String {
         switch (step, error.errno) {
-        case (.channels, EMFILE), (.descriptors, EMFILE):
+        case (.channels, EMFILE), (.clone, EMFILE), (.descriptors, EMFILE):
             " (the daemon's limit of open files is used up; raise LimitNOFILE= or ulimit -Hn)"
         case (.channels, ENFILE): " (the system is out of open files; raise fs.file-max)"
         case (.clone, EAGAIN), (.execute, EAGAIN), (.userID, EAGAIN):

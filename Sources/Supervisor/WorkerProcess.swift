@@ -45,7 +45,7 @@ final class WorkerProcess {
 
     private func addStream(_ kind: WorkerStream.Kind, _ pipe: Channel?, to sink: OutputSink?, _ roads: OutputRoads) {
         guard let pipe, let sink else { return }
-        streams.append(WorkerStream(kind, of: id, pipe, to: sink, lines: roads.lines(slot: slot, pid: pid)))
+        streams.append(WorkerStream(kind, of: id, pipe, to: sink, tag: roads.tag(slot: slot, pid: pid)))
     }
 
     var channels: [Channel] { [exit, readyPipe, notifySocket, calls].compactMap { $0 } + streams.map { $0.pipe } }

@@ -38,12 +38,14 @@ import Testing
         #expect(served() == release(1))
         daemon.signal(SIGHUP)
         try daemon.next("reload_done")
+        try daemon.drained()
         #expect(served() == release(2))
 
         try folder.link("current", to: "releases/3")
         daemon.signal(SIGHUP)
         #expect(try daemon.next("worker_said").message == "broken")
         try daemon.next("reload_reverted")
+        try daemon.drained()
         #expect(served() == release(2))
         #expect(try crash().generation == 2)
         #expect(served() == release(2))
@@ -70,18 +72,13 @@ import Testing
     @Test func aBinaryReplacedInPlaceCountsFromTheReloadOn() throws {
         let folder = try TestFolder()
         let app = "\(folder.path)/app"
-        func install(_ shell: String) throws {
-            let binary = try #require(FileManager.default.contents(atPath: shell))
-            chmod(try folder.write("app.new", Array(binary)), 0o755)
-            rename("\(app).new", app)
-        }
-        try install("/bin/sh")
+        try folder.copyProgram("app", from: "/bin/sh")
         let daemon = try DaemonUnderTest([
             "--workers", "1", "--backoff", "1ms", app, "-c", "echo READY=1 >&$READY_FD; sleep 1000 & wait",
         ])
         let first = try ProcessView(try #require(try daemon.next("worker_ready").pid))
         #expect(first.executable == app)
-        try install("/bin/bash")
+        try folder.copyProgram("app", from: "/bin/bash")
         kill(first.pid, SIGKILL)
         let second = try ProcessView(try #require(try daemon.next("worker_ready").pid))
         #expect(second.pid != first.pid && second.executable == "\(app) (deleted)")

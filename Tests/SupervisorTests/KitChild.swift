@@ -93,7 +93,7 @@ final class KitChild {
         let environ = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for string in argv + environ { free(string) } }
         var pid: pid_t = 0
-        let code = posix_spawnp(&pid, words[0], &actions, &attributes, argv, environ)
+        let code = SpawnLock.hold { posix_spawnp(&pid, words[0], &actions, &attributes, argv, environ) }
         guard code == 0 else { throw SpawnFailure(path: words[0], code: code) }
         return pid
     }

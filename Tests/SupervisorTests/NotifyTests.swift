@@ -40,8 +40,8 @@ import Testing
         #expect(try daemon.stop() == 0)
         let (stopping, before) = try manager.next(with: "STOPPING=1")
         #expect(before.isEmpty, "between READY and STOPPING: \(before)")
-        // 30s of --stop-timeout, and a little.
-        #expect(value("EXTEND_TIMEOUT_USEC", in: stopping) == "35000000")
+        // 30s of --drain-timeout, 30s of --stop-timeout, and a little.
+        #expect(value("EXTEND_TIMEOUT_USEC", in: stopping) == "65000000")
     }
 
     @Test func aGoodReloadIsReloadingThenReady() throws {

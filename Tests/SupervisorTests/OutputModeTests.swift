@@ -232,27 +232,4 @@ import Testing
         daemon.signal(SIGQUIT)
         try daemon.end()
     }
-
-    /// A closed pipe is always reported by the kernel: with nowhere to write to, that must not keep the daemon busy.
-    @Test func aClosedStreamCostsNothingWhileTheLogIsBlocked() throws {
-        let folder = try TestFolder()
-        let fifo = try Fifo(in: folder)
-        let daemon = try DaemonUnderTest(
-            ["-w", "1"]
-                + Apps.shell(
-                    """
-                    echo READY=1 >&$READY_FD; yes | head -c 100000 >&2
-                    exec 2>&-; echo closed >\(fifo.path); read x <\(fifo.path).gate; echo later >\(fifo.path); exec sleep 1000
-                    """))
-        let gate = try Gate(in: folder, "fifo.gate")
-        #expect(try fifo.lines.next() == "closed")
-        let view = try ProcessView(daemon.pid)
-        let before = view.cpuTicks
-        // A second of somebody else's time.
-        #expect(try CommandRun.run(["/bin/sleep", "1"]).status == 0)
-        #expect(view.cpuTicks - before < 20)
-        gate.letPass()
-        #expect(try fifo.lines.next() == "later")
-        try daemon.endsClean()
-    }
 }

@@ -36,8 +36,8 @@ import Testing
         #expect(failed.time - begun.time >= 0.7 - 0.002)
         #expect(
             failed.message
-                == "worker was not ready within 0.700s: it sent no READY=1 (to descriptor READY_FD or to NOTIFY_SOCKET); "
-                + "for a program that cannot, use --ready 2s: ready when it has lived that long")
+                == "worker was not ready within 0.700s: it listened on no port and sent no READY=1 (to descriptor READY_FD or "
+                + "to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: ready when it has lived that long")
         #expect(try daemon.next("backoff").number("failures") == 1)
         let exited = try daemon.next("worker_exited")
         #expect(exited.pid == started.pid && exited.number("signal") == 15)
@@ -89,7 +89,9 @@ import Testing
     @Test func aSlowBootAsksForMoreTime() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--ready-timeout", "700ms"]
-                + Apps.worker("say", "EXTEND_TIMEOUT_USEC=60000000", "sleep", "0.8", "ready", "wait"))
+                + Apps.shell(
+                    "echo EXTEND_TIMEOUT_USEC=60000000 >&$READY_FD; sleep 0.8; echo READY=1 >&$READY_FD; exec sleep 1000"
+                ))
         let ready = try daemon.next("worker_ready")
         #expect(ready.number("after") >= 0.8)
         #expect(daemon.records("worker_failed").isEmpty)

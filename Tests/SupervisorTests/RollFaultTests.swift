@@ -17,7 +17,7 @@ import Testing
     @Test func aReleaseBrokenAtSlotThreeOfFourIsTakenBack() throws {
         let words = ["if-generation", "2", "if-slot", "2", "err", "no such table: users", "exit", "3", "end", "end"]
         let (daemon, port) = try Self.serving([], workers: 4, Apps.worker(words + ["ready", "serve"]))
-        let client = SteadyClient(port)
+        let client = try SteadyClient(port)
 
         daemon.signal(SIGHUP)
         let began = try daemon.next("reload_began")
@@ -51,6 +51,7 @@ import Testing
             slots.insert(view.environment["RELOADERD_SLOT"] ?? "none")
         }
         #expect(slots == ["0", "1", "2", "3"])
+        try daemon.drained()
         for _ in 1...8 { #expect(Network.get(port)?.contains("generation=1 ") == true) }
         try daemon.endsClean()
     }
@@ -60,7 +61,7 @@ import Testing
         let (daemon, port) = try Self.serving(
             ["--soak", "30s"], workers: 2,
             Apps.worker("ready", "if-generation", "2", "sleep", "0.1", "exit", "7", "end", "serve"))
-        let client = SteadyClient(port)
+        let client = try SteadyClient(port)
         let old = Set(Capacity.ready(in: daemon.log).keys)
         daemon.signal(SIGHUP)
         let failed = try daemon.next("reload_failed")
@@ -92,7 +93,7 @@ import Testing
         let (daemon, port) = try Self.serving(
             ["--ready-timeout", "2s"], workers: 2,
             Apps.worker("if-generation", "2", "wait", "end", "ready", "serve"))
-        let client = SteadyClient(port)
+        let client = try SteadyClient(port)
         daemon.signal(SIGHUP)
         let failed = try daemon.next("reload_failed")
         #expect(
@@ -120,17 +121,19 @@ import Testing
         let failed = try daemon.next("reload_failed")
         #expect(failed.message.hasSuffix("(or the interpreter that its first line names is missing)"))
         try daemon.next("reload_reverted")
+        try daemon.drained()
         #expect(Network.get(port)?.contains("generation=1 ") == true)
         rename("\(folder.path)/away", app)
         daemon.signal(SIGHUP)
         try daemon.next("reload_done")
+        try daemon.drained()
         #expect(Network.get(port)?.contains("generation=3 ") == true)
         try daemon.endsClean()
     }
 
     @Test func twoHundredHangupsInOneBurstEndOnOneGeneration() throws {
         let (daemon, port) = try Self.serving([], workers: 4, Apps.worker("ready", "serve"))
-        let client = SteadyClient(port)
+        let client = try SteadyClient(port)
         let first = try #require(daemon.records("pool_ready").first)
         for _ in 1...200 { daemon.signal(SIGHUP) }
         try daemon.hearsAll()
@@ -158,8 +161,9 @@ import Testing
         try daemon.next("worker_started") { $0.slot == 1 }
         daemon.signal(SIGHUP)
         try daemon.next("reload_done")
-        #expect(Network.get(port)?.contains("generation=2 ") == true)
         try daemon.next("pool_ready")
+        try daemon.drained()
+        #expect(Network.get(port)?.contains("generation=2 ") == true)
         #expect(daemon.records("worker_failed").isEmpty)
         try daemon.endsClean()
         #expect(daemon.records("worker_ready").allSatisfy { $0.generation == 2 })
@@ -169,7 +173,7 @@ import Testing
         let folder = try TestFolder()
         let app = try folder.writeProgram("app", Apps.workerScript("ready", "serve"))
         let (daemon, port) = try Self.serving([], workers: 2, [app])
-        let client = SteadyClient(port)
+        let client = try SteadyClient(port)
         try folder.writeProgram("app", Apps.workerScript("wait"))
         daemon.signal(SIGHUP)
         let hanging = try daemon.next("worker_started") { $0.generation == 2 }
@@ -182,6 +186,7 @@ import Testing
         let abandoned = try #require(daemon.records("worker_draining").first { $0.pid == hanging.pid })
         #expect(abandoned.message == "worker drains: it was a replacement that is not wanted any more")
         #expect(client.finish().failures == [])
+        try daemon.drained()
         #expect(Network.get(port)?.contains("generation=3 ") == true)
         #expect(daemon.records("reload_failed").isEmpty && daemon.records("worker_failed").isEmpty)
         try daemon.endsClean()

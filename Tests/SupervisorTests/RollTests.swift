@@ -11,6 +11,7 @@ import Testing
         #expect(Network.get(port)?.contains("generation=1") == true)
         daemon.signal(SIGHUP)
         try daemon.next("reload_done")
+        try daemon.drained()
         #expect(Network.get(port)?.contains("generation=2") == true)
         #expect(try daemon.stop() == 0)
     }

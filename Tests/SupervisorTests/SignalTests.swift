@@ -125,13 +125,13 @@ import Testing
         let round = ["ping", "4", "0.1", "ready", "clock"]
         let words = ["ready", "if-slot", "1", "ping", "1000", "0.1", "notify", "end"]
         let daemon = try DaemonUnderTest(
-            ["--workers", "2", "--watchdog", "700ms"]
+            ["--workers", "2", "--watchdog", "1200ms"]
                 + Apps.worker(words + Array(repeating: round, count: 250).flatMap { $0 }))
         try daemon.next("pool_ready")
         daemon.signal(SIGSTOP)
         var now = timespec()
         clock_gettime(CLOCK_MONOTONIC, &now)
-        let end = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 + 1.5
+        let end = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 + 2
         while let seconds = try daemon.process.output.next().flatMap(Double.init), seconds < end {}
         daemon.signal(SIGHUP)
         daemon.signal(SIGCONT)

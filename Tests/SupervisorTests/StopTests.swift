@@ -38,14 +38,14 @@ import Testing
 
     @Test func aDrainMayAskForMoreTime() throws {
         let daemon = try DaemonUnderTest(
-            ["--workers", "1", "--stop-timeout", "500ms"] + Apps.worker("term-extend", "0.8", "ready", "wait"))
+            ["--workers", "1", "--stop-timeout", "1s"] + Apps.worker("term-extend", "1.2", "ready", "wait"))
         try daemon.next("pool_ready")
         try daemon.endsClean()
         let exited = try #require(daemon.records("worker_exited").first)
         #expect(exited.number("status_code") == 0)
         #expect(daemon.records("worker_killed").isEmpty)
         let draining = try #require(daemon.records("worker_draining").first)
-        #expect(exited.time - draining.time >= 0.8 - 0.002)
+        #expect(exited.time - draining.time >= 1.2 - 0.002)
     }
 
     /// The signal, and whether it lets workers finish.

@@ -11,8 +11,13 @@ final class Drain {
     /// A connection that has never carried a request is given this many times the idle time of one that has.
     static let patienceWithUnused: UInt32 = 20
 
+    /// Who has just had an answer does not ask again within a moment, and who was silent for longer may do so any moment: a
+    /// connection is closed in the first moment of its silence, or when a drain has waited this long for that.
+    static let patienceWithSilent = Duration.milliseconds(500)
+
     /// A look at ten thousand connections takes its time: the daemon spends at most a tenth of its own on one drain.
     private static let costFactor = 10
+    private static let quickPauseMilliseconds: UInt32 = 10
     private static let tellingInterval = Duration.seconds(5)
 
     let worker: WorkerProcess
@@ -44,7 +49,7 @@ final class Drain {
     /// How long to wait before the next look: often at first, when a moment counts, seldom when clients take their time.
     private func pause(at now: Instant) -> Duration {
         switch now - startedAt {
-        case ..<Duration.seconds(2): .milliseconds(10)
+        case ..<Duration.seconds(2): .milliseconds(Int64(Self.quickPauseMilliseconds))
         case ..<Duration.seconds(10): .milliseconds(50)
         default: .milliseconds(250)
         }
@@ -62,7 +67,7 @@ final class Drain {
         defer { nextLook = now + max(pause(at: now), (MonotonicClock.now() - now) * Self.costFactor) }
         waiting = sockets.reduce(0) { $0 + ($1.queue ?? 0) }
         connections = 0
-        if takesConnections { for process in ProcessTree.processes(of: worker.pid) { look(at: process) } }
+        if takesConnections { for process in ProcessTree.processes(of: worker.pid) { look(at: process, now) } }
         guard connections == 0 && waiting == 0 else {
             emptySince = nil
             return false
@@ -72,7 +77,7 @@ final class Drain {
         return now - since >= Self.settle || sockets.isEmpty
     }
 
-    private func look(at process: Int32) {
+    private func look(at process: Int32, _ now: Instant) {
         let candidates = ProcessTree.sockets(of: process).filter { !others.contains($0.inode) }
         if candidates.isEmpty { return }
         let number = rl_pidfd_open(process)
@@ -81,11 +86,11 @@ final class Drain {
         for (descriptor, inode) in candidates {
             let copy = rl_take_descriptor(pidfd.number, descriptor)
             if copy < 0 { continue }  // closed a moment ago
-            look(at: FileDescriptor(owning: copy), inode: inode)
+            look(at: FileDescriptor(owning: copy), inode: inode, now)
         }
     }
 
-    private func look(at socket: borrowing FileDescriptor, inode: UInt64) {
+    private func look(at socket: borrowing FileDescriptor, inode: UInt64, _ now: Instant) {
         var state = rl_tcp()
         guard isOnSharedPort(socket), rl_tcp_state(socket.number, &state) == 0, state.state != UInt8(TCP_LISTEN) else {
             others.insert(inode)
@@ -93,17 +98,19 @@ final class Drain {
         }
         if state.state == UInt8(TCP_CLOSE) { return }
         connections += 1
-        if state.state == UInt8(TCP_ESTABLISHED), isIdle(state), !shut.contains(inode) {
+        if state.state == UInt8(TCP_ESTABLISHED), isIdle(state, at: now), !shut.contains(inode) {
             shut.insert(inode)
             _ = shutdown(socket.number, Int32(SHUT_RD))
         }
     }
 
     /// It has answered all that it was asked, and nobody has spoken since.
-    private func isIdle(_ state: rl_tcp) -> Bool {
+    private func isIdle(_ state: rl_tcp, at now: Instant) -> Bool {
         if state.bytes_unread > 0 || state.has_unsent { return false }
         if !state.has_answered { return state.idle_milliseconds >= idleMilliseconds &* Self.patienceWithUnused }
-        return state.answered_last && state.idle_milliseconds >= idleMilliseconds
+        guard state.answered_last && state.idle_milliseconds >= idleMilliseconds else { return false }
+        let moment = max(idleMilliseconds / 2, 2 * Self.quickPauseMilliseconds)
+        return state.idle_milliseconds < idleMilliseconds &+ moment || now - startedAt >= Self.patienceWithSilent
     }
 
     private func isOnSharedPort(_ socket: borrowing FileDescriptor) -> Bool {

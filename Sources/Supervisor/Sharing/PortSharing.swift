@@ -87,17 +87,25 @@ final class PortSharing {
     ) -> Answer {
         let number = taken.descriptor.number
         let inode = taken.inode
-        var one: Int32 = 1
-        guard setsockopt(number, SOL_SOCKET, SO_REUSEPORT, &one, socklen_t(MemoryLayout<Int32>.size)) == 0 else {
-            return .done(errno)
-        }
+        // The first of its port is bound as the program means it: with SO_REUSEPORT it would share a port with whatever else
+        // of this user does, another reloaderd too, instead of being told that it is taken. (A datagram socket can't join a
+        // group afterwards.)
+        let isFirst = !address.isDatagram && !sockets.contains { $0.address.port == address.port }
+        if !isFirst, let error = Self.reusePort(number) { return .done(error) }
         let status = raw.withUnsafeBytes { bytes in
             bytes.withMemoryRebound(to: sockaddr.self) { Glibc.bind(number, $0.baseAddress, socklen_t(raw.count)) }
         }
         guard status == 0 else { return .done(errno) }
+        if isFirst, let error = Self.reusePort(number) { return .done(error) }
         sockets.append(
             SharedSocket(taken.takeDescriptor(), address: address, inode: inode, slot: worker.slot, owner: worker.id))
         return .done(0)
+    }
+
+    private static func reusePort(_ number: Int32) -> Int32? {
+        var one: Int32 = 1
+        let size = socklen_t(MemoryLayout<Int32>.size)
+        return setsockopt(number, SOL_SOCKET, SO_REUSEPORT, &one, size) == 0 ? nil : errno
     }
 
     private static func addressGiven(_ call: rl_call) -> [UInt8]? {
@@ -157,9 +165,7 @@ final class PortSharing {
     }
 
     private func discard(_ socket: SharedSocket) {
-        groups[socket.address]?.noticeThoseGone()
-        socket.shutDown()
-        groups[socket.address]?.leave(socket)
+        if socket.isListening { groups[socket.address]?.expel(socket) } else { socket.shutDown() }
         if groups[socket.address]?.isEmpty ?? false { groups[socket.address] = nil }
         sockets.removeAll { $0 === socket }
     }

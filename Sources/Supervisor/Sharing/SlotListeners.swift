@@ -60,10 +60,7 @@ final class SlotListeners {
     func close(_ slot: Int) {
         guard slot > 0, let own = sockets.removeValue(forKey: slot) else { return }
         for (index, socket) in own.enumerated() {
-            guard let socket else { continue }
-            groups[index].noticeThoseGone()
-            socket.shutDown()
-            groups[index].leave(socket)
+            if let socket { groups[index].expel(socket) }
         }
     }
 

@@ -31,6 +31,26 @@ struct SteeringGroup {
         if members.isEmpty { isLost = false }
     }
 
+    /// Shuts `socket` down. Until the next `steer`, new connections come to those whose places in the group don't change.
+    mutating func expel(_ socket: SharedSocket) {
+        noticeThoseGone()
+        steerToThoseThatStay(without: socket)
+        socket.shutDown()
+        leave(socket)
+    }
+
+    /// The last member is about to take the place of `socket`: for a moment the program would name nobody by the last
+    /// place, whereupon the kernel chooses among all, the draining ones too; or it would name the wrong one.
+    private mutating func steerToThoseThatStay(without socket: SharedSocket) {
+        guard !isLost, let place = members.firstIndex(where: { $0 === socket }), let steeredTo else { return }
+        let moving = [UInt32(place), UInt32(members.count - 1)]
+        let staying = steeredTo.filter { !moving.contains($0) }
+        // Where only the last one is live, there is no way around that moment.
+        if staying.isEmpty || staying == steeredTo { return }
+        // What fails here fails again in the `steer` that follows, and is told there.
+        do throws(SystemError) { try attach(staying) } catch {}
+    }
+
     /// Notices members that a program has shut down by itself. Must come before each `join` and `steer`: the order of things
     /// is the kernel's order.
     mutating func noticeThoseGone() {
@@ -45,9 +65,12 @@ struct SteeringGroup {
         noticeThoseGone()
         if isLost { return try stopSteering() }
         let live = members.indices.filter { isLive(members[$0]) }.map { UInt32($0) }.prefix(Int(rl_steer_runs_max))
-        guard let first = members.first, !live.isEmpty, steeredTo != Array(live) else { return }
+        if !live.isEmpty && steeredTo != Array(live) { try attach(Array(live)) }
+    }
+
+    private mutating func attach(_ indices: [UInt32]) throws(SystemError) {
+        guard let first = members.first else { return }
         let number = first.descriptor.number
-        let indices = Array(live)
         let isDatagram = first.address.isDatagram
         try checked("setsockopt", "SO_ATTACH_REUSEPORT_CBPF") { rl_steer(number, indices, indices.count, isDatagram) }
         steeredTo = indices

@@ -23,10 +23,16 @@ struct Cast {
 
     func worker(_ name: String) -> WorkerID? { workers[name] }
 
+    /// The names of those that it holds for, oldest first.
+    func workers(where holds: (WorkerID) -> Bool) -> [String] {
+        workers.values.filter(holds).sorted { $0.number < $1.number }.map(name)
+    }
+
     /// What the effect does; nil for a report.
     func action(_ effect: Effect) -> String? {
         switch effect {
         case .spawn(let id, _, _): "spawn \(name(id))"
+        case .drain(let id): "drain \(name(id))"
         case .terminate(let id): "term \(name(id))"
         case .kill(let id): "kill \(name(id))"
         case .release(let generation): "release \(generation)"

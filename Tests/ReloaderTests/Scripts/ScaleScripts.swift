@@ -79,6 +79,35 @@ import Testing
             """)
     }
 
+    @Test func aNewSlotThatHasItsTurnAtOnceStartsTheTargetOnly() {
+        Script.play(
+            """
+            policy workers 2 surge 2
+            start -> spawn 0/1 spawn 1/1
+            ready 0/1
+            ready 1/1
+            reload 2 -> spawn 0/2 spawn 1/2
+            ready 0/2 -> term 0/1
+            scale 4 -> spawn 2/2 spawn 3/1
+            serves 2 1 1 1
+            ready 1/2 -> term 1/1 spawn 3/2
+            ready 2/2 | replaced 2/2 3 of 4
+            crash 3/2 -> spawn 0/1#2 spawn 1/1#2 | roll-failed 2 to 1 slot 3 exited-before-ready revert 3
+            """)
+    }
+
+    @Test func aNewSlotWhoseFirstWorkerWasAbandonedComesUpWithTheBase() {
+        Script.play(
+            """
+            policy workers 1 surge 2
+            start -> spawn 0/1
+            ready 0/1
+            reload 2 -> spawn 0/2
+            scale 2 -> spawn 1/2
+            crash 0/2 -> term 1/2 spawn 1/1 release 2 | roll-failed 2 to 1 slot 0 exited-before-ready revert 0
+            """)
+    }
+
     @Test func theSlotInFlightIsScaledAway() {
         Script.play(
             """

@@ -10,6 +10,7 @@ import Testing
 ///     wait 5s -> term 0/1           time passes; deadlines are delivered as they come
 ///     timer 25s                     the next deadline is that far away (`none`: there is none)
 ///     serves 2 1                    the generation of each slot, 0 … n-1
+///     serving 0/2 1/1               the workers that take new requests, oldest first
 ///
 /// Spawns are answered at once, unless `hold` says that the script answers itself (`spawned`, `failed`).
 struct Script {
@@ -70,6 +71,7 @@ struct Script {
         case "wait": try wait(words.duration())
         case "timer": try expectTimer(words.word())
         case "serves": try expect(words.rest(), pool.slots.prefix(pool.policy.workers).map { "\($0.generation)" })
+        case "serving": try expect(words.rest(), cast.workers(where: pool.isServing))
         case "alive": try expect(words.rest(), ["\(pool.workersAlive)"])
         default: send(try words.event(verb, cast: cast, policy: &policy))
         }

@@ -55,6 +55,8 @@ struct Words {
             case "soak": policy.soak = try duration()
             case "ready-after": policy.readiness = .after(try duration())
             case "ready-timeout": policy.readyTimeout = try duration()
+            case "drain-signal": policy.drain = .signal
+            case "drain-outside": policy.drain = .outside(timeout: try duration())
             case "stop-timeout": policy.stopTimeout = try duration()
             case "backoff": policy.backoffBase = try duration()
             case "backoff-cap": policy.backoffCap = try duration()
@@ -86,6 +88,7 @@ struct Words {
         case "ping": return .heartbeat(try worker(cast))
         case "stopping": return .stopping(try worker(cast))
         case "extend": return .extendTimeout(try worker(cast), by: try duration())
+        case "drained": return .drained(try worker(cast))
         case "exit": return .exited(try worker(cast), .exited(code: Int32(try next().map(Self.int) ?? 0)))
         case "crash": return .exited(try worker(cast), .signaled(11, coreDumped: true))
         default: throw ScriptError("`\(verb)` is no verb")

@@ -50,6 +50,8 @@ enum Character: CaseIterable {
         if self == .flaky || chance.percent(20) {
             fate.drains = chance.pick([.milliseconds(0), .milliseconds(20), chance.milliseconds(50...400), nil])
         }
+        if chance.percent(70) { fate.empties = chance.pick([nil, .zero, chance.milliseconds(0...400)]) }
+        if chance.percent(self == .good ? 5 : 30) { fate.exitsWhenEmptied = chance.milliseconds(0...200) }
         return fate
     }
 }
@@ -64,4 +66,8 @@ struct Fate {
     var pingsFor: Duration?
     /// From the stop signal to its exit; nil: it ignores the signal.
     var drains: Duration? = .milliseconds(5)
+    /// From the order to empty it to when nothing is left; zero: nothing was there; nil: its clients stay for ever.
+    var empties: Duration? = .milliseconds(5)
+    /// From the order to empty it to an exit that nobody asked for.
+    var exitsWhenEmptied: Duration?
 }

@@ -15,6 +15,10 @@ struct Facts {
     var isGone = false
     var readySince: Instant?
     var lastSign: Instant
+    /// It was to be emptied, now or once.
+    var wasDrained = false
+    /// When it must get its stop signal at the latest; nil: it is not being emptied.
+    var emptyUntil: Instant?
     var terminatedAt: Instant?
     var saidStopping = false
     var killedAt: Instant?
@@ -51,4 +55,5 @@ struct Facts {
     var isActive: Bool { isInOffice && killedAt == nil }
     var isReady: Bool { isActive && readySince != nil }
     var lingers: Bool { !isGone && hasLeft }
+    var isBeingEmptied: Bool { !isGone && killedAt == nil && emptyUntil != nil }
 }

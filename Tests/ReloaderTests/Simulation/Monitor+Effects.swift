@@ -4,11 +4,12 @@ import Reloader
 extension Monitor {
     mutating func take(_ effect: Effect) throws(Violation) {
         try require(phase != .finished, .stops, "an effect after the end: \(effect)")
-        if let announced = step.announced, effect != .terminate(announced) {
-            throw Violation(.signals, "\(announced) was said to drain and got no stop signal")
+        if let announced = step.announced {
+            try require(effect == announced, .signals, "\(announced) is due at once, and \(effect) comes")
         }
         switch effect {
         case .spawn(let id, let slot, let generation): try spawn(id, slot, generation)
+        case .drain(let id): try drain(id)
         case .terminate(let id): try terminate(id)
         case .kill(let id): try kill(id)
         case .release(let generation): try release(generation)
@@ -26,8 +27,10 @@ extension Monitor {
         try require(!released.contains(generation), .release, "\(id): generation \(generation) was released")
 
         let isInFlight = try checkRole(id, slot, generation)
-        let isSecond = any(in: slot) { $0.id.number > step.startedBefore && $0.isInFlight == isInFlight }
+        let others = workers[step.startedBefore...].filter { $0.slot == slot }
+        let isSecond = others.contains { $0.isInFlight == isInFlight }
         try require(!isSecond, .backoff, "slot \(slot) starts two workers in one role in one step")
+        if case .scale = step.event { try require(others.isEmpty, .backoff, "slot \(slot) starts two workers at once") }
         try checkRoom(id, slot)
         if let restartAt = seats[slot].restartAt, restartAt > now {
             let isTurn = isInFlight && !isReverting
@@ -82,11 +85,32 @@ extension Monitor {
 
     // MARK: signals
 
-    private mutating func terminate(_ id: WorkerID) throws(Violation) {
-        try require(step.announced == id, .signals, "\(id) gets an unannounced stop signal")
+    private mutating func drain(_ id: WorkerID) throws(Violation) {
+        try require(step.announced == .drain(id), .signals, "\(id) is emptied unannounced")
         step.announced = nil
-        guard let index = index(of: id) else { return }
+        guard let index = index(of: id), case .outside(let timeout) = policy.drain else { return }
         let worker = workers[index]
+        try require(!worker.isGone && worker.isAnswered, .signals, "\(id) is emptied and is not there")
+        try require(!worker.wasDrained, .signals, "\(id) is emptied a second time")
+        try require(worker.terminatedAt == nil, .signals, "\(id) is emptied after its stop signal")
+        try require(worker.killedAt == nil && !worker.saidStopping, .signals, "\(id) is emptied while it ends")
+        workers[index].wasDrained = true
+        workers[index].emptyUntil = now + timeout
+    }
+
+    private mutating func terminate(_ id: WorkerID) throws(Violation) {
+        guard let index = index(of: id) else { throw Violation(.signals, "\(id) gets a stop signal, is not there") }
+        let worker = workers[index]
+        if let end = worker.emptyUntil {
+            let isEmpty = step.event == .drained(id)
+            try require(isEmpty || end <= now, .signals, "\(id) gets its stop signal \(end - now) too early")
+            workers[index].emptyUntil = nil
+            workers[index].limit = now + policy.stopTimeout
+            if step.owedStopSignal == id { step.owedStopSignal = nil }
+        } else {
+            try require(step.announced == .terminate(id), .signals, "\(id) gets an unannounced stop signal")
+            step.announced = nil
+        }
         try require(!worker.isGone, .signals, "\(id) gets a stop signal after its exit")
         try require(worker.isAnswered, .signals, "\(id) gets a stop signal before its spawn is answered")
         try require(worker.terminatedAt == nil, .signals, "\(id) gets a second stop signal")

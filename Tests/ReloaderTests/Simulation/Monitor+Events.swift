@@ -16,9 +16,10 @@ extension Monitor {
             if let index = heard(id), workers[index].isActive, workers[index].readySince == nil { step.owedReady = id }
         case .heartbeat(let id):
             if let index = heard(id), workers[index].isReady { workers[index].lastSign = now }
-        case .stopping(let id):
-            if let index = heard(id), workers[index].isReady, !workers[index].isInFlight { step.owedStopping = id }
+        case .stopping(let id): saidStopping(id)
         case .extendTimeout(let id, let time): askedForTime(id, time)
+        case .drained(let id):
+            if let index = index(of: id), workers[index].isBeingEmptied { step.owedStopSignal = id }
         case .exited(let id, _): exited(id)
         }
     }
@@ -106,8 +107,17 @@ extension Monitor {
         }
     }
 
+    private mutating func saidStopping(_ id: WorkerID) {
+        guard let index = heard(id) else { return }
+        if workers[index].isReady, !workers[index].isInFlight { step.owedStopping = id }
+        guard workers[index].isBeingEmptied else { return }
+        workers[index].emptyUntil = nil
+        workers[index].saidStopping = true
+        workers[index].limit = now + policy.stopTimeout
+    }
+
     private mutating func askedForTime(_ id: WorkerID, _ time: Duration) {
-        guard let index = heard(id), workers[index].killedAt == nil else { return }
+        guard let index = heard(id), workers[index].killedAt == nil, !workers[index].isBeingEmptied else { return }
         guard workers[index].hasLeft || workers[index].readySince == nil else { return }
         workers[index].limit = max(workers[index].limit, now + time)
     }
@@ -117,9 +127,9 @@ extension Monitor {
         anyAnswered = true
         let inOffice = workers[index].isInOffice
         if workers[index].isReady { lost += 1 }
-        leave(index)
         step.owedExit = id
-        step.exitExpected = !inOffice
+        step.exitExpected = !inOffice && !workers[index].isBeingEmptied
+        leave(index)
         if inOffice { step.owedFailure = id } else { step.relievedSlot = workers[index].slot }
     }
 

@@ -11,7 +11,8 @@ extension Monitor {
     }
 
     private func judgeDebts() throws(Violation) {
-        try requireNone(step.announced, .signals, "was said to drain and got no stop signal")
+        if let announced = step.announced { throw Violation(.signals, "\(announced) was announced and does not come") }
+        try requireNone(step.owedStopSignal, .signals, "is empty and gets no stop signal")
         try requireNone(step.owedExit, .signals, "exited unseen")
         try require(step.scaledFrom == nil, .story, "nobody was told of the new size \(size)")
         guard phase == .running else { return }
@@ -44,7 +45,9 @@ extension Monitor {
     private func judgeTime(of worker: Facts) throws(Violation) {
         guard !worker.isVague, worker.killedAt == nil else { return }
         let id = worker.id
-        if !worker.isInOffice {
+        if let end = worker.emptyUntil {
+            try require(end > now, .signals, "\(id) had its time to be emptied, and gets no stop signal")
+        } else if !worker.isInOffice {
             try require(worker.limit > now, .signals, "\(id) had its time to finish, and is not killed")
         } else if let readySince = worker.readySince {
             let isSilent = worker.policy.watchdog.map { worker.lastSign + $0 <= now } ?? false
@@ -107,6 +110,10 @@ extension Monitor {
         try require(pool.workersAlive == live.count, .story, "\(pool.workersAlive) workers alive; \(live.count) are")
         let ready = count { $0.isReady }
         try require(pool.totals.ready == ready, .story, "\(pool.totals.ready) workers ready; \(ready) are")
+        for index in live {
+            let isServing = pool.isServing(workers[index].id)
+            try require(isServing == workers[index].isReady, .story, "\(workers[index].id) serves: \(isServing)")
+        }
         let mustBeReady = phase == .running && !wasReady && ownersReady
         try require(!mustBeReady, .story, "the pool is ready, and nobody is told")
         if case .stopping = phase { try require(!live.isEmpty, .stops, "no worker is left, and the end does not come") }

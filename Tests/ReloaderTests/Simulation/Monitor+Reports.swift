@@ -76,7 +76,7 @@ extension Monitor {
     private mutating func drains(_ index: Int, _ reason: DrainReason) throws(Violation) {
         let worker = workers[index]
         if reason == .byItself { return try drainsByItself(index) }
-        step.announced = worker.id
+        step.announced = worker.isReady && policy.drain != .signal ? .drain(worker.id) : .terminate(worker.id)
         // One that was let go before it was known to run hears of it now, whatever has become of the reason.
         let isLate = step.firstAnswer == worker.id
         if !isLate { try checkReason(worker, reason) }
@@ -125,6 +125,7 @@ extension Monitor {
         let id = worker.id
         switch reason {
         case .stopTimedOut:
+            try require(!worker.isBeingEmptied, .signals, "\(id) is killed before its stop signal")
             try require(!worker.isInOffice && worker.limit <= now, .signals, "\(id) still has time to finish")
         case .fastStop:
             let isFast = if case .stopping(.fast, _) = phase { true } else { false }

@@ -59,8 +59,8 @@ struct Monitor {
         var rollEnded = false
         /// A replacement took its slot before its soak was over: only the end of its roll excuses that.
         var promotedEarly = false
-        /// The worker whose stop signal must be the next effect.
-        var announced: WorkerID?
+        /// What must be the next effect: the first that a worker feels of its drain.
+        var announced: Effect?
         var announcedKill: WorkerID?
         var firstAnswer: WorkerID?
         /// A worker that lingered in this slot is gone.
@@ -70,6 +70,8 @@ struct Monitor {
         var owedFailure: WorkerID?
         var owedReady: WorkerID?
         var owedStopping: WorkerID?
+        /// Nothing is left of it: its stop signal must come.
+        var owedStopSignal: WorkerID?
         var owedBackoffs: [Int] = []
         var owedRollFailure: WorkerID?
         var owedGiveUp = false

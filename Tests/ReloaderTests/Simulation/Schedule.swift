@@ -9,6 +9,10 @@ enum Schedule {
         policy.soak = chance.pick([.zero, .zero, .milliseconds(20), .milliseconds(100)])
         policy.readiness = chance.percent(85) ? .message : .after(chance.milliseconds(5...200))
         policy.readyTimeout = chance.pick([.milliseconds(100), .milliseconds(200)])
+        if chance.percent(50) {
+            let timeouts = [.zero, .milliseconds(50), .milliseconds(150), chance.milliseconds(5...400)]
+            policy.drain = .outside(timeout: chance.pick(timeouts))
+        }
         policy.stopTimeout = chance.pick([.milliseconds(50), .milliseconds(200)])
         policy.backoffBase = chance.pick([.milliseconds(10), .milliseconds(40)])
         policy.backoffCap = chance.pick([.milliseconds(30), .milliseconds(200)])

@@ -25,7 +25,7 @@ struct World {
     }
 
     private struct Process {
-        var drains: Duration?
+        var fate = Fate()
         var isGone = false
     }
 
@@ -188,14 +188,15 @@ struct World {
         let number = chance.int(1...processes.count + 1)
         let id = WorkerID(number: UInt64(number))
         let isGone = number > processes.count || process(id).isGone
-        switch chance.int(0...(isGone ? 7 : 4)) {
+        switch chance.int(0...(isGone ? 8 : 5)) {
         case 0: return .ready(id)
         case 1: return .heartbeat(id)
         case 2: return .stopping(id)
         case 3: return .extendTimeout(id, by: chance.milliseconds(-100...300))
         case 4: return .deadline
-        case 5: return .exited(id, .exited(code: 0))
-        case 6: return .spawned(id)
+        case 5: return .drained(id)
+        case 6: return .exited(id, .exited(code: 0))
+        case 7: return .spawned(id)
         default: return .spawnFailed(id, .exhausted)
         }
     }
@@ -214,12 +215,13 @@ struct World {
         for answer in answers { try send(answer) }
     }
 
-    /// Returns the answer to a spawn, if it comes at once.
+    /// Returns the answer to a spawn or a drain, if it comes at once.
     private mutating func carryOut(_ effect: Effect) -> Event? {
         switch effect {
         case .spawn(let id, _, let generation): return spawn(id, characters[generation - 1])
+        case .drain(let id): return drain(id)
         case .terminate(let id):
-            if let drains = process(id).drains { enter(.exit(id, .exited(code: 0)), at: now + drains) }
+            if let drains = process(id).fate.drains { enter(.exit(id, .exited(code: 0)), at: now + drains) }
         case .kill(let id): enter(.exit(id, .signaled(9, coreDumped: false)), at: now + chance.milliseconds(0...20))
         case .release, .finish, .report: break
         }
@@ -232,13 +234,22 @@ struct World {
             return answer(.spawnFailed(id, failure))
         }
         let fate = character.fate(&chance)
-        processes.append(Process(drains: fate.drains))
+        processes.append(Process(fate: fate))
         enter(.news(.ready(id)), after: fate.readyAfter)
         enter(.misfortune(id, .exits), after: fate.exitsAfter)
         enter(.misfortune(id, .saysStopping), after: fate.saysStoppingAfter)
         enter(.misfortune(id, .asksForTime), after: fate.asksForTimeAfter)
         if policy.watchdog != nil { enter(.pings(id, until: fate.pingsFor.map { now + $0 }), at: now) }
         return answer(.spawned(id))
+    }
+
+    /// The answer comes when nothing is left, however late that is: also to a worker that has long got its stop signal.
+    private mutating func drain(_ id: WorkerID) -> Event? {
+        let fate = process(id).fate
+        enter(.misfortune(id, .exits), after: fate.exitsWhenEmptied)
+        if fate.empties == .zero { return .drained(id) }
+        enter(.news(.drained(id)), after: fate.empties)
+        return nil
     }
 
     private mutating func enter(_ happening: Happening, after time: Duration?) {

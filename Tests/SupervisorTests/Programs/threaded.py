@@ -12,6 +12,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with open(self.path[6:]) as gate: gate.readline()
         self.send_response(200)
         self.send_header("Content-Length", str(len(BODY)))
+        if self.close_connection: self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(BODY)
 

@@ -56,7 +56,9 @@ final class ChildProcess {
         var variables = environment.map { strdup($0) } + [nil]
         defer { for pointer in arguments + variables { free(pointer) } }
         var started: pid_t = 0
-        let failure = posix_spawnp(&started, words[0], &actions, &attributes, &arguments, &variables)
+        let failure = SpawnLock.hold {
+            posix_spawnp(&started, words[0], &actions, &attributes, &arguments, &variables)
+        }
         guard failure == 0 else {
             throw DidNotHappen(description: "cannot start \(words): \(String(cString: strerror(failure)))")
         }

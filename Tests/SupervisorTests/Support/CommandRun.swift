@@ -36,7 +36,9 @@ struct CommandRun {
         var variables = environment.map { cString(Array($0.utf8)) } + [nil]
         defer { for pointer in arguments + variables { free(pointer) } }
         var pid: pid_t = 0
-        let failure = posix_spawn(&pid, "/usr/bin/timeout", &actions, nil, &arguments, &variables)
+        let failure = SpawnLock.hold {
+            posix_spawn(&pid, "/usr/bin/timeout", &actions, nil, &arguments, &variables)
+        }
         guard failure == 0 else { throw RunError(call: "posix_spawn", number: failure) }
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0 {

@@ -42,6 +42,12 @@ extension DaemonUnderTest {
         }
     }
 
+    /// Reads on until every worker that was asked to finish has ended: only those that are ready answer from then on.
+    func drained() throws {
+        func pids(_ event: String) -> Set<Int32> { Set(records(event).compactMap(\.pid)) }
+        while !pids("worker_draining").isSubset(of: pids("worker_exited")) { try nextLine() }
+    }
+
     /// The last of all signals; one without a meaning, which the daemon says.
     static let barrier: Int32 = 64
 

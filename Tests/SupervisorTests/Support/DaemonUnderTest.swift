@@ -47,32 +47,48 @@ final class DaemonUnderTest {
     /// Reads on to the next record that fits, and returns it.
     @discardableResult
     func next(_ event: String, where fits: (LogLine) -> Bool = { _ in true }) throws -> LogLine {
+        try next(of: [event], where: fits)
+    }
+
+    /// As above, for whichever of these events comes first.
+    @discardableResult
+    func next(of events: [String], where fits: (LogLine) -> Bool = { _ in true }) throws -> LogLine {
+        let what = events.joined(separator: " or ")
         let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)
         do {
             // A log that goes on for ever without it is no better than one that is silent.
             while ContinuousClock.now < patience, let line = try process.errors.next() {
                 guard let record = take(line) else { continue }
-                if record.event == event && fits(record) { return record }
+                if events.contains(record.event) && fits(record) { return record }
             }
         } catch {
-            throw DidNotHappen(description: "no \(event) within patience; the log:\n\(story)")
+            throw DidNotHappen(description: "no \(what) within patience; the log:\n\(story)")
         }
-        if process.isRunning { throw DidNotHappen(description: "no \(event) within patience; the log:\n\(story)") }
-        throw DidNotHappen(description: "the daemon ended without \(event); the log:\n\(story)")
+        if process.isRunning { throw DidNotHappen(description: "no \(what) within patience; the log:\n\(story)") }
+        throw DidNotHappen(description: "the daemon ended without \(what); the log:\n\(story)")
     }
 
     /// Reads one more line, whosever it is.
-    func nextLine() throws {
+    @discardableResult
+    func nextLine() throws -> String {
         guard let line = try process.errors.next() else {
             throw DidNotHappen(description: "the daemon ended; the log:\n\(story)")
         }
         take(line)
+        return line
     }
 
     /// Reads on until each of `slots` has said that it is ready (as often as it is listed).
     @discardableResult
     func ready(_ count: Int) throws -> [LogLine] {
         try (0..<count).map { _ in try next("worker_ready") }
+    }
+
+    /// Reads on until so many workers of a generation have exited: until then an old one may still take a connection.
+    func gone(_ count: Int, ofGeneration generation: Int) throws {
+        while records("worker_exited").filter({ $0.generation == generation }).count < count {
+            try next("worker_exited")
+        }
     }
 
     /// Waits for the end and reads the rest of the log.

@@ -2,37 +2,42 @@
 import Glibc
 
 enum Network {
-    /// A TCP port of 127.0.0.1 that nobody had a moment ago. The kernel hands them out in random order, so that tests that
-    /// run at the same time don't get the same one.
+    /// A TCP port of 127.0.0.1 that nobody had a moment ago. Below those that the kernel gives to clients by itself: the
+    /// next connection of any test could be given it otherwise.
     static func freePort() throws -> Int {
-        let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(number) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(number, $0, length) == 0 ? getsockname(number, $0, &length) : -1
-            }
+        for _ in 1...1000 {
+            let port = Int.random(in: 10_000..<32_000)
+            if isFree(port) { return port }
         }
-        guard result == 0 else { throw DidNotHappen(description: "no free port: \(String(cString: strerror(errno)))") }
-        return Int(UInt16(bigEndian: address.sin_port))
+        throw DidNotHappen(description: "no free port: \(String(cString: strerror(errno)))")
     }
 
-    /// What the server at this port answers to a GET, whole, or nil where it does not.
-    static func get(_ port: Int, _ path: String = "/") -> String? {
-        let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    private static func isFree(_ port: Int) -> Bool {
+        let number = socket(AF_INET, streamType, 0)
         defer { close(number) }
+        return withAddress(port) { bind(number, $0, $1) == 0 }
+    }
+
+    /// Not to be had by the children of tests that run at the same time.
+    private static let streamType = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+
+    private static func withAddress<Result>(_ port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result)
+        -> Result
+    {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(port).bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(number, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         }
+    }
+
+    /// What the server at this port answers to a GET, whole, or nil where it does not.
+    static func get(_ port: Int, _ path: String = "/") -> String? {
+        let number = socket(AF_INET, streamType, 0)
+        defer { close(number) }
+        let connected = withAddress(port) { connect(number, $0, $1) }
         guard connected == 0 else { return nil }
         let request = Array("GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8)
         guard write(number, request, request.count) == request.count else { return nil }

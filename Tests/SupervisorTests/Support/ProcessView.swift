@@ -41,6 +41,14 @@ final class ProcessView {
         return fields.count > 13 ? (Int(fields[12]) ?? 0) + (Int(fields[13]) ?? 0) : 0
     }
 
+    /// Memory that is its own (proc_pid_status(5), RssAnon).
+    var residentBytes: Int {
+        let text = String(
+            decoding: FileManager.default.contents(atPath: "/proc/\(pid)/status") ?? Data(), as: UTF8.self)
+        let line = text.split(separator: "\n").first { $0.hasPrefix("RssAnon:") }
+        return (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+    }
+
     /// Every process there is: its process group, and whether it is a zombie (proc_pid_stat(5), fields 3 and 5).
     static var all: [(pid: Int32, group: Int32, isAtEnd: Bool)] {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { name in

@@ -11,21 +11,16 @@ final class SteadyClient: @unchecked Sendable {
     private var failures: [String] = []
 
     /// Returns when the first answer is there: what follows happens under its eyes.
-    init(_ port: Int) {
+    init(_ port: Int) throws {
         self.port = port
         let thread = Thread { self.ask() }
         thread.start()
-        changed.lock()
-        while answered == 0 { changed.wait() }
-        changed.unlock()
+        try wait("an answer") { answered > 0 }
     }
 
-    /// Waits for an answer to a request of which at least this much can be said.
-    func waitForGeneration(_ generation: Int) {
-        changed.lock()
-        let start = answered
-        while !(answered > start + 1 && generations.last == generation), failures.isEmpty { changed.wait() }
-        changed.unlock()
+    /// Waits until this generation answers, or a request fails.
+    func waitForGeneration(_ generation: Int) throws {
+        try wait("generation \(generation)") { generations.last == generation || !failures.isEmpty }
     }
 
     struct Result {
@@ -42,6 +37,17 @@ final class SteadyClient: @unchecked Sendable {
         isAsking = false
         while !hasEnded { changed.wait() }
         return Result(answers: answered, generations: generations, failures: failures)
+    }
+
+    private func wait(_ what: String, until hasCome: () -> Bool) throws {
+        let patience = Date(timeIntervalSinceNow: Double(ChildProcess.patienceMilliseconds) / 1000)
+        changed.lock()
+        defer { changed.unlock() }
+        while !hasCome() {
+            if changed.wait(until: patience) { continue }
+            isAsking = false
+            throw DidNotHappen(description: "\(what) does not come; seen: \(generations), \(failures)")
+        }
     }
 
     private func ask() {

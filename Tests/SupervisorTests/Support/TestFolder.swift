@@ -18,7 +18,7 @@ final class TestFolder {
     func write(_ name: String, _ bytes: [UInt8]) throws -> String {
         let url = URL(fileURLWithPath: "\(path)/\(name)")
         try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try Data(bytes).write(to: url)
+        try SpawnLock.hold { try Data(bytes).write(to: url) }
         return url.path
     }
 

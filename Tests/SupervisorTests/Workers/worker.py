@@ -13,10 +13,12 @@ flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage 
 flood-notify N  N bytes of garbage to NOTIFY_SOCKET
 fork            a child in its process group that waits for ever; its pid goes to stderr
 daemonize       a grandchild in a session of its own that ends at once, left to the subreaper
+number-err N    N numbered lines to stderr, with its slot in front, in pieces that end anywhere
 gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline to stdout
 ping N SECONDS WHERE   N times WATCHDOG=1 to READY_FD or NOTIFY_SOCKET, SECONDS apart; WHERE is ready or notify
 term-extend S   on SIGTERM asks for a minute, and exits after S seconds
 close-err       closes stderr                clock         CLOCK_MONOTONIC in seconds, to stdout
+now             the wall clock in seconds, to stdout
 orphans N       like N times daemonize, but they end together: says who their parent was, and waits for their ends
 zombies         says how many children of the daemon have ended and are not reaped
 report NAME     on SIGNAME says so
@@ -54,7 +56,7 @@ def show():
         "env": {n.decode("latin-1"): v.decode("latin-1") for n, v in os.environb.items()}})
 
 
-stop, wake = os.pipe()
+stop, wake = os.pipe() if "serve" in sys.argv else (-1, -1)
 
 
 def drain_on_sigterm():
@@ -155,6 +157,10 @@ for word in words:
     elif word == "flood-err":
         left = int(next(words))
         while left > 0: left -= os.write(2, (b"x" * 79 + b"\n") * 64)
+    elif word == "number-err":
+        slot = os.environ["RELOADERD_SLOT"]
+        text = "".join(f"{slot}:{number}\n" for number in range(int(next(words)))).encode()
+        while text: text = text[os.write(2, text[:50021]):]
     elif word == "flood-ready":
         left = int(next(words))
         while left > 0: left -= os.write(ready, os.urandom(4096).replace(b"\n", b"\0"))
@@ -174,6 +180,7 @@ for word in words:
         extended = float(next(words))
         signal.signal(signal.SIGTERM, lambda *_: (notify(b"EXTEND_TIMEOUT_USEC=60000000"), time.sleep(extended), os._exit(0)))
     elif word == "clock": os.write(1, b"%.3f\n" % time.monotonic())
+    elif word == "now": os.write(1, b"%.3f\n" % time.time())
     elif word == "close-err": os.close(2)
     elif word == "fork":
         child = os.fork()

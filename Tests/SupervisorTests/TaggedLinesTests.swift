@@ -2,7 +2,7 @@ import Testing
 
 @testable import Supervisor
 
-@Suite struct WholeLinesTests {
+@Suite struct TaggedLinesTests {
     /// However the stream is cut into pieces, the same lines come out.
     @Test func piecesDoNotMatter() {
         var random = SeededGenerator(seed: 11)
@@ -10,7 +10,7 @@ import Testing
             let text = (0..<Int.random(in: 0...300, using: &random)).map { _ in
                 UInt8.random(in: 9...13, using: &random)  // every fifth is a newline
             }
-            var lines = WholeLines(tag: "[x] ")
+            var lines = TaggedLines(tag: "[x] ")
             var result: [UInt8] = []
             var rest = text[...]
             while !rest.isEmpty {
@@ -27,12 +27,12 @@ import Testing
     }
 
     @Test func longLinesGoOnInTheNext() {
-        var lines = WholeLines(tag: "> ")
+        var lines = TaggedLines(tag: "> ")
         var result: [UInt8] = []
-        let text = [UInt8](repeating: 120, count: 2 * WholeLines.lineBytesMax + 5) + [10]
+        let text = [UInt8](repeating: 120, count: 2 * TaggedLines.lineBytesMax + 5) + [10]
         text.withUnsafeBytes { lines.feed($0, into: &result) }
         #expect(
-            result.split(separator: 10).map { $0.count - 2 } == [WholeLines.lineBytesMax, WholeLines.lineBytesMax, 5])
+            result.split(separator: 10).map { $0.count - 2 } == [TaggedLines.lineBytesMax, TaggedLines.lineBytesMax, 5])
         #expect(result.split(separator: 10).allSatisfy { $0.starts(with: "> ".utf8) })
     }
 }

@@ -1,0 +1,61 @@
+// The wall clock jumps; decisions take no notice.
+import Foundation
+import Testing
+
+@Suite struct ClockTests {
+    /// Under the daemon a C library whose wall clock is a day ahead and a day behind by turns. The time stamps of the log
+    /// show that it is in force; everything else is as ever.
+    @Test func aWallClockThatJumpsChangesNothing() throws {
+        let folder = try TestFolder()
+        let library = "\(folder.path)/jump.so"
+        let path = "PATH=\(ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")"
+        let compiled = try CommandRun.run(
+            ["clang", "-shared", "-fPIC", "-O1", "-o", library, "\(Products.tests)/Workers/jump.c"], environment: [path]
+        )
+        #expect(compiled.status == 0, "\(compiled.errors)")
+
+        let daemon = try DaemonUnderTest(
+            [
+                "--workers", "2", "--env", "LD_PRELOAD", "--ready-timeout", "20s", "--soak", "100ms", "--stop-timeout",
+                "300ms", "--backoff", "50ms", "--watchdog", "30s",
+            ] + Apps.worker("if-slot", "1", "ignore", "TERM", "end", "ready", "wait"),
+            environment: ChildProcess.plainEnvironment + ["LD_PRELOAD=\(library)"])
+        try daemon.next("pool_ready")
+        daemon.signal(SIGHUP)
+        let done = try daemon.next("reload_done")
+        #expect(done.number("took") >= 0.2)
+        kill(try #require(Capacity.ready(in: daemon.log).keys.first), SIGKILL)
+        let delay = try daemon.next("backoff").number("delay")
+        #expect(delay >= 0.024 && delay <= 0.05)
+        try daemon.next("worker_ready")
+        try daemon.endsClean()
+
+        let times = daemon.log.map(\.time)
+        #expect((times.max() ?? 0) - (times.min() ?? 0) > 86_400, "the wall clock does not jump: nothing was tested")
+        for record in daemon.log {
+            for name in ["after", "took", "lived"] where record.fields[name] != nil {
+                #expect(record.number(name) >= 0 && record.number(name) < 60, "\(record)")
+            }
+        }
+        #expect(daemon.records("worker_failed").count == 1)
+        // Slot 1's worker of each generation; only the stop timeout ends it.
+        #expect(daemon.records("worker_killed").allSatisfy { $0.slot == 1 } && !daemon.records("worker_killed").isEmpty)
+    }
+
+    /// And nobody has the idea to look at it.
+    @Test func onlyTheLogReadsTheWallClock() throws {
+        var readers: Set<String> = []
+        for room in ["Reloader", "Supervisor", "CLinux", "reloaderd"] {
+            let folder = "\(Products.package)/Sources/\(room)"
+            for name in try FileManager.default.subpathsOfDirectory(atPath: folder) {
+                let text = String(
+                    decoding: FileManager.default.contents(atPath: "\(folder)/\(name)") ?? Data(), as: UTF8.self)
+                let words = [
+                    "CLOCK_REALTIME", "gettimeofday", "Date(", "ContinuousClock", "SuspendingClock", " time(nil",
+                ]
+                if words.contains(where: text.contains) { readers.insert(name) }
+            }
+        }
+        #expect(readers == ["Log.swift"])
+    }
+}

@@ -1,0 +1,178 @@
+// The machine has nothing left: no descriptor, no process. What serves goes on serving, and the reason is told.
+import Foundation
+import Testing
+
+@Suite struct ExhaustionTests {
+    /// However few descriptors are left, and whichever step of a reload it is that lacks one.
+    @Test func aReloadWithoutDescriptorsFailsAndTheOldGenerationServesOn() throws {
+        let port = try Network.freePort()
+        let daemon = try DaemonUnderTest(
+            ["--listen", "127.0.0.1:\(port)", "--workers", "2"] + Apps.worker("ready", "serve"))
+        try daemon.next("pool_ready")
+        let client = try SteadyClient(port)
+        let old = Capacity.ready(in: daemon.log)
+        let used = try Self.descriptors(of: daemon)
+        // A generation takes two, and for a moment a third; a worker's channels and its pidfd take six while it starts.
+        for spare in 0...7 {
+            try Self.limit(daemon, to: Self.limit(leaving: spare, beside: used))
+            daemon.signal(SIGHUP)
+            let outcome = try daemon.next(of: ["reload_refused", "reload_failed", "reload_done"])
+            #expect(outcome.event != "reload_done", "\(spare) descriptors are enough")
+            #expect(outcome.message.contains("Too many open files"), "\(outcome.message)")
+            if outcome.event == "reload_failed" {
+                #expect(
+                    outcome.message.hasSuffix(
+                        "(the daemon's limit of open files is used up; raise LimitNOFILE= or ulimit -Hn)"))
+                try daemon.next("reload_reverted")
+            }
+            try daemon.hearsAll()
+            #expect(try Self.descriptors(of: daemon) == used, "a descriptor is left of what failed")
+        }
+        #expect(!daemon.records("reload_refused").isEmpty && !daemon.records("reload_failed").isEmpty)
+        #expect(Capacity.ready(in: daemon.log) == old)
+        #expect(daemon.records("worker_exited").isEmpty)
+
+        try Self.limit(daemon, to: 1024)
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        #expect(client.finish().failures == [])
+        try daemon.endsClean()
+    }
+
+    /// A crash then: the slot waits for better times, and is started when they come.
+    @Test func aRestartWithoutDescriptorsIsTriedAgain() throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--backoff", "20ms", "--backoff-cap", "20ms"] + Apps.readyShell)
+        let worker = try #require(try daemon.next("worker_ready").pid)
+        try Self.limit(daemon, to: 3)
+        kill(worker, SIGKILL)
+        let failed = try daemon.next("worker_failed") { $0.pid == nil }
+        #expect(
+            failed.message
+                == "cannot start worker: /bin/sh: making its pipes: Too many open files "
+                + "(the daemon's limit of open files is used up; raise LimitNOFILE= or ulimit -Hn)")
+        try daemon.next("backoff")
+        try Self.limit(daemon, to: 1024)
+        try daemon.next("worker_ready")
+        try daemon.endsClean()
+    }
+
+    @Test(arguments: [8, 12, 16]) func aStartWithoutDescriptorsIsOneLine(limit: Int) throws {
+        let folder = try TestFolder()
+        let run = try CommandRun.run([
+            "/usr/bin/prlimit", "--nofile=\(limit):\(limit)", Products.reloaderd, "--listen",
+            "unix:\(folder.path)/socket",
+            "--give-up", "1/1m", "/bin/true",
+        ])
+        #expect(run.status == 1)
+        #expect(run.errors.contains("Too many open files"), "\(run.errors)")
+        #expect(!folder.contains("socket"), "the socket's file is left")
+    }
+
+    /// A pids limit of a control group: containers and systemd's TasksMax= set one.
+    @Test(.enabled(if: PidsGroup.isAvailable)) func aReloadBeyondThePidsLimitFails() throws {
+        let group = try PidsGroup()
+        let port = try Network.freePort()
+        let daemon = try DaemonUnderTest(
+            ["--listen", "127.0.0.1:\(port)", "--workers", "2"] + Apps.worker("ready", "serve"), under: group.wrapper)
+        try daemon.next("pool_ready")
+        let client = try SteadyClient(port)
+        let old = Capacity.ready(in: daemon.log)
+        try group.setLimit("3")  // as many as there are
+        daemon.signal(SIGHUP)
+        let failed = try daemon.next("reload_failed")
+        #expect(
+            failed.message
+                == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: \(Apps.python): making a process: "
+                + "Resource temporarily unavailable (the limit of processes is reached; see TasksMax= or ulimit -u)")
+        try daemon.next("reload_reverted")
+        #expect(Capacity.ready(in: daemon.log) == old)
+        try group.setLimit("max")
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        #expect(client.finish().failures == [])
+        try daemon.endsClean()
+    }
+
+    /// RLIMIT_NPROC, which does not bind root: the daemon is somebody of whom there is nobody else.
+    @Test(.enabled(if: isSomebodyElseAllowed)) func aReloadBeyondTheUsersLimitFails() throws {
+        let daemon = try DaemonUnderTest(["--workers", "2"] + Apps.readyShell, under: Self.somebodyElse)
+        try daemon.next("pool_ready")
+        let old = Capacity.ready(in: daemon.log)
+        func limit(_ limit: Int) throws {
+            let run = try CommandRun.run(
+                Self.somebodyElse + ["/usr/bin/prlimit", "--pid", "\(daemon.pid)", "--nproc=\(limit):"])
+            #expect(run.status == 0, "\(run.errors)")
+        }
+        try limit(1)
+        daemon.signal(SIGHUP)
+        let failed = try daemon.next("reload_failed")
+        #expect(
+            failed.message
+                == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: /bin/sh: making a process: "
+                + "Resource temporarily unavailable (the limit of processes is reached; see TasksMax= or ulimit -u)")
+        try daemon.next("reload_reverted")
+        #expect(Capacity.ready(in: daemon.log) == old)
+        try limit(1000)
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        try daemon.endsClean()
+    }
+
+    private static let somebodyElse = ["setpriv", "--reuid=61234", "--regid=61234", "--clear-groups"]
+
+    /// We are root, and the folders above the program are open to all.
+    private static var isSomebodyElseAllowed: Bool {
+        geteuid() == 0 && (try? CommandRun.run(somebodyElse + [Products.reloaderd, "--version"]).status) == 0
+    }
+
+    private static func descriptors(of daemon: DaemonUnderTest) throws -> Set<Int> {
+        Set(try FileManager.default.contentsOfDirectory(atPath: "/proc/\(daemon.pid)/fd").compactMap { Int($0) })
+    }
+
+    /// The limit under which just so many numbers are free.
+    private static func limit(leaving spare: Int, beside used: Set<Int>) -> Int {
+        var limit = 0
+        var free = 0
+        while free < spare || used.contains(limit) {
+            if !used.contains(limit) { free += 1 }
+            limit += 1
+        }
+        return limit
+    }
+
+    /// The soft limit, which everybody may raise again.
+    private static func limit(_ daemon: DaemonUnderTest, to limit: Int) throws {
+        let run = try CommandRun.run(["/usr/bin/prlimit", "--pid", "\(daemon.pid)", "--nofile=\(limit):"])
+        #expect(run.status == 0, "\(run.errors)")
+    }
+}
+
+/// A control group of a test's own with a pids controller, of version 1 or 2.
+private final class PidsGroup {
+    private let path: String
+
+    static var isAvailable: Bool { (try? PidsGroup()) != nil }
+
+    init() throws {
+        for root in ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"] {
+            let path = "\(root)/reloaderd-test-\(UUID().uuidString)"
+            guard mkdir(path, 0o755) == 0 else { continue }
+            if access("\(path)/pids.max", W_OK) == 0, access("\(path)/cgroup.procs", W_OK) == 0 {
+                self.path = path
+                return
+            }
+            rmdir(path)
+        }
+        throw DidNotHappen(description: "no pids controller that may be used")
+    }
+
+    /// Puts what follows into the group.
+    var wrapper: [String] { ["/bin/sh", "-c", "echo $$ >\(path)/cgroup.procs && exec \"$@\"", "sh"] }
+
+    func setLimit(_ limit: String) throws {
+        try Data(limit.utf8).write(to: URL(fileURLWithPath: "\(path)/pids.max"))
+    }
+
+    deinit { rmdir(path) }
+}

@@ -1,0 +1,56 @@
+// A worker is killed while connections wait in its queue: its replacement answers all of them.
+import Glibc
+import Testing
+
+@Suite struct SharingCrashTests {
+    /// How many connections wait; no program here asks for a shorter queue.
+    private static let waiting = 48
+
+    @Test(arguments: SharedProgram.quick)
+    func whatWaitsIsServedByTheReplacement(program: SharedProgram) throws {
+        try kill(oneOf: 1, of: program)
+    }
+
+    @Test(arguments: SharedProgram.quick)
+    func whatWaitsForOneOfManyIsServed(program: SharedProgram) throws {
+        try kill(oneOf: 4, of: program)
+    }
+
+    /// Its replacement is killed as well, before it has accepted anything.
+    @Test func whatWaitsOutlivesTwoWorkers() throws {
+        let folder = try TestFolder()
+        let port = try Network.freePort()
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--backoff", "10ms"] + SharedProgram.threads.words(port, in: folder))
+        var victim = try #require(try daemon.next("worker_ready").pid)
+        var askers: [Asker] = []
+        for _ in 0..<3 {
+            try ProcessGroup.stop(victim)
+            askers += try (0..<8).map { _ in try Asker(port, asking: "/") }
+            Glibc.kill(-victim, SIGKILL)
+            victim = try #require(try daemon.next("worker_ready").pid)
+        }
+        for asker in askers { #expect(try asker.answer()?.pid != nil) }
+        try daemon.endsClean()
+    }
+
+    private func kill(oneOf count: Int, of program: SharedProgram) throws {
+        let folder = try TestFolder()
+        let port = try Network.freePort()
+        let daemon = try DaemonUnderTest(
+            ["--workers", "\(count)", "--backoff", "10ms"] + program.words(port, in: folder))
+        try daemon.next("pool_ready")
+        let victim = try #require(daemon.records("worker_ready").first?.pid)
+        // It has served: all its threads wait where they will.
+        #expect(try Asker(port, asking: "/").answer() != nil)
+        try ProcessGroup.stop(victim)
+        let askers = try (0..<Self.waiting).map { _ in try Asker(port, asking: "/") }
+        Glibc.kill(-victim, SIGKILL)
+        let replacement = try #require(try daemon.next("worker_ready").pid)
+        let answers = try askers.map { try $0.answer() }
+        #expect(answers.allSatisfy { $0 != nil }, "\(answers.count { $0 == nil }) of \(Self.waiting) failed")
+        #expect(answers.contains { $0?.pid == replacement }, "some have waited for it")
+        #expect(!answers.contains { $0?.pid == victim })
+        try daemon.endsClean()
+    }
+}

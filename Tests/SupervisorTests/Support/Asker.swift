@@ -1,0 +1,92 @@
+// One connection to a server, held as long as a test wants: asks when told, and reads answers or the end.
+import Glibc
+
+final class Asker {
+    private let number: Int32
+
+    /// Connects; the kernel does that also where nobody accepts.
+    convenience init(_ port: Int) throws { try self.init(port, Int32(SOCK_STREAM.rawValue)) }
+
+    /// Sends one datagram.
+    convenience init(datagrams port: Int, asking text: String) throws {
+        try self.init(port, Int32(SOCK_DGRAM.rawValue))
+        _ = send(number, text, text.utf8.count, 0)
+    }
+
+    private init(_ port: Int, _ type: Int32) throws {
+        number = socket(AF_INET, type | Int32(SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(number, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard connected == 0 else {
+            throw DidNotHappen(description: "cannot connect to \(port): \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Connects, and asks.
+    convenience init(_ port: Int, asking path: String, keepsAlive: Bool = false) throws {
+        try self.init(port)
+        ask(path, keepsAlive: keepsAlive)
+    }
+
+    func ask(_ path: String = "/", keepsAlive: Bool = false) {
+        let end = keepsAlive ? "\r\n" : "Connection: close\r\n\r\n"
+        let request = Array("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\(end)".utf8)
+        _ = send(number, request, request.count, Int32(MSG_NOSIGNAL))
+    }
+
+    /// Reads one answer, up to the line that says who it is from; nil where the connection ends or is reset instead.
+    func answer() throws -> ServedBy? {
+        var bytes: [UInt8] = []
+        while true {
+            let text = String(decoding: bytes, as: UTF8.self)
+            let isWhole = text.hasPrefix("HTTP/1.") ? text.dropFirst(8).hasPrefix(" 200") && text.hasSuffix("\n") : true
+            if isWhole, let answer = ServedBy(text) { return answer }
+            guard let more = try receive(), !more.isEmpty else { return nil }
+            bytes += more
+        }
+    }
+
+    /// Waits for the end of the connection; false where more bytes come, or a reset.
+    func isClosedInTheEnd() throws -> Bool { try receive()?.isEmpty ?? false }
+
+    /// nil: it was reset. Empty: it has ended.
+    private func receive() throws -> [UInt8]? {
+        var request = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
+        guard poll(&request, 1, ChildProcess.patienceMilliseconds) > 0 else {
+            throw DidNotHappen(description: "no answer within patience")
+        }
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        let count = read(number, &chunk, chunk.count)
+        return count < 0 ? nil : Array(chunk[..<count])
+    }
+
+    deinit { close(number) }
+}
+
+/// Who answered.
+struct ServedBy: Hashable {
+    var slot: Int
+    var generation: Int
+    var pid: Int32
+
+    init?(_ text: String) {
+        var numbers: [Substring: Int] = [:]
+        for word in text.split(whereSeparator: \.isWhitespace) {
+            let parts = word.split(separator: "=", maxSplits: 1)
+            if parts.count == 2, let value = Int(parts[1]) { numbers[parts[0]] = value }
+        }
+        guard let slot = numbers["slot"], let generation = numbers["generation"], let pid = numbers["pid"] else {
+            return nil
+        }
+        self.slot = slot
+        self.generation = generation
+        self.pid = Int32(pid)
+    }
+}

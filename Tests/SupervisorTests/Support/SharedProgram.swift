@@ -1,0 +1,53 @@
+// Servers that bind a port of their own and know nothing of reloaderd, nor drain: Programs/. Each answers who it is.
+import Foundation
+import Testing
+
+struct SharedProgram: Sendable, CustomTestStringConvertible {
+    let name: String
+    /// The command line for a port of 127.0.0.1; the folder is for files of its own.
+    private let words: @Sendable (_ port: Int, _ folder: TestFolder) throws -> [String]
+
+    var testDescription: String { name }
+
+    func words(_ port: Int, in folder: TestFolder) throws -> [String] { try words(port, folder) }
+
+    static let folder = "\(Products.tests)/Programs"
+
+    static let node = SharedProgram(name: "node") { port, _ in ["node", "\(folder)/app.js", "\(port)"] }
+    /// `python3 -m http.server`, a connection a request.
+    static let files = SharedProgram(name: "http.server") { port, own in ["\(folder)/files.sh", own.path, "\(port)"] }
+    static let threaded = SharedProgram(name: "threaded Python") { port, _ in
+        [Apps.python, "\(folder)/threaded.py", "\(port)"]
+    }
+    static let go = SharedProgram(name: "Go") { port, _ in [try BuiltPrograms.go(), "\(port)"] }
+    static let webrick = SharedProgram(name: "WEBrick") { port, _ in ["ruby", "\(folder)/webrick.rb", "\(port)"] }
+    static let puma = SharedProgram(name: "Puma") { port, _ in
+        ["puma", "--silent", "-b", "tcp://127.0.0.1:\(port)", "\(folder)/config.ru"]
+    }
+    static let nginx = SharedProgram(name: "nginx") { port, own in ["\(folder)/nginx.sh", own.path, "\(port)"] }
+    /// Its two worker processes have a socket each.
+    static let nginxReuseport = SharedProgram(name: "nginx reuseport") { port, own in
+        ["\(folder)/nginx.sh", own.path, "\(port)", "reuseport"]
+    }
+    static let gunicorn = SharedProgram(name: "gunicorn") { port, _ in
+        [
+            "gunicorn", "--workers", "2", "--bind", "127.0.0.1:\(port)", "--chdir", folder, "--log-level", "error",
+            "wsgi:app",
+        ]
+    }
+    static let uvicorn = SharedProgram(name: "uvicorn") { port, _ in
+        [Apps.python, "-m", "uvicorn", "--app-dir", folder, "--port", "\(port)", "--log-level", "error", "asgi:app"]
+    }
+    static let epollFirst = SharedProgram(name: "epoll before bind") { port, _ in
+        [try BuiltPrograms.c("epoll-first"), "\(port)"]
+    }
+    static let threads = SharedProgram(name: "accept in 8 threads") { port, _ in
+        [try BuiltPrograms.c("threads"), "\(port)"]
+    }
+
+    static let all = [
+        node, files, threaded, go, webrick, puma, nginx, nginxReuseport, gunicorn, uvicorn, epollFirst, threads,
+    ]
+    /// Those that start quickly.
+    static let quick = [node, threaded, go, nginx, epollFirst, threads]
+}
