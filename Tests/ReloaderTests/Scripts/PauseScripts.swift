@@ -79,6 +79,7 @@ import Testing
             pause
             timer none
             wait 100s
+            ping 1/1
             resume -> spawn 1/2 | resumed, promoted 2 100s
             """)
         Script.play(
