@@ -28,3 +28,9 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The optimised simulation needs the core alone; to optimise all other tests for it would take minutes.
+if Context.environment["RELOADERD_CORE_ONLY"] != nil {
+    package.products = []
+    package.targets.removeAll { !["Reloader", "ReloaderTests"].contains($0.name) }
+}
