@@ -47,8 +47,6 @@ struct ControlArguments {
         return texts
     }
 
-    func has(_ name: String) -> Bool { members.contains { $0.name == name } }
-
     /// To be called when all that the verb knows has been taken.
     func finish() throws(ControlError) {
         guard let member = members.first else { return }
