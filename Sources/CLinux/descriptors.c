@@ -5,14 +5,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U  // Linux 6.3; systems may insist on it (vm.memfd_noexec)
+#endif
 
 int rl_pipe(int ends[2]) {
     if (pipe2(ends, O_CLOEXEC) < 0) return -1;
     // Only ours: a worker expects of its end that it blocks.
     return fcntl(ends[0], F_SETFL, O_NONBLOCK);
+}
+
+int rl_memory_file(const char *name) {
+    int number = memfd_create(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+    if (number < 0 && errno == EINVAL) number = memfd_create(name, MFD_CLOEXEC);  // before Linux 6.3
+    return number;
 }
 
 int rl_open_path(int directory, const char *path) { return openat(directory, path, O_PATH | O_CLOEXEC); }

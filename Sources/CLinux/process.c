@@ -30,6 +30,8 @@ static int wait_for(idtype_t kind, id_t id, int options, struct rl_exit *exit) {
 
 int rl_reap_pidfd(int pidfd, struct rl_exit *exit) { return wait_for(P_PIDFD, (id_t)pidfd, 0, exit); }
 
+int rl_peek_pidfd(int pidfd, struct rl_exit *exit) { return wait_for(P_PIDFD, (id_t)pidfd, WNOWAIT, exit); }
+
 int rl_peek_child(struct rl_exit *exit) {
     int result = wait_for(P_ALL, 0, WNOWAIT, exit);
     return result < 0 && errno == ECHILD ? 0 : result;

@@ -8,5 +8,13 @@ final class Channel {
 
     init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
+    /// nil where there is none.
+    convenience init?(_ descriptor: consuming FileDescriptor?) {
+        switch consume descriptor {
+        case .some(let descriptor): self.init(descriptor)
+        case .none: return nil
+        }
+    }
+
     var number: Int32 { descriptor.number }
 }

@@ -32,7 +32,7 @@ extension Daemon {
             let spawned = try spawner.spawn(
                 generation, slot: slot, workers: pool.policy.workers, watchdog: pool.policy.watchdog,
                 listeners: try listenerDescriptors(for: slot, of: generation))
-            let worker = WorkerProcess(spawned, id: id, slot: slot, generation: generation)
+            let worker = WorkerProcess(spawned, id: id, slot: slot, generation: generation, roads: roads)
             try register(worker)
             write(.worker(.info, "worker_started", "worker starts", slot, number, context(of: id)))
             return .spawned(id)
@@ -48,7 +48,7 @@ extension Daemon {
             try watch(worker.exit, .exit(worker.id))
             try watch(worker.notifySocket, .notifySocket(worker.id))
             if let pipe = worker.readyPipe { try watch(pipe, .readyPipe(worker.id)) }
-            try watchStderr(worker)
+            for stream in worker.streams { try watch(stream.pipe, .stream(stream)) }
             if let calls = worker.calls { try watch(calls, .call(worker.id)) }
         } catch {
             for channel in worker.channels { try? unwatch(channel) }

@@ -150,7 +150,8 @@ extension Daemon {
 
     func armDrainTimer() throws(SystemError) {
         let looks = drains.values.lazy.map { $0.nextLook }
-        try drainTimer.arm((looks + Array(isReadySoon.values) + [planMemoryLook()].compactMap { $0 }).min())
+        let others = [planMemoryLook(), hooks.nextDeadline].compactMap { $0 }
+        try drainTimer.arm((looks + Array(isReadySoon.values) + others).min())
     }
 
     private func tellIfSlow(_ drain: Drain, at now: Instant) {

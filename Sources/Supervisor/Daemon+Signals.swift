@@ -25,16 +25,4 @@ extension Daemon {
         let asker = Asker(signal: signalName(signal.number), pid: signal.sender, userID: signal.userID)
         do throws(ReloadRefusal) { try reload(ReloadOrder(asker: asker)) } catch {}
     }
-
-    private func reopenLogFiles() {
-        do throws(SystemError) {
-            let paths = try redirections.reopen()
-            try unwatchSink()
-            try log.sink.reopen()
-            let message = paths.isEmpty ? "no log files to reopen" : "log files are open anew"
-            write(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))
-        } catch {
-            write(LogRecord(.error, "logs_not_reopened", "cannot reopen log files: \(error)"))
-        }
-    }
 }

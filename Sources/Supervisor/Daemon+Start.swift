@@ -33,6 +33,12 @@ extension Daemon {
         }
     }
 
+    /// nil where workers' output goes to no file.
+    static func openOutputFile(_ mode: OutputMode) throws(StartError) -> OutputSink? {
+        guard case .file(let path) = mode else { return nil }
+        do throws(SystemError) { return try OutputSink(.file(path: path)) } catch { throw .output(error) }
+    }
+
     static func obstacleToSharing() -> SystemError? {
         do throws(SystemError) { return try CallChannel().obstacle() } catch { return error }
     }

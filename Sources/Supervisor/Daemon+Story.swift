@@ -4,7 +4,7 @@ internal import Reloader
 
 extension Daemon {
     /// Of a worker that failed, this many of its last lines are repeated beside the reason.
-    private static let lastLinesShown = 16
+    static let lastLinesShown = 16
 
     /// Returns the record as it was written.
     @discardableResult
@@ -32,11 +32,20 @@ extension Daemon {
             tellLastLines(of: id)
         }
         tellWaiters(report, record)
+        raiseEvent(report)
         tellManager(report)
     }
 
     private func tellLastLines(of id: WorkerID) {
         guard let worker = workers[id] else { return }
+        if roads.standardError == nil {
+            write(
+                LogRecord(
+                    .info, "words_not_kept",
+                    "what the worker said last is not kept with --output inherit: it is wherever standard error goes "
+                        + "(relay, prefix and file:PATH keep it)"))
+            return
+        }
         for line in worker.lastLines.text.suffix(Self.lastLinesShown) {
             write(
                 .worker(

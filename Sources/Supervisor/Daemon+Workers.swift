@@ -1,4 +1,4 @@
-// What is heard of workers: their messages, their output, their end.
+// What is heard of workers: their messages, and their end.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -6,8 +6,6 @@ internal import Reloader
 extension Daemon {
     /// Datagrams read from one worker in a turn.
     private static let turnDatagrams = 16
-    /// When a worker is gone, at most this much is still read of what it left in each pipe: what a pipe holds.
-    private static let lastTurns = 16
 
     // MARK: its messages
 
@@ -55,58 +53,6 @@ extension Daemon {
         }
     }
 
-    // MARK: its output
-
-    func readStderr(_ id: WorkerID) throws(SystemError) {
-        guard let worker = workers[id], let pipe = worker.stderrPipe, !log.sink.isWaiting else { return }
-        if try readStderr(of: worker, pipe) == .reached {
-            worker.wholeLines.finish { log.sink.relay($0) }
-            try unwatch(pipe)
-            worker.stderrPipe = nil
-        }
-    }
-
-    private func readStderr(of worker: WorkerProcess, _ pipe: Channel) throws(SystemError) -> End {
-        try read(pipe) { bytes in
-            let lines = worker.lastLines.append(bytes)
-            worker.wholeLines.feed(bytes) { log.sink.relay($0) }
-            if lines > 0 && control.hasLogFollowers { control.hear(worker.lastLines.whole.suffix(lines), of: worker) }
-        }
-    }
-
-    /// While the log's reader is slow, workers' output stays in their pipes: they slow down, and nothing is lost. The pipes
-    /// are not watched at all then, because an end of one would be reported again and again.
-    func watchOutput() throws(SystemError) {
-        if log.sink.isWaiting == isOutputBlocked { return }
-        if isOutputBlocked {
-            try unwatchSink()
-            for worker in workers.values { try watchStderr(worker) }
-        } else {
-            let token = try poller.add(log.sink.number, .writable)
-            sources[token] = .output
-            outputToken = token
-            for worker in workers.values {
-                if let pipe = worker.stderrPipe { try unwatch(pipe) }
-            }
-        }
-    }
-
-    /// Must come before the log's end is opened anew; `watchOutput` comes back to it.
-    func unwatchSink() throws(SystemError) {
-        guard let token = outputToken else { return }
-        sources[token] = nil
-        outputToken = nil
-        try poller.remove(log.sink.number)
-    }
-
-    /// Unless its turn comes when the log's reader is back.
-    func watchStderr(_ worker: WorkerProcess) throws(SystemError) {
-        guard let pipe = worker.stderrPipe, pipe.token == nil, !isOutputBlocked else { return }
-        try watch(pipe, .stderrPipe(worker.id))
-    }
-
-    private var isOutputBlocked: Bool { outputToken != nil }
-
     // MARK: its end
 
     func workerExited(_ id: WorkerID) throws(SystemError) {
@@ -121,10 +67,7 @@ extension Daemon {
         // Its last words count before its end: a worker may be ready and gone in one breath.
         try readReadyPipe(id)
         try readNotifySocket(id)
-        if let pipe = worker.stderrPipe {
-            for _ in 0..<Self.lastTurns where try readStderr(of: worker, pipe) != .more { break }
-            worker.wholeLines.finish { log.sink.relay($0) }
-        }
+        try readLastWords(of: worker)
         letGoOfPorts(worker)
         handle(.exited(id, ExitStatus(exit)))
         for channel in worker.channels { try unwatch(channel) }
@@ -143,6 +86,8 @@ extension Daemon {
             if exit.pid == 0 { return }
             if let id = workersByPID[exit.pid] {
                 try workerExited(id)
+            } else if let number = hooks.number(of: exit.pid) {
+                try hookExited(number)
             } else {
                 let orphan = exit.pid
                 try checked("waitid", "pid \(orphan)") { rl_reap_child(orphan, &exit) }
@@ -152,14 +97,14 @@ extension Daemon {
 
     // MARK: reading
 
-    private enum End {
+    enum End {
         case reached
         case empty
         case more
     }
 
     /// Reads once; an end by an error is an end.
-    private func read(_ channel: Channel, _ body: (UnsafeRawBufferPointer) -> Void) throws(SystemError) -> End {
+    func read(_ channel: Channel, _ body: (UnsafeRawBufferPointer) -> Void) throws(SystemError) -> End {
         let number = channel.number
         let count = try checkedUnlessWouldBlock("read", "a worker's pipe") {
             Glibc.read(number, turnBuffer.baseAddress, turnBuffer.count)

@@ -2,8 +2,8 @@
 // deadline. It obeys the core and decides nothing about workers.
 //
 // Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Signals (what
-// people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Story (what
-// people are told).
+// people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Output (what
+// workers write), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -13,19 +13,21 @@ public final class Daemon {
     enum Source {
         case signals
         case deadline
-        case output
+        case output(OutputSink)
         case manager
         case managerWatchdog
         case exit(WorkerID)
         case readyPipe(WorkerID)
         case notifySocket(WorkerID)
-        case stderrPipe(WorkerID)
+        case stream(WorkerStream)
         /// A worker waits in a call for an answer.
         case call(WorkerID)
+        /// Time to look at drains, and at hooks that have run long enough.
         case drains
         /// Somebody wants to be a client of the control socket.
         case control
         case client(Int)
+        case hook(Int)
     }
 
     /// How many batches a due deadline waits for: a flood must not hold up time for ever.
@@ -48,6 +50,8 @@ public final class Daemon {
     var spawner: Spawner
     let listeners: [Listener]
     let redirections: Redirections
+    let roads: OutputRoads
+    var hooks = HookQueue()
 
     /// nil: all workers accept from the same listeners.
     let slotListeners: SlotListeners?
@@ -76,8 +80,6 @@ public final class Daemon {
     /// Until the core has reported on them.
     var spawnErrors: [WorkerID: SpawnError] = [:]
     var sources: [Poller.Token: Source] = [:]
-    /// Registered while the log waits for its reader.
-    var outputToken: Poller.Token?
     /// Registered while the service manager's socket is full.
     var managerToken: Poller.Token?
     /// READY=1 was sent once; and a RELOADING=1 still needs its own.
@@ -87,6 +89,8 @@ public final class Daemon {
 
     /// Bytes read from one worker in a turn: one that floods is read in turns like everybody else.
     let turnBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
+    /// The whole lines of such a turn.
+    var lineBuffer: [UInt8] = []
 
     private var pending: [Event] = []
     private var isHandling = false
@@ -105,6 +109,7 @@ public final class Daemon {
     ) throws(StartError) {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
+        let outputFile = try Self.openOutputFile(settings.output)
         let listeners = try Self.openListeners(settings, environment)
         let slotListeners = try Self.openSlotListeners(settings, listeners)
         let automaticWorkers = CPUCount.current().automatic
@@ -116,6 +121,7 @@ public final class Daemon {
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             log = try Log(format: settings.logFormat, name: settings.name, environment: environment)
+            roads = try OutputRoads(settings.output, log: log.sink, file: outputFile)
             manager = try ServiceManager(environment)
             managerWatchdog = try ManagerWatchdog(environment)
             signals = try SignalReader()
@@ -124,7 +130,8 @@ public final class Daemon {
             poller = try Poller()
             spawner = try Spawner(
                 listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
-                outputMode: settings.output, cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
+                pipesOutput: roads.standardOutput != nil, pipesErrors: roads.standardError != nil,
+                cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             Self.removeFiles(of: listeners)
@@ -152,7 +159,7 @@ public final class Daemon {
     public func run() throws(StartError) -> Int32 {
         defer {
             removeSocketFiles()
-            log.finish()
+            endOutput()
         }
         try makeFirstGeneration()
         try openControl()
@@ -168,6 +175,7 @@ public final class Daemon {
         do throws(SystemError) {
             return try loop()
         } catch {
+            killHooks()
             for worker in workers.values { _ = rl_kill_group(worker.exit.number, worker.pid) }
             throw .system(error)
         }
@@ -182,7 +190,7 @@ public final class Daemon {
         tellStarted()
         beginFirstGeneration()
         handle(.start)
-        while exitStatus == nil {
+        while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armDrainTimer()
             let wasHeld = clock.isHeld
@@ -190,7 +198,9 @@ public final class Daemon {
             clock.hold(before: pool.nextDeadline)
             for token in tokens { dispatch(token) }
             handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
-            try watchOutput()
+            startHooks()
+            if exitStatus != nil { hooks.end(by: MonotonicClock.now() + HookQueue.lastMoment) }
+            try watchSinks()
             try watchManager()
             try endControlTurn()
         }
@@ -204,7 +214,7 @@ public final class Daemon {
             switch source {
             case .signals: try readSignals()
             case .deadline: try timer.acknowledge()
-            case .output: log.flush()
+            case .output(let sink): flush(sink)
             case .manager: flushManager()
             case .managerWatchdog:
                 try managerWatchdog.acknowledge()
@@ -212,13 +222,15 @@ public final class Daemon {
             case .exit(let id): try workerExited(id)
             case .readyPipe(let id): try readReadyPipe(id)
             case .notifySocket(let id): try readNotifySocket(id)
-            case .stderrPipe(let id): try readStderr(id)
+            case .stream(let stream): try readStream(stream)
             case .call(let id): try answerCall(of: id)
             case .drains:
                 try lookAtDrains()
+                try endOverdueHooks()
                 lookAtMemory()
             case .control: try acceptClients()
             case .client(let number): serveClient(number)
+            case .hook(let number): try hookExited(number)
             }
         } catch {
             write(LogRecord(.error, "system_error", "\(error)"))

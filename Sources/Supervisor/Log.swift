@@ -3,13 +3,13 @@ internal import CLinux
 internal import Glibc
 
 struct Log: ~Copyable {
-    var sink: OutputSink
+    let sink: OutputSink
     private let formatter: LogFormatter
     /// Marks each line, where the user named this daemon.
     private let name: String?
 
     init(format: LogFormat, name: String?, environment: Environment) throws(SystemError) {
-        sink = try OutputSink()
+        sink = try OutputSink(.standardError)
         formatter = LogFormatter(format: format, isJournal: Self.isJournal(environment))
         self.name = name
     }

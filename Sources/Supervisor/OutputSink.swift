@@ -1,15 +1,32 @@
-// The daemon's standard error: its own log and what workers write. A reader that is slow or stopped must never stop the
-// daemon, so nothing here blocks: what can't be written now waits, bounded, and beyond the bound whole lines are dropped and
-// counted. While something waits, the output of workers is not read (they slow down, and nothing of theirs is lost); only the
-// last words of one that is gone come all the same.
+// One way out of the daemon: its standard error (the log, and what workers write), its standard output, or a file. A reader
+// that is slow or stopped must never stop the daemon, so nothing here blocks: what can't be written now waits, bounded, and
+// beyond the bound whole lines are dropped and counted. While something waits, the output of workers is not read (they slow
+// down, and nothing of theirs is lost); only the last words of one that is gone come all the same.
 internal import CLinux
 internal import Glibc
+internal import Reloader
 
-struct OutputSink: ~Copyable {
+/// Shared by the log and by all streams of workers that end here.
+final class OutputSink {
     /// Lines may wait up to here, then they are dropped: some thousand lines.
     static let waitingBytesMax = 256 * 1024
     /// At the daemon's end, how long its reader may take to read on.
     private static let patienceMilliseconds: Int32 = 1000
+
+    enum Destination: Equatable {
+        case standardOutput
+        case standardError
+        case file(path: String)
+
+        /// For people.
+        var name: String {
+            switch self {
+            case .standardOutput: "standard output"
+            case .standardError: "standard error"
+            case .file(let path): printable(path)
+            }
+        }
+    }
 
     private enum Kind {
         /// Never blocks for long, and can't be waited for: a regular file, or a device that is none.
@@ -27,36 +44,58 @@ struct OutputSink: ~Copyable {
         let descriptor: FileDescriptor
     }
 
+    let destination: Destination
+    /// Registered while something waits.
+    var token: Poller.Token?
+    /// Streams of workers that have more to say than goes out now, in the order in which they go on.
+    var queue: [WorkerStream] = []
+    /// Why the last write failed; nil: it did not.
+    private(set) var failure: SystemError?
+    /// When a failure was told, until its end is told.
+    var failureToldAt: Instant?
+
     private var target: Target
     private var waiting: [UInt8] = []
     private var droppedLines = 0
+    private var lostBytes = 0
     /// What was taken last ended its line.
     private var isAtLineStart = true
+    /// What was written last ended its line.
+    private var isWrittenToLineEnd = true
+    /// The rest of a line was lost: what comes next begins another.
+    private var isTorn = false
 
-    /// Writes to what descriptor 2 is now.
-    init() throws(SystemError) {
-        target = try Self.open()
+    /// Writes to what the descriptor is now, or to the file, which is made where it is not there.
+    init(_ destination: Destination) throws(SystemError) {
+        self.destination = destination
+        target = try Self.open(destination)
     }
 
     /// What to wait on while `isWaiting`.
     var number: Int32 { target.descriptor.number }
 
-    /// Something could not be written yet: wait until `descriptor` is writable, then `flush`.
+    /// Something could not be written yet: wait until `number` is writable, then `flush`.
     var isWaiting: Bool { !waiting.isEmpty }
 
     /// Takes a whole log line, on a line of its own.
-    mutating func writeLine(_ line: [UInt8]) {
+    func writeLine(_ line: [UInt8]) {
         let whole = isAtLineStart ? line : [UInt8(ascii: "\n")] + line
         whole.withUnsafeBytes { relay($0) }
     }
 
+    /// What comes next begins a line.
+    func endLine() {
+        if !isAtLineStart { writeLine([]) }
+    }
+
     /// Takes all bytes while nothing waits; else as much as may wait, and drops and counts the lines of what comes then.
-    mutating func relay(_ bytes: UnsafeRawBufferPointer) {
+    func relay(_ bytes: UnsafeRawBufferPointer) {
+        if bytes.isEmpty { return }
         if !waiting.isEmpty, waiting.count + bytes.count > Self.waitingBytesMax {
             droppedLines += max(1, bytes.count { $0 == UInt8(ascii: "\n") })
             return
         }
-        isAtLineStart = bytes.last.map { $0 == UInt8(ascii: "\n") } ?? isAtLineStart
+        isAtLineStart = bytes.last == UInt8(ascii: "\n")
         if waiting.isEmpty {
             let written = writeNow(bytes)
             waiting.append(contentsOf: bytes[written...])
@@ -66,13 +105,13 @@ struct OutputSink: ~Copyable {
     }
 
     /// Writes what waits, as much as goes.
-    mutating func flush() {
+    func flush() {
         let written = waiting.withUnsafeBytes { writeNow($0) }
         waiting.removeFirst(written)
     }
 
     /// Blocks, as long as what waits is being read.
-    mutating func drain() {
+    func drain() {
         while isWaiting {
             var request = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
             if poll(&request, 1, Self.patienceMilliseconds) <= 0 { return }
@@ -81,66 +120,110 @@ struct OutputSink: ~Copyable {
     }
 
     /// Returns how many lines were dropped since the last call.
-    mutating func takeDroppedLines() -> Int {
+    func takeDroppedLines() -> Int {
         defer { droppedLines = 0 }
         return droppedLines
     }
 
-    /// Looks at descriptor 2 anew, after it was replaced (log rotation).
-    mutating func reopen() throws(SystemError) {
-        target = try Self.open()
+    /// Returns how many bytes of workers were lost since the last call.
+    func takeLostBytes() -> Int {
+        defer { lostBytes = 0 }
+        return lostBytes
+    }
+
+    /// Looks at the descriptor anew, after it was replaced (log rotation), or opens the path again. It must not be watched.
+    func reopen() throws(SystemError) {
+        target = try Self.open(destination)
+        failure = nil
+        failureToldAt = nil
     }
 
     /// Returns how many bytes are done with: written, or lost because nobody can read them any more.
     private func writeNow(_ bytes: UnsafeRawBufferPointer) -> Int {
         var done = 0
-        while done < bytes.count {
-            let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
-            do {
-                guard let count = try writeOnce(rest) else { return done }
+        do {
+            guard try endTornLine() else { return 0 }
+            while done < bytes.count {
+                guard let count = try writeOnce(UnsafeRawBufferPointer(rebasing: bytes[done...])) else { return done }
                 done += count
-            } catch {
-                // EPIPE, EIO, ENOSPC: there is nobody left to tell, and the pool matters more than its log.
-                return bytes.count
+                failure = nil
+                if count > 0 { isWrittenToLineEnd = bytes[done - 1] == UInt8(ascii: "\n") }
             }
+        } catch {
+            // EPIPE, EIO, ENOSPC: nobody can read it, and the pool matters more than its output.
+            failure = error
+            lostBytes += bytes.count - done
+            isTorn = !isWrittenToLineEnd
         }
-        return done
+        return bytes.count
+    }
+
+    /// False where that has to wait.
+    private func endTornLine() throws(SystemError) -> Bool {
+        guard isTorn else { return true }
+        let newline: StaticString = "\n"
+        if try writeOnce(UnsafeRawBufferPointer(start: newline.utf8Start, count: 1)) == nil { return false }
+        isTorn = false
+        isWrittenToLineEnd = true
+        return true
     }
 
     private func writeOnce(_ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int? {
         let number = target.descriptor.number
         switch target.kind {
         case .file, .nonBlocking:
-            return try checkedUnlessWouldBlock("write", "standard error") {
+            return try checkedUnlessWouldBlock("write", destination.name) {
                 write(number, bytes.baseAddress, bytes.count)
             }
         case .socket:
-            return try checkedUnlessWouldBlock("send", "standard error") {
+            return try checkedUnlessWouldBlock("send", destination.name) {
                 send(number, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
             }
         case .guarded:
             var request = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
-            if try checked("poll", "standard error", { poll(&request, 1, 0) }) == 0 { return nil }
-            return try checked("write", "standard error") { write(number, bytes.baseAddress, min(bytes.count, 4096)) }
+            if try checked("poll", destination.name, { poll(&request, 1, 0) }) == 0 { return nil }
+            return try checked("write", destination.name) { write(number, bytes.baseAddress, min(bytes.count, 4096)) }
         }
     }
 
-    private static func open() throws(SystemError) -> Target {
-        var status = stat()
-        try checked("fstat", "standard error") { fstat(2, &status) }
-        switch status.st_mode & S_IFMT {
+    private static func open(_ destination: Destination) throws(SystemError) -> Target {
+        switch destination {
+        case .standardOutput: try open(standard: 1, destination.name)
+        case .standardError: try open(standard: 2, destination.name)
+        case .file(let path): try open(path: path, destination.name)
+        }
+    }
+
+    private static func open(standard number: Int32, _ name: String) throws(SystemError) -> Target {
+        switch try type(of: number, name) {
         case S_IFSOCK:
-            return Target(kind: .socket, descriptor: try duplicateOfStandardError())
+            return Target(kind: .socket, descriptor: try duplicate(number, name))
         case S_IFIFO, S_IFCHR:
-            let number = Glibc.open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
-            if number >= 0 { return Target(kind: .nonBlocking, descriptor: FileDescriptor(owning: number)) }
-            return Target(kind: .guarded, descriptor: try duplicateOfStandardError())
+            let own = Glibc.open("/proc/self/fd/\(number)", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+            if own >= 0 { return Target(kind: .nonBlocking, descriptor: FileDescriptor(owning: own)) }
+            return Target(kind: .guarded, descriptor: try duplicate(number, name))
         default:
-            return Target(kind: .file, descriptor: try duplicateOfStandardError())
+            return Target(kind: .file, descriptor: try duplicate(number, name))
         }
     }
 
-    private static func duplicateOfStandardError() throws(SystemError) -> FileDescriptor {
-        FileDescriptor(owning: try checked("fcntl", "standard error") { fcntl(2, F_DUPFD_CLOEXEC, 3) })
+    /// Non-blocking, for a path that leads to a FIFO or a device.
+    private static func open(path: String, _ name: String) throws(SystemError) -> Target {
+        let flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY
+        let file = FileDescriptor(owning: try checked("open", name) { Glibc.open(path, flags, 0o644) })
+        switch try type(of: file.number, name) {
+        case S_IFIFO, S_IFCHR: return Target(kind: .nonBlocking, descriptor: file)
+        default: return Target(kind: .file, descriptor: file)
+        }
+    }
+
+    private static func type(of number: Int32, _ name: String) throws(SystemError) -> mode_t {
+        var status = stat()
+        try checked("fstat", name) { fstat(number, &status) }
+        return status.st_mode & S_IFMT
+    }
+
+    private static func duplicate(_ number: Int32, _ name: String) throws(SystemError) -> FileDescriptor {
+        FileDescriptor(owning: try checked("fcntl", name) { fcntl(number, F_DUPFD_CLOEXEC, 3) })
     }
 }

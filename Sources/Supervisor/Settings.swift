@@ -32,6 +32,10 @@ public struct Settings: Equatable, Sendable {
     public var stopSignal: Int32 = 15
     public var output: OutputMode = .relay
     public var logFormat: LogFormat = .text
+    /// Run by /bin/sh -c at each event; nil: none.
+    public var onEvent: String?
+    /// A run of it that takes longer is killed.
+    public var onEventTimeout: Duration = .seconds(10)
     /// Name of this daemon in the log, of its control socket and its history; nil: the program's base name.
     public var name: String?
     public var control: ControlChoice = .automatic
@@ -146,6 +150,10 @@ public enum OutputMode: Equatable, Sendable {
     case relay
     /// Workers write to the daemon's own stderr; nothing is kept.
     case inherit
+    /// Workers' stdout and stderr pass through the daemon, line by line, with slot and PID before each; kept as with `relay`.
+    case prefix
+    /// Lines of both go to the end of a file; kept as with `relay`.
+    case file(path: String)
 }
 
 /// `--control`: where the control socket is.

@@ -9,7 +9,10 @@ struct Spawner: ~Copyable {
     let listenerNames: [String?]
     /// The daemon raises its own limit of open files; workers get back what the daemon was given.
     let fileLimit: ResourceLimit
-    let outputMode: OutputMode
+    /// Standard output passes through the daemon; otherwise it is the daemon's own.
+    let pipesOutput: Bool
+    /// The same of standard error.
+    let pipesErrors: Bool
     /// The CPUs that `--pin` gives out, in turn; empty where the kernel does not say which there are.
     let cpus: [Int32]
     /// Workers report their calls of bind(2) and listen(2).
@@ -17,7 +20,7 @@ struct Spawner: ~Copyable {
     private let null: FileDescriptor
 
     init(
-        listenerNames: [String?], fileLimit: ResourceLimit, outputMode: OutputMode,
+        listenerNames: [String?], fileLimit: ResourceLimit, pipesOutput: Bool, pipesErrors: Bool,
         cpus: [Int32], sharesPorts: Bool
     ) throws(SystemError) {
         let calls = try CallChannel.make(where: sharesPorts)
@@ -25,7 +28,8 @@ struct Spawner: ~Copyable {
         self.listenerNames = listenerNames
         self.cpus = cpus
         self.fileLimit = fileLimit
-        self.outputMode = outputMode
+        self.pipesOutput = pipesOutput
+        self.pipesErrors = pipesErrors
         self.calls = calls
         self.null = null
     }
@@ -36,6 +40,7 @@ struct Spawner: ~Copyable {
         let exit: FileDescriptor
         let readyPipe: FileDescriptor
         let notifySocket: FileDescriptor
+        let stdoutPipe: FileDescriptor?
         let stderrPipe: FileDescriptor?
         let calls: FileDescriptor?
     }
@@ -47,9 +52,10 @@ struct Spawner: ~Copyable {
     ) throws(SpawnError) -> Spawned {
         let ready = try channel(generation) { () throws(SystemError) in try Pipe() }
         let notify = try channel(generation) { () throws(SystemError) in try NotifySocket() }
-        let stderr = outputMode == .relay ? try channel(generation) { () throws(SystemError) in try Pipe() } : nil
+        let stdout = pipesOutput ? try channel(generation) { () throws(SystemError) in try Pipe() } : nil
+        let stderr = pipesErrors ? try channel(generation) { () throws(SystemError) in try Pipe() } : nil
 
-        var descriptors = [null.number, 1, Self.writeEnd(of: stderr) ?? 2]
+        var descriptors = [null.number, Self.writeEnd(of: stdout) ?? 1, Self.writeEnd(of: stderr) ?? 2]
         descriptors += listeners
         let readyNumber = descriptors.count
         descriptors.append(ready.writeEnd.number)
@@ -75,8 +81,8 @@ struct Spawner: ~Copyable {
         withExtendedLifetime(own) {}
         return Spawned(
             pid: result.pid, exit: FileDescriptor(owning: result.pidfd).moved(), readyPipe: ready.takeReadEnd().moved(),
-            notifySocket: notify.takeDescriptor().moved(), stderrPipe: stderr?.takeReadEnd().moved(),
-            calls: receiveCalls()?.moved())
+            notifySocket: notify.takeDescriptor().moved(), stdoutPipe: stdout?.takeReadEnd().moved(),
+            stderrPipe: stderr?.takeReadEnd().moved(), calls: receiveCalls()?.moved())
     }
 
     private func run(
@@ -92,9 +98,7 @@ struct Spawner: ~Copyable {
         request.executable = generation.executable.replacedFile ?? -1
         request.pid_text = pidText
         request.directory = generation.directory.number
-        request.descriptor_count = Int32(descriptors.count)
         request.mask = program.umask.map { Int32($0) } ?? -1
-        request.limit_count = Int32(limits.count)
         request.sets_nice = program.nice != nil
         request.nice = program.nice ?? 0
         request.cpu = program.pinsCPUs && !cpus.isEmpty ? cpus[slot % cpus.count] : -1
@@ -103,30 +107,11 @@ struct Spawner: ~Copyable {
         request.user = program.user?.userID ?? 0
         request.group = program.user?.groupID ?? 0
         let groups = program.user?.supplementaryGroups ?? []
-        request.group_count = Int32(groups.count)
 
-        var result = rl_spawn_result()
-        let arguments = generation.arguments.pointers + [nil]
-        let status = generation.executable.path.withCString { path in
-            arguments.withUnsafeBufferPointer { arguments in
-                environment.withUnsafeBufferPointer { environment in
-                    descriptors.withUnsafeBufferPointer { descriptors in
-                        limits.withUnsafeBufferPointer { limits in
-                            groups.withUnsafeBufferPointer { groups in
-                                request.path = path
-                                request.arguments = arguments.baseAddress
-                                request.environment = environment.baseAddress
-                                request.descriptors = descriptors.baseAddress
-                                request.limits = limits.baseAddress
-                                request.groups = groups.baseAddress
-                                return rl_spawn(&request, &result)
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        if status == 0 { return result }
+        let result = startProcess(
+            &request, path: generation.executable.path, arguments: generation.arguments.pointers + [nil],
+            environment: environment, descriptors: descriptors, limits: limits, groups: groups)
+        if result.stage == rl_stage_none { return result }
         _ = receiveCalls()  // it may have come further than this
         throw failure(SpawnError.Step(result.stage), SystemError(call: "execve", errno: result.error), generation)
     }

@@ -5,6 +5,8 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     case generation(GenerationError)
     case pidFile(PidFileError)
     case control(ControlSocketError)
+    /// The file of `--output`.
+    case output(SystemError)
     /// Several workers were to share ports, and what is named is not to be had.
     case sharing(SystemError)
     case system(SystemError)
@@ -15,6 +17,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
         case .generation(let error): error.description
         case .pidFile(let error): error.description
         case .control(let error): error.description
+        case .output(let error): "cannot open \(error.subject) for workers' output: \(error.reason)"
         case .sharing(let error):
             "cannot share ports between workers: \(error) (pass listeners with --listen; or, for a program that sets "
                 + "SO_REUSEPORT itself or has no port, use --no-share)"
@@ -25,7 +28,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     public var exitStatus: Int32 {
         switch self {
         case .generation(let error): error.exitStatus
-        case .listen, .pidFile, .control, .sharing, .system: 1
+        case .listen, .pidFile, .control, .output, .sharing, .system: 1
         }
     }
 }

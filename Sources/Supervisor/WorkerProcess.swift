@@ -16,14 +16,13 @@ final class WorkerProcess {
     /// nil once its end is reached.
     var readyPipe: Channel?
     let notifySocket: Channel
-    /// nil with `--output inherit`, and once its end is reached.
-    var stderrPipe: Channel?
+    /// What it writes, as far as that passes through the daemon and has not ended.
+    var streams: [WorkerStream] = []
     /// Its calls of bind(2) and listen(2); nil where its ports are its own.
     let calls: Channel?
     /// Its connections were taken from it, all of them.
     var wasEmptied = false
     var readyLines = LineSplitter()
-    var wholeLines = WholeLines()
     var lastLines = LastLines()
     /// When it was sent SIGKILL, on the pool's clock.
     var killedAt: Instant?
@@ -31,7 +30,7 @@ final class WorkerProcess {
     var status: String?
     var statusLinesTold = 0
 
-    init(_ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Generation) {
+    init(_ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Generation, roads: OutputRoads) {
         self.id = id
         self.slot = slot
         self.generation = generation
@@ -39,15 +38,17 @@ final class WorkerProcess {
         exit = Channel(spawned.exit)
         readyPipe = Channel(spawned.readyPipe)
         notifySocket = Channel(spawned.notifySocket)
-        switch consume spawned.stderrPipe {
-        case .some(let pipe): stderrPipe = Channel(pipe)
-        case .none: stderrPipe = nil
-        }
-        switch consume spawned.calls {
-        case .some(let descriptor): calls = Channel(descriptor)
-        case .none: calls = nil
-        }
+        let output = Channel(spawned.stdoutPipe)
+        let errors = Channel(spawned.stderrPipe)
+        calls = Channel(spawned.calls)
+        addStream(.standardOutput, output, to: roads.standardOutput, roads)
+        addStream(.standardError, errors, to: roads.standardError, roads)
     }
 
-    var channels: [Channel] { [exit, readyPipe, notifySocket, stderrPipe, calls].compactMap { $0 } }
+    private func addStream(_ kind: WorkerStream.Kind, _ pipe: Channel?, to sink: OutputSink?, _ roads: OutputRoads) {
+        guard let pipe, let sink else { return }
+        streams.append(WorkerStream(kind, of: id, pipe, to: sink, tag: roads.tag(slot: slot, pid: pid)))
+    }
+
+    var channels: [Channel] { [exit, readyPipe, notifySocket, calls].compactMap { $0 } + streams.map { $0.pipe } }
 }

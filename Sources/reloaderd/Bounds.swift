@@ -31,6 +31,10 @@ enum Bounds {
     static let umaskMax: UInt32 = 0o777
     /// It stands in each line of the log.
     static let nameBytesMax = 64
+    /// execve(2) takes up to 128 KiB; more than this is a script that belongs into a file.
+    static let commandBytesMax = 65_536
+    /// A shell needs some time to be executed at all. One that runs for hours is no reaction to an event any more.
+    static let onEventTimeout = Duration.milliseconds(1)...Duration.seconds(86_400)
     /// PATH_MAX, without its NUL.
     static let pathBytesMax = 4095
     /// How often an option may be given. More comes from a script gone wrong.

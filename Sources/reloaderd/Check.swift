@@ -19,6 +19,7 @@ func findProblems(_ settings: Settings) -> [ConfigurationError] {
         problems.append(ConfigurationError(problem.description))
     }
     if let problem = settings.pidFile.flatMap(pidFileProblem) { problems.append(problem) }
+    if case .file(let path) = settings.output, let problem = outputFileProblem(path) { problems.append(problem) }
     return problems
 }
 
@@ -34,9 +35,27 @@ func summary(_ settings: Settings) -> String {
     return "\(printable(settings.program.path)): \(workers), \(listeners)"
 }
 
-private func pidFileProblem(_ path: String) -> ConfigurationError? {
+/// Where it is there it must be writable, else its directory.
+private func outputFileProblem(_ path: String) -> ConfigurationError? {
+    var status = stat()
+    if stat(path, &status) == 0 {
+        if status.st_mode & S_IFMT == S_IFDIR {
+            return ConfigurationError("--output: \(printable(path)) is a directory")
+        }
+        if faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 { return nil }
+        return ConfigurationError("--output: cannot write to \(printable(path)): \(String(cString: strerror(errno)))")
+    }
+    guard let reason = accessProblem(directory(of: path), S_IFDIR, W_OK | X_OK) else { return nil }
+    return ConfigurationError("--output: cannot write into \(printable(directory(of: path))): \(reason)")
+}
+
+private func directory(of path: String) -> String {
     let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
-    let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    return slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+}
+
+private func pidFileProblem(_ path: String) -> ConfigurationError? {
+    let directory = directory(of: path)
     if let reason = accessProblem(directory, S_IFDIR, W_OK | X_OK) {
         return ConfigurationError("--pid-file: cannot write into \(printable(directory)): \(reason)")
     }

@@ -184,15 +184,21 @@ enum DaemonOptions {
             (text, draft) throws(ConfigurationError) in draft.settings.pidFile = try parsePath(text)
         },
         Option(
-            "output", value: "relay|inherit", default: "relay", .daemon,
-            "how workers' stderr gets out"
+            "output", value: "relay|inherit|prefix|file:PATH", default: "relay", .daemon,
+            "where what workers write goes"
         ) {
-            (text, draft) throws(ConfigurationError) in
-            draft.settings.output = try parseWord(text, [("relay", .relay), ("inherit", .inherit)])
+            (text, draft) throws(ConfigurationError) in draft.settings.output = try parseOutput(text)
         },
         Option("log-format", value: "text|json", default: "text", .daemon, "key=value lines, or JSON lines") {
             (text, draft) throws(ConfigurationError) in
             draft.settings.logFormat = try parseWord(text, [("text", .text), ("json", .json)])
+        },
+        Option("on-event", value: "COMMAND", .daemon, "run by /bin/sh at each event, told on stdin") {
+            (text, draft) throws(ConfigurationError) in draft.settings.onEvent = try parseShellCommand(text)
+        },
+        Option("on-event-timeout", value: "DURATION", default: "10s", .daemon, "then it is killed") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.onEventTimeout = try parseDuration(text, in: Bounds.onEventTimeout)
         },
         Option("check", forFiles: false, .daemon, "say what is wrong, or OK; start nothing") {
             (_, draft) throws(ConfigurationError) in if draft.action == .run { draft.action = .check }

@@ -107,6 +107,30 @@ func parseUmask(_ text: String) throws(ConfigurationError) -> UInt32 {
     return mask
 }
 
+/// `relay`, `inherit`, `prefix` or `file:PATH`.
+func parseOutput(_ text: String) throws(ConfigurationError) -> OutputMode {
+    if let (word, path) = cut(text, at: UInt8(ascii: ":")), word == "file" {
+        return .file(path: try parsePath(String(path)))
+    }
+    switch text {
+    case "relay": return .relay
+    case "inherit": return .inherit
+    case "prefix": return .prefix
+    default: throw ConfigurationError("\(quoted(text)) is not relay, inherit, prefix or file:PATH")
+    }
+}
+
+/// What /bin/sh -c is given.
+func parseShellCommand(_ text: String) throws(ConfigurationError) -> String {
+    guard text.utf8.contains(where: { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }) else {
+        throw ConfigurationError("a command is missing")
+    }
+    guard text.utf8.count <= Bounds.commandBytesMax, !text.utf8.contains(0) else {
+        throw ConfigurationError("\(quoted(text)) is too long: at most \(Bounds.commandBytesMax) bytes")
+    }
+    return text
+}
+
 /// A name for the log: what needs no quotes there.
 func parseName(_ text: String) throws(ConfigurationError) -> String {
     func isAllowed(_ byte: UInt8) -> Bool {

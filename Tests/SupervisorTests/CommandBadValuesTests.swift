@@ -72,7 +72,12 @@ import Testing
         "max-age": durations + ["0", "0s", "1ms", "never"],
         "max-memory": ["", "x", "-1", "0", "1K", "1.5M", "64MB", "9999999999999T", "none", long],
         "pid-file": ["", String(repeating: "x", count: 4096)],
-        "output": ["", "RELAY", "none", "relay,inherit", long],
+        "output": [
+            "", "RELAY", "none", "relay,inherit", "file", "file:", "FILE:/tmp/x", "prefix:x",
+            "file:" + String(repeating: "x", count: 4096), long,
+        ],
+        "on-event": ["", " ", "\t", long],
+        "on-event-timeout": durations + ["0", "0s", "999us", "24h1us"],
         "log-format": ["", "xml", "JSON", "text "],
         "pin": ["", "yes"],
         "check": ["", "yes"],

@@ -65,6 +65,21 @@ import Testing
         #expect(!folder.contains("pid"))
     }
 
+    /// What a start could not open; what is not there yet is not made.
+    @Test func looksAtTheOutputsFile() throws {
+        let folder = try TestFolder()
+        func check(_ path: String) throws -> CommandRun {
+            try CommandRun.reloaderd(["--check", "--output", "file:\(path)", "/bin/true"])
+        }
+        #expect(try check("\(folder.path)/new").status == 0)
+        #expect(!folder.contains("new"))
+        #expect(try check(try folder.write("there", "")).status == 0)
+        #expect(try check(folder.path).errors == "reloaderd: --output: \(folder.path) is a directory\n")
+        #expect(
+            try check("/nonexistent/log").errors
+                == "reloaderd: --output: cannot write into /nonexistent: No such file or directory\n")
+    }
+
     @Test func refusesAPidFileThatIsAFolder() throws {
         let folder = try TestFolder()
         let run = try CommandRun.reloaderd(["--check", "--pid-file", folder.path, "/bin/true"])

@@ -246,7 +246,8 @@ import Testing
         #expect(changed.workers == .fixed(3) && changed.program.pinsCPUs)
         changed = try settings(
             "--listen", "8081", "--backlog", "5", "--balance", "slot", "--no-share", "--no-share=80", "--pid-file", "p",
-            "--output", "inherit", "--log-format", "json", "--control", "none", "--control-group", "0", "--nice", "3")
+            "--output", "file:x", "--log-format", "json", "--control", "none", "--control-group", "0", "--nice", "3",
+            "--on-event", "date", "--on-event-timeout", "2s")
         let all = [
             "listen", "backlog", "balance", "no-share", "name", "pid-file", "output", "log-format", "control",
             "control-group",
@@ -254,12 +255,22 @@ import Testing
         #expect(changed.keepForLife(of: running) == all)
         var expected = running
         expected.program.nice = 3
+        expected.onEvent = "date"
+        expected.onEventTimeout = .seconds(2)
         #expect(changed == expected, "the rest is taken up")
         let sharing = try settings("--no-share=80")
         changed = try settings("--share", "udp", "--ready", "listen", "--drain", "outside", "--drain-timeout", "5s")
         #expect(changed.keepForLife(of: sharing) == ["no-share", "share"])
         #expect(changed.unsharedPorts == sharing.unsharedPorts && !changed.sharesUDP)
         #expect(changed.ready == .listening && changed.drain == .outside && changed.drainTimeout == .seconds(5))
+    }
+
+    @Test(arguments: [
+        ("relay", OutputMode.relay), ("prefix", .prefix), ("file:/var/log/a b:c", .file(path: "/var/log/a b:c")),
+        ("file:file:", .file(path: "file:")),
+    ])
+    func outputIsRead(_ text: String, _ mode: OutputMode) throws {
+        #expect(try settings("--output", text).output == mode)
     }
 
     @Test(arguments: [

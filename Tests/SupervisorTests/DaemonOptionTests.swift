@@ -70,8 +70,11 @@ import Testing
         #expect(daemon.otherLines == ["so sagt der Prozeß: <6>\t\u{1B}[1mfett"])
     }
 
-    /// What was kept of a failed worker's words is shown with the failure; `inherit` keeps nothing.
-    @Test(arguments: [("relay", ["the reason why"]), ("inherit", [])])
+    /// What was kept of a failed worker's words is shown with the failure; `inherit` keeps nothing, and says so.
+    @Test(arguments: [
+        ("relay", ["the reason why"]), ("prefix", ["the reason why"]), ("file:/dev/null", ["the reason why"]),
+        ("inherit", []),
+    ])
     func aFailedWorkersLastWordsAreKept(_ output: String, _ said: [String]) throws {
         let daemon = try DaemonUnderTest(
             ["-w", "1", "--output", output, "--give-up", "1/1s"] + ShownWorker.program + [
@@ -79,7 +82,8 @@ import Testing
             ])
         #expect(try daemon.end() == 1)
         #expect(daemon.records("worker_said").map { $0.message } == said)
-        #expect(daemon.otherLines == ["the reason why"])
+        #expect(daemon.records("words_not_kept").count == (output == "inherit" ? 1 : 0))
+        #expect(daemon.otherLines.filter { $0.hasSuffix("the reason why") }.count == (output.hasPrefix("file") ? 0 : 1))
     }
 
     private static func json(_ line: String) -> [String: String] {

@@ -48,7 +48,7 @@ import Testing
         let fifo = try Fifo(in: folder)
         let daemon = try ChildProcess(
             Launcher.words + closed.flatMap { ["close", "\($0)"] } + [
-                "--", Products.reloaderd, "-w", "1", "--listen", "127.0.0.1:0",
+                "--", Products.reloaderd, "--control", "none", "-w", "1", "--listen", "127.0.0.1:0",
             ]
                 + ShownWorker.program + ["show-to", fifo.path, "ready", "wait"])
         let line = try fifo.lines.next()

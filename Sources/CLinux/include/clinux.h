@@ -26,6 +26,8 @@ struct rl_exit {
 
 // Reaps the process of a pidfd. exit->pid is 0 when it still runs.
 int rl_reap_pidfd(int pidfd, struct rl_exit *exit);
+// Looks at the process of a pidfd without reaping it.
+int rl_peek_pidfd(int pidfd, struct rl_exit *exit);
 // Looks at one ended child of this process without reaping it. exit->pid is 0 when none has ended, or none exists.
 int rl_peek_child(struct rl_exit *exit);
 // Reaps the child `pid`, which rl_peek_child has just named.
@@ -47,6 +49,7 @@ int rl_take_signals(void);
 int rl_signal_descriptor(void);
 
 int rl_pipe(int ends[2]);                       // close-on-exec; the read end does not block
+int rl_memory_file(const char *name);            // memfd_create(2), close-on-exec; `name` is for people
 int rl_open_path(int directory, const char *path);  // openat(2) with O_PATH: a hold on the file, no access to it
 int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
 int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; yields what it was

@@ -75,6 +75,11 @@ final class ChildProcess {
 
     func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
 
+    /// An empty line to its standard input.
+    func writeLine() {
+        if let input { _ = write(input, "\n", 1) }
+    }
+
     func closeInput() {
         if let input { close(input) }
         input = nil

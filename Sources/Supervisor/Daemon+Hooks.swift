@@ -1,0 +1,117 @@
+// Whom the user wants told (--on-event): the hook's processes, beside the pool and unknown to it. Nothing waits for one, but
+// for a moment at the daemon's very end.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+extension Daemon {
+    /// Takes note of the event; its hook starts when this turn's work for the pool is done.
+    func raiseEvent(_ report: Report) {
+        guard let command = settings.onEvent, let name = report.hookName, hooks.hasRoom() else { return }
+        hooks.add(
+            HookEvent(
+                name: name, json: eventJSON(report, name), command: command, timeout: settings.onEventTimeout))
+    }
+
+    /// The record of the log under the event's own name, with what the log says elsewhere.
+    private func eventJSON(_ report: Report, _ name: String) -> [UInt8] {
+        let program = settings.program.path.split(separator: "/").last.map(String.init) ?? settings.program.path
+        var record = report.record(report.worker.map(context) ?? ReportContext())
+        record.event = name
+        record.fields.insert(
+            contentsOf: [("daemon", .text(settings.name ?? program)), ("daemon_pid", .number(Int(getpid())))],
+            at: 0)
+        if let worker = report.worker.flatMap({ workers[$0] }) {
+            let lines = worker.lastLines.text.suffix(Self.lastLinesShown)
+            if !lines.isEmpty { record.fields.append(("last_lines", .text(lines.joined(separator: "\n")))) }
+        }
+        return LogFormatter(format: .json, isJournal: false).line(record, at: WallClock.now())
+    }
+
+    func startHooks() {
+        while let event = hooks.next() {
+            do throws(SystemError) { try start(event) } catch {
+                write(
+                    LogRecord(
+                        .warning, "hook_failed", "cannot run a hook for \(event.name): \(error)",
+                        [("hook", .text(event.name))]))
+            }
+            let dropped = hooks.takeDroppedEvents()
+            if dropped > 0 {
+                write(
+                    LogRecord(
+                        .warning, "hooks_dropped", "too many events waited for their hooks: some hooks are not run",
+                        [("events", .number(dropped))]))
+            }
+        }
+    }
+
+    private func start(_ event: HookEvent) throws(SystemError) {
+        let (pid, exit) = try startHook(event, environment: workerEnvironment, fileLimit: spawner.fileLimit)
+        let hook = HookProcess(
+            event, pid: pid, exit: FileDescriptor(owning: exit).moved(), startedAt: MonotonicClock.now())
+        let number = hooks.began(hook)
+        do throws(SystemError) { try watch(hook.exit, .hook(number)) } catch {
+            // Unheard it would never end for us.
+            kill(hook)
+            throw error
+        }
+    }
+
+    /// Does nothing while it still runs.
+    func hookExited(_ number: Int) throws(SystemError) {
+        guard let hook = hooks.running[number] else { return }
+        var exit = rl_exit()
+        let descriptor = hook.exit.number
+        try checked("waitid", "pid \(hook.pid)") { rl_peek_pidfd(descriptor, &exit) }
+        if exit.pid == 0 { return }
+        // Not yet reaped, its number can't be anybody else's: what it leaves behind goes with it.
+        _ = rl_kill_group(descriptor, hook.pid)
+        try checked("waitid", "pid \(hook.pid)") { rl_reap_pidfd(descriptor, &exit) }
+        try unwatch(hook.exit)
+        hooks.ended(number)
+        let status = ExitStatus(exit)
+        if hook.isKilled || status == .exited(code: 0) { return }
+        tell(hook, "hook_failed", "hook for \(hook.event) \(status.words)", status.fields)
+    }
+
+    /// Its end comes later, by itself.
+    func endOverdueHooks() throws(SystemError) {
+        for number in hooks.overdue(at: MonotonicClock.now()) {
+            try hookExited(number)
+            guard let hook = hooks.running[number] else { continue }
+            if hook.isKilled {
+                // The kernel cannot end it now (a dead file server); nobody is to wait for that.
+                try unwatch(hook.exit)
+                hooks.ended(number)
+                continue
+            }
+            tell(
+                hook, "hook_killed",
+                exitStatus == nil
+                    ? "hook for \(hook.event) is killed: it did not end within \(LogFormatter.seconds(hook.timeout))s"
+                    : "hook for \(hook.event) is killed: the daemon ends")
+            kill(hook)
+            hook.deadline = MonotonicClock.now() + HookQueue.lastMoment
+        }
+    }
+
+    private func kill(_ hook: HookProcess) {
+        hook.isKilled = true
+        _ = rl_kill_group(hook.exit.number, hook.pid)
+    }
+
+    private func tell(
+        _ hook: HookProcess, _ event: String, _ message: String, _ more: [(key: String, value: LogRecord.Value)] = []
+    ) {
+        let fields: [(key: String, value: LogRecord.Value)] = [
+            ("hook", .text(hook.event)), ("pid", .number(Int(hook.pid))),
+        ]
+        write(LogRecord(.warning, event, message, fields + more))
+    }
+
+    /// The loop itself has failed.
+    func killHooks() {
+        for hook in hooks.running.values { kill(hook) }
+    }
+}

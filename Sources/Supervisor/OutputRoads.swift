@@ -1,0 +1,41 @@
+// Where what workers write goes, as --output says.
+internal import Glibc
+
+/// Fixed for the daemon's life.
+struct OutputRoads {
+    let mode: OutputMode
+    /// nil: workers write to the daemon's own descriptor.
+    let standardOutput: OutputSink?
+    let standardError: OutputSink?
+    /// All that the daemon writes to, its log's own first.
+    let sinks: [OutputSink]
+
+    /// - Parameters:
+    ///   - log: where the log goes.
+    ///   - file: opened already, where `mode` names one.
+    init(_ mode: OutputMode, log: OutputSink, file: OutputSink?) throws(SystemError) {
+        self.mode = mode
+        switch mode {
+        case .inherit: (standardOutput, standardError) = (nil, nil)
+        case .relay: (standardOutput, standardError) = (nil, log)
+        case .file: (standardOutput, standardError) = (file, file)
+        case .prefix:
+            // With 2>&1 both are one way out, where lines must not be torn by each other.
+            standardOutput = Self.areSame(1, 2) ? log : try OutputSink(.standardOutput)
+            standardError = log
+        }
+        let others = [standardOutput].compactMap { $0 }.filter { $0 !== log }
+        sinks = [log] + others
+    }
+
+    /// Begins each line of a worker; nil: its bytes pass as they are.
+    func tag(slot: Int, pid: Int32) -> String? {
+        mode == .prefix ? "[slot \(slot) pid \(pid)] " : nil
+    }
+
+    private static func areSame(_ one: Int32, _ other: Int32) -> Bool {
+        var (first, second) = (stat(), stat())
+        guard fstat(one, &first) == 0, fstat(other, &second) == 0 else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+}
