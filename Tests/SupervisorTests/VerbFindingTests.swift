@@ -40,6 +40,29 @@ import Testing
         #expect(try daemons[1].answer(["pause", "--name", "web"], Self.paused).run.status == 0)
     }
 
+    /// Root's daemons do not make it unclear which one in the own directory is meant; where there is none, they count.
+    @Test(.enabled(if: Namespaces.problem == nil))
+    func theOwnDirectoryComesFirst() throws {
+        let ofRoot = try TestFolder()
+        let far = try FakeDaemon("far", in: ofRoot)
+        let script =
+            "mount -t tmpfs none /run && mkdir /run/reloaderd && mount --bind '\(ofRoot.path)' /run/reloaderd && exec \"$@\""
+        func pause() throws -> ChildProcess {
+            try ChildProcess(
+                ["unshare", "--mount", "sh", "-c", script, "sh", Products.reloaderd, "pause"],
+                environment: FakeDaemon.environment(folder))
+        }
+        func isAnswered(by daemon: FakeDaemon) throws {
+            let client = try pause()
+            let peer = try daemon.accept()
+            #expect(try peer.request() == ["v": 1, "verb": "pause"])
+            peer.say(Self.paused)
+            #expect(try client.finished().status == 0)
+        }
+        try isAnswered(by: far)
+        try isAnswered(by: FakeDaemon("near", in: folder))
+    }
+
     @Test func aPathIsEnough() throws {
         let elsewhere = try TestFolder()
         let daemon = try FakeDaemon("other", in: elsewhere)

@@ -35,19 +35,22 @@ struct DaemonChoice {
             ExitStatus.noDaemon)
     }
 
+    /// The only one in the nearest directory where any runs: those of root are not in the way of one's own.
     private func connectToTheOnlyOne(in directories: [String]) throws(VerbError) -> ControlConnection {
-        var found: [(name: String, connection: ControlConnection)] = []
         var denial: VerbError?
-        for socket in ControlSocket.all(in: directories) {
-            do { found.append((socket.name, try ControlConnection(path: socket.path))) } catch {
-                if !Self.isAbsence(error) { denial = Self.denial(socket.path, error) }
+        for directory in directories {
+            var found: [(name: String, connection: ControlConnection)] = []
+            for socket in ControlSocket.all(in: [directory]) {
+                do { found.append((socket.name, try ControlConnection(path: socket.path))) } catch {
+                    if !Self.isAbsence(error) { denial = denial ?? Self.denial(socket.path, error) }
+                }
             }
+            if found.count > 1 {
+                let names = found.map { printable($0.name) }.joined(separator: ", ")
+                throw VerbError("\(found.count) daemons run: \(names); choose one with --name", exitUsage)
+            }
+            if let only = found.first { return only.connection }
         }
-        if found.count > 1 {
-            let names = found.map { printable($0.name) }.joined(separator: ", ")
-            throw VerbError("\(found.count) daemons run: \(names); choose one with --name", exitUsage)
-        }
-        if let only = found.first { return only.connection }
         throw denial
             ?? VerbError("no daemon runs: no control socket answers in \(Self.list(directories))", ExitStatus.noDaemon)
     }
