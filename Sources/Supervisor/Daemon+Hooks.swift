@@ -6,15 +6,18 @@ internal import Reloader
 
 extension Daemon {
     /// Takes note of the event; its hook starts when this turn's work for the pool is done.
-    func raiseEvent(_ report: Report) {
+    ///
+    /// - Parameter time: when the log told it.
+    func raiseEvent(_ report: Report, at time: timespec) {
         guard let command = settings.onEvent, let name = report.hookName, hooks.hasRoom() else { return }
         hooks.add(
             HookEvent(
-                name: name, json: eventJSON(report, name), command: command, timeout: settings.onEventTimeout))
+                name: name, json: eventJSON(report, name, time), command: command,
+                timeout: settings.onEventTimeout))
     }
 
     /// The record of the log under the event's own name, with what the log says elsewhere.
-    private func eventJSON(_ report: Report, _ name: String) -> [UInt8] {
+    private func eventJSON(_ report: Report, _ name: String, _ time: timespec) -> [UInt8] {
         let program = settings.program.path.split(separator: "/").last.map(String.init) ?? settings.program.path
         var record = report.record(report.worker.map(context) ?? ReportContext())
         record.event = name
@@ -25,7 +28,7 @@ extension Daemon {
             let lines = worker.lastLines.text.suffix(Self.lastLinesShown)
             if !lines.isEmpty { record.fields.append(("last_lines", .text(lines.joined(separator: "\n")))) }
         }
-        return LogFormatter(format: .json, isJournal: false).line(record, at: WallClock.now())
+        return LogFormatter(format: .json, isJournal: false).line(record, at: time)
     }
 
     func startHooks() {

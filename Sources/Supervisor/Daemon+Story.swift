@@ -32,7 +32,7 @@ extension Daemon {
             tellLastLines(of: id)
         }
         tellWaiters(report, record)
-        raiseEvent(report)
+        raiseEvent(report, at: record.time)
         tellManager(report)
     }
 

@@ -27,7 +27,7 @@ import Testing
             #expect(event.text("daemon") == "shop" && event.number("daemon_pid") == Double(daemon.pid))
             let record = try daemon.next(record)
             #expect(event.message == record.message && event.level == record.level)
-            #expect(abs(event.time - record.time) < 1)
+            #expect(event.time == record.time)
             for field in fields {
                 #expect("\(try #require(event.fields[field]))" == "\(try #require(record.fields[field]))", "\(field)")
             }
