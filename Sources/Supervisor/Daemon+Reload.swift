@@ -17,15 +17,30 @@ extension Daemon {
             newestGeneration = generation.number
             generations[generation.number] = generation
             settings = fresh
-            let watch = RollWatch(GenerationFacts(generation), order, workers: fresh.policy.workers)
+            let watch = RollWatch(
+                GenerationFacts(generation), order, workers: fresh.policy.workers,
+                trace: GenerationTrace(generation, fresh.policy))
             control.rolls.begin(watch)
             willBegin(watch)
+            tellIfBad(watch)
             handle(.reload(generation: generation.number, policy: fresh.policy, plan: order.changes.plan))
             return watch
         } catch {
             tellRefused(error)
             throw error
         }
+    }
+
+    /// It is rolled out all the same: what made it fail may be a thing that nobody here can see.
+    private func tellIfBad(_ watch: RollWatch) {
+        guard let bad = watch.trace.flatMap(control.rolls.lastBad) else { return }
+        let record = write(
+            LogRecord(
+                .warning, "reload_unchanged",
+                "nothing has changed on disk since generation \(bad), which was reverted: the program, the files that its "
+                    + "arguments name, its directory and environment are the same",
+                [("generation", .number(watch.generation)), ("same_as", .number(bad))]))
+        for number in control.waiters(for: watch.generation) { control.progress(number, watch.event(record).line) }
     }
 
     private func settingsForReload(

@@ -22,6 +22,8 @@ final class RollWatch {
 
     let facts: GenerationFacts
     let order: ReloadOrder
+    /// Of what is deployed by a reload; what is rolled back to has served already.
+    let trace: GenerationTrace?
     /// The start of the daemon, which is no roll, and ends when all workers are ready.
     let isStart: Bool
     let askedAt: timespec
@@ -32,7 +34,10 @@ final class RollWatch {
     private(set) var replaced = 0
     private(set) var workers: Int
 
-    init(_ facts: GenerationFacts, _ order: ReloadOrder, workers: Int, isStart: Bool = false) {
+    init(
+        _ facts: GenerationFacts, _ order: ReloadOrder, workers: Int, trace: GenerationTrace? = nil, isStart: Bool = false
+    ) {
+        self.trace = trace
         self.isStart = isStart
         self.facts = facts
         self.order = order
