@@ -67,7 +67,8 @@ import Testing
         try waiting.send("reload")
         let (events, end) = try waiting.answer()
         #expect(end.outcome == "failed")
-        #expect(events.first?.string("event") == "reload_unchanged" && events.first?.number("same_as") == 2, "\(events)")
+        #expect(
+            events.first?.string("event") == "reload_unchanged" && events.first?.number("same_as") == 2, "\(events)")
         try app.daemon.endsClean()
     }
 

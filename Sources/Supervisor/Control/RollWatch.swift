@@ -35,7 +35,8 @@ final class RollWatch {
     private(set) var workers: Int
 
     init(
-        _ facts: GenerationFacts, _ order: ReloadOrder, workers: Int, trace: GenerationTrace? = nil, isStart: Bool = false
+        _ facts: GenerationFacts, _ order: ReloadOrder, workers: Int, trace: GenerationTrace? = nil,
+        isStart: Bool = false
     ) {
         self.trace = trace
         self.isStart = isStart
