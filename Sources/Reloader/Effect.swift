@@ -130,6 +130,8 @@ public enum FailureReason: Equatable, Sendable {
     case exitedInSoak(ExitStatus)
     /// It was a canary and said that it ends (`STOPPING=1`).
     case endedAsCanary
+    /// It was ready, served its slot, and missed its watchdog. Another serves it now, and it is killed.
+    case silent(Duration)
     /// It was ready, served its slot, and exited unasked.
     case crashed(ExitStatus)
 }

@@ -28,7 +28,7 @@ public struct Policy: Equatable, Sendable {
     public var backoffReset: Duration = .seconds(10)
     /// nil: never.
     public var giveUp: GiveUp?
-    /// A ready worker that is silent this long is killed and restarted; nil: not watched.
+    /// A ready worker that is silent this long is replaced by a new one, and killed; nil: not watched.
     public var watchdog: Duration?
     /// A worker that has been ready this long, ± 10 % by chance, is replaced by a new one of its generation; nil: never.
     /// Holds for workers started under it.

@@ -25,9 +25,18 @@ extension Pool {
         }
     }
 
+    /// One that serves is replaced first, and has another interval for that to begin; while it goes on nothing is due.
     private mutating func expireWatchdog(_ role: Slot.Role, in slot: Int) {
-        guard case .ready(_, let watchdogAt?)? = slots[slot][role]?.state, watchdogAt <= now else { return }
-        kill(role, of: slot, .watchdog)
+        guard let worker = slots[slot][role], case .ready(let since, let watchdogAt?) = worker.state, watchdogAt <= now
+        else { return }
+        let isOnTrial = role == .replacement || isCanary(worker)
+        if let interval = worker.watchdog, !isOnTrial, !worker.isHung {
+            slots[slot].current?.state = .ready(since: since, watchdogAt: now + interval)
+            slots[slot].current?.recycleReason = .watchdog
+            refresh(slot)
+        } else if isOnTrial || slots[slot].replacement == nil {
+            kill(role, of: slot, .watchdog)
+        }
     }
 
     private mutating func expireStart(_ role: Slot.Role, in slot: Int) {

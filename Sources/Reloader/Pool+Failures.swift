@@ -56,6 +56,19 @@ extension Pool {
         if slots[slot].isVacant, slots[slot].restartAt == nil { restart(slot) }
     }
 
+    /// Its replacement takes the slot in the same breath.
+    mutating func killHung(_ worker: Worker, in slot: Int) {
+        kill(.current, of: slot, .watchdog)
+        reportFailure(of: worker, in: slot, .silent(worker.watchdog ?? .zero))
+    }
+
+    /// Of a slot whose workers hang one after the other the next is not replaced at once. `failures`: those before this one.
+    mutating func replacedHung(_ worker: Worker, in slot: Int, after failures: Int) {
+        guard let readySince = worker.state.readySince, now - readySince < policy.backoffReset else { return }
+        slots[slot].failures = failures
+        delayReplacement(in: slot)
+    }
+
     private mutating func drawDelay(of slot: Int) -> Duration {
         let failures = slots[slot].failures
         let delay = Backoff(policy).delay(failures: failures, random: &random)

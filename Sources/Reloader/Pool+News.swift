@@ -56,6 +56,7 @@ extension Pool {
         confirmSpawned(role, in: slot)
         guard let worker = slots[slot][role], case .ready(let since, _) = worker.state else { return }
         slots[slot][role]?.state = .ready(since: since, watchdogAt: worker.watchdog.map { now + $0 })
+        if worker.isHung { slots[slot][role]?.recycleReason = nil }
         refresh(slot)
     }
 

@@ -1,4 +1,5 @@
-// Replacing a worker by a new one of its own generation: because it is old, takes too much memory, or somebody asked.
+// Replacing a worker by a new one of its own generation: because it is old, takes too much memory, is silent, or somebody
+// asked.
 //
 //   wanted ──no roll, no other recycle──▶ recycleBegan: old serves, new starts ──ready, soaked──▶ recycleDone, old drains
 //     ▲                                     │                         │
@@ -7,6 +8,8 @@
 //                                                                     └──a roll begins, the pool ends──▶ recycleAbandoned
 //
 // - The age and the memory of a worker are its own: they are forgotten with it. What is asked for is the slot's.
+// - One that is silent is killed instead of drained. Where its replacement does not begin for another interval (a roll, another
+//   recycle, a crowded slot, a backoff) it is killed all the same, and has crashed. A word of it, and all is forgotten.
 // - In a slot without a worker the new one is started in place, and its failure is that of any start.
 extension Pool {
     mutating func askForRestart(of slot: Int) {
@@ -28,18 +31,19 @@ extension Pool {
         startReplacement(in: slot)
     }
 
-    /// People come first; then the worker that has served longest, so that no slot waits for ever.
+    /// People come first; then who is silent; then the worker that has served longest, so that no slot waits for ever.
     private func nextToRecycle() -> (slot: Int, reason: RecycleReason)? {
         if let slot = askedRestarts.first(where: { !slots[$0].isCrowded }) { return (slot, .asked) }
         if totals.overdue == 0 { return nil }
-        var oldest: (since: Instant, slot: Int, reason: RecycleReason)?
+        var first: (worker: Worker, since: Instant, slot: Int)?
         for slot in 0..<policy.workers where slots[slot].retryAt == nil && !slots[slot].isCrowded {
-            guard let worker = slots[slot].current, worker.isOverdue, let reason = worker.recycleReason,
-                let since = worker.state.readySince
-            else { continue }
-            if oldest.map({ since < $0.since }) ?? true { oldest = (since, slot, reason) }
+            guard let worker = slots[slot].current, worker.isOverdue, let since = worker.state.readySince else {
+                continue
+            }
+            let isFirst = first.map { worker.isHung != $0.worker.isHung ? worker.isHung : since < $0.since } ?? true
+            if isFirst { first = (worker, since, slot) }
         }
-        return oldest.map { ($0.slot, $0.reason) }
+        return first.flatMap { first in first.worker.recycleReason.map { (first.slot, $0) } }
     }
 
     mutating func completeRecycle() {

@@ -91,16 +91,23 @@ extension Pool {
     /// The replacement serves the slot from now on; the roll does not wait for the old worker's drain.
     mutating func handOver(_ slot: Int) {
         guard let replacement = slots[slot].replacement else { return }
+        let hung = slots[slot].current.flatMap { $0.isHung ? $0 : nil }
+        if let hung { killHung(hung, in: slot) }
         drain(.current, of: slot, .replaced)
+        let failures = slots[slot].failures
         slots[slot].replacement = nil
         slots[slot].current = replacement
         slots[slot].generation = replacement.generation
         slots[slot].forgetBackoff()
         refresh(slot)
-        if roll == nil { return completeRecycle() }
-        report(
-            .slotReplaced(
-                slot: slot, generation: replacement.generation, replaced: slotsReplaced, workers: policy.workers))
+        if roll == nil {
+            completeRecycle()
+            if let hung { replacedHung(hung, in: slot, after: failures) }
+        } else {
+            report(
+                .slotReplaced(
+                    slot: slot, generation: replacement.generation, replaced: slotsReplaced, workers: policy.workers))
+        }
     }
 
     // MARK: ends of a roll before its goal
@@ -158,7 +165,7 @@ extension Pool {
     }
 
     func onlyReplacementServes(_ slot: Int) -> Bool {
-        let current = slots[slot].current?.state.isReady ?? false
+        let current = slots[slot].current.map { $0.state.isReady && !$0.isHung } ?? false
         let replacement = slots[slot].replacement?.state.isReady ?? false
         return replacement && !current
     }

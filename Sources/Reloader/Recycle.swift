@@ -11,6 +11,8 @@ public enum RecycleReason: Equatable, Sendable {
     case age
     /// The runtime says that it takes too much memory.
     case memory
+    /// It has been silent for its watchdog's interval. It is killed when the new one serves, unless it is heard until then.
+    case watchdog
     /// Somebody asked (`Event.restart`).
     case asked
 }

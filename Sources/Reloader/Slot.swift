@@ -81,7 +81,7 @@ public struct Slot: Equatable, Sendable {
         }
         consider(restartAt)
         consider(retryAt)
-        consider(current?.state.deadline)
+        if let current, !current.isHung || replacement == nil { consider(current.state.deadline) }
         consider(current?.recycleAt)
         if let replacement {
             consider(replacement.state.deadline)

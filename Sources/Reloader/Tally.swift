@@ -12,7 +12,7 @@ public struct Tally: Equatable, Sendable {
     public internal(set) var inFlight = 0
     /// Slots in backoff.
     public internal(set) var waiting = 0
-    /// Slots whose worker serves and is to be recycled, for its age or its memory.
+    /// Slots whose worker serves and is to be recycled, unasked.
     public internal(set) var overdue = 0
 
     init() {}

@@ -13,7 +13,7 @@ public struct Worker: Equatable, Sendable {
     public internal(set) var isSpawned = false
     /// The watchdog interval that it was started under: a later policy cannot make it ping faster.
     let watchdog: Duration?
-    /// Why it is to be replaced by another of its generation, for its age or its memory.
+    /// Why it is to be replaced by another of its generation: its age, its memory, or its silence.
     public internal(set) var recycleReason: RecycleReason?
     /// How long it may be ready; nil: for ever.
     private let ageMax: Duration?
@@ -31,6 +31,9 @@ public struct Worker: Equatable, Sendable {
 
     /// It serves, and is to be recycled.
     var isOverdue: Bool { recycleReason != nil && state.isReady }
+
+    /// It missed its watchdog, and has not been heard since.
+    var isHung: Bool { recycleReason == .watchdog && state.isReady }
 
     /// It is old enough to be recycled then.
     var recycleAt: Instant? {

@@ -180,6 +180,7 @@ extension RecycleReason {
         switch self {
         case .age: "it is old (--max-age)"
         case .memory: "it takes too much memory (--max-memory)"
+        case .watchdog: "it is silent (--watchdog)"
         case .asked: "somebody asked"
         }
     }
@@ -223,6 +224,7 @@ extension FailureReason {
                 + "ready when it has lived that long"
         case .exitedInSoak(let status):
             "worker \(status.words) during its soak"
+        case .silent(let time): "worker was silent for \(LogFormatter.seconds(time))s (--watchdog)"
         case .endedAsCanary: "worker says that it ends, on trial"
         case .crashed(let status):
             "worker \(status.words) unasked"

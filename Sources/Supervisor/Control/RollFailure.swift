@@ -14,7 +14,7 @@ struct RollFailure {
         self.lines = lines
         switch reason {
         case .exitedBeforeReady(let status), .exitedInSoak(let status), .crashed(let status): self.status = status
-        case .spawnFailed, .readyTimedOut, .endedAsCanary: status = nil
+        case .spawnFailed, .readyTimedOut, .silent, .endedAsCanary: status = nil
         }
     }
 

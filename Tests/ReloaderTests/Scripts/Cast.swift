@@ -94,6 +94,7 @@ struct Cast {
         case .readyTimedOut(let after): "timed-out \(after.short)"
         case .exitedInSoak: "exited-in-soak"
         case .endedAsCanary: "ended-as-canary"
+        case .silent(let time): "silent \(time.short)"
         case .crashed: "crashed"
         }
     }

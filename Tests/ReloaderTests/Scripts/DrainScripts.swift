@@ -143,9 +143,9 @@ import Testing
             start -> spawn 0/1
             ready 0/1
             reload 2 -> spawn 0/2
-            wait 5s -> kill 0/1 | killed 0/1 watchdog
+            wait 5s
             drained 0/1
-            ready 0/2 -> release 1
+            ready 0/2 -> kill 0/1 release 1 | killed 0/1 watchdog
             drained 0/1
             crash 0/1 | exited 0/1 expected
             """)

@@ -45,7 +45,10 @@ enum Character: CaseIterable {
             if chance.percent(30) { fate.exitsAfter = chance.milliseconds(0...500) }
             if chance.percent(15) { fate.saysStoppingAfter = chance.milliseconds(0...500) }
             if chance.percent(15) { fate.asksForTimeAfter = chance.milliseconds(0...200) }
-            if chance.percent(20) { fate.pingsFor = chance.milliseconds(0...400) }
+            if chance.percent(20) {
+                fate.pingsFor = chance.milliseconds(0...400)
+                if chance.percent(50) { fate.pingsAgainAfter = chance.milliseconds(50...400) }
+            }
         }
         if self == .flaky || chance.percent(20) {
             fate.drains = chance.pick([.milliseconds(0), .milliseconds(20), chance.milliseconds(50...400), nil])
@@ -64,6 +67,8 @@ struct Fate {
     var asksForTimeAfter: Duration?
     /// It sends heartbeats for so long; nil: for ever.
     var pingsFor: Duration?
+    /// After a pause it goes on; nil: never.
+    var pingsAgainAfter: Duration?
     /// From the stop signal to its exit; nil: it ignores the signal.
     var drains: Duration? = .milliseconds(5)
     /// From the order to empty it to when nothing is left; zero: nothing was there; nil: its clients stay for ever.

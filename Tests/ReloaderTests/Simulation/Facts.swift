@@ -30,6 +30,8 @@ struct Facts {
     var limit: Instant
     /// When its age makes it ready.
     var oldEnoughAt: Instant?
+    /// It served its slot when it was found silent for its watchdog's time, and has not been heard since.
+    var hungSince: Instant?
     /// The runtime said that it takes too much memory while it served.
     var isOverMemory = false
 
@@ -59,10 +61,12 @@ struct Facts {
         return (readySince + (maxAge - tenth), readySince + (maxAge + tenth))
     }
 
+    func isSilent(at now: Instant) -> Bool { policy.watchdog.map { lastSign + $0 <= now } ?? false }
+
     /// It serves its slot, and must be recycled.
     func isOverdue(at now: Instant) -> Bool {
         guard isReady, !isInFlight else { return false }
-        return isOverMemory || ageLimits.map { $0.latest <= now } ?? false
+        return isOverMemory || hungSince != nil || ageLimits.map { $0.latest <= now } ?? false
     }
 
     /// Starting, ready, or killed by the watchdog and not yet gone.

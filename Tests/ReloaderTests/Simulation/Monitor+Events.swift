@@ -15,7 +15,8 @@ extension Monitor {
         case .restart(let slot): askedForRestart(slot)
         case .overMemory(let id):
             if let index = index(of: id), workers[index].isReady, !workers[index].isInFlight {
-                workers[index].isOverMemory = true
+                // Of one that is silent there is no more to be said.
+                if workers[index].hungSince == nil { workers[index].isOverMemory = true }
             }
         case .scale(let change): scaled(change)
         case .drainAll: drainedAll()
@@ -25,12 +26,29 @@ extension Monitor {
         case .ready(let id):
             if let index = heard(id), workers[index].isActive, workers[index].readySince == nil { step.owedReady = id }
         case .heartbeat(let id):
-            if let index = heard(id), workers[index].isReady { workers[index].lastSign = now }
+            if let index = heard(id), workers[index].isReady { hasPinged(index) }
         case .stopping(let id): saidStopping(id)
         case .extendTimeout(let id, let time): askedForTime(id, time)
         case .drained(let id):
             if let index = index(of: id), workers[index].isBeingEmptied { step.owedStopSignal = id }
         case .exited(let id, _): exited(id)
+        }
+        noteSilence()
+    }
+
+    private mutating func hasPinged(_ index: Int) {
+        workers[index].lastSign = now
+        if workers[index].hungSince == nil { return }
+        workers[index].hungSince = nil
+        // Why else it was to be recycled has been forgotten; the runtime will say it again.
+        workers[index].isOverMemory = false
+    }
+
+    /// Those on trial are not found hung: they are killed.
+    mutating func noteSilence() {
+        for index in live where workers[index].isReady && workers[index].hungSince == nil {
+            guard !isOnTrial(workers[index]), workers[index].isSilent(at: now) else { continue }
+            workers[index].hungSince = now
         }
     }
 

@@ -2,7 +2,8 @@ import Reloader
 
 /// What must hold after every step, and what the step still owes.
 extension Monitor {
-    func judge(_ pool: Pool) throws(Violation) {
+    mutating func judge(_ pool: Pool) throws(Violation) {
+        noteSilence()
         try judgeDebts()
         try judgeWorkers()
         try judgeSlots()
@@ -15,6 +16,7 @@ extension Monitor {
         if let announced = step.announced { throw Violation(.signals, "\(announced) was announced and does not come") }
         try requireNone(step.owedStopSignal, .signals, "is empty and gets no stop signal")
         try requireNone(step.owedExit, .signals, "exited unseen")
+        try requireNone(step.owedSilence, .story, "was silent, and nobody is told")
         try require(step.scaledFrom == nil, .story, "nobody was told of the new size \(size)")
         if let refusal = step.owedRefusal { throw Violation(.story, "\(step.event) is not refused: \(refusal)") }
         if let word = step.owedWord { throw Violation(.story, "\(step.event) does nothing: \(word)") }
@@ -57,8 +59,7 @@ extension Monitor {
         } else if !worker.isInOffice {
             try require(worker.limit > now, .signals, "\(id) had its time to finish, and is not killed")
         } else if let readySince = worker.readySince {
-            let isSilent = worker.policy.watchdog.map { worker.lastSign + $0 <= now } ?? false
-            try require(!isSilent, .deadlines, "\(id) is silent since \(now - worker.lastSign)")
+            try require(!mustBeKilled(worker), .deadlines, "\(id) is silent since \(now - worker.lastSign)")
             let isWaiting = !worker.isInFlight || readySince + soak > now
             try require(isWaiting, .deadlines, "\(id) has soaked and does not take its slot")
         } else {
@@ -66,6 +67,15 @@ extension Monitor {
             let isOldEnough = worker.oldEnoughAt.map { $0 <= now } ?? false
             try require(!isOldEnough, .deadlines, "\(id) is old enough to be ready")
         }
+    }
+
+    /// One on trial when it has been silent for its time; another when that was so for the same time again, and nobody is
+    /// on the way to replace it.
+    func mustBeKilled(_ worker: Facts) -> Bool {
+        guard let interval = worker.policy.watchdog else { return false }
+        if isOnTrial(worker) { return worker.isSilent(at: now) }
+        let isReplaced = any(in: worker.slot) { $0.isInFlight && $0.isInOffice && $0.id != worker.id }
+        return worker.hungSince.map { $0 + interval <= now } ?? false && !isReplaced
     }
 
     private func judgePlace(of worker: Facts) throws(Violation) {

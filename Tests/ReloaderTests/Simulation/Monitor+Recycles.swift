@@ -10,6 +10,7 @@ extension Monitor {
         let mayBegin =
             switch reason {
             case .asked: askedRestarts.contains(slot)
+            case .watchdog: any(in: slot) { $0.isReady && !$0.isInFlight && $0.hungSince != nil }
             case .memory: any(in: slot) { $0.isReady && !$0.isInFlight && $0.isOverMemory }
             case .age:
                 any(in: slot) { $0.isReady && !$0.isInFlight && $0.ageLimits.map { $0.earliest <= now } ?? false }
@@ -26,13 +27,18 @@ extension Monitor {
 
     /// No other has served longer and waits for nothing else.
     private func checkFairness(_ slot: Int) throws(Violation) {
-        let chosen = live.compactMap {
-            workers[$0].slot == slot && isInTurn(workers[$0]) ? workers[$0].readySince : nil
-        }
+        guard let chosen = live.first(where: { workers[$0].slot == slot && isInTurn(workers[$0]) }) else { return }
         for index in live where workers[index].isOverdue(at: now) && isInTurn(workers[index]) {
-            guard let since = workers[index].readySince, let mine = chosen.first else { continue }
-            try require(mine <= since, .recycle, "slot \(slot) is recycled before \(workers[index].id)")
+            let isLater = comesBefore(workers[index], workers[chosen])
+            try require(!isLater, .recycle, "slot \(slot) is recycled before \(workers[index].id)")
         }
+    }
+
+    private func comesBefore(_ one: Facts, _ other: Facts) -> Bool {
+        let (isHung, isOtherHung) = (one.hungSince != nil, other.hungSince != nil)
+        guard isHung == isOtherHung else { return isHung }
+        guard let since = one.readySince, let otherSince = other.readySince else { return false }
+        return since < otherSince
     }
 
     private func isInTurn(_ worker: Facts) -> Bool {
@@ -47,9 +53,14 @@ extension Monitor {
             throw Violation(.recycle, "slot \(slot) was not recycled")
         }
         try require(took == now - recycling.beganAt, .story, "slot \(slot) was recycled in \(took)")
+        let failures = seats[slot].failures
         try takeOver(slot)
         try require(seats[slot].generation == generation, .story, "slot \(slot) is not at \(generation)")
         self.recycling = nil
+        guard let hung = step.killedAsHung, let readySince = workers[hung].readySince else { return }
+        guard workers[hung].slot == slot, now - readySince < policy.backoffReset else { return }
+        seats[slot].failures = failures
+        countRetry(in: slot)
     }
 
     mutating func recycleFailed(_ index: Int, _ reason: RecycleReason) throws(Violation) {

@@ -122,10 +122,11 @@ extension Monitor {
             }
             let soaked = workers[other].readySince.map { $0 + soak <= now } ?? false
             try require(soaked || !worker.isReady, .startFirst, "\(id): its replacement has not soaked")
+            try require(worker.hungSince == nil || !worker.isReady, .signals, "\(id) hangs, and is asked to finish")
         case .abandoned:
             try require(worker.isInFlight, .startFirst, "\(id) is no replacement in flight")
             try require(step.rollEnded || beginsRoll, .startFirst, "\(id) is abandoned in the middle of its roll")
-            let covered = any(in: worker.slot) { $0.isReady && $0.id != id }
+            let covered = any(in: worker.slot) { $0.isReady && $0.hungSince == nil && $0.id != id }
             try require(covered || !worker.isReady, .startFirst, "\(id) is abandoned, and nothing else serves its slot")
         case .retired: try require(worker.slot >= size, .startFirst, "\(id) is retired from slot \(worker.slot)")
         case .stopped: try require(phase != .running, .startFirst, "\(id) is stopped in a running pool")
@@ -166,9 +167,15 @@ extension Monitor {
             try require(isFast, .signals, "\(id) is killed without a fast stop")
         case .watchdog:
             let silentFor = now - worker.lastSign
-            let isSilent = worker.policy.watchdog.map { silentFor >= $0 } ?? false
-            try require(worker.isReady && isSilent, .signals, "\(id) was silent only \(silentFor)")
-            lost += 1
+            try require(worker.isReady && worker.isSilent(at: now), .signals, "\(id) was silent only \(silentFor)")
+            if mustBeKilled(worker) {
+                lost += 1
+            } else {
+                let isReplaced = any(in: worker.slot) { $0.isReady && $0.isInFlight }
+                try require(worker.hungSince != nil && isReplaced, .startFirst, "\(id) is killed before it is replaced")
+                step.owedSilence = id
+                step.killedAsHung = index
+            }
         }
         step.announcedKill = id
         if reason != .watchdog { workers[index].hasLeft = true }
@@ -196,6 +203,11 @@ extension Monitor {
             try require(
                 step.event == .exited(worker.id, status) && worker.readySince != nil && !worker.isInFlight, .story,
                 "\(worker.id) did not serve")
+        case .silent(let time):
+            try require(
+                step.owedSilence == worker.id && worker.policy.watchdog == time, .story, "\(worker.id) was heard")
+            step.owedSilence = nil
+            return
         case .endedAsCanary:
             try require(step.event == .stopping(worker.id) && isCanary(worker), .story, "\(worker.id) is no canary")
         }
@@ -218,6 +230,9 @@ extension Monitor {
     private func isCanary(_ worker: Facts) -> Bool {
         isForward && canary != nil && !worker.isInFlight && worker.generation == goal
     }
+
+    /// Nothing is lost when it is killed: its slot has not been given to it for good.
+    func isOnTrial(_ worker: Facts) -> Bool { worker.isInFlight || isCanary(worker) }
 
     /// The slot has lost the worker that it was served by, or was to be.
     private mutating func lose(_ worker: Facts) {

@@ -99,6 +99,9 @@ struct Monitor {
         var owedRetries: [Int] = []
         var owedRollFailure: WorkerID?
         var owedRecycleFailure: WorkerID?
+        /// It was killed as hung: that is its failure, and its replacement takes its slot.
+        var owedSilence: WorkerID?
+        var killedAsHung: Int?
         /// The target of a rollback.
         var owedRoll: Int?
         var owedRefusal: Refusal?

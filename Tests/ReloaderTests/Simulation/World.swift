@@ -151,7 +151,7 @@ struct World {
 
     private mutating func ping(_ id: WorkerID, until end: Instant?) throws(Violation) {
         guard !process(id).isGone else { return }
-        if let end, end < now, !isCalm { return }
+        if let end, end < now, !isCalm { return enter(.pings(id, until: nil), after: process(id).fate.pingsAgainAfter) }
         try send(.heartbeat(id))
         agenda.enter(.pings(id, until: end), at: now + .milliseconds(45))
     }
