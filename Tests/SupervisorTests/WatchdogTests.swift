@@ -7,14 +7,32 @@ import Testing
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--watchdog", "300ms", "--backoff", "1ms"] + Apps.readyShell)
         let ready = try daemon.next("worker_ready")
+        let began = try daemon.next("recycle_began")
+        #expect(began.message == "worker is to be replaced by a new one: it is silent (--watchdog)")
+        #expect(began.time - ready.time >= 0.3 - 0.002)
+        let next = try daemon.next("worker_ready")
+        #expect(next.slot == 0 && next.pid != ready.pid)
         let killed = try daemon.next("worker_killed")
         #expect(killed.pid == ready.pid)
         #expect(killed.message == "worker gets SIGKILL: it was silent for the watchdog's time")
-        #expect(killed.time - ready.time >= 0.3 - 0.002)
+        let failed = try daemon.next("worker_failed")
+        #expect(failed.pid == ready.pid && failed.message == "worker was silent for 0.300s (--watchdog)")
+        try daemon.next("recycle_done")
         let exited = try daemon.next("worker_exited")
         #expect(exited.pid == ready.pid && exited.number("signal") == 9)
-        let next = try daemon.next("worker_ready")
-        #expect(next.slot == 0 && next.pid != ready.pid)
+        try daemon.endsClean()
+    }
+
+    /// Where its replacement does not come to be ready, a hung worker is killed all the same.
+    @Test func aSilentWorkerIsNotKeptForEver() throws {
+        let folder = try TestFolder()
+        let script = "[ -e first ] && exit 3; touch first; echo READY=1 >&$READY_FD; exec sleep 1000"
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--watchdog", "300ms", "--backoff", "1ms", "--chdir", folder.path] + Apps.shell(script))
+        let ready = try daemon.next("worker_ready")
+        try daemon.next("recycle_failed")
+        let killed = try daemon.next("worker_killed")
+        #expect(killed.pid == ready.pid && killed.time - ready.time >= 0.6 - 0.002)
         try daemon.endsClean()
     }
 
