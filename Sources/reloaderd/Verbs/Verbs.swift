@@ -72,12 +72,15 @@ extension Verb {
                 """,
             run: followRoll),
         Verb(
-            "pause", "ask all workers to finish, keep the listeners",
-            explanation: "Asks all workers to finish and starts none; the listeners stay open.",
+            "pause", "hold reloads where they are until resume",
+            explanation: """
+                Lets reloads, the next ones too, take no further slots until resume. What has begun in
+                a slot goes on, crashed workers come back, and a reload that fails is reverted.
+                """,
             run: { (call) throws(VerbError) in try changePool(call, saying: "paused") }),
         Verb(
-            "resume", "start the workers again after pause",
-            explanation: "Starts the workers again after pause.",
+            "resume", "let reloads go on after pause",
+            explanation: "Lets reloads go on after pause.",
             run: { (call) throws(VerbError) in try changePool(call, saying: "resumed") }),
         Verb(
             "stop", "end the daemon and its workers",
