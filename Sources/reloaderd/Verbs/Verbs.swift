@@ -74,8 +74,9 @@ extension Verb {
         Verb(
             "pause", "hold reloads where they are until resume",
             explanation: """
-                Lets reloads, the next ones too, take no further slots until resume. What has begun in
-                a slot goes on, crashed workers come back, and a reload that fails is reverted.
+                Lets reloads, the next ones too, take no further slots until resume.
+                What has begun in a slot goes on, crashed workers come back, and a
+                reload that fails is reverted.
                 """,
             run: { (call) throws(VerbError) in try changePool(call, saying: "paused") }),
         Verb(
