@@ -142,8 +142,9 @@ extension Daemon {
         let pids = workers.values.map { $0.pid }.sorted()
         let report = StatusReport(
             pool: pool, now: poolTime,
-            usage: PoolUsage(of: pids, ports: listenerPorts, shared: sharedSockets, turnBuffer), workers: workers,
-            drains: drains, restarts: control.failures)
+            usage: PoolUsage(
+                of: pids, listeners: listeners.compactMap { $0.inode }, shared: sharedSockets, turnBuffer),
+            workers: workers, drains: drains, restarts: control.failures)
         return Self.result([
             .init(
                 "pool",
@@ -158,7 +159,7 @@ extension Daemon {
             .init("roll", report.roll),
             .init("last_reload", control.rolls.last.map { $0.isStart ? .null : $0.summary } ?? .null),
             .init("generations", .array(generationFacts())),
-            .init("listeners", .array(listeners.map { $0.json })),
+            .init("listeners", .array(listeners.map { $0.json(queue: report.usage.queue(of: $0)) })),
             .init("slots", report.slots),
         ])
     }
@@ -174,10 +175,6 @@ extension Daemon {
             facts.append((last.facts, "bad"))
         }
         return facts.sorted { $0.0.number < $1.0.number }.map { $0.json(state: $1) }
-    }
-
-    private var listenerPorts: Set<UInt16> {
-        Set(listeners.compactMap { $0.address?.port })
     }
 
     /// With `--balance slot` each worker has its own.

@@ -129,17 +129,10 @@ final class Listener {
 
 extension Listener {
     /// As status has it.
-    var json: JSON {
+    func json(queue: Int?) -> JSON {
         [
             "address": .string(label), "name": .optional(name) { .string($0) },
             "queue": .optional(queue) { .integer($0) },
         ]
-    }
-
-    /// Connections that wait to be accepted; nil where it is not TCP.
-    private var queue: Int? {
-        var state = rl_tcp()
-        guard rl_tcp_state(descriptor.number, &state) == 0, state.state == UInt8(TCP_LISTEN) else { return nil }
-        return Int(state.queue)
     }
 }

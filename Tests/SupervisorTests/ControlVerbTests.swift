@@ -33,7 +33,7 @@ import Testing
         try app.daemon.endsClean()
     }
 
-    @Test func statusCountsConnectionsAndQueues() throws {
+    @Test(arguments: ["tcp", "path", "abstract"]) func statusCountsConnectionsAndQueues(kind: String) throws {
         let code = """
             import os, socket, sys
             listener = socket.socket(fileno=3)
@@ -42,18 +42,26 @@ import Testing
             print("accepted", file=sys.stderr, flush=True)
             connection.recv(1)
             """
+        let folder = try TestFolder()
         let port = try Network.freePort()
+        let (spec, address) =
+            switch kind {
+            case "path": ("unix:\(folder.path)/app", Client.Address.unix("\(folder.path)/app"))
+            case "abstract": ("unix:@\(folder.path)", Client.Address.unix("@\(folder.path)"))
+            default: ("127.0.0.1:\(port)", Client.Address.ipv4("127.0.0.1", port))
+            }
         let app = try ControlledDaemon(
-            [Apps.python, "-ISc", code], options: ["--workers", "1", "--listen", "127.0.0.1:\(port)"])
+            [Apps.python, "-ISc", code], options: ["--workers", "1", "--listen", spec], in: folder)
         try app.daemon.next("pool_ready")
         let logs = try app.connect()
         try logs.send("logs", ["follow": true])
-        let clients = try (0..<3).map { _ in try SteadyConnection(port) }
+        let clients = (0..<3).map { _ in Client.connected(address) }
+        defer { for client in clients { close(client) } }
+        #expect(clients.allSatisfy { $0 >= 0 })
         try logs.event("line") { $0.string("line") == "accepted" }
         let status = try app.ask("status")
         #expect(status.workers.map { $0["connections"] as? Int } == [1], "\(status)")
         #expect(status.objects("listeners").map { $0["queue"] as? Int } == [2], "\(status)")
-        withExtendedLifetime(clients) {}
         #expect(try app.daemon.stop() == 0)
     }
 
@@ -328,24 +336,4 @@ import Testing
         #expect(try app.ask("stop", ["fast": true, "wait": true]).isOK)
         #expect(try app.daemon.end() == 0)
     }
-}
-
-/// An open TCP connection.
-private final class SteadyConnection {
-    private let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-
-    init(_ port: Int) throws {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let result = withUnsafePointer(to: address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(number, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard result == 0 else { throw DidNotHappen(description: "cannot connect to port \(port)") }
-    }
-
-    deinit { close(number) }
 }

@@ -21,11 +21,12 @@ bool rl_peer_has_group(int socket, uint32_t group);
 // One TCP socket of this network namespace, from sock_diag(7).
 struct rl_socket {
     uint64_t inode;
-    uint16_t port;               // local, in host byte order
+    uint64_t address;            // the same for a listening socket and those that it has accepted: the port, or of a unix
+                                 // socket a hash of its name, above all ports; 0: it has none
     bool listens;
     uint32_t queue;              // listening: connections that wait to be accepted
 };
 
-// Writes the TCP sockets, of IPv4 and IPv6, that listen or are connected, as many as there is room for, and returns how
-// many it wrote; -1 with errno set: EOVERFLOW when there are more. Does not wait.
-ssize_t rl_tcp_sockets(struct rl_socket *sockets, size_t room);
+// Writes the TCP sockets, of IPv4 and IPv6, and the unix sockets that listen or are connected, as many as there is room for,
+// and returns how many it wrote; -1 with errno set: EOVERFLOW when there are more. Does not wait.
+ssize_t rl_sockets(struct rl_socket *sockets, size_t room);

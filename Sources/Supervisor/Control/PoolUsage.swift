@@ -3,33 +3,39 @@
 
 struct PoolUsage {
     private var usages: [Int32: WorkerUsage] = [:]
+    private var queues: [UInt64: Int] = [:]
 
     /// - Parameters:
-    ///   - ports: those of the daemon's own listeners.
-    ///   - shared: inodes of listening sockets that all workers accept from: their queues are nobody's own.
-    init(of pids: [Int32], ports: Set<UInt16>, shared: Set<UInt64>, _ buffer: UnsafeMutableRawBufferPointer) {
+    ///   - listeners: inodes of the daemon's own listening sockets.
+    ///   - shared: those of them that all workers accept from: their queues are nobody's own.
+    init(of pids: [Int32], listeners: [UInt64], shared: Set<UInt64>, _ buffer: UnsafeMutableRawBufferPointer) {
         for pid in pids {
             let status = ProcessStatus(pid, buffer)
             usages[pid] = WorkerUsage(memoryBytes: status?.residentBytes, cpuSeconds: status?.cpuSeconds)
         }
         let table: SocketTable
         do throws(SystemError) { table = try SocketTable() } catch { return }
-        count(Self.inodes(of: pids), table, ports: ports, shared: shared)
+        let found = table.sockets(listeners).filter { $0.listens }
+        for listener in found { queues[listener.inode] = Int(listener.queue) }
+        count(Self.inodes(of: pids), table, addresses: Set(found.map { $0.address }), shared: shared)
     }
 
     subscript(pid: Int32) -> WorkerUsage { usages[pid] ?? WorkerUsage() }
 
+    /// Connections that wait to be accepted from this listener of the daemon; nil: it is none of TCP or unix.
+    func queue(of listener: Listener) -> Int? { listener.inode.flatMap { queues[$0] } }
+
     private mutating func count(
-        _ inodes: [Int32: [UInt64]], _ table: SocketTable, ports: Set<UInt16>, shared: Set<UInt64>
+        _ inodes: [Int32: [UInt64]], _ table: SocketTable, addresses: Set<UInt64>, shared: Set<UInt64>
     ) {
         let sockets = inodes.mapValues { table.sockets($0) }
-        var ports = ports
-        for socket in sockets.values.joined() where socket.listens { ports.insert(socket.port) }
+        var addresses = addresses
+        for socket in sockets.values.joined() where socket.listens { addresses.insert(socket.address) }
         for (pid, sockets) in sockets {
             let own = sockets.filter { $0.listens && !shared.contains($0.inode) }
             usages[pid]?.queue = own.isEmpty ? nil : own.reduce(0) { $0 + Int($1.queue) }
             // What it has connected itself, to a database say, is not counted.
-            usages[pid]?.connections = sockets.count { !$0.listens && ports.contains($0.port) }
+            usages[pid]?.connections = sockets.count { !$0.listens && addresses.contains($0.address) }
         }
     }
 

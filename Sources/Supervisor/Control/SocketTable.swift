@@ -1,4 +1,4 @@
-// The machine's TCP sockets by inode (sock_diag(7)), and from them what each worker has.
+// The machine's TCP and unix sockets by inode (sock_diag(7)), and from them what each worker has.
 internal import CLinux
 internal import Glibc
 
@@ -18,7 +18,7 @@ struct SocketTable {
     private static func read(room: Int) throws(SystemError) -> [UInt64: rl_socket] {
         let buffer = UnsafeMutableBufferPointer<rl_socket>.allocate(capacity: room)
         defer { buffer.deallocate() }
-        let count = try checked("sock_diag") { rl_tcp_sockets(buffer.baseAddress, room) }
+        let count = try checked("sock_diag") { rl_sockets(buffer.baseAddress, room) }
         var sockets: [UInt64: rl_socket] = [:]
         sockets.reserveCapacity(count)
         for socket in buffer[..<count] { sockets[socket.inode] = socket }
@@ -26,5 +26,5 @@ struct SocketTable {
     }
 
     /// Of the sockets with these inodes.
-    func sockets(_ inodes: [UInt64]) -> [rl_socket] { inodes.compactMap { sockets[$0] } }
+    func sockets(_ inodes: some Collection<UInt64>) -> [rl_socket] { inodes.compactMap { sockets[$0] } }
 }

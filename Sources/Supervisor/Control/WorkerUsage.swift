@@ -6,7 +6,7 @@ struct WorkerUsage {
     var memoryBytes: Int?
     /// User and system time since its start.
     var cpuSeconds: Double?
-    /// Established TCP connections to the pool's ports; nil: too many to count, or the kernel doesn't tell.
+    /// Established connections to the pool's addresses; nil: too many to count, or the kernel doesn't tell.
     var connections: Int?
     /// Connections in the queues of listening sockets that are its own; nil: it has none.
     var queue: Int?

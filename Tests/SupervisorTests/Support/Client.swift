@@ -26,7 +26,8 @@ enum Client {
         }
     }
 
-    private static func connected(_ address: Address) -> Int32 {
+    /// The descriptor, which is the caller's; negative where nobody listens.
+    static func connected(_ address: Address) -> Int32 {
         switch address {
         case .ipv4(let host, let port):
             var value = sockaddr_in()
