@@ -54,10 +54,9 @@ import Testing
                 let words = [
                     "CLOCK_REALTIME", "gettimeofday", "Date(", "ContinuousClock", "SuspendingClock", " time(nil",
                 ]
-                if words.contains(where: text.contains) { readers.insert(name) }
-                if text.contains("WallClock.now()") {
-                    askers.insert(name.split(separator: "/").last.map(String.init) ?? name)
-                }
+                let file = name.split(separator: "/").last.map(String.init) ?? name
+                if words.contains(where: text.contains) { readers.insert(file) }
+                if text.contains("WallClock.now()") { askers.insert(file) }
             }
         }
         #expect(readers == ["WallClock.swift"])
