@@ -163,6 +163,39 @@ import Testing
         #expect(try run(["logs"], of: app).output.contains("--output inherit keeps no lines"))
     }
 
+    @Test func rollsAreSteered() throws {
+        let app = try ControlledDaemon(Self.plain, options: ["--workers", "3"])
+        try app.daemon.next("pool_ready")
+        func expect(_ words: String..., says output: String) throws {
+            let run = try run(words, of: app)
+            let last = run.output.split(separator: "\n").last.map(String.init) ?? ""
+            #expect(run.status == 0 && last.hasPrefix(output), "\(words): \(run)")
+        }
+        try expect("reload", "--canary", "1", "--no-wait", says: "generation 2 has begun")
+        try app.daemon.next("canary_waits")
+        #expect(try run(["status"], of: app).output.contains("waits for promote"))
+        try expect("promote", says: "promoted")
+        try app.daemon.next("reload_done")
+        #expect(try run(["promote"], of: app).errors == "reloaderd: promote refused: no canary waits\n")
+        try expect("rollback", says: "generation 1 serves after ")
+        try expect("rollback", "2", says: "generation 2 serves after ")
+        #expect(try run(["rollback", "7"], of: app).status == 1)
+        func ready() throws -> [Int] {
+            try app.ask("status").workers.filter { $0["state"] as? String == "ready" }.compactMap { $0["pid"] as? Int }
+        }
+        let before = try ready()
+        try expect("restart", "1", says: "restarted after ")
+        let after = try ready()
+        #expect(before.count == 3 && after.count == 3)
+        #expect(zip(before, after).map { $0 == $1 } == [true, false, true])
+        try expect("pause", says: "paused")
+        try expect("reload", "--no-wait", says: "generation 3 has begun")
+        #expect(try run(["status"], of: app).output.contains("roll        to generation 3 from 2, 0/3 slots"))
+        try expect("resume", says: "resumed")
+        try app.daemon.next("reload_done")
+        try app.daemon.endsClean()
+    }
+
     @Test func scaleAndStop() throws {
         let app = try ControlledDaemon(Self.plain, options: ["--workers", "1"])
         try app.daemon.next("pool_ready")
