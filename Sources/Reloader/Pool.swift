@@ -17,6 +17,8 @@
 // 10. At most one worker is being recycled, and none during a roll.
 // 11. A generation is let go of once, when nothing can start it again: no slot serves it, it is not the roll's, and it is
 //     none of the last `Policy.generationsKept` that were brought to every slot.
+// 12. A worker that has its slot for good and is silent for its watchdog's interval is killed when its replacement takes
+//     the slot, and else only when it was silent for a second interval and none was on the way.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.
