@@ -10,6 +10,7 @@ import Testing
         let began = try daemon.next("recycle_began")
         #expect(began.message == "worker is to be replaced by a new one: it is silent (--watchdog)")
         #expect(began.time - ready.time >= 0.3 - 0.002)
+        #expect(began.level == "warning")
         let next = try daemon.next("worker_ready")
         #expect(next.slot == 0 && next.pid != ready.pid)
         let killed = try daemon.next("worker_killed")
