@@ -90,7 +90,8 @@ extension Report {
         case .resumed: LogRecord(.info, "resumed", "reloads go on")
         case .recycleBegan(let slot, let generation, let reason):
             LogRecord(
-                reason == .watchdog ? .warning : .info, "recycle_began", "worker is to be replaced by a new one: \(reason.words)",
+                reason == .watchdog ? .warning : .info, "recycle_began",
+                "worker is to be replaced by a new one: \(reason.words)",
                 [("slot", .number(slot)), ("generation", .number(generation))])
         case .recycleDone(let slot, let generation, _, let took):
             LogRecord(
