@@ -3,25 +3,24 @@ import Glibc
 import Testing
 
 @Suite struct ClientTests {
-    private let listener: KitListener
+    private let listener: TestListener
     private var address: String { "127.0.0.1:\(listener.port)" }
 
-    init() throws { listener = try KitListener() }
+    init() throws { listener = try TestListener() }
 
     private func ok(_ body: String = "slot=1 generation=2 pid=345\n", headers: String = "") -> String {
         "HTTP/1.1 200 OK\r\nContent-Length: \(body.utf8.count)\r\n\(headers)\r\n\(body)"
     }
 
     /// One connection, so many requests.
-    private func client(requests: Int = 1, _ options: String...) throws -> KitChild {
-        let always = ["--address", address, "--json", "--connections", "1", "--requests", "\(requests)"]
-        return try KitChild(KitPrograms.strictClient, always + options)
+    private func client(requests: Int = 1, _ options: String...) throws -> ChildProcess {
+        try .strictClient(address, ["--connections", "1", "--requests", "\(requests)"] + options)
     }
 
     /// Takes the request of the next connection and answers it with these bytes.
     @discardableResult
-    private func answer(_ text: String) throws -> KitConnection {
-        let connection = try listener.accept()
+    private func answer(_ text: String) throws -> HTTPConnection {
+        let connection = try HTTPConnection(owning: listener.accept())
         _ = try connection.receiveHead()
         try connection.send(text)
         return connection
@@ -46,7 +45,7 @@ import Testing
         #expect(latency.p50 > 0)
         #expect(latency.p50 <= latency.p99)
         #expect(latency.p99 <= latency.max)
-        #expect(try client.waitForExit() == 0)
+        #expect(try client.wait() == 0)
     }
 
     @Test(arguments: [
@@ -63,7 +62,7 @@ import Testing
 
     @Test func responsesMayComeInPieces() throws {
         let client = try client()
-        let connection = try listener.accept()
+        let connection = try HTTPConnection(owning: listener.accept())
         _ = try connection.receiveHead()
         for piece in ok().utf8 { try connection.send(String(decoding: [piece], as: UTF8.self)) }
         connection.close()
@@ -71,8 +70,9 @@ import Testing
     }
 
     @Test func refusedConnections() throws {
-        let closed = try KitListener(listens: false)
-        let client = try KitChild.strictClient("127.0.0.1:\(closed.port)", "--connections", "1", "--requests", "3")
+        let closed = try TestListener(listens: false)
+        let client = try ChildProcess.strictClient(
+            "127.0.0.1:\(closed.port)", ["--connections", "1", "--requests", "3"])
         let report = try client.clientReport()
         #expect(report.columns == ["refused": 3])
         #expect(report.failed == 3)
@@ -80,13 +80,14 @@ import Testing
     }
 
     @Test func aMissingUnixSocketRefuses() throws {
-        let client = try KitChild.strictClient("unix:/nonexistent/socket", "--connections", "1", "--requests", "1")
+        let client = try ChildProcess.strictClient(
+            "unix:/nonexistent/socket", ["--connections", "1", "--requests", "1"])
         #expect(try client.clientReport().columns == ["refused": 1])
     }
 
     @Test func resets() throws {
         let client = try client()
-        let connection = try listener.accept()
+        let connection = try HTTPConnection(owning: listener.accept())
         _ = try connection.receiveHead()
         connection.reset()
         let report = try client.clientReport()
@@ -192,9 +193,9 @@ import Testing
 
     @Test func unixSocketsWork() throws {
         let name = "reloaderd-client-test-\(getpid())"
-        let listener = try KitListener(abstractName: name)
-        let client = try KitChild.strictClient("unix:@\(name)", "--connections", "1", "--requests", "1")
-        let connection = try listener.accept()
+        let listener = try TestListener(at: "@\(name)")
+        let client = try ChildProcess.strictClient("unix:@\(name)", ["--connections", "1", "--requests", "1"])
+        let connection = try HTTPConnection(owning: listener.accept())
         #expect(try connection.receiveHead().hasPrefix("GET / HTTP/1.1\r\n"))
         try connection.send(ok())
         connection.close()
@@ -204,8 +205,8 @@ import Testing
     @Test func itsOwnLimitsAreNotTheServersFault() throws {
         // stdin, stdout, stderr and the signal pipe are five.
         let command = #"ulimit -n 5; exec "$0" "$@""#
-        let options = ["--address", address, "--json", "--connections", "1", "--requests", "2"]
-        let client = try KitChild("/bin/sh", ["-c", command, KitPrograms.strictClient] + options)
+        let options = ["--connections", "1", "--requests", "2"]
+        let client = try ChildProcess.strictClient(address, options, under: ["/bin/sh", "-c", command])
         let report = try client.clientReport()
         #expect(report.columns == ["clientErrors": 2])
         #expect(report.failed == 0)
@@ -213,29 +214,30 @@ import Testing
     }
 
     @Test func endsWithItsInput() throws {
-        let client = try KitChild.strictClient(address, "--connections", "1", "--keep-alive", "--until-eof")
+        let client = try ChildProcess.strictClient(address, ["--connections", "1", "--keep-alive", "--until-eof"])
         let connection = try answer(ok())
         #expect(try client.output.next() == "started")
         client.closeInput()
         // A request under way may still finish.
         while (try? connection.receiveHead()) != nil { try connection.send(ok()) }
         #expect(try client.clientReport().failed == 0)
-        #expect(try client.waitForExit() == 0)
+        #expect(try client.wait() == 0)
     }
 
     @Test func endsWithASignal() throws {
-        let client = try KitChild.strictClient(address, "--connections", "1", "--keep-alive", "--pause-ms", "3600000")
+        let client = try ChildProcess.strictClient(
+            address, ["--connections", "1", "--keep-alive", "--pause-ms", "3600000"])
         let connection = try answer(ok())
         #expect(try client.output.next() == "started")
         client.signal(SIGTERM)
         #expect(try client.clientReport().columns == ["ok": 1])
-        #expect(try client.waitForExit() == 0)
+        #expect(try client.wait() == 0)
         connection.close()
     }
 
     @Test func endsInTime() throws {
-        let client = try KitChild.strictClient(
-            address, "--connections", "1", "--keep-alive", "--pause-ms", "3600000", "--duration-ms", "200")
+        let client = try ChildProcess.strictClient(
+            address, ["--connections", "1", "--keep-alive", "--pause-ms", "3600000", "--duration-ms", "200"])
         let connection = try answer(ok())
         #expect(try client.clientReport().columns == ["ok": 1])
         connection.close()
@@ -248,8 +250,8 @@ import Testing
         ["--address", "127.0.0.1:1", "--retry"], ["--address"],
     ])
     func unusableOptionsAreRefused(options: [String]) throws {
-        let client = try KitChild(KitPrograms.strictClient, options)
-        #expect(try client.waitForExit() == 64)
+        let client = try ChildProcess([Products.strictClient] + options)
+        #expect(try client.wait() == 64)
         #expect(try client.errors.next()?.hasPrefix("strict-client: ") == true)
         #expect(try client.output.next() == nil)
     }

@@ -3,68 +3,10 @@
 import Glibc
 import Testing
 
-enum KitExample: CaseIterable {
-    case swift
-    case python
-    case node
-
-    var command: [String] {
-        switch self {
-        case .swift: [KitPrograms.httpWorker]
-        case .python: ["python3", KitPrograms.source("Examples/python/worker.py")]
-        case .node: ["node", KitPrograms.source("Examples/node/worker.js")]
-        }
-    }
-
-    /// By hand, on a port of its own.
-    func startAlone() throws -> (KitChild, port: UInt16) {
-        let child = try KitChild(command[0], Array(command.dropFirst()) + ["0"])
-        let line = try child.errors.next() ?? ""
-        guard let port = line.split(separator: ":").last.flatMap({ UInt16($0) }) else {
-            throw KitTimeout(waitedFor: "a port; stderr: \(line)")
-        }
-        return (child, port)
-    }
-
-    /// On a listener of the test, ready.
-    func start(
-        on listener: KitListener, slot: Int = 2, generation: Int = 7, drainIdleMilliseconds: Int = 10_000,
-        watchdogMicroseconds: Int? = nil
-    ) throws -> KitWorker {
-        let (ready, readyThere) = try KitSocket.pair()
-        defer { close(readyThere) }
-        var environment = [
-            "READY_FD": "4", "RELOADERD_SLOT": "\(slot)", "RELOADERD_GENERATION": "\(generation)",
-            "RELOADERD_WORKERS": "4", "DRAIN_IDLE_MS": "\(drainIdleMilliseconds)",
-        ]
-        environment["WATCHDOG_USEC"] = watchdogMicroseconds.map(String.init)
-        let child = try KitChild(
-            command[0], Array(command.dropFirst()),
-            environment: environment, handedOver: [listener.descriptor, readyThere], listenCount: 1)
-        let worker = KitWorker(child: child, messages: KitLines(ready))
-        guard try worker.messages.next() == "READY=1" else {
-            throw KitTimeout(waitedFor: "READY=1; stderr: \(try child.errors.readToEnd())")
-        }
-        return worker
-    }
-}
-
-struct KitWorker {
-    var child: KitChild
-    /// The ready pipe.
-    var messages: KitLines
-
-    /// Asks it to drain, and returns when it has begun to.
-    func drain() throws {
-        child.signal(SIGTERM)
-        guard try messages.next() == "STOPPING=1" else { throw KitTimeout(waitedFor: "STOPPING=1") }
-    }
-}
-
 @Suite struct KitExamplesTests {
-    @Test(arguments: KitExample.allCases) func answersByHand(example: KitExample) throws {
+    @Test(arguments: Example.allCases) func answersByHand(example: Example) throws {
         let (child, port) = try example.startAlone()
-        let connection = try KitConnection(port: port)
+        let connection = try HTTPConnection(port: port)
         let body = "slot=0 generation=0 pid=\(child.pid)\n"
 
         try connection.get("/")
@@ -91,13 +33,13 @@ struct KitWorker {
         connection.close()
 
         child.signal(SIGTERM)
-        #expect(try child.waitForExit() == 0)
+        #expect(try child.wait() == 0)
     }
 
-    @Test(arguments: KitExample.allCases) func answersInOrderWhateverThePieces(example: KitExample) throws {
+    @Test(arguments: Example.allCases) func answersInOrderWhateverThePieces(example: Example) throws {
         let (child, port) = try example.startAlone()
-        let connection = try KitConnection(port: port)
-        let other = try KitConnection(port: port)
+        let connection = try HTTPConnection(port: port)
+        let other = try HTTPConnection(port: port)
 
         try connection.get("/slow?ms=30")
         try connection.send("GET /nothing HTTP/1.1\r\nHost: test\r\n\r\nGET / HTTP/1.1\r\nHo")
@@ -115,13 +57,13 @@ struct KitWorker {
         _ = try (other.receiveResponse(), connection.receiveResponse())
         connection.close()
         other.close()
-        #expect(try child.waitForExit() == 0)
+        #expect(try child.wait() == 0)
     }
 
-    @Test(arguments: KitExample.allCases, ["NONSENSE\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n"])
-    func badRequestsAreToldAndEnd(example: KitExample, text: String) throws {
+    @Test(arguments: Example.allCases, ["NONSENSE\r\n\r\n", "GET / HTTP/1.1\r\nno colon\r\n\r\n"])
+    func badRequestsAreToldAndEnd(example: Example, text: String) throws {
         let (child, port) = try example.startAlone()
-        let connection = try KitConnection(port: port)
+        let connection = try HTTPConnection(port: port)
         try connection.send(text)
         let response = try connection.receiveResponse()
         #expect(response.status == 400)
@@ -129,49 +71,49 @@ struct KitWorker {
         try connection.receiveEnd()
         connection.close()
         child.signal(SIGTERM)
-        #expect(try child.waitForExit() == 0)
+        #expect(try child.wait() == 0)
     }
 
-    @Test(arguments: KitExample.allCases) func servesAUnixListener(example: KitExample) throws {
+    @Test(arguments: Example.allCases) func servesAUnixListener(example: Example) throws {
         let name = "reloaderd-example-test-\(example)-\(getpid())"
-        let worker = try example.start(on: try KitListener(abstractName: name))
-        let client = try KitChild.strictClient("unix:@\(name)", "--requests", "100", "--keep-alive")
+        let worker = try ExampleWorker(example, on: try TestListener(at: "@\(name)"))
+        let client = try ChildProcess.strictClient("unix:@\(name)", ["--requests", "100", "--keep-alive"])
         #expect(try client.clientReport().columns == ["ok": 100])
         try worker.drain()
-        #expect(try worker.child.waitForExit() == 0)
+        #expect(try worker.process.wait() == 0)
     }
 
-    @Test(arguments: KitExample.allCases) func pingsWhenWatched(example: KitExample) throws {
-        let worker = try example.start(on: try KitListener(), watchdogMicroseconds: 100_000)
+    @Test(arguments: Example.allCases) func pingsWhenWatched(example: Example) throws {
+        let worker = try ExampleWorker(example, on: try TestListener(), watchdogMicroseconds: 100_000)
         for _ in 0..<3 { #expect(try worker.messages.next() == "WATCHDOG=1") }
-        worker.child.signal(SIGTERM)
-        #expect(try worker.child.waitForExit() == 0)
+        worker.process.signal(SIGTERM)
+        #expect(try worker.process.wait() == 0)
     }
 
-    @Test(arguments: KitExample.allCases) func survivesAClientThatGivesUp(example: KitExample) throws {
+    @Test(arguments: Example.allCases) func survivesAClientThatGivesUp(example: Example) throws {
         let (child, port) = try example.startAlone()
-        let hasty = try KitConnection(port: port)
+        let hasty = try HTTPConnection(port: port)
         try hasty.send("GET /slow?ms=100 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n")
-        let patient = try KitConnection(port: port)
+        let patient = try HTTPConnection(port: port)
         try patient.get("/slow?ms=200")
         hasty.reset()
         #expect(try patient.receiveResponse().status == 200)
         patient.close()
         child.signal(SIGTERM)
-        #expect(try child.waitForExit() == 0)
+        #expect(try child.wait() == 0)
         #expect(try child.errors.next() == nil)
     }
 
-    @Test(arguments: KitExample.allCases) func drainAnswersEveryConnection(example: KitExample) throws {
-        let listener = try KitListener()
-        let worker = try example.start(on: listener)
-        let body = "slot=2 generation=7 pid=\(worker.child.pid)\n"
+    @Test(arguments: Example.allCases) func drainAnswersEveryConnection(example: Example) throws {
+        let listener = try TestListener()
+        let worker = try ExampleWorker(example, on: listener)
+        let body = "slot=2 generation=7 pid=\(worker.process.pid)\n"
 
-        let silent = try KitConnection(port: listener.port)
-        let half = try KitConnection(port: listener.port)
-        let slow = try KitConnection(port: listener.port)
-        let pipelining = try KitConnection(port: listener.port)
-        let idle = try KitConnection(port: listener.port)
+        let silent = try HTTPConnection(port: listener.port)
+        let half = try HTTPConnection(port: listener.port)
+        let slow = try HTTPConnection(port: listener.port)
+        let pipelining = try HTTPConnection(port: listener.port)
+        let idle = try HTTPConnection(port: listener.port)
         try half.send("GET / HTTP/1.1\r\n")
         try slow.get("/slow?ms=300")
         try pipelining.send("GET /slow?ms=200 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n")
@@ -191,10 +133,10 @@ struct KitWorker {
             try expectLast(on: connection, body)
         }
         for connection in [silent, half, slow, pipelining, idle] { connection.close() }
-        #expect(try worker.child.waitForExit() == 0)
+        #expect(try worker.process.wait() == 0)
     }
 
-    private func expectLast(on connection: KitConnection, _ body: String) throws {
+    private func expectLast(on connection: HTTPConnection, _ body: String) throws {
         let response = try connection.receiveResponse()
         #expect(response.status == 200)
         #expect(response.body == body)
@@ -203,25 +145,25 @@ struct KitWorker {
     }
 
     /// The worker sleeps while a connection comes, so that it wakes to the signal and a full accept queue at once.
-    @Test(arguments: KitExample.allCases) func drainEmptiesTheAcceptQueue(example: KitExample) throws {
-        let listener = try KitListener()
-        let worker = try example.start(on: listener)
-        worker.child.signal(SIGSTOP)
-        let waiting = try (0..<20).map { _ in try KitConnection(port: listener.port) }
+    @Test(arguments: Example.allCases) func drainEmptiesTheAcceptQueue(example: Example) throws {
+        let listener = try TestListener()
+        let worker = try ExampleWorker(example, on: listener)
+        worker.process.signal(SIGSTOP)
+        let waiting = try (0..<20).map { _ in try HTTPConnection(port: listener.port) }
         for connection in waiting { try connection.get("/") }
-        worker.child.signal(SIGTERM)
-        worker.child.signal(SIGCONT)
+        worker.process.signal(SIGTERM)
+        worker.process.signal(SIGCONT)
         for connection in waiting {
             #expect(try connection.receiveResponse().status == 200)
             connection.close()
         }
-        #expect(try worker.child.waitForExit() == 0)
+        #expect(try worker.process.wait() == 0)
     }
 
-    @Test(arguments: KitExample.allCases) func drainClosesWhatStaysIdle(example: KitExample) throws {
-        let listener = try KitListener()
-        let worker = try example.start(on: listener, drainIdleMilliseconds: 100)
-        let (idle, silent) = (try KitConnection(port: listener.port), try KitConnection(port: listener.port))
+    @Test(arguments: Example.allCases) func drainClosesWhatStaysIdle(example: Example) throws {
+        let listener = try TestListener()
+        let worker = try ExampleWorker(example, on: listener, drainIdleMilliseconds: 100)
+        let (idle, silent) = (try HTTPConnection(port: listener.port), try HTTPConnection(port: listener.port))
         try idle.get("/")
         #expect(try idle.receiveResponse().status == 200)
         try worker.drain()
@@ -229,30 +171,29 @@ struct KitWorker {
         try silent.receiveEnd()
         idle.close()
         silent.close()
-        #expect(try worker.child.waitForExit() == 0)
+        #expect(try worker.process.wait() == 0)
     }
 
     /// A roll by hand: the old worker drains under load while the new one serves beside it.
-    @Test(arguments: KitExample.allCases, [true, false])
-    func handingOverUnderLoadLosesNothing(example: KitExample, keepAlive: Bool) throws {
-        let listener = try KitListener()
-        let old = try example.start(on: listener, slot: 0, generation: 1)
-        let client = try KitChild(
-            KitPrograms.strictClient,
-            ["--address", "127.0.0.1:\(listener.port)", "--json", "--connections", "8", "--until-eof"]
-                + ["--announce-workers"] + (keepAlive ? ["--keep-alive"] : []))
+    @Test(arguments: Example.allCases, [true, false])
+    func handingOverUnderLoadLosesNothing(example: Example, keepAlive: Bool) throws {
+        let listener = try TestListener()
+        let old = try ExampleWorker(example, on: listener, slot: 0, generation: 1)
+        let client = try ChildProcess.strictClient(
+            "127.0.0.1:\(listener.port)",
+            ["--connections", "8", "--until-eof", "--announce-workers"] + (keepAlive ? ["--keep-alive"] : []))
         #expect(try client.output.next() == "started")
-        #expect(try client.output.next() == "worker slot=0 generation=1 pid=\(old.child.pid)")
-        let new = try example.start(on: listener, slot: 0, generation: 2)
+        #expect(try client.output.next() == "worker slot=0 generation=1 pid=\(old.process.pid)")
+        let new = try ExampleWorker(example, on: listener, slot: 0, generation: 2)
         try old.drain()
-        #expect(try old.child.waitForExit() == 0)
-        #expect(try client.output.next() == "worker slot=0 generation=2 pid=\(new.child.pid)")
+        #expect(try old.process.wait() == 0)
+        #expect(try client.output.next() == "worker slot=0 generation=2 pid=\(new.process.pid)")
         client.closeInput()
         let report = try client.clientReport()
         #expect(report.failed == 0, "\(report.failures)")
         #expect(report.columns == ["ok": report.requests])
         #expect(report.workers.map(\.generation) == [1, 2])
         try new.drain()
-        #expect(try new.child.waitForExit() == 0)
+        #expect(try new.process.wait() == 0)
     }
 }

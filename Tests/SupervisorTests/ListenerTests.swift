@@ -85,7 +85,7 @@ import Testing
     @Test func aStaleUnixSocketIsReplaced() throws {
         let folder = try TestFolder()
         let path = "\(folder.path)/socket"
-        close(try UnixSocket.listening(at: path))
+        try TestListener.leaveStale(at: path)
         #expect(folder.contains("socket"))
         let (daemon, _) = try started(["--listen", "unix:\(path)"])
         #expect(Client.get(.unix(path))?.contains("slot=0") == true)
@@ -95,8 +95,8 @@ import Testing
     @Test func aLiveUnixSocketIsRefused() throws {
         let folder = try TestFolder()
         let path = "\(folder.path)/socket"
-        let live = try UnixSocket.listening(at: path)
-        defer { close(live) }
+        let live = try TestListener(at: path)
+        defer { withExtendedLifetime(live) {} }
         try expectRefusal(
             ["--listen", "unix:\(path)"],
             "cannot listen on unix:\(path): another process listens there (stop it, or choose another path)")

@@ -7,10 +7,9 @@ import Testing
 @Suite(.serialized) struct LoadTests {
     static let workers = 4
     static let connections = 16
-    static let examples = ["swift", "python", "node"]
 
-    @Test(arguments: examples, [false, true])
-    func reloadsLoseNoRequest(example: String, keepsAlive: Bool) throws {
+    @Test(arguments: Example.allCases, [false, true])
+    func reloadsLoseNoRequest(example: Example, keepsAlive: Bool) throws {
         let load = try Load(example: example, keepsAlive: keepsAlive)
         for _ in 0..<3 {
             load.daemon.signal(SIGHUP)
@@ -24,8 +23,8 @@ import Testing
         #expect(report.generations.count >= 2, "it was loaded while it reloaded: \(report.workers)")
     }
 
-    @Test(arguments: examples, [false, true])
-    func aKilledWorkerLosesOnlyWhatItHadAccepted(example: String, keepsAlive: Bool) throws {
+    @Test(arguments: Example.allCases, [false, true])
+    func aKilledWorkerLosesOnlyWhatItHadAccepted(example: Example, keepsAlive: Bool) throws {
         let load = try Load(example: example, keepsAlive: keepsAlive)
         let kills = 2
         for round in 0..<kills {
@@ -52,15 +51,16 @@ private final class Load {
     let daemon: DaemonUnderTest
     private let client: ChildProcess
 
-    init(example: String, keepsAlive: Bool) throws {
+    init(example: Example, keepsAlive: Bool) throws {
         let port = try Network.freePort()
         daemon = try DaemonUnderTest(
-            ["--listen", "127.0.0.1:\(port)", "--workers", "\(LoadTests.workers)"] + Self.program(example))
+            ["--listen", "127.0.0.1:\(port)", "--workers", "\(LoadTests.workers)"] + example.command)
         try daemon.next("pool_ready")
-        client = try ChildProcess(
+        client = try ChildProcess.strictClient(
+            "127.0.0.1:\(port)",
             [
-                Products.strictClient, "--address", "127.0.0.1:\(port)", "--connections", "\(LoadTests.connections)",
-                "--duration-ms", "120000", "--until-eof", "--json", "--announce-workers",
+                "--connections", "\(LoadTests.connections)", "--duration-ms", "120000", "--until-eof",
+                "--announce-workers",
             ] + (keepsAlive ? ["--keep-alive"] : []))
         guard try client.output.next() == "started" else {
             throw DidNotHappen(description: "the client gets no answer")
@@ -77,18 +77,10 @@ private final class Load {
 
     func finish() throws -> ClientReport {
         client.closeInput()
-        let report = try client.output.rest().last ?? ""
+        let report = try client.clientReport()
         try client.wait()
         guard try daemon.stop() == 0 else { throw DidNotHappen(description: "the daemon failed:\n\(daemon.story)") }
-        return try JSONDecoder().decode(ClientReport.self, from: Data(report.utf8))
-    }
-
-    private static func program(_ example: String) -> [String] {
-        switch example {
-        case "swift": [Products.httpWorker]
-        case "python": ["python3", "\(Products.package)/Examples/python/worker.py"]
-        default: ["node", "\(Products.package)/Examples/node/worker.js"]
-        }
+        return report
     }
 }
 

@@ -14,7 +14,8 @@ import Testing
 
     /// Who answers at this address in 40 connections a worker.
     private func answerers(at address: String) throws -> Set<Int> {
-        let client = try KitChild.strictClient(address, "--requests", "\(40 * Self.workers)", "--connections", "1")
+        let client = try ChildProcess.strictClient(
+            address, ["--requests", "\(40 * Self.workers)", "--connections", "1"])
         let report = try client.clientReport()
         #expect(report.failed == 0, "\(address): \(report.columns)")
         return Set(report.workers.map(\.pid))

@@ -249,9 +249,9 @@ struct SystemdTests {
 
     private func report(of client: ChildProcess) throws -> ClientReport {
         client.closeInput()
-        let text = try client.output.rest().joined(separator: "\n")
+        let report = try client.clientReport()
         try client.wait()
-        return try JSONDecoder().decode(ClientReport.self, from: Data(text.utf8))
+        return report
     }
 }
 

@@ -25,7 +25,7 @@ import Testing
 
     @Test func theOnlyOneIsMeant() throws {
         // A stale socket is nobody.
-        close(try UnixSocket.listening(at: "\(folder.path)/stale.sock"))
+        try TestListener.leaveStale(at: "\(folder.path)/stale.sock")
         try folder.write("file.sock", "")
         #expect(try FakeDaemon(in: folder).answer(["pause"], Self.paused).run.status == 0)
     }
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test func listShowsThoseThatAnswer() throws {
-        close(try UnixSocket.listening(at: "\(folder.path)/stale.sock"))
+        try TestListener.leaveStale(at: "\(folder.path)/stale.sock")
         let daemons = try ["api", "web"].map { try FakeDaemon($0, in: folder) }
         for words in [["list"], ["list", "--json"]] {
             let client = try daemons[0].client(words)

@@ -5,26 +5,17 @@ final class Asker {
     private let number: Int32
 
     /// Connects; the kernel does that also where nobody accepts.
-    convenience init(_ port: Int) throws { try self.init(port, Int32(SOCK_STREAM.rawValue)) }
+    convenience init(_ port: Int) throws { try self.init(port, SOCK_STREAM) }
 
     /// Sends one datagram.
     convenience init(datagrams port: Int, asking text: String) throws {
-        try self.init(port, Int32(SOCK_DGRAM.rawValue))
+        try self.init(port, SOCK_DGRAM)
         _ = send(number, text, text.utf8.count, 0)
     }
 
-    private init(_ port: Int, _ type: Int32) throws {
-        number = socket(AF_INET, type | Int32(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(number, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard connected == 0 else {
+    private init(_ port: Int, _ type: __socket_type) throws {
+        number = Client.connected(.ipv4("127.0.0.1", port), type)
+        guard number >= 0 else {
             throw DidNotHappen(description: "cannot connect to \(port): \(String(cString: strerror(errno)))")
         }
     }
@@ -58,10 +49,7 @@ final class Asker {
 
     /// nil: it was reset. Empty: it has ended.
     private func receive() throws -> [UInt8]? {
-        var request = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
-        guard poll(&request, 1, ChildProcess.patienceMilliseconds) > 0 else {
-            throw DidNotHappen(description: "no answer within patience")
-        }
+        try Patience.waitForInput(on: number, orSay: "no answer within patience")
         var chunk = [UInt8](repeating: 0, count: 4096)
         let count = read(number, &chunk, chunk.count)
         return count < 0 ? nil : Array(chunk[..<count])

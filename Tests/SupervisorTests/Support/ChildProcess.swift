@@ -38,17 +38,27 @@ final class ChildProcess {
         for (number, target) in [(inputRead, Int32(0)), (outputWrite, 1), (errorsWrite, 2)] {
             posix_spawn_file_actions_adddup2(&actions, number, target)
         }
-        for (index, number) in inheriting.enumerated() {
+        // Copied beyond all targets, so that none is overwritten before it is taken.
+        let copies = inheriting.map { fcntl($0, F_DUPFD_CLOEXEC, Int32(3 + inheriting.count)) }
+        defer { for number in copies where number >= 0 { close(number) } }
+        guard copies.allSatisfy({ $0 >= 0 }) else {
+            throw DidNotHappen(description: "cannot hand descriptors \(inheriting) to a child")
+        }
+        for (index, number) in copies.enumerated() {
             posix_spawn_file_actions_adddup2(&actions, number, Int32(3 + index))
         }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
         // Its own process group: nothing sent to the tests' group, from a terminal say, may reach it.
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
-        var none = sigset_t()
-        sigemptyset(&none)
-        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        // Whatever the tests' own process blocks or ignores.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
 
         // env(1) changes the directory and becomes the program; posix_spawn's own way is not portable.
         let words = (directory.map { ["env", "-C", $0] } ?? []) + words
@@ -110,8 +120,9 @@ final class ChildProcess {
         return result
     }
 
-    /// Both ends close-on-exec, so that children of tests that run at the same time don't hold them open.
-    private static func pipe() throws -> (Int32, Int32) {
+    /// Both ends close-on-exec, so that children of tests that run at the same time don't hold them open. The read end,
+    /// which comes first, doesn't block.
+    static func pipe() throws -> (Int32, Int32) {
         var ends: [Int32] = [-1, -1]
         guard rl_pipe(&ends) == 0 else {
             throw DidNotHappen(description: "no pipe: \(String(cString: strerror(errno)))")

@@ -10,11 +10,11 @@ enum Client {
     }
 
     /// The answer to a GET, whole; nil where nobody answers.
-    static func get(_ address: Address) -> String? {
+    static func get(_ address: Address, _ path: String = "/") -> String? {
         let number = connected(address)
         if number < 0 { return nil }
         defer { close(number) }
-        let request = Array("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8)
+        let request = Array("GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".utf8)
         guard write(number, request, request.count) == request.count else { return nil }
         var answer: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
@@ -27,23 +27,23 @@ enum Client {
     }
 
     /// The descriptor, which is the caller's; negative where nobody listens.
-    static func connected(_ address: Address) -> Int32 {
+    static func connected(_ address: Address, _ type: __socket_type = SOCK_STREAM) -> Int32 {
         switch address {
         case .ipv4(let host, let port):
             var value = sockaddr_in()
             value.sin_family = sa_family_t(AF_INET)
             value.sin_port = UInt16(port).bigEndian
             guard inet_pton(AF_INET, host, &value.sin_addr) == 1 else { return -1 }
-            return connected(AF_INET, value, socklen_t(MemoryLayout<sockaddr_in>.size))
+            return connected(AF_INET, type, value, socklen_t(MemoryLayout<sockaddr_in>.size))
         case .ipv6(let host, let port):
             var value = sockaddr_in6()
             value.sin6_family = sa_family_t(AF_INET6)
             value.sin6_port = UInt16(port).bigEndian
             guard inet_pton(AF_INET6, host, &value.sin6_addr) == 1 else { return -1 }
-            return connected(AF_INET6, value, socklen_t(MemoryLayout<sockaddr_in6>.size))
+            return connected(AF_INET6, type, value, socklen_t(MemoryLayout<sockaddr_in6>.size))
         case .unix(let path):
             let (value, length) = unixAddress(path)
-            return connected(AF_UNIX, value, length)
+            return connected(AF_UNIX, type, value, length)
         }
     }
 
@@ -56,8 +56,10 @@ enum Client {
         return (value, socklen_t(MemoryLayout<sa_family_t>.size + bytes.count))
     }
 
-    private static func connected<Value>(_ family: Int32, _ value: Value, _ length: socklen_t) -> Int32 {
-        let number = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    private static func connected<Value>(
+        _ family: Int32, _ type: __socket_type, _ value: Value, _ length: socklen_t
+    ) -> Int32 {
+        let number = socket(family, Int32(type.rawValue | SOCK_CLOEXEC.rawValue), 0)
         let result = withUnsafePointer(to: value) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(number, $0, length) }
         }

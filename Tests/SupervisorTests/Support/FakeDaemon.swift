@@ -4,12 +4,12 @@ import Foundation
 final class FakeDaemon {
     /// The runtime directory.
     let folder: TestFolder
-    private let listener: Int32
+    private let listener: TestListener
 
     /// Listens as the daemon of this name in `folder`.
     init(_ name: String = "web", in folder: TestFolder) throws {
         self.folder = folder
-        listener = try UnixSocket.listening(at: "\(folder.path)/\(name).sock")
+        listener = try TestListener(at: "\(folder.path)/\(name).sock")
     }
 
     var environment: [String] { Self.environment(folder) }
@@ -24,16 +24,7 @@ final class FakeDaemon {
     }
 
     /// The next client.
-    func accept() throws -> Peer {
-        var request = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
-        guard poll(&request, 1, ChildProcess.patienceMilliseconds) > 0 else {
-            throw DidNotHappen(description: "no client comes")
-        }
-        let number = Glibc.accept(listener, nil, nil)
-        guard number >= 0 else { throw DidNotHappen(description: "accept: \(String(cString: strerror(errno)))") }
-        _ = fcntl(number, F_SETFD, FD_CLOEXEC)
-        return Peer(number)
-    }
+    func accept() throws -> Peer { Peer(try listener.accept()) }
 
     /// A verb's whole exchange when it is one answer.
     func answer(_ words: [String], _ answer: String) throws -> (request: NSDictionary, run: CommandRun) {
@@ -44,8 +35,6 @@ final class FakeDaemon {
         peer.hangUp()
         return (request, try client.finished())
     }
-
-    deinit { close(listener) }
 
     /// A client, seen from the daemon.
     final class Peer {

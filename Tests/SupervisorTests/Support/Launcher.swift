@@ -5,6 +5,12 @@ enum Launcher {
     /// launcher.py, whose head says what it can be told; `--` and the program follow.
     static let words = ["/usr/bin/python3", "\(Products.tests)/Workers/launcher.py"]
 
+    /// Announces descriptors 3, 4, … to the program that follows as its listeners (LISTEN_FDS, LISTEN_PID). It becomes
+    /// the program: only a process itself knows its number before that.
+    static func announcing(listeners count: Int) -> [String] {
+        ["/bin/sh", "-c", "export LISTEN_FDS=\(count) LISTEN_PID=$$; exec \"$@\"", "sh"]
+    }
+
     /// What changing users and negative nice values take.
     static let isRoot = geteuid() == 0
 

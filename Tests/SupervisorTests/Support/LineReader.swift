@@ -30,12 +30,16 @@ final class LineReader {
         return lines
     }
 
+    /// All that comes up to the end, as it is.
+    func text() throws -> String {
+        while !isAtEnd { try readMore() }
+        defer { bytes = [] }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     private func readMore() throws {
-        var request = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
-        guard poll(&request, 1, ChildProcess.patienceMilliseconds) > 0 else {
-            throw DidNotHappen(
-                description: "no further line comes; unfinished: \(String(decoding: bytes, as: UTF8.self))")
-        }
+        try Patience.waitForInput(
+            on: number, orSay: "no further line comes; unfinished: \(String(decoding: bytes, as: UTF8.self))")
         var chunk = [UInt8](repeating: 0, count: 65_536)
         let count = read(number, &chunk, chunk.count)
         if count > 0 {

@@ -18,10 +18,7 @@ final class NotifyReceiver {
 
     /// The next datagram, waited for: its assignments in order.
     func next() throws -> [String] {
-        var request = pollfd(fd: number, events: Int16(POLLIN), revents: 0)
-        guard poll(&request, 1, ChildProcess.patienceMilliseconds) > 0 else {
-            throw DidNotHappen(description: "no datagram comes to \(address)")
-        }
+        try Patience.waitForInput(on: number, orSay: "no datagram comes to \(address)")
         guard let datagram = nextNow() else { throw DidNotHappen(description: "no datagram can be read") }
         return datagram
     }
@@ -45,7 +42,9 @@ final class NotifyReceiver {
         var bytes = [UInt8](repeating: 0, count: 65_536)
         let count = recv(number, &bytes, bytes.count, Int32(MSG_DONTWAIT))
         if count < 0 { return nil }
-        return String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n").map(String.init)
+        let text = String(decoding: bytes[..<count], as: UTF8.self)
+        // Empty lines stay, to be seen: a message has none.
+        return text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     }
 
     /// All that has come already.

@@ -26,4 +26,6 @@ enum Products {
     static let worker = "\(tests)/Workers/worker.py"
     static let strictClient = "\(directory)/strict-client"
     static let httpWorker = "\(directory)/http-worker"
+    /// Tries the kit out, in a process of its own.
+    static let kitProbe = "\(directory)/kit-probe"
 }

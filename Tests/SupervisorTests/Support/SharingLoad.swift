@@ -20,12 +20,10 @@ final class SharingLoad {
 
     /// A client that has its first answer and asks until its input ends.
     static func client(_ port: Int, _ options: [String] = [], under wrapper: [String] = []) throws -> ChildProcess {
-        let client = try ChildProcess(
-            wrapper + [
-                Products.strictClient, "--address", "127.0.0.1:\(port)", "--connections", "8", "--duration-ms",
-                "120000",
-                "--until-eof", "--announce-workers", "--json",
-            ] + options)
+        let client = try ChildProcess.strictClient(
+            "127.0.0.1:\(port)",
+            ["--connections", "8", "--duration-ms", "120000", "--until-eof", "--announce-workers"] + options,
+            under: wrapper)
         guard try client.output.next() == "started" else {
             throw DidNotHappen(description: "the client gets no answer: \(try client.output.rest())")
         }
@@ -35,9 +33,9 @@ final class SharingLoad {
     /// Ends the client's run.
     static func report(of client: ChildProcess) throws -> ClientReport {
         client.closeInput()
-        let lines = try client.output.rest()
+        let report = try client.clientReport()
         try client.wait()
-        return try JSONDecoder().decode(ClientReport.self, from: Data((lines.last ?? "").utf8))
+        return report
     }
 
     /// Reloads, and waits until the new generation has answered.

@@ -55,10 +55,12 @@ struct ClientReport: Decodable {
     }
 }
 
-extension KitChild {
+extension ChildProcess {
     /// strict-client with `--json`.
-    static func strictClient(_ address: String, _ options: String...) throws -> KitChild {
-        try KitChild(KitPrograms.strictClient, ["--address", address, "--json"] + options)
+    static func strictClient(_ address: String, _ options: [String], under wrapper: [String] = []) throws
+        -> ChildProcess
+    {
+        try ChildProcess(wrapper + [Products.strictClient, "--address", address, "--json"] + options)
     }
 
     /// The report of a strict-client that has ended or is about to; throws what it said on stderr when there is none.
@@ -67,6 +69,6 @@ extension KitChild {
             if !line.hasPrefix("{") { continue }
             return try JSONDecoder().decode(ClientReport.self, from: Data(line.utf8))
         }
-        throw KitTimeout(waitedFor: "a report; stderr: \(try errors.readToEnd())")
+        throw DidNotHappen(description: "no report of the client; stderr: \(try errors.text())")
     }
 }
