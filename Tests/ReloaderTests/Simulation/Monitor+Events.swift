@@ -49,6 +49,7 @@ extension Monitor {
         for index in live where workers[index].isReady && workers[index].hungSince == nil {
             guard !isOnTrial(workers[index]), workers[index].isSilent(at: now) else { continue }
             workers[index].hungSince = now
+            step.foundSilent.insert(workers[index].id)
         }
     }
 

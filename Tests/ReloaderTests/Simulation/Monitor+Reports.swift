@@ -122,11 +122,11 @@ extension Monitor {
             }
             let soaked = workers[other].readySince.map { $0 + soak <= now } ?? false
             try require(soaked || !worker.isReady, .startFirst, "\(id): its replacement has not soaked")
-            try require(worker.hungSince == nil || !worker.isReady, .signals, "\(id) hangs, and is asked to finish")
+            try require(!isKnownToHang(worker), .signals, "\(id) hangs, and is asked to finish")
         case .abandoned:
             try require(worker.isInFlight, .startFirst, "\(id) is no replacement in flight")
             try require(step.rollEnded || beginsRoll, .startFirst, "\(id) is abandoned in the middle of its roll")
-            let covered = any(in: worker.slot) { $0.isReady && $0.hungSince == nil && $0.id != id }
+            let covered = any(in: worker.slot) { $0.isReady && !isKnownToHang($0) && $0.id != id }
             try require(covered || !worker.isReady, .startFirst, "\(id) is abandoned, and nothing else serves its slot")
         case .retired: try require(worker.slot >= size, .startFirst, "\(id) is retired from slot \(worker.slot)")
         case .stopped: try require(phase != .running, .startFirst, "\(id) is stopped in a running pool")
@@ -134,6 +134,10 @@ extension Monitor {
             try require(
                 worker.readySince == nil && worker.limit <= now, .startFirst, "\(id) still has time to be ready")
         }
+    }
+
+    private func isKnownToHang(_ worker: Facts) -> Bool {
+        worker.isReady && worker.hungSince != nil && !step.foundSilent.contains(worker.id)
     }
 
     private mutating func drainsByItself(_ index: Int) throws(Violation) {

@@ -99,6 +99,8 @@ struct Monitor {
         var owedRetries: [Int] = []
         var owedRollFailure: WorkerID?
         var owedRecycleFailure: WorkerID?
+        /// Found silent in this step, whose event may have come first.
+        var foundSilent: Set<WorkerID> = []
         /// It was killed as hung: that is its failure, and its replacement takes its slot.
         var owedSilence: WorkerID?
         var killedAsHung: Int?
