@@ -79,8 +79,10 @@ final class ChildProcess {
         errors = LineReader(owning: errorsRead)
     }
 
+    /// Where programs are found is this machine's business.
     static let plainEnvironment = [
-        "PATH=/root/.pyenv/shims:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+        "PATH=\(getenv("PATH").map { String(cString: $0) } ?? "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")",
+        "LANG=C.UTF-8",
     ]
 
     func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
