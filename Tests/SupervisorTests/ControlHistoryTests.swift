@@ -61,6 +61,42 @@ import Testing
         try next.daemon.endsClean()
     }
 
+    /// Nobody may wonder where a deploy has gone. One that is tried again and again does not push out the others.
+    @Test func tellsOfRefusedReloads() throws {
+        let folder = try TestFolder()
+        try folder.write("config", "soak 0s\n")
+        let app = try ControlledDaemon(
+            Apps.readyShell, options: ["--workers", "1", "--config", "\(folder.path)/config"], in: folder)
+        try app.daemon.next("pool_ready")
+        try folder.write("config", "soak never\n")
+        let end = try app.ask("reload")
+        #expect(end.outcome == "refused")
+        app.daemon.signal(SIGHUP)
+        try app.daemon.next("reload_refused")
+        try app.daemon.next("reload_refused")
+        func entries() throws -> [[String: Any]] { try app.ask("history").objects("entries") }
+        let refused = try #require(try entries().last)
+        #expect(try entries().count == 2)
+        #expect(refused["outcome"] as? String == "refused" && refused["generation"] is NSNull, "\(refused)")
+        #expect(refused["reason"] as? String == end.string("reason"))
+        #expect((refused["by"] as? [String: Any])?["signal"] as? String == "HUP")
+        try folder.write("config", "soak\n")
+        #expect(try app.ask("reload").outcome == "refused")
+        #expect(try entries().count == 3)
+        try folder.write("config", "")
+        #expect(try app.ask("reload").outcome == "done")
+        #expect(try entries().map { $0["outcome"] as? String } == ["done", "refused", "refused", "done"])
+        try app.daemon.endsClean()
+
+        let next = try ControlledDaemon(Apps.readyShell, options: ["--workers", "1"], in: folder)
+        try next.daemon.next("pool_ready")
+        #expect(try next.ask("history").objects("entries").count == 5)
+        let shown = try CommandRun.reloaderd(
+            ["history"], environment: ChildProcess.plainEnvironment + ControlledDaemon.environment(of: folder))
+        #expect(shown.output.split(separator: "\n").count { $0.hasPrefix("  -  ") } == 2, "\(shown.output)")
+        try next.daemon.endsClean()
+    }
+
     @Test func keepsTheLastOnes() throws {
         let folder = try TestFolder()
         let lines = (1...300).map { "{\"generation\":\($0),\"outcome\":\"done\"}\n" }.joined()

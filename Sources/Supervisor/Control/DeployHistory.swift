@@ -29,7 +29,10 @@ struct DeployHistory {
         // A line that is not ours is left out, whoever wrote it.
         let lines = contents.split(separator: UInt8(ascii: "\n")).suffix(ControlLimits.historyMax)
         entries = lines.compactMap { line in
-            guard let entry = try? JSON(parsing: line), entry["generation"]?.whole != nil else { return nil }
+            guard let entry = try? JSON(parsing: line), entry["generation"]?.whole != nil || Self.isRefusal(entry)
+            else {
+                return nil
+            }
             return Self.settled(entry)
         }
     }
@@ -38,14 +41,33 @@ struct DeployHistory {
     func last(_ limit: Int) -> JSON { .array(Array(entries.suffix(limit))) }
 
     mutating func append(_ watch: RollWatch) {
-        if entries.count == ControlLimits.historyMax {
-            entries.removeFirst()
-            for (generation, place) in places { places[generation] = place > 0 ? place - 1 : nil }
-        }
+        makeRoom()
         places[watch.generation] = entries.count
         entries.append(watch.entry)
         isDirty = true
     }
+
+    /// A reload of which no generation came. One that is refused over and over for the same reason is one entry, the last.
+    mutating func append(refusal reason: String, of asker: Asker, at time: timespec) {
+        if let last = entries.last, Self.isRefusal(last), last["reason"]?.text == reason { entries.removeLast() }
+        makeRoom()
+        entries.append([
+            "generation": .null, "asked_at": .string(LogFormatter.timestamp(time)), "by": asker.json,
+            "executable": .null,
+            "took_s": .null, "outcome": .string(Self.refused), "reason": .string(reason),
+        ])
+        isDirty = true
+    }
+
+    private mutating func makeRoom() {
+        if entries.count < ControlLimits.historyMax { return }
+        entries.removeFirst()
+        for (generation, place) in places { places[generation] = place > 0 ? place - 1 : nil }
+    }
+
+    private static let refused = "refused"
+
+    private static func isRefusal(_ entry: JSON) -> Bool { entry["outcome"]?.text == refused }
 
     /// The roll has ended.
     mutating func update(_ watch: RollWatch) {

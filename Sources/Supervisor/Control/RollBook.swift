@@ -1,4 +1,5 @@
 // All rolls: those under way, the last that has ended, and the history of them all.
+internal import Glibc
 internal import Reloader
 
 final class RollBook {
@@ -26,6 +27,11 @@ final class RollBook {
 
     /// The newest generation that was reverted, of those that were the same as far as can be seen; nil: none.
     func lastBad(like trace: GenerationTrace) -> Int? { bad.last { $0.trace == trace }?.generation }
+
+    /// Nothing has begun.
+    func refuse(_ asker: Asker, at time: timespec, _ reason: String) {
+        history.append(refusal: reason, of: asker, at: time)
+    }
 
     /// Rewrites the history's file, where something has changed.
     func save() throws(SystemError) { try history.save() }

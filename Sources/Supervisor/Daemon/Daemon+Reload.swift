@@ -10,7 +10,7 @@ extension Daemon {
     func reload(
         _ order: ReloadOrder, willBegin: (RollWatch) -> Void = { _ in }
     ) throws(ReloadRefusal) -> RollWatch {
-        tellReloading(askedBy: order.asker)
+        let asked = tellReloading(askedBy: order.asker)
         do throws(ReloadRefusal) {
             let fresh = try settingsForReload(order.changes)
             let generation = try nextGeneration(of: fresh)
@@ -27,6 +27,7 @@ extension Daemon {
             return watch
         } catch {
             tellRefused(error)
+            control.rolls.refuse(order.asker, at: asked.time, "\(error)")
             throw error
         }
     }

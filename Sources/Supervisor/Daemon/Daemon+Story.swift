@@ -92,13 +92,16 @@ extension Daemon {
                 [("pid", .number(Int(getpid()))), ("workers", .number(pool.policy.workers))]))
     }
 
-    func tellReloading(askedBy asker: Asker) {
+    /// Returns the record as it was written.
+    func tellReloading(askedBy asker: Asker) -> StampedRecord {
         let by: [(key: String, value: LogRecord.Value)] = asker.pid.map { [("by", .number(Int($0)))] } ?? []
         let how = asker.signal == nil ? " over the control socket" : ""
-        write(LogRecord(.info, "reload_asked", "reload asked for by \(asker.words)\(how)", by))
-        guard hasToldReady else { return }
-        owesReady = true
-        sendManager(ServiceManager.reloading(at: MonotonicClock.now()))
+        let record = write(LogRecord(.info, "reload_asked", "reload asked for by \(asker.words)\(how)", by))
+        if hasToldReady {
+            owesReady = true
+            sendManager(ServiceManager.reloading(at: MonotonicClock.now()))
+        }
+        return record
     }
 
     func tellRefused(_ refusal: ReloadRefusal) {

@@ -7,7 +7,8 @@ struct History: Answer {
     init(_ json: JSON) throws(AnswerError) { entries = try json.list("entries") }
 
     struct Entry: Answer {
-        let generation: Int
+        /// nil: the reload was refused.
+        let generation: Int?
         let askedAt: String
         let by: Asker?
         let executable: Executable?
@@ -17,7 +18,7 @@ struct History: Answer {
         let reason: String?
 
         init(_ json: JSON) throws(AnswerError) {
-            generation = try json.whole("generation")
+            generation = json["generation"]?.whole
             askedAt = try json.text("asked_at")
             by = try json.optional("by")
             executable = try json.optional("executable")

@@ -1,4 +1,4 @@
-// `history`: a line for each generation.
+// `history`: a line for each generation, and for each reload that was refused.
 import Supervisor
 
 func showHistory(_ call: Call) throws(VerbError) -> Int32 {
@@ -21,7 +21,7 @@ private func table(_ entries: [History.Entry]) -> Table {
             executable?.modifiedAt.map { "of \(timeText($0))" },
         ].compactMap { $0 }.joined(separator: " ")
         table.add([
-            "\(entry.generation)", timeText(entry.askedAt), entry.by.map(text) ?? "-",
+            entry.generation.map { "\($0)" } ?? "-", timeText(entry.askedAt), entry.by.map(text) ?? "-",
             entry.seconds.map { secondsText($0) } ?? "-",
             terminalText(entry.outcome ?? "-"), identity, terminalText(entry.reason ?? ""),
         ])
