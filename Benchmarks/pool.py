@@ -6,13 +6,17 @@ reloaderd = os.environ.get("BENCH_RELOADERD", ".build/release/reloaderd")
 worker, bare = f"{folder}/worker", f"{folder}/bare"
 
 
+# Little, so that memory is the daemon's own; its folders, so that nothing is left in the machine's.
+surroundings = {name: os.environ[name] for name in ("PATH", "RUNTIME_DIRECTORY", "STATE_DIRECTORY") if name in os.environ}
+
+
 class Daemon:
     """A running reloaderd; `wait` reads its log up to an event."""
 
     def __init__(self, *words, environment={}):
         self.process = subprocess.Popen(
             [reloaderd, "--log-format", "json", *map(str, words)], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], **environment}, text=True)
+            stdout=subprocess.DEVNULL, env={**surroundings, **environment}, text=True)
         self.pid = self.process.pid
 
     def wait(self, event):
