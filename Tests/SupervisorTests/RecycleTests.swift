@@ -32,7 +32,7 @@ import Testing
     @Test func aWorkerThatTakesTooMuchIsReplaced() throws {
         let folder = try TestFolder()
         let script = """
-            import os, time
+            import os, signal
             slot = os.environ["RELOADERD_SLOT"]
             first = not os.path.exists(slot)
             open(slot, "w").close()
@@ -40,7 +40,7 @@ import Testing
             if os.fork() == 0:
                 memory += b"x" * (100 << 20) if slot == "1" and first else b""
                 os.write(int(os.environ["READY_FD"]), b"READY=1\\n")
-            time.sleep(1000)
+            signal.pause()
             """
         let daemon = try DaemonUnderTest(
             ["--workers", "2", "--max-memory", "90M", "--chdir", folder.path] + Self.python + [script])

@@ -45,6 +45,14 @@ public struct Settings: Equatable, Sendable {
     public var pidFile: String?
 
     public init() {}
+
+    /// `name`, or what stands for it.
+    var daemonName: String {
+        let path = program.path
+        let base =
+            path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[path.utf8.index(after: $0)...]) } ?? path
+        return name ?? base
+    }
 }
 
 /// The program and the surroundings that each of its workers starts in. A generation is this, pinned.

@@ -19,10 +19,7 @@ struct ControlPaths {
     }
 
     init(_ settings: Settings, _ environment: Environment) {
-        let path = settings.program.path
-        let base =
-            path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[path.utf8.index(after: $0)...]) } ?? path
-        name = settings.name ?? base
+        name = settings.daemonName
         switch settings.control {
         case .automatic:
             socket = Self.runtimeDirectory(environment)

@@ -44,8 +44,8 @@ struct PoolUsage {
         var left = ControlLimits.descriptorsMax
         var inodes: [Int32: [UInt64]] = [:]
         for pid in pids where left > 0 {
-            guard let found = OpenSockets.inodes(of: pid, atMost: &left) else { break }
-            inodes[pid] = found
+            guard let found = OpenSockets.all(of: pid, atMost: &left) else { break }
+            inodes[pid] = found.map { $0.inode }
         }
         return inodes
     }

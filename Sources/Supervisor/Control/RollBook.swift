@@ -11,11 +11,6 @@ final class RollBook {
     private(set) var history: DeployHistory
     /// The program's arguments as the last deploy that was done has changed them.
     private(set) var arguments: [String]?
-    /// What the last rolls that failed went to, oldest first.
-    private var bad: [(generation: Int, trace: GenerationTrace)] = []
-
-    /// Versions beyond that are forgotten: nobody deploys them again.
-    private static let badMax = 16
 
     init(_ history: DeployHistory) { self.history = history }
 
@@ -24,9 +19,6 @@ final class RollBook {
         underWay[watch.generation] = watch
         history.append(watch)
     }
-
-    /// The newest generation that was reverted, of those that were the same as far as can be seen; nil: none.
-    func lastBad(like trace: GenerationTrace) -> Int? { bad.last { $0.trace == trace }?.generation }
 
     /// Nothing has begun.
     func refuse(_ asker: Asker, at time: timespec, _ reason: String) {
@@ -52,10 +44,10 @@ final class RollBook {
         case .workerFailed(_, _, let generation, _):
             return watches(generation)
         case .rollFailed(let target, _, let slot, let id, let reason, _):
-            fail(target, failure(id, slot, reason))
+            underWay[target]?.fail(failure(id, slot, reason))
             return watches(target)
         case .rollTimedOut(let target, _, let time, _):
-            fail(target, RollFailure(timedOutAfter: time))
+            underWay[target]?.fail(RollFailure(timedOutAfter: time))
             return watches(target)
         case .canaryWaits(let target, _, _, _), .promoted(let target, _):
             return watches(target)
@@ -80,14 +72,6 @@ final class RollBook {
             .resumed, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused:
             return []
         }
-    }
-
-    private func fail(_ target: Int, _ failure: RollFailure) {
-        guard let watch = underWay[target] else { return }
-        watch.fail(failure)
-        guard let trace = watch.trace else { return }
-        if bad.count == Self.badMax { bad.removeFirst() }
-        bad.append((target, trace))
     }
 
     /// A revert, or a start that was never ready, ends unsaid when a newer reload comes.

@@ -22,8 +22,6 @@ final class RollWatch {
 
     let facts: GenerationFacts
     let order: ReloadOrder
-    /// Of what is deployed by a reload; what is rolled back to has served already.
-    let trace: GenerationTrace?
     /// The start of the daemon, which is no roll, and ends when all workers are ready.
     let isStart: Bool
     let askedAt: timespec
@@ -34,11 +32,7 @@ final class RollWatch {
     private(set) var replaced = 0
     private(set) var workers: Int
 
-    init(
-        _ facts: GenerationFacts, _ order: ReloadOrder, workers: Int, trace: GenerationTrace? = nil,
-        isStart: Bool = false
-    ) {
-        self.trace = trace
+    init(_ facts: GenerationFacts, _ order: ReloadOrder, workers: Int, isStart: Bool = false) {
         self.isStart = isStart
         self.facts = facts
         self.order = order
@@ -85,7 +79,7 @@ final class RollWatch {
     }
 
     /// For those who do not wait.
-    var begun: JSON { ["type": "result", "ok": true, "outcome": "begun", "generation": .integer(generation)] }
+    var begun: JSON { .result([.init("outcome", "begun"), .init("generation", .integer(generation))]) }
 
     /// For status: `result`, or how far it is.
     var summary: JSON {
@@ -108,10 +102,10 @@ final class RollWatch {
 
     private func result(_ outcome: String, took: Duration, reason: String?, _ more: [JSON.Member]) -> JSON {
         var members: [JSON.Member] = [
-            .init("type", "result"), .init("ok", true), .init("outcome", .string(outcome)),
-            .init("generation", .integer(generation)), .init("took_s", .seconds(took)),
+            .init("outcome", .string(outcome)), .init("generation", .integer(generation)),
+            .init("took_s", .seconds(took)),
         ]
         if let reason { members.append(.init("reason", .string(reason))) }
-        return .object(members + more)
+        return .result(members + more)
     }
 }

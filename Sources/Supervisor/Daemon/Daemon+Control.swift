@@ -171,7 +171,7 @@ extension Daemon {
     func closeControl() {
         for (number, client) in control.clients {
             if case .end = client.task {
-                control.answer(number, ["type": "result", "ok": true, "exit_status": .integer(Int(exitStatus ?? 1))])
+                control.answer(number, .result([.init("exit_status", .integer(Int(exitStatus ?? 1)))]))
             }
             try? control.flush(client)
         }
@@ -188,16 +188,18 @@ extension Daemon {
         if case .rollBegan(let target, _, _) = report { beginRollback(to: target) }
         if case .refused(let refusal) = report { control.refusal = refusal }
         tellRestart(report)
-        let watches = control.rolls.hear(report) { id, slot, reason in
-            let lines = workers[id]?.lastLines.text.suffix(ControlLimits.failureLinesMax) ?? []
-            return RollFailure(reason, context(of: id), slot: slot, lines: Array(lines))
-        }
+        let watches = control.rolls.hear(report, failure: failure)
         for watch in watches {
             for number in control.waiters(for: watch.generation) {
                 control.progress(number, watch.event(record).line)
                 if let result = watch.result { control.answer(number, result) }
             }
         }
+    }
+
+    private func failure(of id: WorkerID, _ slot: Int, _ reason: FailureReason) -> RollFailure {
+        let lines = workers[id]?.lastLines.text.suffix(ControlLimits.failureLinesMax) ?? []
+        return RollFailure(reason, context(of: id), slot: slot, lines: Array(lines))
     }
 
     /// A rollback's roll has begun: from here on it is like any other.
@@ -216,8 +218,7 @@ extension Daemon {
                 slot,
                 [.init("outcome", "done"), .init("generation", .integer(generation)), .init("took_s", .seconds(took))])
         case .recycleFailed(let slot, let generation, let id, _, let reason):
-            let lines = workers[id]?.lastLines.text.suffix(ControlLimits.failureLinesMax) ?? []
-            let failure = RollFailure(reason, context(of: id), slot: slot, lines: Array(lines))
+            let failure = failure(of: id, slot, reason)
             endRestart(
                 slot,
                 [
@@ -237,7 +238,7 @@ extension Daemon {
 
     private func endRestart(_ slot: Int, _ members: [JSON.Member]) {
         for number in control.waiters(forRestartOf: slot) {
-            control.answer(number, .object([.init("type", "result"), .init("ok", true)] + members))
+            control.answer(number, .result(members))
         }
     }
 }

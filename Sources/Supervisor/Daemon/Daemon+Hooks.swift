@@ -7,22 +7,23 @@ internal import Reloader
 extension Daemon {
     /// Takes note of the event; its hook starts when this turn's work for the pool is done.
     ///
-    /// - Parameter time: when the log told it.
-    func raiseEvent(_ report: Report, at time: timespec) {
+    /// - Parameters:
+    ///   - record: what the log said of it.
+    ///   - time: when that was.
+    func raiseEvent(_ report: Report, _ record: LogRecord, at time: timespec) {
         guard let command = settings.onEvent, let name = report.hookName, hooks.hasRoom() else { return }
         hooks.add(
             HookEvent(
-                name: name, json: eventJSON(report, name, time), command: command,
+                name: name, json: eventJSON(report, name, record, time), command: command,
                 timeout: settings.onEventTimeout))
     }
 
     /// The record of the log under the event's own name, with what the log says elsewhere.
-    private func eventJSON(_ report: Report, _ name: String, _ time: timespec) -> [UInt8] {
-        let program = settings.program.path.split(separator: "/").last.map(String.init) ?? settings.program.path
-        var record = report.record(report.worker.map(context) ?? ReportContext())
+    private func eventJSON(_ report: Report, _ name: String, _ record: LogRecord, _ time: timespec) -> [UInt8] {
+        var record = record
         record.event = name
         record.fields.insert(
-            contentsOf: [("daemon", .text(settings.name ?? program)), ("daemon_pid", .number(Int(getpid())))],
+            contentsOf: [("daemon", .text(settings.daemonName)), ("daemon_pid", .number(Int(getpid())))],
             at: 0)
         if let worker = report.worker.flatMap({ workers[$0] }) {
             let lines = worker.lastLines.text.suffix(Self.lastLinesShown)

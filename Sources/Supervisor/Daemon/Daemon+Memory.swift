@@ -31,7 +31,7 @@ extension Daemon {
     /// one may be.
     private func memory(of worker: WorkerProcess, above limit: UInt64) -> UInt64? {
         let processes = ProcessTree.processes(of: worker.pid)
-        let resident = processes.map(ProcessMemory.residentBytes)
+        let resident = processes.map { UInt64(clamping: ProcessStatus($0, turnBuffer)?.residentBytes ?? 0) }
         if resident.reduce(0, +) <= limit { return nil }
         let proportional = zip(processes, resident).map { ProcessMemory.proportionalBytes(of: $0) ?? $1 }.reduce(0, +)
         return proportional > limit ? proportional : nil

@@ -3,6 +3,9 @@ internal import Glibc
 internal import Reloader
 
 extension Daemon {
+    /// Versions beyond that are forgotten: nobody deploys them again.
+    private static let badTracesMax = 16
+
     /// What can't be read or found refuses the reload before anything has changed.
     ///
     /// - Parameter willBegin: called when the roll is sure to begin; it may be over before this function returns.
@@ -17,12 +20,12 @@ extension Daemon {
             newestGeneration = generation.number
             generations[generation.number] = generation
             settings = fresh
-            let watch = RollWatch(
-                GenerationFacts(generation), order, workers: fresh.policy.workers,
-                trace: GenerationTrace(generation, fresh.policy))
+            let watch = RollWatch(GenerationFacts(generation), order, workers: fresh.policy.workers)
             control.rolls.begin(watch)
             willBegin(watch)
-            tellIfBad(watch)
+            if let bad = note(GenerationTrace(generation, fresh.policy), of: generation.number) {
+                tellUnchanged(watch, since: bad)
+            }
             handle(.reload(generation: generation.number, policy: fresh.policy, plan: order.changes.plan))
             return watch
         } catch {
@@ -32,9 +35,18 @@ extension Daemon {
         }
     }
 
+    /// Remembers what a generation is, and forgets those that have not failed. Returns the newest one that has failed and was
+    /// the same.
+    private func note(_ trace: GenerationTrace, of generation: Int) -> Int? {
+        let bad = pool.badGenerations.suffix(Self.badTracesMax)
+        traces = traces.filter { bad.contains($0.key) }
+        let same = bad.last { traces[$0] == trace }
+        traces[generation] = trace
+        return same
+    }
+
     /// It is rolled out all the same: what made it fail may be a thing that nobody here can see.
-    private func tellIfBad(_ watch: RollWatch) {
-        guard let bad = watch.trace.flatMap(control.rolls.lastBad) else { return }
+    private func tellUnchanged(_ watch: RollWatch, since bad: Int) {
         let record = write(
             LogRecord(
                 .warning, "reload_unchanged",

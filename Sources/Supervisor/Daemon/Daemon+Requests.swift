@@ -8,7 +8,7 @@ extension Daemon {
         case .status: control.answer(number, status())
         case .reload(let request): try reload(request, client, number)
         case .history(let limit):
-            control.answer(number, Self.result([.init("entries", control.rolls.history.last(limit))]))
+            control.answer(number, JSON.result([.init("entries", control.rolls.history.last(limit))]))
         case .events(let follow): tellEvents(client, number, follow: follow)
         case .logs(let slot, let follow): tellLogs(client, number, slot, follow: follow)
         case .scale(let change): control.answer(number, try scale(change))
@@ -19,10 +19,6 @@ extension Daemon {
         case .restart(let slot, let wait): try restart(slot, client, number, wait: wait)
         case .rollback(let generation, let wait): try rollback(to: generation, client, number, wait: wait)
         }
-    }
-
-    private static func result(_ members: [JSON.Member] = []) -> JSON {
-        .object([.init("type", "result"), .init("ok", true)] + members)
     }
 
     // MARK: verbs
@@ -37,14 +33,14 @@ extension Daemon {
             }
         } catch {
             let reason = JSON.string("\(error)")
-            return control.answer(number, Self.result([.init("outcome", "refused"), .init("reason", reason)]))
+            return control.answer(number, JSON.result([.init("outcome", "refused"), .init("reason", reason)]))
         }
         if !request.wait { control.answer(number, watch.begun) }
     }
 
     private func tellEvents(_ client: ControlClient, _ number: Int, follow: Bool) {
         for line in control.events.lines { control.follow(number, line) }
-        if follow { client.task = .events } else { control.answer(number, Self.result()) }
+        if follow { client.task = .events } else { control.answer(number, JSON.result()) }
     }
 
     private func tellLogs(_ client: ControlClient, _ number: Int, _ slot: Int?, follow: Bool) {
@@ -61,7 +57,7 @@ extension Daemon {
                 "--output inherit keeps no lines: they are where the daemon's standard error goes (use --output relay)"
             members.append(.init("note", .string(note)))
         }
-        control.answer(number, Self.result(members))
+        control.answer(number, JSON.result(members))
     }
 
     /// By slot; in each first of the worker that has ended. Of many workers the last few lines each.
@@ -83,12 +79,12 @@ extension Daemon {
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {
         if case .stopping = pool.phase { throw Self.isStopping }
         handle(.scale(change))
-        return Self.result([.init("workers", .integer(pool.policy.workers))])
+        return JSON.result([.init("workers", .integer(pool.policy.workers))])
     }
 
     /// A second graceful stop does not hurry the first: of two people who ask for one neither has asked for that.
     private func stop(_ mode: StopMode, _ client: ControlClient, _ number: Int, wait: Bool) {
-        if wait { client.task = .end } else { control.answer(number, Self.result()) }
+        if wait { client.task = .end } else { control.answer(number, JSON.result()) }
         if case .stopping = pool.phase, mode == .graceful { return }
         handle(.stop(mode))
     }
@@ -100,7 +96,7 @@ extension Daemon {
         control.refusal = nil
         handle(event)
         if let refusal = control.refusal { throw ControlError(.refused, refusal.words) }
-        return Self.result()
+        return JSON.result()
     }
 
     private func restart(_ slot: Int, _ client: ControlClient, _ number: Int, wait: Bool) throws(ControlError) {
@@ -111,7 +107,7 @@ extension Daemon {
             client.task = .none
             throw error
         }
-        if !wait { control.answer(number, Self.result([.init("outcome", "begun")])) }
+        if !wait { control.answer(number, JSON.result([.init("outcome", "begun")])) }
     }
 
     private func rollback(
@@ -125,7 +121,7 @@ extension Daemon {
         if !wait || control.rollback != nil {
             control.answer(
                 number,
-                Self.result([
+                JSON.result([
                     .init("outcome", wait ? "done" : "begun"),
                     .init("generation", .integer(pool.roll?.target ?? pool.settledGeneration)),
                 ]))
@@ -145,7 +141,7 @@ extension Daemon {
             usage: PoolUsage(
                 of: pids, listeners: listeners.compactMap { $0.inode }, shared: sharedSockets, turnBuffer),
             workers: workers, drains: drains, restarts: control.failures)
-        return Self.result([
+        return JSON.result([
             .init(
                 "pool",
                 [

@@ -26,13 +26,14 @@ extension Daemon {
             needsSteering = true
             steer()
         }
-        let record = write(report.record(report.worker.map(context) ?? ReportContext()))
+        let record = report.record(report.worker.map(context) ?? ReportContext())
+        let written = write(record)
         if case .workerFailed(let id, let slot, _, _) = report {
             control.failures[slot, default: 0] += 1
             tellLastLines(of: id)
         }
-        tellWaiters(report, record)
-        raiseEvent(report, at: record.time)
+        tellWaiters(report, written)
+        raiseEvent(report, record, at: written.time)
         tellManager(report)
     }
 

@@ -75,6 +75,8 @@ public final class Daemon {
 
     var generations: [Int: Generation] = [:]
     var newestGeneration = 1
+    /// Of the newest generation, and of those that have failed.
+    var traces: [Int: GenerationTrace] = [:]
     var workers: [WorkerID: WorkerProcess] = [:]
     var workersByPID: [Int32: WorkerID] = [:]
     /// Until the core has reported on them.

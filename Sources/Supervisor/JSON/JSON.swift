@@ -37,6 +37,11 @@ public enum JSON: Equatable, Sendable {
         return number
     }
 
+    /// The answer to a request of the control protocol that was understood.
+    static func result(_ members: [Member] = []) -> JSON {
+        .object([Member("type", "result"), Member("ok", true)] + members)
+    }
+
     /// null where there is nothing.
     static func optional<Value>(_ value: Value?, _ body: (Value) -> JSON) -> JSON { value.map(body) ?? .null }
 

@@ -78,7 +78,7 @@ final class Drain {
     }
 
     private func look(at process: Int32, _ now: Instant) {
-        let candidates = ProcessTree.sockets(of: process).filter { !others.contains($0.inode) }
+        let candidates = OpenSockets.all(of: process).filter { !others.contains($0.inode) }
         if candidates.isEmpty { return }
         let number = rl_pidfd_open(process)
         if number < 0 { return }  // it has just ended

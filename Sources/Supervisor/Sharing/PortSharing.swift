@@ -119,7 +119,7 @@ final class PortSharing {
     private func hasOpen(_ address: SharedAddress, _ worker: WorkerProcess) -> Bool {
         let own = sockets.filter { $0.owner == worker.id && $0.address == address }
         if own.isEmpty { return false }
-        let open = Set(ProcessTree.sockets(of: worker.pid).map { ino_t($0.inode) })
+        let open = Set(OpenSockets.all(of: worker.pid).map { ino_t($0.inode) })
         // A closed one is ours alone now; what waits in its queue is for the next that binds.
         for socket in own where !open.contains(socket.inode) { socket.owner = nil }
         return own.contains { $0.owner != nil }

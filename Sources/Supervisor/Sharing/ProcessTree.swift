@@ -24,17 +24,6 @@ enum ProcessTree {
         process == thread || access("/proc/\(process)/task/\(thread)", F_OK) == 0
     }
 
-    /// Descriptors that are sockets, with the inodes of their sockets.
-    static func sockets(of process: Int32) -> [(descriptor: Int32, inode: UInt64)] {
-        names(in: "/proc/\(process)/fd").compactMap { name in
-            guard let number = Int32(name), let target = link("/proc/\(process)/fd/\(name)"),
-                target.hasPrefix("socket:["),
-                let inode = UInt64(target.dropFirst(8).dropLast())
-            else { return nil }
-            return (number, inode)
-        }
-    }
-
     /// Whether exec closes the descriptor.
     static func closesOnExec(_ process: Int32, _ descriptor: Int32) -> Bool {
         let flags = contents(of: "/proc/\(process)/fdinfo/\(descriptor)")?.split(separator: "\n")

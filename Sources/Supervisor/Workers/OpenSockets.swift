@@ -1,23 +1,33 @@
-// The inodes of a process' open sockets: proc_pid_fd(5), without a string for each descriptor.
+// A process' open sockets: proc_pid_fd(5), without a string for each descriptor.
 internal import Glibc
 
 enum OpenSockets {
-    /// nil: it has more descriptors than `left`, which is what may still be looked at. One that has just ended has none.
-    static func inodes(of pid: Int32, atMost left: inout Int) -> [UInt64]? {
+    typealias Socket = (descriptor: Int32, inode: UInt64)
+
+    /// All of them. One that has just ended has none.
+    static func all(of pid: Int32) -> [Socket] {
+        var left = Int.max
+        return all(of: pid, atMost: &left) ?? []
+    }
+
+    /// nil: it has more descriptors than `left`, which is what may still be looked at.
+    static func all(of pid: Int32, atMost left: inout Int) -> [Socket]? {
         guard let folder = opendir("/proc/\(pid)/fd") else { return [] }
         defer { closedir(folder) }
         let number = dirfd(folder)
-        var inodes: [UInt64] = []
+        var sockets: [Socket] = []
         while let entry = readdir(folder) {
             if entry.pointee.d_name.0 == CChar(bitPattern: UInt8(ascii: ".")) { continue }
             if left == 0 { return nil }
             left -= 1
-            let inode = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { Self.inode(number, $0) }
+            let socket = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { name in
+                    Self.inode(number, name).map { (Int32(atoi(name)), $0) }
+                }
             }
-            if let inode { inodes.append(inode) }
+            if let socket { sockets.append(socket) }
         }
-        return inodes
+        return sockets
     }
 
     /// Of a link to `socket:[12345]`; nil for any other.
