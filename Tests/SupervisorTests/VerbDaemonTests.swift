@@ -196,6 +196,34 @@ import Testing
         try app.daemon.endsClean()
     }
 
+    @Test func aCanaryPromotesItself() throws {
+        let app = try ControlledDaemon(Self.plain, options: ["--workers", "2"])
+        try app.daemon.next("pool_ready")
+        let reload = try run(["reload", "--canary", "1", "--canary-time", "100ms"], of: app)
+        #expect(reload.status == 0, "\(reload)")
+        let waits = try app.daemon.next("canary_waits")
+        let promoted = try app.daemon.next("promoted")
+        #expect(promoted.number("after") >= 0.1 && promoted.time >= waits.time)
+        try app.daemon.next("reload_done")
+        try app.daemon.endsClean()
+    }
+
+    /// One replacement fails, and is tried again: in a large pool that is no reason to go back.
+    @Test(arguments: [("0", 1), ("1", 0)]) func aFailureMayBeAllowed(_ allowed: String, _ status: Int32) throws {
+        let folder = try TestFolder()
+        let script =
+            "[ $RELOADERD_GENERATION = 1 ] || [ -e tried ] || { : >tried; exit 3; }; echo READY=1 >&$READY_FD; exec sleep 1000"
+        let app = try ControlledDaemon(
+            Apps.shell(script), options: ["--workers", "2", "--surge", "1", "--chdir", folder.path])
+        try app.daemon.next("pool_ready")
+        let reload = try run(["reload", "--max-failures", allowed], of: app)
+        #expect(reload.status == status, "\(reload)")
+        #expect(try app.daemon.next("worker_failed").generation == 2)
+        let generation = status == 0 ? 2 : 1
+        #expect(try app.ask("status").objects("slots").map { $0["generation"] as? Int } == [generation, generation])
+        try app.daemon.endsClean()
+    }
+
     @Test func scaleAndStop() throws {
         let app = try ControlledDaemon(Self.plain, options: ["--workers", "1"])
         try app.daemon.next("pool_ready")
