@@ -10,6 +10,7 @@
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,89 +39,24 @@ bool rl_peer_has_group(int socket, uint32_t group) {
     return false;
 }
 
-struct table {
-    struct rl_socket *sockets;
-    size_t room, count;
-};
-
-static struct rl_socket tcp_socket(const struct nlmsghdr *message) {
-    const struct inet_diag_msg *socket = NLMSG_DATA(message);
-    bool listens = socket->idiag_state == TCP_LISTEN;
-    return (struct rl_socket){
-        .inode = socket->idiag_inode,
-        .address = ntohs(socket->id.idiag_sport),
-        .listens = listens,
-        .queue = listens ? socket->idiag_rqueue : 0,
-    };
-}
-
-// FNV-1a, above the ports.
-static uint64_t hash_name(const unsigned char *name, size_t size) {
-    uint64_t hash = 14695981039346656037u;
-    for (size_t i = 0; i < size; i++) hash = (hash ^ name[i]) * 1099511628211u;
-    return hash | 1ull << 63;
-}
-
-static struct rl_socket unix_socket(const struct nlmsghdr *message) {
-    const struct unix_diag_msg *diag = NLMSG_DATA(message);
-    struct rl_socket socket = {.inode = diag->udiag_ino, .listens = diag->udiag_state == TCP_LISTEN};
-    size_t size = NLMSG_PAYLOAD(message, sizeof *diag);
-    for (const struct rtattr *part = (const void *)(diag + 1); RTA_OK(part, size); part = RTA_NEXT(part, size)) {
-        if (part->rta_type == UNIX_DIAG_NAME) socket.address = hash_name(RTA_DATA(part), RTA_PAYLOAD(part));
-        if (part->rta_type == UNIX_DIAG_RQLEN && socket.listens)
-            socket.queue = ((const struct unix_diag_rqlen *)RTA_DATA(part))->udiag_rqueue;
-    }
-    return socket;
-}
+// What is done with each message of a dump: 0, or -1 with errno set to break it off.
+typedef int taker(void *found, const struct nlmsghdr *message);
 
 // 1: go on, 0: the dump is complete, -1: it failed.
-static int take_messages(struct table *table, uint8_t family, const char *bytes, size_t size) {
+static int take_messages(const char *bytes, size_t size, taker *take, void *found) {
     for (const struct nlmsghdr *message = (const void *)bytes; NLMSG_OK(message, size);
          message = NLMSG_NEXT(message, size)) {
         if (message->nlmsg_type == NLMSG_DONE) return 0;
         if (message->nlmsg_type == NLMSG_ERROR) {
             const struct nlmsgerr *failure = NLMSG_DATA(message);
-            errno = failure->error ? -failure->error : EPROTO;
-            return -1;
+            return errno = failure->error ? -failure->error : EPROTO, -1;
         }
-        if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY) continue;
-        if (table->count == table->room) {
-            errno = EOVERFLOW;
-            return -1;
-        }
-        table->sockets[table->count++] = family == AF_UNIX ? unix_socket(message) : tcp_socket(message);
+        if (message->nlmsg_type == SOCK_DIAG_BY_FAMILY && take(found, message) < 0) return -1;
     }
     return 1;
 }
 
-static ssize_t ask(int netlink, uint8_t family) {
-    struct {
-        struct nlmsghdr header;
-        union {
-            struct inet_diag_req_v2 inet;
-            struct unix_diag_req local;
-        };
-    } question = {.header = {sizeof question.header, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, family, 0}};
-    if (family == AF_UNIX) {
-        question.header.nlmsg_len += sizeof question.local;
-        question.local = (struct unix_diag_req){
-            .sdiag_family = family,
-            .udiag_states = 1u << TCP_LISTEN | 1u << TCP_ESTABLISHED,
-            .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN,
-        };
-    } else {
-        question.header.nlmsg_len += sizeof question.inet;
-        question.inet = (struct inet_diag_req_v2){
-            .sdiag_family = family,
-            .sdiag_protocol = IPPROTO_TCP,
-            .idiag_states = 1u << TCP_LISTEN | 1u << TCP_ESTABLISHED | 1u << TCP_CLOSE_WAIT,
-        };
-    }
-    return send(netlink, &question, question.header.nlmsg_len, 0);
-}
-
-static int dump(int netlink, uint8_t family, struct table *table) {
-    if (ask(netlink, family) < 0) return -1;
+static int receive_dump(int netlink, taker *take, void *found) {
     // Aligned for the headers in it; the kernel fills at most 32 KiB at once.
     _Alignas(struct nlmsghdr) char answer[32768];
     while (true) {
@@ -128,24 +64,127 @@ static int dump(int netlink, uint8_t family, struct table *table) {
         ssize_t size = recv(netlink, answer, sizeof answer, MSG_DONTWAIT);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0) return -1;
-        int more = take_messages(table, family, answer, (size_t)size);
+        int more = take_messages(answer, (size_t)size, take, found);
         if (more <= 0) return more;
     }
 }
 
+struct question {
+    struct nlmsghdr header;
+    union {
+        struct inet_diag_req_v2 inet;
+        struct unix_diag_req local;
+    };
+};
+
+// The TCP sockets of `family` in these states; `port`: only those of this local one, or 0.
+static struct question about_tcp(uint8_t family, uint32_t states, uint16_t port) {
+    return (struct question){
+        .header.nlmsg_len = sizeof(struct nlmsghdr) + sizeof(struct inet_diag_req_v2),
+        .inet = {
+            .sdiag_family = family,
+            .sdiag_protocol = IPPROTO_TCP,
+            .idiag_states = states,
+            .id.idiag_sport = htons(port),
+        }};
+}
+
+static struct question about_unix(void) {
+    return (struct question){
+        .header.nlmsg_len = sizeof(struct nlmsghdr) + sizeof(struct unix_diag_req),
+        .local = {
+            .sdiag_family = AF_UNIX,
+            .udiag_states = 1u << TCP_LISTEN | 1u << TCP_ESTABLISHED,
+            .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN,
+        }};
+}
+
+static int dump(struct question question, bool is_needed, taker *take, void *found) {
+    question.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    question.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    // One for each: what a dump that is broken off leaves unread goes with its socket.
+    int netlink = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (netlink < 0) return -1;
+    int result = send(netlink, &question, question.header.nlmsg_len, 0) < 0 ? -1 : receive_dump(netlink, take, found);
+    int error = errno;
+    close(netlink);
+    errno = error;
+    // A kernel without IPv6 has none of its sockets; one built without unix_diag does not tell.
+    return result < 0 && !is_needed && error == ENOENT ? 0 : result;
+}
+
+struct table {
+    struct rl_socket *sockets;
+    size_t room, count;
+};
+
+static int add_socket(struct table *table, struct rl_socket socket) {
+    if (table->count == table->room) return errno = EOVERFLOW, -1;
+    table->sockets[table->count++] = socket;
+    return 0;
+}
+
+static int take_tcp(void *found, const struct nlmsghdr *message) {
+    const struct inet_diag_msg *socket = NLMSG_DATA(message);
+    bool listens = socket->idiag_state == TCP_LISTEN;
+    return add_socket(found, (struct rl_socket){
+        .inode = socket->idiag_inode,
+        .address = ntohs(socket->id.idiag_sport),
+        .listens = listens,
+        .queue = listens ? socket->idiag_rqueue : 0,
+    });
+}
+
+// FNV-1a.
+static uint64_t hash(const void *bytes, size_t size) {
+    const unsigned char *byte = bytes;
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < size; i++) hash = (hash ^ byte[i]) * 1099511628211u;
+    return hash;
+}
+
+static int take_unix(void *found, const struct nlmsghdr *message) {
+    const struct unix_diag_msg *diag = NLMSG_DATA(message);
+    struct rl_socket socket = {.inode = diag->udiag_ino, .listens = diag->udiag_state == TCP_LISTEN};
+    size_t size = NLMSG_PAYLOAD(message, sizeof *diag);
+    for (const struct rtattr *part = (const void *)(diag + 1); RTA_OK(part, size); part = RTA_NEXT(part, size)) {
+        // Above the ports.
+        if (part->rta_type == UNIX_DIAG_NAME)
+            socket.address = hash(RTA_DATA(part), RTA_PAYLOAD(part)) | 1ull << 63;
+        if (part->rta_type == UNIX_DIAG_RQLEN && socket.listens)
+            socket.queue = ((const struct unix_diag_rqlen *)RTA_DATA(part))->udiag_rqueue;
+    }
+    return add_socket(found, socket);
+}
+
 ssize_t rl_sockets(struct rl_socket *sockets, size_t room) {
     struct table table = {sockets, room, 0};
-    uint8_t families[] = {AF_INET, AF_INET6, AF_UNIX};
-    for (size_t i = 0; i < sizeof families; i++) {
-        // One for each: what a dump that is broken off leaves unread goes with its socket.
-        int netlink = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-        if (netlink < 0) return -1;
-        int result = dump(netlink, families[i], &table);
-        int error = errno;
-        close(netlink);
-        errno = error;
-        // A kernel without IPv6 has none of its sockets; one built without unix_diag does not tell.
-        if (result < 0 && !(families[i] != AF_INET && error == ENOENT)) return -1;
-    }
+    uint32_t states = 1u << TCP_LISTEN | 1u << TCP_ESTABLISHED | 1u << TCP_CLOSE_WAIT;
+    if (dump(about_tcp(AF_INET, states, 0), true, take_tcp, &table) < 0) return -1;
+    if (dump(about_tcp(AF_INET6, states, 0), false, take_tcp, &table) < 0) return -1;
+    if (dump(about_unix(), false, take_unix, &table) < 0) return -1;
     return (ssize_t)table.count;
+}
+
+struct handshakes {
+    uint64_t *peers;
+    size_t room, count;
+};
+
+static int take_handshake(void *found, const struct nlmsghdr *message) {
+    struct handshakes *handshakes = found;
+    const struct inet_diag_msg *socket = NLMSG_DATA(message);
+    if (handshakes->count == handshakes->room) return errno = EOVERFLOW, -1;
+    // Addresses and ports; what stands behind them is not the same in each dump.
+    handshakes->peers[handshakes->count++] = hash(&socket->id, offsetof(struct inet_diag_sockid, idiag_if));
+    return 0;
+}
+
+ssize_t rl_handshakes(uint16_t port, uint64_t *peers, size_t room) {
+    enum { new_syn_recv = 12 };  // the kernel's own state; older kernels count it as TCP_SYN_RECV
+    struct handshakes found = {peers, room, 0};
+    uint32_t states = 1u << TCP_SYN_RECV | 1u << new_syn_recv;
+    if (dump(about_tcp(AF_INET, states, port), true, take_handshake, &found) < 0) return -1;
+    if (dump(about_tcp(AF_INET6, states, port), false, take_handshake, &found) < 0) return -1;
+    return (ssize_t)found.count;
 }
