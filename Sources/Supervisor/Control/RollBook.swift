@@ -7,6 +7,7 @@ final class RollBook {
     private(set) var underWay: [Int: RollWatch] = [:]
     /// The one that goes on now, its revert included.
     private var rolling: Int?
+    private var isStopping = false
     private(set) var last: RollWatch?
     private(set) var history: DeployHistory
     /// The program's arguments as the last deploy that was done has changed them.
@@ -63,12 +64,12 @@ final class RollBook {
         case .poolReady:
             return underWay.values.filter { $0.isStart }.flatMap { end($0.generation, .done) }
         case .rollAborted(let target):
-            return end(target, .failed, "given up, because the pool stops or drains")
-        case .drainingAll, .stopping:
-            return underWay.values.filter { $0.failure != nil || $0.isStart }.flatMap {
-                end($0.generation, .failed, "the pool stops or drains")
-            }
-        case .workerReady, .workerDraining, .workerKilled, .workerExited, .backoffBegan, .scaled, .gaveUp, .paused,
+            return endByStop(target)
+        case .drainingAll: return endReverts()
+        case .stopping, .gaveUp:
+            isStopping = true
+            return endReverts()
+        case .workerReady, .workerDraining, .workerKilled, .workerExited, .backoffBegan, .scaled, .paused,
             .resumed, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused:
             return []
         }
@@ -81,6 +82,17 @@ final class RollBook {
                 ? end(watch.generation, .superseded, "generation \(target) was asked for meanwhile")
                 : end(watch.generation, .failed, "generation \(target) was asked for during the revert")
         }
+    }
+
+    /// What goes on without a roll of the core's: reverts, and a start that was never ready.
+    private func endReverts() -> [RollWatch] {
+        underWay.values.filter { $0.failure != nil || $0.isStart }.flatMap { endByStop($0.generation) }
+    }
+
+    private func endByStop(_ generation: Int) -> [RollWatch] {
+        isStopping
+            ? end(generation, .stopped, "the daemon stops, and nobody serves any more")
+            : end(generation, .failed, "all workers are drained, and nobody serves until the next reload")
     }
 
     private func watches(_ generation: Int) -> [RollWatch] { underWay[generation].map { [$0] } ?? [] }

@@ -11,6 +11,8 @@ final class RollWatch {
         case superseded
         /// It was not done in the time that it was given, and was reverted.
         case timedOut = "timed_out"
+        /// The pool was stopped, and serves no more.
+        case stopped
     }
 
     struct Ending {

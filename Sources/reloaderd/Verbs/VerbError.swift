@@ -8,6 +8,8 @@ enum ExitStatus {
     static let timedOut: Int32 = 3
     /// There is none, or it has ended or broken off without an answer.
     static let noDaemon: Int32 = 4
+    /// The daemon was stopped meanwhile: nobody serves any more.
+    static let stopped: Int32 = 5
 }
 
 struct VerbError: Error {

@@ -34,6 +34,9 @@ struct RollReport {
         case .timedOut:
             line = "\(verb) timed out\(time)\(reason)"
             exitStatus = ExitStatus.timedOut
+        case .stopped:
+            line = "\(verb) cut short\(time)\(reason)"
+            exitStatus = ExitStatus.stopped
         }
     }
 

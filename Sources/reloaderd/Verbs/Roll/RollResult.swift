@@ -8,6 +8,7 @@ struct RollResult: Answer {
         case failed
         case superseded
         case timedOut = "timed_out"
+        case stopped
         case refused
     }
 
