@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <linux/tcp.h>
@@ -34,6 +35,9 @@
 enum { notification_room = 512 };
 enum { TCP_LISTEN_STATE = 10 };  // netinet/tcp.h, which clashes with linux/tcp.h
 
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL  // Linux 6.9
+#endif
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)  // Linux 5.19
 #endif
@@ -245,6 +249,13 @@ int rl_poll_as(int epoll, int source, int number, uint32_t events, uint64_t data
     return polling.error ? -1 : 0;
 }
 
+int rl_open_thread(pid_t thread) {
+    int pidfd = (int)syscall(SYS_pidfd_open, thread, PIDFD_THREAD);
+    // Before Linux 6.9 only of a process, by its first thread; the caller tries that one.
+    if (pidfd < 0 && errno == EINVAL) pidfd = (int)syscall(SYS_pidfd_open, thread, 0);
+    return pidfd;
+}
+
 int rl_take_descriptor(int pidfd, int descriptor) {
     return (int)syscall(SYS_pidfd_getfd, pidfd, descriptor, 0);
 }
@@ -254,13 +265,50 @@ ssize_t rl_read_memory(pid_t pid, uint64_t address, void *buffer, size_t size) {
     return process_vm_readv(pid, &here, 1, &there, 1, 0);
 }
 
-int rl_steer(int socket, const uint32_t *indices, size_t count, bool by_flow) {
+enum { sender_length = 20 };
+
+static struct sock_filter statement(unsigned code, unsigned value) {
+    return (struct sock_filter)BPF_STMT((unsigned short)code, value);
+}
+
+// Leaves a number made of the sender's address and port in the accumulator. The kernel's own hash of a flow is 0 for what an
+// unconnected local socket sends, and all of that would come to one member.
+static size_t hash_sender(struct sock_filter *filter) {
+    const unsigned network = (unsigned)SKF_NET_OFF;
+    size_t length = 0;
+    filter[length++] = statement(BPF_LD | BPF_B | BPF_ABS, network);
+    filter[length++] = statement(BPF_ALU | BPF_RSH | BPF_K, 4);
+    filter[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 5);
+    // IPv4: the source address stands at 12, the ports behind as many words as the header says.
+    filter[length++] = statement(BPF_LD | BPF_W | BPF_ABS, network + 12);
+    filter[length++] = statement(BPF_ST, 0);
+    filter[length++] = statement(BPF_LDX | BPF_B | BPF_MSH, network);
+    filter[length++] = statement(BPF_LD | BPF_H | BPF_IND, network);
+    filter[length++] = statement(BPF_JMP | BPF_JA, 3);
+    // IPv6: the source address' last word stands at 20, the source port at 40, unless there are extension headers; then it
+    // is other bytes of the same sender's.
+    filter[length++] = statement(BPF_LD | BPF_W | BPF_ABS, network + 20);
+    filter[length++] = statement(BPF_ST, 0);
+    filter[length++] = statement(BPF_LD | BPF_H | BPF_ABS, network + 40);
+    filter[length++] = statement(BPF_LDX | BPF_MEM, 0);
+    filter[length++] = statement(BPF_ALU | BPF_MUL | BPF_K, 0x9E3779B1);
+    filter[length++] = statement(BPF_ALU | BPF_XOR | BPF_X, 0);
+    filter[length++] = statement(BPF_ALU | BPF_MUL | BPF_K, 0x85EBCA6B);
+    filter[length++] = statement(BPF_MISC | BPF_TAX, 0);
+    filter[length++] = statement(BPF_ALU | BPF_RSH | BPF_K, 15);
+    filter[length++] = statement(BPF_ALU | BPF_XOR | BPF_X, 0);
+    return length;
+}
+
+int rl_steer(int socket, const uint32_t *indices, size_t count, bool by_sender) {
     // A draw from 0 ..< count falls into one of the runs of consecutive indices; the run's offset makes it an index.
-    uint32_t draw = (uint32_t)(SKF_AD_OFF + (by_flow ? SKF_AD_RXHASH : SKF_AD_RANDOM));
-    struct sock_filter filter[3 + 3 * rl_steer_runs_max + 1];
+    struct sock_filter filter[sender_length + 1 + 3 * rl_steer_runs_max + 1];
     size_t length = 0, run = 0;
-    filter[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, draw);
-    filter[length++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, (uint32_t)count);
+    if (by_sender)
+        length = hash_sender(filter);
+    else
+        filter[length++] = statement(BPF_LD | BPF_W | BPF_ABS, (unsigned)(SKF_AD_OFF + SKF_AD_RANDOM));
+    filter[length++] = statement(BPF_ALU | BPF_MOD | BPF_K, (uint32_t)count);
     if (count == 0) return errno = EINVAL, -1;
     for (size_t start = 0; start < count; run++) {
         if (run == rl_steer_runs_max) return errno = E2BIG, -1;
@@ -268,19 +316,53 @@ int rl_steer(int socket, const uint32_t *indices, size_t count, bool by_flow) {
         while (end < count && indices[end] == indices[end - 1] + 1) end++;
         // if (draw >= end) skip; return draw + offset
         filter[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (uint32_t)end, 2, 0);
-        filter[length++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, indices[start] - (uint32_t)start);
-        filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
+        filter[length++] = statement(BPF_ALU | BPF_ADD | BPF_K, indices[start] - (uint32_t)start);
+        filter[length++] = statement(BPF_RET | BPF_A, 0);
         start = end;
     }
-    filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, indices[0]);  // not reached
+    filter[length++] = statement(BPF_RET | BPF_K, indices[0]);  // not reached
     struct sock_fprog program = {(unsigned short)length, filter};
     return setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program);
 }
 
-int rl_refuse_connections(int socket) {
-    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
-    struct sock_fprog program = {1, &nothing};
+int rl_steer_nowhere(int socket) {
+    // r0 = SK_DROP; exit
+    struct bpf_insn nobody[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = SK_DROP},
+                                {.code = BPF_JMP | BPF_EXIT}};
+    union bpf_attr attributes;
+    memset(&attributes, 0, sizeof attributes);
+    attributes.prog_type = BPF_PROG_TYPE_SK_REUSEPORT;
+    attributes.insn_cnt = sizeof nobody / sizeof *nobody;
+    attributes.insns = (uint64_t)(uintptr_t)nobody;
+    attributes.license = (uint64_t)(uintptr_t) "GPL";
+    int program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
+    if (program < 0) return -1;
+    int result = setsockopt(socket, SOL_SOCKET, SO_ATTACH_REUSEPORT_EBPF, &program, sizeof program);
+    int error = errno;
+    close(program);
+    errno = error;
+    return result;
+}
+
+int rl_refuse_connections(int socket, bool is_datagram) {
+    // The kernel shows a TCP socket's filter the segment from its TCP header on; byte 13 has the flags.
+    struct sock_filter openings[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),                // SYN and ACK
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+    struct sock_fprog program = {sizeof openings / sizeof *openings, openings};
+    if (is_datagram) program = (struct sock_fprog){sizeof all / sizeof *all, all};
     return setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+int rl_admit_connections(int socket) {
+    int unused = 0;
+    int result = setsockopt(socket, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof unused);
+    return result < 0 && errno == ENOENT ? 0 : result;
 }
 
 int rl_tcp_state(int socket, struct rl_tcp *result) {

@@ -78,6 +78,14 @@ public struct Pool: Sendable {
         random = RandomNumbers(seed: seed)
     }
 
+    /// Nothing is started any more: the pool stops, or has ended.
+    public var isEnding: Bool {
+        switch phase {
+        case .stopping, .finished: true
+        case .notStarted, .running, .drained: false
+        }
+    }
+
     /// When to send `Event.deadline`, if nothing comes before. nil: nothing is waited for. Always later than the last
     /// event's `now`. O(1).
     public var nextDeadline: Instant? {

@@ -40,6 +40,9 @@ int rl_replace_descriptor(int notifications, uint64_t id, int source, int target
 // knows an entry by its open file and that number, and the process must be able to change and remove it.
 int rl_poll_as(int epoll, int source, int number, uint32_t events, uint64_t data);
 
+// A pidfd of this thread, whose descriptors may be its own; before Linux 6.9 -1 with errno EINVAL or ENOENT, unless it is its
+// process' first one.
+int rl_open_thread(pid_t thread);
 // pidfd_getfd(2).
 int rl_take_descriptor(int pidfd, int descriptor);
 // Reads another process' memory: the number of bytes, or -1 with errno set.
@@ -47,13 +50,19 @@ ssize_t rl_read_memory(pid_t pid, uint64_t address, void *buffer, size_t size);
 
 // Attaches to the reuseport group of `socket` a program that spreads new connections evenly over the members named by
 // `indices`, in ascending order. The kernel counts a group's members in the order in which they began to listen, and puts
-// the last one in the place of one that leaves. `by_flow`: what comes from one peer's port goes to one member, as datagrams must,
-// for as long as the members stay the same.
-int rl_steer(int socket, const uint32_t *indices, size_t count, bool by_flow);
+// the last one in the place of one that leaves. `by_sender`: what comes from one address and port goes to one member, as
+// datagrams must, for as long as the members stay the same.
+int rl_steer(int socket, const uint32_t *indices, size_t count, bool by_sender);
 // How many runs of consecutive indices rl_steer takes.
 enum { rl_steer_runs_max = 1000 };
-// Lets no new connection in: what is established, and what waits to be accepted, goes on.
-int rl_refuse_connections(int socket);
+// Makes the group choose nobody, so that the kernel refuses new connections; what is established, being set up or waits to be
+// accepted goes on. Needs CAP_BPF and CAP_NET_ADMIN: -1 with errno EPERM without them.
+int rl_steer_nowhere(int socket);
+// Drops packets that open a connection (all, of a datagram socket), so that their senders try again later: what is
+// established, being set up or waits to be accepted goes on.
+int rl_refuse_connections(int socket, bool is_datagram);
+// Ends rl_refuse_connections.
+int rl_admit_connections(int socket);
 
 // One TCP socket, from TCP_INFO.
 struct rl_tcp {

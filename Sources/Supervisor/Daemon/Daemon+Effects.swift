@@ -19,6 +19,7 @@ extension Daemon {
         case .report(let report):
             // What is told is true already: a worker that drains takes nothing new.
             if case .workerDraining = report { steer() }
+            if case .workerReady(let id, _, _, _) = report { settlePorts(of: id) }
             tell(report)
         }
         return nil

@@ -24,7 +24,7 @@ extension Daemon {
     // MARK: verbs
 
     private func reload(_ request: ReloadRequest, _ client: ControlClient, _ number: Int) throws(ControlError) {
-        if case .stopping = pool.phase { throw Self.isStopping }
+        if pool.isEnding { throw Self.isStopping }
         let watch: RollWatch
         do throws(ReloadRefusal) {
             watch = try reload(ReloadOrder(asker: client.peer.asker, changes: request.changes)) { watch in
@@ -77,7 +77,7 @@ extension Daemon {
     }
 
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {
-        if case .stopping = pool.phase { throw Self.isStopping }
+        if pool.isEnding { throw Self.isStopping }
         handle(.scale(change))
         return JSON.result([.init("workers", .integer(pool.policy.workers))])
     }
@@ -85,14 +85,14 @@ extension Daemon {
     /// A second graceful stop does not hurry the first: of two people who ask for one neither has asked for that.
     private func stop(_ mode: StopMode, _ client: ControlClient, _ number: Int, wait: Bool) {
         if wait { client.task = .end } else { control.answer(number, JSON.result()) }
-        if case .stopping = pool.phase, mode == .graceful { return }
+        if pool.isEnding, mode == .graceful { return }
         handle(.stop(mode))
     }
 
     /// One that the core obeys or refuses at once.
     @discardableResult
     private func command(_ event: Event) throws(ControlError) -> JSON {
-        if case .stopping = pool.phase { throw Self.isStopping }
+        if pool.isEnding { throw Self.isStopping }
         control.refusal = nil
         handle(event)
         if let refusal = control.refusal { throw ControlError(.refused, refusal.words) }

@@ -21,8 +21,11 @@ extension Daemon {
             if error.errno == ENOENT { return }  // the caller is gone
             throw error
         }
+        let now = MonotonicClock.now()
         let (answer, began) =
-            call.binds ? sharing.bind(call, by: worker, number) : sharing.listen(call, by: worker)
+            call.binds
+            ? sharing.bind(call, by: worker, number, kin: orphans, at: now)
+            : sharing.listen(call, by: worker, number, at: now)
         do throws(SystemError) {
             switch answer {
             case .proceed: try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_continue_call(number, call.id) }
@@ -33,6 +36,12 @@ extension Daemon {
             if error.errno != ENOENT { throw error }
         }
         if let began { beganToListen(worker, on: began) }
+        try watchQueues()
+    }
+
+    /// Processes that were handed to us when their parents ended: any worker's, for all that we know.
+    func orphans() -> [Int32] {
+        ProcessTree.children(of: getpid()).filter { workersByPID[$0] == nil && hooks.number(of: $0) == nil }
     }
 
     private func beganToListen(_ worker: WorkerProcess, on address: SharedAddress) {
@@ -45,14 +54,20 @@ extension Daemon {
         needsSteering = true
         steer()
         guard listeningMeansReady else { return }
-        let predecessor = pool.slots[worker.slot].current?.id
-        let expected = predecessor.map { $0 == worker.id ? [] : sharing.addresses(of: $0) } ?? []
-        if expected.isSubset(of: sharing.addresses(of: worker.id)) {
+        let current = pool.slots[worker.slot].current?.id
+        if sharing.hasAllPorts(worker.id, of: current == worker.id ? nil : current) {
             isReadySoon[worker.id] = nil
             handle(.ready(worker.id))
         } else {
             isReadySoon[worker.id] = MonotonicClock.now() + Self.portsPatience
         }
+    }
+
+    /// It serves: what it has closed until now, and what it did not take over, is nobody's.
+    func settlePorts(of id: WorkerID) {
+        guard let worker = workers[id] else { return }
+        isReadySoon[id] = nil
+        sharing?.workerIsReady(worker, kin: orphans, at: MonotonicClock.now())
     }
 
     /// `--ready listen`, and what `auto` means where the program binds its own port.
@@ -117,7 +132,6 @@ extension Daemon {
     /// A worker's own; of those that the daemon holds, only a queue that nobody else will accept from.
     private func socketsToEmpty(of worker: WorkerProcess) -> [SharedSocket] {
         if let sharing {
-            if case .stopping = pool.phase { sharing.refuseConnections() }
             return sharing.sockets(of: worker.id)
         }
         return worker.slot < pool.policy.workers ? [] : slotListeners?.sockets(of: worker.slot) ?? []
@@ -127,10 +141,7 @@ extension Daemon {
     func lookAtDrains() throws(SystemError) {
         try drainTimer.acknowledge()
         let now = MonotonicClock.now()
-        for (id, instant) in isReadySoon where instant <= now {
-            isReadySoon[id] = nil
-            handle(.ready(id))
-        }
+        for (id, instant) in isReadySoon where instant <= now { endPortsPatience(with: id, at: now) }
         for (id, drain) in drains where drain.nextLook <= now {
             if drain.isDone(at: now) {
                 drain.worker.wasEmptied = true
@@ -142,6 +153,14 @@ extension Daemon {
         }
     }
 
+    /// It has fewer ports than its old worker had, and serves on those. If it has closed them all, it has not begun to serve.
+    private func endPortsPatience(with id: WorkerID, at now: Instant) {
+        isReadySoon[id] = nil
+        guard let worker = workers[id], let sharing else { return }
+        sharing.letGoOfClosed(by: worker, kin: orphans, at: now)
+        if !sharing.addresses(of: id).isEmpty { handle(.ready(id)) }
+    }
+
     /// The drain is over, with or without success: the worker gets its stop signal.
     func endDrain(of id: WorkerID) {
         guard let drain = drains.removeValue(forKey: id) else { return }
@@ -150,8 +169,58 @@ extension Daemon {
 
     func armDrainTimer() throws(SystemError) {
         let looks = drains.values.lazy.map { $0.nextLook }
-        let others = [planMemoryLook(), hooks.nextDeadline].compactMap { $0 }
+        let others = [planMemoryLook(), hooks.nextDeadline, sharing?.nextDeadline].compactMap { $0 }
         try drainTimer.arm((looks + Array(isReadySoon.values) + others).min())
+    }
+
+    // MARK: sockets of workers
+
+    /// Each is watched until somebody waits in its queue, and again when that was looked at.
+    private func watchQueues() throws(SystemError) {
+        guard let sharing else { return }
+        for socket in sharing.departed { try unwatch(socket.channel) }
+        sharing.departed.removeAll()
+        for socket in sharing.sockets
+        where socket.isListening && !socket.address.isDatagram && socket.channel.token == nil {
+            try watch(socket.channel, .queue(socket), [.readable, .once])
+        }
+    }
+
+    /// Looks whether queues that were not empty have a worker still, and ends those that nobody has taken over.
+    func lookAtSharedSockets() throws(SystemError) {
+        guard let sharing else { return }
+        let now = MonotonicClock.now()
+        for socket in sharing.queuesToLookAt(at: now) {
+            guard let worker = socket.owner.flatMap({ workers[$0] }) else {
+                socket.lookAt = nil
+                continue
+            }
+            if sharing.isLeftBehind(socket, by: worker, kin: orphans, at: now) {
+                tellClosed(socket, by: worker)
+            } else if let token = socket.channel.token {
+                try poller.change(socket.number, [.readable, .once], token)
+            }
+        }
+        for (address, connections) in sharing.discardOverdue(at: now) { tellLost(connections, on: address) }
+        try watchQueues()
+    }
+
+    private func tellClosed(_ socket: SharedSocket, by worker: WorkerProcess) {
+        needsSteering = true
+        steer()
+        write(
+            .worker(
+                .warning, "worker_closed", "worker has closed its socket on \(socket.address): connections go to other workers",
+                worker.slot, worker.generation.number, context(of: worker.id)))
+    }
+
+    private func tellLost(_ connections: Int, on address: SharedAddress) {
+        write(
+            LogRecord(
+                .warning, "queue_lost",
+                "connections to \(address) are reset: their worker has closed its socket, and no other has taken them over "
+                    + "(net.ipv4.tcp_migrate_req=1 would give them to other workers)",
+                [("connections", .number(connections))]))
     }
 
     private func tellIfSlow(_ drain: Drain, at now: Instant) {
@@ -175,6 +244,7 @@ extension Daemon {
         drains[worker.id] = nil
         isReadySoon[worker.id] = nil
         // Of a pool that is drained as a whole the listeners stay.
-        sharing?.workerIsGone(worker.id, wasEmptied: worker.wasEmptied && pool.phase != .drained)
+        sharing?.workerIsGone(
+            worker.id, wasEmptied: worker.wasEmptied && pool.phase != .drained, isReplaced: !pool.isEnding)
     }
 }

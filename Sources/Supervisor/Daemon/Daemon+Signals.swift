@@ -21,7 +21,7 @@ extension Daemon {
 
     /// What refuses it has been told.
     private func reloadOnSignal(_ signal: SignalReader.Signal) {
-        if case .stopping = pool.phase { return }
+        if pool.isEnding { return }
         let asker = Asker(signal: signalName(signal.number), pid: signal.sender, userID: signal.userID)
         do throws(ReloadRefusal) { try reload(ReloadOrder(asker: asker)) } catch {}
     }

@@ -22,6 +22,8 @@ public final class Daemon {
         case stream(WorkerStream)
         /// A worker waits in a call for an answer.
         case call(WorkerID)
+        /// Somebody waits to be accepted from a socket that workers share a port by.
+        case queue(SharedSocket)
         /// Time to look at drains, and at hooks that have run long enough.
         case drains
         /// Somebody wants to be a client of the control socket.
@@ -48,19 +50,21 @@ public final class Daemon {
     var manager: ServiceManager
     let managerWatchdog: ManagerWatchdog
     var spawner: Spawner
-    let listeners: [Listener]
+    /// Those that workers are handed; none any more when the pool stops.
+    var listeners: [Listener]
     let redirections: Redirections
     let roads: OutputRoads
     var hooks = HookQueue()
 
     /// nil: all workers accept from the same listeners.
-    let slotListeners: SlotListeners?
+    var slotListeners: SlotListeners?
     /// Why the one worker has its ports for itself, where that was not asked for.
     let obstacleToSharing: SystemError?
     /// nil: workers bind as they like.
     let sharing: PortSharing?
     /// Somebody has begun or ceased to serve.
     var needsSteering = false
+    private var hasStoppedListening = false
     var drainTimer: DeadlineTimer
     var drains: [WorkerID: Drain] = [:]
     /// When the memory of workers is looked at next.
@@ -148,7 +152,9 @@ public final class Daemon {
         redirections = Redirections()
         obstacleToSharing = obstacle
         self.slotListeners = slotListeners
-        sharing = sharesPorts ? PortSharing(excluding: settings.unsharedPorts, udp: settings.sharesUDP) : nil
+        sharing =
+            sharesPorts
+            ? PortSharing(excluding: settings.unsharedPorts, udp: settings.sharesUDP, backlog: settings.backlog) : nil
     }
 
     deinit { turnBuffer.deallocate() }
@@ -226,8 +232,10 @@ public final class Daemon {
             case .notifySocket(let id): try readNotifySocket(id)
             case .stream(let stream): try readStream(stream)
             case .call(let id): try answerCall(of: id)
+            case .queue(let socket): sharing?.queueHasSomebody(socket, at: MonotonicClock.now())
             case .drains:
                 try lookAtDrains()
+                try lookAtSharedSockets()
                 try endOverdueHooks()
                 lookAtMemory()
             case .control: try acceptClients()
@@ -262,6 +270,7 @@ public final class Daemon {
             let now = event == .deadline ? clock.goOn() : clock.now(before: pool.nextDeadline)
             pool.handle(event, now: now, effects: &effects)
             next += 1
+            if pool.isEnding { stopListening() }
             for effect in effects {
                 if let answer = carryOut(effect) { pending.append(answer) }
             }
@@ -272,11 +281,24 @@ public final class Daemon {
         steer()
     }
 
+    /// The pool stops. What workers have accepted, and what waits for them, is theirs to answer; nobody new is let in, and as
+    /// soon as a worker closes a socket of ours it is closed.
+    private func stopListening() {
+        if hasStoppedListening { return }
+        hasStoppedListening = true
+        for error in sharing?.refuseConnections() ?? [] {
+            write(LogRecord(.error, "steering_failed", "cannot keep new connections away: \(error)"))
+        }
+        removeSocketFiles()
+        listeners = []
+        slotListeners = nil
+    }
+
     /// The time that the core lives in.
     var poolTime: Instant { clock.current }
 
-    func watch(_ channel: Channel, _ source: Source) throws(SystemError) {
-        let token = try poller.add(channel.number, .readable)
+    func watch(_ channel: Channel, _ source: Source, _ interest: Poller.Interest = .readable) throws(SystemError) {
+        let token = try poller.add(channel.number, interest)
         sources[token] = source
         channel.token = token
     }

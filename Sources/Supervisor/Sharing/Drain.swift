@@ -25,6 +25,7 @@ final class Drain {
     private let sockets: [SharedSocket]
     private let takesConnections: Bool
     private let idleMilliseconds: UInt32
+    private var handshakes: Handshakes
     private var emptySince: Instant?
     /// Sockets that are none of this drain's business, and connections that were closed for reading already.
     private var others: Set<UInt64> = []
@@ -40,6 +41,7 @@ final class Drain {
         self.takesConnections = takesConnections
         self.worker = worker
         self.sockets = sockets
+        handshakes = Handshakes(to: Set(sockets.filter { !$0.address.isDatagram }.map { $0.address.port }), at: now)
         idleMilliseconds = UInt32(clamping: idle.nanoseconds / 1_000_000)
         startedAt = now
         nextLook = now
@@ -68,7 +70,7 @@ final class Drain {
         waiting = sockets.reduce(0) { $0 + ($1.queue ?? 0) }
         connections = 0
         if takesConnections { for process in ProcessTree.processes(of: worker.pid) { look(at: process, now) } }
-        guard connections == 0 && waiting == 0 else {
+        guard handshakes.areOver(at: now), connections == 0 && waiting == 0 else {
             emptySince = nil
             return false
         }

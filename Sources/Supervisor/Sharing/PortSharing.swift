@@ -1,5 +1,7 @@
 // Lets workers that know nothing of each other bind the same port: each keeps a socket of its own, and a reuseport group
-// spreads connections over those that serve. Knows sockets and addresses; who serves, it is told.
+// spreads connections over those that serve. A worker is its process tree: what its descendants bind and listen on is its own.
+// Knows sockets and addresses; who serves, it is told. What becomes of sockets that their workers have left is in
+// PortSharing+Orphans.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -13,19 +15,35 @@ final class PortSharing {
         case done(Int32)
     }
 
-    /// Bytes of a sockaddr_storage: no longer address is one.
-    private static let addressBytesMax: UInt64 = 128
+    /// So many sockets of one worker are held here too, so that none can use up the daemon's descriptors. Connections to an
+    /// address of which one is not held are spread by the kernel's own choice.
+    static let copiesMax = 256
+    /// So many sockets of one worker that are bound and don't listen are remembered; the rest bind as they would without us.
+    static let boundMax = 1024
+
+    /// A socket that was bound here and does not listen yet. Only noted, and not held: if the worker closes it, it is gone.
+    private struct Bound {
+        var address: SharedAddress
+        var owner: WorkerID
+    }
 
     private let excluded: [ListenAddress]
     private let sharesUDP: Bool
-    private var groups: [SharedAddress: SteeringGroup] = [:]
-    private var sockets: [SharedSocket] = []
+    private let backlog: Int32
+    private var bound: [UInt64: Bound] = [:]
+    var groups: [SharedAddress: SteeringGroup] = [:]
+    var sockets: [SharedSocket] = []
+    var probes = ProbeBook()
+    /// No longer ours; the loop must cease to watch them.
+    var departed: [SharedSocket] = []
 
     /// - Parameters:
     ///   - excluded: `--no-share ADDRESS`.
     ///   - udp: `--share udp`.
-    init(excluding excluded: [ListenAddress], udp: Bool) {
+    ///   - backlog: the least that a listening socket gets, whatever its program asks for.
+    init(excluding excluded: [ListenAddress], udp: Bool, backlog: Int32) {
         self.excluded = excluded
+        self.backlog = backlog
         sharesUDP = udp
     }
 
@@ -38,68 +56,110 @@ final class PortSharing {
 
     // MARK: calls of workers
 
-    func bind(_ call: rl_call, by worker: WorkerProcess, _ notifications: Int32) -> (
+    /// - Parameters:
+    ///   - kin: processes that may have been started by the worker's own before those ended.
+    /// - Returns: also the address, if the worker receives on it from now on.
+    func bind(_ call: rl_call, by worker: WorkerProcess, _ notifications: Int32, kin: () -> [Int32], at now: Instant) -> (
         answer: Answer, began: SharedAddress?
     ) {
-        guard ProcessTree.hasThread(worker.pid, call.thread), let raw = Self.addressGiven(call),
-            // The thread's number may be somebody else's by now: only while it waits was that its own memory.
-            rl_call_is_pending(notifications, call.id),
-            let taken = TakenSocket(call.descriptor, of: worker.exit.number),
+        guard let caller = Caller(call, notifications), let raw = caller.address, let taken = caller.socket(),
             taken.isTCP || sharesUDP && taken.isUDP,
             let address = SharedAddress(raw, isIPv6Only: taken.isIPv6Only, isDatagram: !taken.isTCP),
             !excluded.contains(where: address.matches)
         else { return (.proceed, nil) }
         let inode = taken.inode
         // Bound twice: the kernel has an answer to that.
-        if sockets.contains(where: { $0.inode == inode }) { return (.proceed, nil) }
-        if !taken.reusesPort && hasOpen(address, worker) { return (.done(EADDRINUSE), nil) }
+        if bound[inode] != nil || sockets.contains(where: { $0.inode == inode }) { return (.proceed, nil) }
+        letGoOfClosed(by: worker, kin: kin, at: now)
+        if !taken.reusesPort && hasOpen(address, worker, kin) { return (.done(EADDRINUSE), nil) }
         // Datagrams are received from now on, connections only when it listens.
         let began = address.isDatagram ? address : nil
-        if let socket = waiting(address, for: worker) {
-            return (handOver(socket, to: worker, call, notifications), began)
-        }
+        if let socket = waiting(address, for: worker) { return (handOver(socket, to: worker, caller), began) }
         discardEmpty(address, slot: worker.slot)
-        let answer = bind(taken, raw, address, worker)
-        guard let began, case .done(0) = answer, let socket = sockets.last else { return (answer, nil) }
-        groups[address, default: SteeringGroup()].join(socket)
+        if bound.values.count(where: { $0.owner == worker.id }) >= Self.boundMax { return (.proceed, nil) }
+        return bind(taken, raw, address, worker, caller, at: now)
+    }
+
+    /// - Returns: also the address, if the worker listens on it from now on.
+    func listen(_ call: rl_call, by worker: WorkerProcess, _ notifications: Int32, at now: Instant) -> (
+        answer: Answer, began: SharedAddress?
+    ) {
+        guard let caller = Caller(call, notifications), let taken = caller.socket() else { return (.proceed, nil) }
+        let inode = taken.inode
+        let place = SocketSearch.Place(process: caller.process, descriptor: caller.descriptor)
+        if let socket = sockets.first(where: { $0.inode == inode && $0.owner == worker.id }) {
+            socket.place = place
+            return listen(socket, call)
+        }
+        guard let note = bound[inode], note.owner == worker.id else { return (.proceed, nil) }
+        if sockets(of: worker.id).count >= Self.copiesMax {
+            bound[inode] = nil
+            groups[note.address, default: SteeringGroup()].admitStranger()
+            return (.proceed, note.address)
+        }
+        let socket = SharedSocket(
+            taken.takeDescriptor(), address: note.address, inode: inode, slot: worker.slot, owner: worker.id,
+            place: place, at: now)
+        let (answer, began) = listen(socket, call)
+        guard began != nil else { return (answer, nil) }
+        bound[inode] = nil
+        sockets.append(socket)
         return (answer, began)
     }
 
-    /// - Returns: also the address, where the worker listens on it from now on.
-    func listen(_ call: rl_call, by worker: WorkerProcess) -> (answer: Answer, began: SharedAddress?) {
-        guard ProcessTree.hasThread(worker.pid, call.thread),
-            let taken = TakenSocket(call.descriptor, of: worker.exit.number)
-        else { return (.proceed, nil) }
-        let inode = taken.inode
-        guard let socket = sockets.first(where: { $0.inode == inode && $0.owner == worker.id }) else {
-            return (.proceed, nil)
-        }
-        groups[socket.address, default: SteeringGroup()].noticeThoseGone()
-        guard Glibc.listen(socket.descriptor.number, Int32(truncatingIfNeeded: call.number)) == 0 else {
+    private func listen(_ socket: SharedSocket, _ call: rl_call) -> (answer: Answer, began: SharedAddress?) {
+        groups[socket.address]?.noticeThoseGone()
+        // A negative number is the kernel's own maximum.
+        let asked = Int32(truncatingIfNeeded: call.number)
+        guard Glibc.listen(socket.number, asked < 0 ? asked : max(asked, backlog)) == 0 else {
             return (.done(errno), nil)
         }
-        if !socket.isListening { groups[socket.address]?.join(socket) }
+        if !socket.isListening { join(socket) }
+        keepClientsFromProbe(socket)
         return (.done(0), socket.address)
     }
 
+    /// What is soon closed again would take clients with it, if nobody else of the group can be chosen in its place.
+    private func keepClientsFromProbe(_ socket: SharedSocket) {
+        guard let owner = socket.owner, probes.isProbe(owner, on: socket.address.port),
+            groups[socket.address]?.members.count == 1
+        else { return }
+        // Where that fails they come to it as they did before.
+        do throws(SystemError) { try socket.refuse() } catch {}
+    }
+
+    private func join(_ socket: SharedSocket) {
+        groups[socket.address, default: SteeringGroup()].join(socket)
+        if let owner = socket.owner { probes.began(owner, on: socket.address.port) }
+    }
+
     private func bind(
-        _ taken: consuming TakenSocket, _ raw: [UInt8], _ address: SharedAddress, _ worker: WorkerProcess
-    ) -> Answer {
+        _ taken: consuming TakenSocket, _ raw: [UInt8], _ address: SharedAddress, _ worker: WorkerProcess,
+        _ caller: borrowing Caller, at now: Instant
+    ) -> (answer: Answer, began: SharedAddress?) {
         let number = taken.descriptor.number
         let inode = taken.inode
         // The first of its port is bound as the program means it: with SO_REUSEPORT it would share a port with whatever else
         // of this user does, another reloaderd too, instead of being told that it is taken. (A datagram socket can't join a
         // group afterwards.)
-        let isFirst = !address.isDatagram && !sockets.contains { $0.address.port == address.port }
-        if !isFirst, let error = Self.reusePort(number) { return .done(error) }
+        let isFirst = !address.isDatagram && !isInUse(address.port)
+        if !isFirst, let error = Self.reusePort(number) { return (.done(error), nil) }
         let status = raw.withUnsafeBytes { bytes in
             bytes.withMemoryRebound(to: sockaddr.self) { Glibc.bind(number, $0.baseAddress, socklen_t(raw.count)) }
         }
-        guard status == 0 else { return .done(errno) }
-        if isFirst, let error = Self.reusePort(number) { return .done(error) }
-        sockets.append(
-            SharedSocket(taken.takeDescriptor(), address: address, inode: inode, slot: worker.slot, owner: worker.id))
-        return .done(0)
+        guard status == 0 else { return (.done(errno), nil) }
+        if isFirst, let error = Self.reusePort(number) { return (.done(error), nil) }
+        guard address.isDatagram else {
+            bound[inode] = Bound(address: address, owner: worker.id)
+            return (.done(0), nil)
+        }
+        let place = SocketSearch.Place(process: caller.process, descriptor: caller.descriptor)
+        let socket = SharedSocket(
+            taken.takeDescriptor(), address: address, inode: inode, slot: worker.slot, owner: worker.id, place: place,
+            at: now)
+        sockets.append(socket)
+        join(socket)
+        return (.done(0), address)
     }
 
     private static func reusePort(_ number: Int32) -> Int32? {
@@ -108,77 +168,61 @@ final class PortSharing {
         return setsockopt(number, SOL_SOCKET, SO_REUSEPORT, &one, size) == 0 ? nil : errno
     }
 
-    private static func addressGiven(_ call: rl_call) -> [UInt8]? {
-        guard call.number >= 2, call.number <= addressBytesMax else { return nil }
-        var bytes = [UInt8](repeating: 0, count: Int(call.number))
-        let count = rl_read_memory(call.thread, call.address, &bytes, bytes.count)
-        return count == bytes.count ? bytes : nil
+    private func isInUse(_ port: UInt16) -> Bool {
+        sockets.contains { $0.address.port == port } || bound.values.contains { $0.address.port == port }
     }
 
     /// The worker has a socket on this address that it has not closed: another bind is refused, as it would be without us.
-    private func hasOpen(_ address: SharedAddress, _ worker: WorkerProcess) -> Bool {
-        let own = sockets.filter { $0.owner == worker.id && $0.address == address }
-        if own.isEmpty { return false }
-        let open = Set(OpenSockets.all(of: worker.pid).map { ino_t($0.inode) })
-        // A closed one is ours alone now; what waits in its queue is for the next that binds.
-        for socket in own where !open.contains(socket.inode) { socket.owner = nil }
-        return own.contains { $0.owner != nil }
-    }
-
-    // MARK: queues without a worker
-
-    /// A socket whose worker is gone and in whose queue connections wait.
-    private func waiting(_ address: SharedAddress, for worker: WorkerProcess) -> SharedSocket? {
-        let orphans = sockets.filter { $0.owner == nil && $0.address == address && ($0.queue ?? 0) > 0 }
-        return orphans.first { $0.slot == worker.slot } ?? orphans.first
-    }
-
-    /// Puts the socket in place of the one that the worker is about to bind.
-    private func handOver(_ socket: SharedSocket, to worker: WorkerProcess, _ call: rl_call, _ notifications: Int32)
-        -> Answer
-    {
-        let closes = ProcessTree.closesOnExec(worker.pid, call.descriptor)
-        let number = socket.descriptor.number
-        // Some programs have told their epoll of the descriptor before: it would go on waiting for the one that is replaced.
-        let pollings = ProcessTree.pollings(of: worker.pid, call.descriptor)
-        guard rl_replace_descriptor(notifications, call.id, number, call.descriptor, closes) == 0 else {
-            return .done(errno)
+    private func hasOpen(_ address: SharedAddress, _ worker: WorkerProcess, _ kin: () -> [Int32]) -> Bool {
+        if sockets.contains(where: { $0.owner == worker.id && $0.address == address }) { return true }
+        for (inode, note) in bound where note.owner == worker.id && note.address == address {
+            if SocketSearch.search(inode, roots: [worker.pid] + kin()) != .nowhere { return true }
+            bound[inode] = nil
         }
+        return false
+    }
+
+    private func handOver(_ socket: SharedSocket, to worker: WorkerProcess, _ caller: borrowing Caller) -> Answer {
+        do throws(SystemError) {
+            try socket.admit()
+            try caller.replaceSocket(by: socket.channel.descriptor)
+        } catch { return .done(error.errno) }
         socket.owner = worker.id
-        for polling in pollings {
-            guard let epoll = takeDescriptor(polling.epoll, of: worker),
-                rl_poll_as(epoll.number, number, call.descriptor, polling.events, polling.data) == 0
-            else { return .done(ENOMEM) }
-        }
+        socket.goesAt = nil
+        socket.place = SocketSearch.Place(process: caller.process, descriptor: caller.descriptor)
+        probes.began(worker.id, on: socket.address.port)
         return .done(0)
-    }
-
-    private func takeDescriptor(_ number: Int32, of worker: WorkerProcess) -> FileDescriptor? {
-        let copy = rl_take_descriptor(worker.exit.number, number)
-        return copy < 0 ? nil : FileDescriptor(owning: copy)
-    }
-
-    private func discardEmpty(_ address: SharedAddress, slot: Int) {
-        for socket in sockets where socket.owner == nil && socket.address == address && socket.slot == slot {
-            if (socket.queue ?? 0) == 0 { discard(socket) }
-        }
-    }
-
-    private func discard(_ socket: SharedSocket) {
-        if socket.isListening { groups[socket.address]?.expel(socket) } else { socket.shutDown() }
-        if groups[socket.address]?.isEmpty ?? false { groups[socket.address] = nil }
-        sockets.removeAll { $0 === socket }
     }
 
     // MARK: what is told from outside
 
+    /// The worker listens on all that its predecessor does, and none of it is likely to be a probe.
+    func hasAllPorts(_ worker: WorkerID, of predecessor: WorkerID?) -> Bool {
+        let own = addresses(of: worker)
+        let expected = predecessor.map(addresses) ?? []
+        return expected.isSubset(of: own) && !own.contains { probes.isProbe(worker, on: $0.port) }
+    }
+
+    /// The worker is ready: it has its sockets for good, as far as they are open, and those who had its seat before have none
+    /// that it could still take over.
+    func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32], at now: Instant) {
+        letGoOfClosed(by: worker, kin: kin, at: now)
+        probes.settled(worker.id)
+        for socket in sockets(of: worker.id) {
+            do throws(SystemError) { try socket.admit() } catch { discard(socket) }
+        }
+        for socket in sockets where socket.owner == nil && socket.slot == worker.slot { letGo(socket, at: now) }
+    }
+
     /// The worker is gone. What waits in its queues stays, and so do the queues of one that was not emptied before: its
-    /// replacement takes them over.
-    func workerIsGone(_ worker: WorkerID, wasEmptied: Bool) {
+    /// replacement takes them over, if there will be one.
+    func workerIsGone(_ worker: WorkerID, wasEmptied: Bool, isReplaced: Bool) {
+        probes.forget(worker)
+        for (inode, note) in bound where note.owner == worker { bound[inode] = nil }
         for socket in sockets(of: worker) {
             socket.owner = nil
-            let queue = socket.queue
-            if queue == nil || (wasEmptied && queue == 0) { discard(socket) }
+            socket.place = nil
+            if !isReplaced || (wasEmptied && socket.isQueueEmpty) || socket.queue == nil { discard(socket) }
         }
     }
 
@@ -193,8 +237,15 @@ final class PortSharing {
         return failures
     }
 
-    /// Lets nobody new in: there is no worker left that will serve.
-    func refuseConnections() {
-        for socket in sockets where socket.isListening { _ = rl_refuse_connections(socket.descriptor.number) }
+    /// Lets nobody new in: there is no worker left that will serve. New connections are refused where the kernel allows it, and
+    /// else not answered as long as a worker still has a socket on their address. Yields what could not be done.
+    func refuseConnections() -> [SystemError] {
+        var failures: [SystemError] = []
+        for address in groups.keys where !(groups[address]?.chooseNobody() ?? true) {
+            for socket in groups[address]?.members ?? [] {
+                do throws(SystemError) { try socket.refuse() } catch { failures.append(error) }
+            }
+        }
+        return failures
     }
 }

@@ -2,33 +2,45 @@
 internal import Glibc
 
 enum ProcessTree {
-    /// Bounds what one drain looks at; a worker with more processes is drained without counting the rest.
-    private static let processesMax = 1024
+    /// Bounds what one look costs; of a worker with more processes the rest is not looked at.
+    static let processesMax = 1024
 
     /// `root` and its descendants.
     static func processes(of root: Int32) -> [Int32] {
         var found = [root]
         var next = 0
         while next < found.count && found.count < processesMax {
-            for thread in names(in: "/proc/\(found[next])/task") {
-                let children = contents(of: "/proc/\(found[next])/task/\(thread)/children") ?? ""
-                found += children.split(separator: " ").compactMap { Int32($0) }
-            }
+            found += children(of: found[next])
             next += 1
         }
         return found
     }
 
-    /// The thread is one of the process.
-    static func hasThread(_ process: Int32, _ thread: Int32) -> Bool {
-        process == thread || access("/proc/\(process)/task/\(thread)", F_OK) == 0
+    /// What it, or any of its threads, has started and what it was handed as a subreaper.
+    static func children(of process: Int32) -> [Int32] {
+        threads(of: process).flatMap { thread in
+            (contents(of: "/proc/\(process)/task/\(thread)/children") ?? "").split(separator: " ").compactMap { Int32($0) }
+        }
+    }
+
+    static func threads(of process: Int32) -> [Int32] { names(in: "/proc/\(process)/task").compactMap { Int32($0) } }
+
+    /// The process that a thread belongs to; nil where there is no such thread.
+    static func process(ofThread thread: Int32) -> Int32? {
+        field("Tgid:", in: "/proc/\(thread)/status").flatMap { Int32($0) }
     }
 
     /// Whether exec closes the descriptor.
     static func closesOnExec(_ process: Int32, _ descriptor: Int32) -> Bool {
-        let flags = contents(of: "/proc/\(process)/fdinfo/\(descriptor)")?.split(separator: "\n")
-            .first { $0.hasPrefix("flags:") }?.split(separator: "\t").last.flatMap { Int32($0, radix: 8) }
+        let flags = field("flags:", in: "/proc/\(process)/fdinfo/\(descriptor)").flatMap { Int32($0, radix: 8) }
         return (flags ?? 0) & O_CLOEXEC != 0
+    }
+
+    /// Some process of the tree has set up an io_uring(7), whose bind and listen no filter sees.
+    static func usesRing(_ root: Int32) -> Bool {
+        processes(of: root).contains { process in
+            names(in: "/proc/\(process)/fd").contains { link("/proc/\(process)/fd/\($0)") == "anon_inode:[io_uring]" }
+        }
     }
 
     /// How an epoll(7) of a process watches one of its descriptors.
@@ -56,6 +68,14 @@ enum ProcessTree {
             let events = UInt32(words[3], radix: 16), words[4] == "data", let data = UInt64(words[5], radix: 16)
         else { return nil }
         return Polling(epoll: epoll, events: events, data: data)
+    }
+
+    // MARK: reading
+
+    /// What follows `name` in its line of the file, without the blanks between.
+    static func field(_ name: String, in path: String) -> Substring? {
+        let line = contents(of: path)?.split(separator: "\n").first { $0.hasPrefix(name) }
+        return line.map { $0.dropFirst(name.count).drop { $0 == "\t" || $0 == " " } }
     }
 
     private static func names(in directory: String) -> [String] {

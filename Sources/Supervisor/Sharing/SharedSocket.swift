@@ -4,22 +4,35 @@ internal import Glibc
 internal import Reloader
 
 final class SharedSocket {
-    /// Our own descriptor of the worker's socket.
-    let descriptor: FileDescriptor
+    /// Our own descriptor of the worker's socket. Watched for connections that nobody accepts.
+    let channel: Channel
     let address: SharedAddress
-    let inode: ino_t
+    let inode: UInt64
     let slot: Int
-    /// nil: its worker is gone, and what waits in its queue waits for another.
+    /// nil: its worker is gone, or has closed it, and what waits in its queue waits for another.
     var owner: WorkerID?
+    /// Where it was seen last among the descriptors of the owner's processes.
+    var place: SocketSearch.Place?
     /// It is a member of its address's group.
     var isListening = false
+    let listensSince: Instant
+    /// Without an owner: when it goes, with what is in its queue then; nil: it waits for the slot's next worker.
+    var goesAt: Instant?
+    /// Its queue was not empty: when to look whether its owner has it still.
+    var lookAt: Instant?
+    private var refuses = false
 
-    init(_ descriptor: consuming FileDescriptor, address: SharedAddress, inode: ino_t, slot: Int, owner: WorkerID) {
-        self.descriptor = descriptor
+    init(
+        _ descriptor: consuming FileDescriptor, address: SharedAddress, inode: UInt64, slot: Int, owner: WorkerID,
+        place: SocketSearch.Place?, at now: Instant
+    ) {
+        channel = Channel(descriptor)
         self.address = address
         self.inode = inode
         self.slot = slot
         self.owner = owner
+        self.place = place
+        listensSince = now
     }
 
     /// A slot's own listener, which the daemon has opened and which no worker owns.
@@ -28,27 +41,48 @@ final class SharedSocket {
         guard let address = SharedAddress(raw, isIPv6Only: false) else {
             throw SystemError(call: "getsockname", errno: EAFNOSUPPORT)
         }
-        self.descriptor = descriptor
+        channel = Channel(descriptor)
         self.address = address
         inode = 0
         self.slot = slot
         owner = nil
+        place = nil
+        listensSince = Instant(nanoseconds: 0)
     }
+
+    var number: Int32 { channel.number }
 
     /// Connections that wait to be accepted (1 for any number of datagrams); nil when the socket does not listen (any more).
     var queue: Int? {
         if address.isDatagram {
             var bytes: Int32 = 0
-            return ioctl(descriptor.number, UInt(FIONREAD), &bytes) == 0 && bytes > 0 ? 1 : 0
+            return ioctl(number, UInt(FIONREAD), &bytes) == 0 && bytes > 0 ? 1 : 0
         }
         var state = rl_tcp()
-        guard rl_tcp_state(descriptor.number, &state) == 0, state.state == UInt8(TCP_LISTEN) else { return nil }
+        guard rl_tcp_state(number, &state) == 0, state.state == UInt8(TCP_LISTEN) else { return nil }
         return Int(state.queue)
     }
 
-    /// Makes it leave the kernel's group, whoever else may still hold a descriptor of it. What waits in its queue is reset.
+    var isQueueEmpty: Bool { (queue ?? 0) == 0 }
+
+    /// Lets nobody new in; what is there already goes on. Senders try again after a second or more.
+    func refuse() throws(SystemError) {
+        if refuses { return }
+        try checked("setsockopt", "SO_ATTACH_FILTER") { rl_refuse_connections(number, address.isDatagram) }
+        refuses = true
+    }
+
+    /// Ends `refuse`.
+    func admit() throws(SystemError) {
+        if !refuses { return }
+        try checked("setsockopt", "SO_DETACH_FILTER") { rl_admit_connections(number) }
+        refuses = false
+    }
+
+    /// Makes it leave the kernel's group, whoever else may still hold a descriptor of it. What waits in its queue is reset, or
+    /// goes to others of the group where net.ipv4.tcp_migrate_req says so.
     func shutDown() {
         // A datagram socket leaves with its last descriptor.
-        if !address.isDatagram { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
+        if !address.isDatagram { _ = shutdown(number, Int32(SHUT_RDWR)) }
     }
 }

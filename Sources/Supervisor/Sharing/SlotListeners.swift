@@ -42,7 +42,7 @@ final class SlotListeners {
             enter(own, slot: slot)
         }
         let own = sockets[slot] ?? []
-        return first.indices.map { own[$0]?.descriptor.number ?? first[$0].descriptor.number }
+        return first.indices.map { own[$0]?.number ?? first[$0].descriptor.number }
     }
 
     func sockets(of slot: Int) -> [SharedSocket] { (sockets[slot] ?? []).compactMap { $0 } }

@@ -13,7 +13,17 @@ struct SteeringGroup {
     /// Two or more left before we knew of the first, so their order, and ours from then on, is unknown: no steering.
     private(set) var isLost = false
 
-    var isEmpty: Bool { members.isEmpty }
+    /// Sockets listen on the address that we don't know.
+    private var hasStrangers = false
+    private var choosesNobody = false
+
+    var isEmpty: Bool { members.isEmpty && !hasStrangers }
+
+    /// A socket that we don't know is about to join: no order is known from now on.
+    mutating func admitStranger() {
+        hasStrangers = true
+        isLost = true
+    }
 
     /// To be called when `socket` has begun to listen.
     mutating func join(_ socket: SharedSocket) {
@@ -28,7 +38,7 @@ struct SteeringGroup {
         if place < members.count { members[place] = last }
         // The program's indices now name others than it meant.
         steeredTo = nil
-        if members.isEmpty { isLost = false }
+        if isEmpty { isLost = false }
     }
 
     /// Shuts `socket` down. Until the next `steer`, new connections come to those whose places in the group don't change.
@@ -42,7 +52,7 @@ struct SteeringGroup {
     /// The last member is about to take the place of `socket`: for a moment the program would name nobody by the last
     /// place, whereupon the kernel chooses among all, the draining ones too; or it would name the wrong one.
     private mutating func steerToThoseThatStay(without socket: SharedSocket) {
-        guard !isLost, let place = members.firstIndex(where: { $0 === socket }), let steeredTo else { return }
+        guard !isLost, !choosesNobody, let place = members.firstIndex(where: { $0 === socket }), let steeredTo else { return }
         let moving = [UInt32(place), UInt32(members.count - 1)]
         let staying = steeredTo.filter { !moving.contains($0) }
         // Where only the last one is live, there is no way around that moment.
@@ -63,14 +73,22 @@ struct SteeringGroup {
     /// comes for whoever takes them over.
     mutating func steer(isLive: (SharedSocket) -> Bool) throws(SystemError) {
         noticeThoseGone()
+        if choosesNobody { return }
         if isLost { return try stopSteering() }
         let live = members.indices.filter { isLive(members[$0]) }.map { UInt32($0) }.prefix(Int(rl_steer_runs_max))
         if !live.isEmpty && steeredTo != Array(live) { try attach(Array(live)) }
     }
 
+    /// Makes the kernel refuse new connections; false where it does not let us.
+    mutating func chooseNobody() -> Bool {
+        guard let first = members.first, rl_steer_nowhere(first.number) == 0 else { return false }
+        choosesNobody = true
+        return true
+    }
+
     private mutating func attach(_ indices: [UInt32]) throws(SystemError) {
         guard let first = members.first else { return }
-        let number = first.descriptor.number
+        let number = first.number
         let isDatagram = first.address.isDatagram
         try checked("setsockopt", "SO_ATTACH_REUSEPORT_CBPF") { rl_steer(number, indices, indices.count, isDatagram) }
         steeredTo = indices
@@ -79,7 +97,7 @@ struct SteeringGroup {
     private mutating func stopSteering() throws(SystemError) {
         guard let first = members.first, steeredTo != [] else { return }
         steeredTo = []
-        let number = first.descriptor.number
+        let number = first.number
         var unused: Int32 = 0
         do throws(SystemError) {
             try checked("setsockopt", "SO_DETACH_REUSEPORT_BPF") {

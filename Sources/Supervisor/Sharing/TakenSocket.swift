@@ -4,7 +4,7 @@ internal import Glibc
 
 struct TakenSocket: ~Copyable {
     let descriptor: FileDescriptor
-    let inode: ino_t
+    let inode: UInt64
 
     /// nil where the worker has no such descriptor, or it is no socket.
     init?(_ number: Int32, of pidfd: Int32) {
@@ -13,7 +13,7 @@ struct TakenSocket: ~Copyable {
         let descriptor = FileDescriptor(owning: copy)
         var status = stat()
         guard fstat(copy, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return nil }
-        inode = status.st_ino
+        inode = UInt64(status.st_ino)
         self.descriptor = descriptor
     }
 

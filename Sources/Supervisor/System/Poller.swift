@@ -9,6 +9,7 @@ internal import Glibc
 /// | --- | --- |
 /// | `readable` | EPOLLIN (errors and hang-ups are always reported, and read as readable) |
 /// | `writable` | EPOLLOUT |
+/// | `once` | EPOLLONESHOT: reported once, then not until `change` |
 struct Poller: ~Copyable {
     struct Token: Hashable {
         fileprivate let number: UInt64
@@ -18,6 +19,7 @@ struct Poller: ~Copyable {
         let rawValue: UInt32
         static let readable = Interest(rawValue: EPOLLIN.rawValue)
         static let writable = Interest(rawValue: EPOLLOUT.rawValue)
+        static let once = Interest(rawValue: EPOLLONESHOT.rawValue)
     }
 
     /// How many events one batch holds: enough for a burst, little enough to come round to the deadlines soon.

@@ -4,15 +4,35 @@ internal import Glibc
 enum OpenSockets {
     typealias Socket = (descriptor: Int32, inode: UInt64)
 
-    /// All of them. One that has just ended has none.
-    static func all(of pid: Int32) -> [Socket] {
+    /// All that can be seen. One that has just ended has none.
+    static func all(of pid: Int32) -> [Socket] { look(at: pid) ?? [] }
+
+    /// All of them; nil where they can't be seen, which says nothing of whether there are any.
+    static func look(at pid: Int32) -> [Socket]? {
         var left = Int.max
-        return all(of: pid, atMost: &left) ?? []
+        return all(of: pid, atMost: &left)
     }
 
-    /// nil: it has more descriptors than `left`, which is what may still be looked at.
+    /// nil: it can't be looked at, or has more descriptors than `left`, which is what may still be looked at.
     static func all(of pid: Int32, atMost left: inout Int) -> [Socket]? {
-        guard let folder = opendir("/proc/\(pid)/fd") else { return [] }
+        let before = left
+        guard let sockets = read("/proc/\(pid)/fd", &left) else { return nil }
+        if left < before { return sockets }
+        // No descriptor at all: a process whose first thread has ended shows them under its others only.
+        return ProcessTree.threads(of: pid).reduce(into: [Socket]?.some([])) { all, thread in
+            guard let found = read("/proc/\(pid)/task/\(thread)/fd", &left) else { return all = nil }
+            all?.append(contentsOf: found)
+        }
+    }
+
+    /// Of the process' descriptor; nil where it has none of this number, or that is no socket.
+    static func inode(of pid: Int32, _ descriptor: Int32) -> UInt64? {
+        inode(AT_FDCWD, "/proc/\(pid)/fd/\(descriptor)")
+    }
+
+    /// One that has just ended has none.
+    private static func read(_ path: String, _ left: inout Int) -> [Socket]? {
+        guard let folder = opendir(path) else { return errno == ENOENT || errno == ESRCH ? [] : nil }
         defer { closedir(folder) }
         let number = dirfd(folder)
         var sockets: [Socket] = []

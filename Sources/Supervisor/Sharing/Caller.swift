@@ -1,0 +1,69 @@
+// The process that waits in a call of bind(2) or listen(2): a worker, or a descendant of one, however it was started.
+//
+// It can be nobody else: the filter that reports calls to this worker's notification descriptor was put on the worker before
+// its exec, and a process has it only by having inherited it across fork(2) (seccomp(2)). So the report itself proves the
+// descent, also of a process whose parents are gone. What is left to prove is that a number names the caller, and not a
+// process that was given it later: the call still waits after the caller was opened, and read.
+internal import CLinux
+internal import Glibc
+
+struct Caller: ~Copyable {
+    /// Bytes of a sockaddr_storage: no longer address is one.
+    private static let addressBytesMax: UInt64 = 128
+
+    /// The process that the calling thread belongs to.
+    let process: Int32
+    /// The descriptor that it named in the call.
+    let descriptor: Int32
+    /// bind: the sockaddr, as it stood in the caller's memory.
+    let address: [UInt8]?
+    private let call: rl_call
+    private let notifications: Int32
+    private let pidfd: FileDescriptor
+
+    /// nil: it has ended, has no number here (a pid namespace beside ours), or can't be reached.
+    init?(_ call: rl_call, _ notifications: Int32) {
+        guard call.thread > 0, let process = ProcessTree.process(ofThread: call.thread) else { return nil }
+        // A thread may have descriptors of its own (unshare(2)).
+        var number = rl_open_thread(call.thread)
+        if number < 0 { number = rl_pidfd_open(process) }
+        guard number >= 0 else { return nil }
+        let opened = FileDescriptor(owning: number)
+        let address = call.binds ? Self.address(call) : nil
+        guard rl_call_is_pending(notifications, call.id) else { return nil }
+        pidfd = opened
+        self.address = address
+        self.process = process
+        self.call = call
+        self.notifications = notifications
+        descriptor = call.descriptor
+    }
+
+    private static func address(_ call: rl_call) -> [UInt8]? {
+        guard call.number >= 2, call.number <= addressBytesMax else { return nil }
+        var bytes = [UInt8](repeating: 0, count: Int(call.number))
+        let count = rl_read_memory(call.thread, call.address, &bytes, bytes.count)
+        return count == bytes.count ? bytes : nil
+    }
+
+    /// The socket that it calls bind or listen on.
+    func socket() -> TakenSocket? { TakenSocket(descriptor, of: pidfd.number) }
+
+    /// Puts `socket` in the place of the one that the call is about.
+    func replaceSocket(by socket: borrowing FileDescriptor) throws(SystemError) {
+        let closes = ProcessTree.closesOnExec(process, descriptor)
+        // Some programs have told their epoll of the descriptor before: it would go on waiting for the one that is replaced.
+        let pollings = ProcessTree.pollings(of: process, descriptor)
+        let number = socket.number
+        try checked("ioctl", "SECCOMP_IOCTL_NOTIF_ADDFD") {
+            rl_replace_descriptor(notifications, call.id, number, descriptor, closes)
+        }
+        for polling in pollings {
+            let copy = try checked("pidfd_getfd", "an epoll") { rl_take_descriptor(pidfd.number, polling.epoll) }
+            let epoll = FileDescriptor(owning: copy)
+            try checked("epoll_ctl", "of the worker") {
+                rl_poll_as(epoll.number, number, descriptor, polling.events, polling.data)
+            }
+        }
+    }
+}
