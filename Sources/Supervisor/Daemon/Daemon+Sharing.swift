@@ -210,7 +210,8 @@ extension Daemon {
         steer()
         write(
             .worker(
-                .warning, "worker_closed", "worker has closed its socket on \(socket.address): connections go to other workers",
+                .warning, "worker_closed",
+                "worker has closed its socket on \(socket.address): connections go to other workers",
                 worker.slot, worker.generation.number, context(of: worker.id)))
     }
 

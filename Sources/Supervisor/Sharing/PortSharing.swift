@@ -59,9 +59,11 @@ final class PortSharing {
     /// - Parameters:
     ///   - kin: processes that may have been started by the worker's own before those ended.
     /// - Returns: also the address, if the worker receives on it from now on.
-    func bind(_ call: rl_call, by worker: WorkerProcess, _ notifications: Int32, kin: () -> [Int32], at now: Instant) -> (
-        answer: Answer, began: SharedAddress?
-    ) {
+    func bind(_ call: rl_call, by worker: WorkerProcess, _ notifications: Int32, kin: () -> [Int32], at now: Instant)
+        -> (
+            answer: Answer, began: SharedAddress?
+        )
+    {
         guard let caller = Caller(call, notifications), let raw = caller.address, let taken = caller.socket(),
             taken.isTCP || sharesUDP && taken.isUDP,
             let address = SharedAddress(raw, isIPv6Only: taken.isIPv6Only, isDatagram: !taken.isTCP),

@@ -19,7 +19,9 @@ enum ProcessTree {
     /// What it, or any of its threads, has started and what it was handed as a subreaper.
     static func children(of process: Int32) -> [Int32] {
         threads(of: process).flatMap { thread in
-            (contents(of: "/proc/\(process)/task/\(thread)/children") ?? "").split(separator: " ").compactMap { Int32($0) }
+            (contents(of: "/proc/\(process)/task/\(thread)/children") ?? "").split(separator: " ").compactMap {
+                Int32($0)
+            }
         }
     }
 

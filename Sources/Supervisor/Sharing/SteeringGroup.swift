@@ -52,7 +52,9 @@ struct SteeringGroup {
     /// The last member is about to take the place of `socket`: for a moment the program would name nobody by the last
     /// place, whereupon the kernel chooses among all, the draining ones too; or it would name the wrong one.
     private mutating func steerToThoseThatStay(without socket: SharedSocket) {
-        guard !isLost, !choosesNobody, let place = members.firstIndex(where: { $0 === socket }), let steeredTo else { return }
+        guard !isLost, !choosesNobody, let place = members.firstIndex(where: { $0 === socket }), let steeredTo else {
+            return
+        }
         let moving = [UInt32(place), UInt32(members.count - 1)]
         let staying = steeredTo.filter { !moving.contains($0) }
         // Where only the last one is live, there is no way around that moment.
