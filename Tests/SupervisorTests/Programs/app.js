@@ -1,8 +1,28 @@
-// node:http and nothing else. /gate?PATH answers when a line can be read from the FIFO at PATH.
+// node:http and nothing else, or node:http2 in the clear if the second word is h2c: app.js PORT [h2c]. Answers what
+// shapes.py asks for; /gate?PATH answers when a line can be read from the FIFO at PATH.
 const fs = require("node:fs");
 const { RELOADERD_SLOT: slot, RELOADERD_GENERATION: generation } = process.env;
 const body = `slot=${slot} generation=${generation} pid=${process.pid}\n`;
-require("node:http").createServer((request, response) => {
-  if (!request.url.startsWith("/gate?")) return response.end(body);
-  fs.createReadStream(request.url.slice(6)).once("data", () => response.end(body));
-}).listen(Number(process.argv[2]), "127.0.0.1");
+const [port, protocol] = process.argv.slice(2);
+
+require(protocol === "h2c" ? "node:http2" : "node:http").createServer((request, response) => {
+  const [path, query] = request.url.split("?");
+  const value = (name) => Number(new URLSearchParams(query).get(name));
+  if (path === "/gate") fs.createReadStream(query).once("data", () => response.end(body));
+  else if (path === "/sleep") setTimeout(() => response.end(body), value("ms"));
+  else if (path === "/upload") count(request, response);
+  else if (path === "/stream") stream(response, value("n"), value("pause"));
+  else response.end(body);
+}).listen(Number(port), "127.0.0.1");
+
+function count(request, response) {
+  let bytes = 0;
+  request.on("data", (chunk) => { bytes += chunk.length; });
+  request.on("end", () => response.end(`${bytes}\n`));
+}
+
+function stream(response, left, pause) {
+  response.write("chunk\n");
+  if (left > 1) setTimeout(() => stream(response, left - 1, pause), pause);
+  else response.end();
+}

@@ -15,12 +15,14 @@ enum BuiltPrograms {
         return made
     }()
 
+    /// What every call of `go` is given: no modules, and folders of the tests' own.
+    static let goEnvironment = [
+        "CGO_ENABLED=0", "GO111MODULE=off", "GOCACHE=\(directory)/go-cache", "GOPATH=\(directory)/go",
+    ]
+
     private static let goServer = build(
         "go-server",
-        [
-            "env", "CGO_ENABLED=0", "GO111MODULE=off", "GOCACHE=\(directory)/go-cache", "GOPATH=\(directory)/go", "go",
-            "build", "-o", path("go-server"), "\(SharedProgram.folder)/go/server.go",
-        ])
+        ["env"] + goEnvironment + ["go", "build", "-o", path("go-server"), "\(SharedProgram.folder)/go/server.go"])
 
     /// The path of a program in C.
     static func c(_ name: String) throws -> String {

@@ -7,6 +7,11 @@ struct SharedProgram: Sendable, CustomTestStringConvertible {
     /// The command line for a port of 127.0.0.1; the folder is for files of its own.
     private let words: @Sendable (_ port: Int, _ folder: TestFolder) throws -> [String]
 
+    init(name: String, words: @escaping @Sendable (_ port: Int, _ folder: TestFolder) throws -> [String]) {
+        self.name = name
+        self.words = words
+    }
+
     var testDescription: String { name }
 
     func words(_ port: Int, in folder: TestFolder) throws -> [String] { try words(port, folder) }
