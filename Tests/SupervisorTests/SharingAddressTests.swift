@@ -159,10 +159,3 @@ import Testing
         }
     }
 }
-
-extension DaemonUnderTest {
-    /// Reads on until so many lines of workers begin like this.
-    fileprivate func lines(_ count: Int, thatStartWith start: String) throws {
-        while otherLines.count(where: { $0.hasPrefix(start) }) < count { try nextLine() }
-    }
-}

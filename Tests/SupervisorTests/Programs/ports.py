@@ -6,9 +6,12 @@ dual PORT      [::]:PORT, IPv4 as well            twice PORT    like tcp4, then 
 again PORT     like tcp4, closed, once more       shut PORT     like tcp4, shut down, once more
 zero           port 0: says which port it got     udp PORT      127.0.0.1:PORT, answers datagrams
 unix PATH      a unix socket at PATH              own PORT N    N sockets with SO_REUSEPORT on 127.0.0.1:PORT
-say TEXT       TEXT to stderr
+say TEXT       TEXT to stderr                     call PORT     connects to it from a port that was bound, closes
+probe PORT     like tcp4, closed at once          random        a port by chance, bound as such: says which
+brief N        N times like probe, on ports by chance           many PORT N   N like tcp4, from PORT on
+fail-from N    exits with 3 in generation N and later           close FIFO    closes all so far when a line can be read
 """
-import os, selectors, socket, sys
+import os, selectors, socket, sys, threading
 
 words = iter(sys.argv[1:])
 WHO = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getpid()}"
@@ -33,11 +36,27 @@ def serve(s):
     return s
 
 
+def by_chance():
+    with socket.create_server(("127.0.0.1", 0)) as s: return s.getsockname()[1]
+
+
+def probe(port):
+    with bound(socket.AF_INET, ("127.0.0.1", port)) as s: s.listen(1)
+
+
+def close_when_told(path, keys):
+    with open(path) as fifo: fifo.readline()
+    for key in keys:
+        selector.unregister(key.fileobj)
+        key.fileobj.close()
+    say("closed")
+
+
 def tcp4(): return serve(bound(socket.AF_INET, ("127.0.0.1", int(port))))
 
 
 for word in words:
-    if word not in ("zero",): port = next(words)
+    if word not in ("zero", "random"): port = next(words)
     if word == "tcp4": tcp4()
     elif word == "any4": serve(bound(socket.AF_INET, ("0.0.0.0", int(port))))
     elif word == "tcp6": serve(bound(socket.AF_INET6, ("::1", int(port))))
@@ -61,6 +80,22 @@ for word in words:
         first.close()
         tcp4()
     elif word == "zero": say(f"zero {serve(bound(socket.AF_INET, ('127.0.0.1', 0))).getsockname()[1]}")
+    elif word == "random":
+        port = by_chance()
+        tcp4()
+        say(f"random {port}")
+    elif word == "probe": probe(int(port))
+    elif word == "brief":
+        for _ in range(int(port)): probe(by_chance())
+    elif word == "many":
+        first = int(port)
+        for port in range(first, first + int(next(words))): tcp4()
+    elif word == "call":
+        with bound(socket.AF_INET, ("127.0.0.1", by_chance())) as s: s.connect(("127.0.0.1", int(port)))
+    elif word == "fail-from":
+        if int(os.environ["RELOADERD_GENERATION"]) >= int(port): sys.exit(3)
+    elif word == "close":
+        threading.Thread(target=close_when_told, args=(port, list(selector.get_map().values())), daemon=True).start()
     elif word == "unix":
         s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try: s.bind(port)

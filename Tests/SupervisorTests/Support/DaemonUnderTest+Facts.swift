@@ -48,6 +48,11 @@ extension DaemonUnderTest {
         while !pids("worker_draining").isSubset(of: pids("worker_exited")) { try nextLine() }
     }
 
+    /// Reads on until so many lines of workers begin like this.
+    func lines(_ count: Int, thatStartWith start: String) throws {
+        while otherLines.count(where: { $0.hasPrefix(start) }) < count { try nextLine() }
+    }
+
     /// The last of all signals; one without a meaning, which the daemon says.
     static let barrier: Int32 = 64
 

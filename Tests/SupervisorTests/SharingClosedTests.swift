@@ -1,0 +1,170 @@
+// What a worker closes is closed: nobody comes to a socket that only the daemon still has.
+import Glibc
+import Testing
+
+@Suite struct SharingClosedTests {
+    private func daemon(_ words: [String], _ options: [String] = [], workers: Int = 2) throws -> DaemonUnderTest {
+        try DaemonUnderTest(
+            ["--workers", "\(workers)", "--backoff", "10ms"] + options
+                + [Apps.python, "\(SharedProgram.folder)/ports.py"] + words)
+    }
+
+    /// Looks whether its port is free on one address, then serves on all: the first must not stay where it is more to the
+    /// point than the second.
+    @Test func aProbeOfAnotherAddressTakesNoConnections() throws {
+        let port = try Network.freePort()
+        let daemon = try daemon(["probe", "\(port)", "any4", "\(port)", "say", "serves"])
+        try daemon.lines(2, thatStartWith: "serves")
+        for _ in 0..<2 {
+            for _ in 0..<20 { #expect(try Asker(port, asking: "/").answer() != nil) }
+            #expect(ListeningSockets.inodes(on: port).count == 2)
+            daemon.holdsNoListenerAlone()
+            daemon.signal(SIGHUP)
+            try daemon.next("reload_done")
+            try daemon.drained()
+        }
+        try daemon.endsClean()
+    }
+
+    /// Under load: from the second generation on it is known that the first listener is none to send clients to.
+    @Test(arguments: ["any4", "tcp4"])
+    func probesLoseNoRequest(kind: String) throws {
+        let port = try Network.freePort()
+        let daemon = try daemon(["probe", "\(port)", kind, "\(port)", "say", "serves"], workers: 3)
+        try daemon.lines(3, thatStartWith: "serves")
+        let client = try SharingLoad.client(port)
+        for _ in 0..<4 {
+            daemon.signal(SIGHUP)
+            try daemon.next("reload_done")
+        }
+        let report = try SharingLoad.report(of: client)
+        #expect(report.failed == 0 && report.clientErrors == 0, "\(report.columns) \(report.failures)")
+        try daemon.drained()
+        daemon.holdsNoListenerAlone()
+        try daemon.endsClean()
+    }
+
+    /// It was seen to probe, so its first listener does not make it ready; and that is all that this one ever has.
+    @Test func aProbeIsNotReadiness() throws {
+        let port = try Network.freePort()
+        let daemon = try daemon(
+            ["probe", "\(port)", "fail-from", "2", "tcp4", "\(port)", "say", "serves"], workers: 1)
+        try daemon.lines(1, thatStartWith: "serves")
+        daemon.signal(SIGHUP)
+        try daemon.next(of: ["reload_failed", "reload_done"])
+        #expect(daemon.records("reload_done").isEmpty, "\(daemon.story)")
+        #expect(try Asker(port, asking: "/").answer()?.generation == 1)
+        try daemon.endsClean()
+    }
+
+    /// Nor does one that is closed and never followed by another: the replacement is silent until its time is up.
+    @Test func aClosedProbeIsNoReadinessLater() throws {
+        let port = try Network.freePort()
+        let gate = try TestFolder()
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--ready-timeout", "4s"]
+                + Apps.shell(
+                    "if [ $RELOADERD_GENERATION = 1 ]; then exec \(Apps.python) \(SharedProgram.folder)/ports.py "
+                        + "probe \(port) tcp4 \(port) say serves; fi; "
+                        + "exec \(Apps.python) \(SharedProgram.folder)/ports.py probe \(port) unix \(gate.path)/socket"))
+        try daemon.lines(1, thatStartWith: "serves")
+        daemon.signal(SIGHUP)
+        try daemon.next(of: ["reload_failed", "reload_done"])
+        #expect(daemon.records("reload_done").isEmpty, "\(daemon.story)")
+        try daemon.endsClean()
+    }
+
+    /// A worker that lives on without its listener gets no connections, as soon as somebody has waited there in vain.
+    @Test func aWorkerThatClosesItsListenerIsLeftOut() throws {
+        let folder = try TestFolder()
+        let gate = try Gate(in: folder)
+        let port = try Network.freePort()
+        let daemon = try DaemonUnderTest(
+            ["--workers", "2"]
+                + Apps.shell(
+                    "[ $RELOADERD_SLOT = 1 ] || set -- close \(gate.path); "
+                        + "exec \(Apps.python) \(SharedProgram.folder)/ports.py tcp4 \(port) \"$@\""))
+        try daemon.next("pool_ready")
+        gate.letPass()
+        try daemon.lines(1, thatStartWith: "closed")
+        // Half of these come to the closed one, and wait there until that is noticed.
+        let askers = try (0..<20).map { _ in try Asker(port, asking: "/") }
+        #expect(try daemon.next("worker_closed").slot == 0)
+        for _ in 0..<40 { #expect(try Asker(port, asking: "/").answer()?.slot == 1) }
+        // Nobody takes them over: they end, as they would have with the socket. All others are answered.
+        let slots = try askers.map { try $0.answer()?.slot }
+        #expect(slots.contains(1) && slots.contains(nil) && !slots.contains(0))
+        try daemon.next("queue_lost")
+        daemon.holdsNoListenerAlone()
+        #expect(daemon.records("worker_exited").isEmpty, "it lives on")
+        // Its replacement listens again.
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        #expect(Set(try (0..<40).map { _ in try Asker(port, asking: "/").answer()?.slot }).count == 2)
+        try daemon.endsClean()
+    }
+
+    /// A connection that a worker makes from a port that it has bound ends when the worker closes it.
+    @Test func aConnectionFromABoundPortEnds() throws {
+        let server = try TestListener()
+        let daemon = try daemon(["call", "\(server.port)", "tcp4", "\(try Network.freePort())"], workers: 1)
+        try daemon.next("pool_ready")
+        let connection = try server.accept()
+        defer { close(connection) }
+        try Patience.waitForInput(on: connection, orSay: "the connection does not end")
+        var byte: UInt8 = 0
+        #expect(read(connection, &byte, 1) == 0)
+        try daemon.endsClean()
+    }
+
+    @Test func shortLivedListenersLeaveNothing() throws {
+        let port = try Network.freePort()
+        let daemon = try daemon(["brief", "3000", "tcp4", "\(port)", "say", "serves"], workers: 1)
+        try daemon.lines(1, thatStartWith: "serves")
+        #expect(try Asker(port, asking: "/").answer() != nil)
+        // As many as with one that never did that.
+        let other = try self.daemon(["tcp4", "\(try Network.freePort())", "say", "serves"], workers: 1)
+        try other.lines(1, thatStartWith: "serves")
+        #expect(daemon.descriptorCount == other.descriptorCount)
+        daemon.holdsNoListenerAlone()
+        try daemon.endsClean()
+        try other.endsClean()
+    }
+
+    /// Its replacement has another port: the old one is nobody's.
+    @Test func aRandomPortGoesWithItsWorker() throws {
+        let daemon = try daemon(["random"], workers: 1)
+        var worker = try #require(try daemon.next("worker_ready").pid)
+        let count = daemon.descriptorCount
+        for number in 1...3 {
+            try daemon.lines(number, thatStartWith: "random")
+            let port = try #require(daemon.ports.last)
+            kill(worker, SIGKILL)
+            worker = try #require(try daemon.next("worker_ready").pid)
+            #expect(ListeningSockets.inodes(on: port).isEmpty)
+        }
+        #expect(daemon.descriptorCount == count)
+        daemon.holdsNoListenerAlone()
+        try daemon.endsClean()
+    }
+
+    /// More than are held here: all of them serve, and the daemon's descriptors have a bound.
+    @Test func copiesAreBounded() throws {
+        let port = try Network.freePort()
+        let daemon = try daemon(["many", "\(port)", "300", "say", "serves"], workers: 1)
+        try daemon.lines(1, thatStartWith: "serves")
+        #expect(daemon.descriptorCount < 300)
+        for offset in [0, 150, 255, 256, 299] { #expect(try Asker(port + offset, asking: "/").answer() != nil) }
+        try daemon.endsClean()
+    }
+}
+
+extension DaemonUnderTest {
+    /// Those that ports.py has said to have chosen.
+    fileprivate var ports: [Int] {
+        otherLines.compactMap { line in
+            let words = line.split(separator: " ")
+            return words.first == "random" ? words.dropFirst().first.flatMap { Int($0) } : nil
+        }
+    }
+}
