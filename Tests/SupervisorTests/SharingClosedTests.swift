@@ -66,7 +66,8 @@ import Testing
                 + Apps.shell(
                     "if [ $RELOADERD_GENERATION = 1 ]; then exec \(Apps.python) \(SharedProgram.folder)/ports.py "
                         + "probe \(port) tcp4 \(port) say serves; fi; "
-                        + "exec \(Apps.python) \(SharedProgram.folder)/ports.py probe \(port) unix \(gate.path)/socket"))
+                        + "exec \(Apps.python) \(SharedProgram.folder)/ports.py probe \(port) unix \(gate.path)/socket")
+        )
         try daemon.lines(1, thatStartWith: "serves")
         daemon.signal(SIGHUP)
         try daemon.next(of: ["reload_failed", "reload_done"])

@@ -8,10 +8,10 @@ import Testing
     func anUnprivilegedDaemonSharesPorts() throws {
         let (folder, port) = (try TestFolder(), try Network.freePort())
         let copies = try Launcher.copyForEverybody(to: folder)
-        let program = try folder.writeProgram("threaded.py", text(of: "threaded.py"))
+        let program = try folder.writeProgram("threaded.py", SharedProgram.text(of: "threaded.py"))
         let daemon = try DaemonUnderTest(
             ["--workers", "3", "/usr/bin/python3", program, "\(port)"],
-            under: Self.asNobody, executable: copies.daemon)
+            under: Launcher.asNobody, executable: copies.daemon)
         try daemon.next("pool_ready")
         let client = try SharingLoad.client(port)
         for _ in 0..<3 {
@@ -37,7 +37,8 @@ import Testing
         try FileManager.default.copyItem(atPath: try BuiltPrograms.c("epoll-first"), toPath: program)
         chmod(program, 0o755)
         let daemon = try DaemonUnderTest(
-            ["--workers", "1", "--backoff", "10ms", program, "\(port)"], under: Self.asNobody, executable: copies.daemon
+            ["--workers", "1", "--backoff", "10ms", program, "\(port)"], under: Launcher.asNobody,
+            executable: copies.daemon
         )
         let victim = try #require(try daemon.next("worker_ready").pid)
         try ProcessGroup.stop(victim)
@@ -53,7 +54,7 @@ import Testing
     func privilegedPortsAreBoundForWorkers() throws {
         let folder = try TestFolder()
         _ = try Launcher.copyForEverybody(to: folder)
-        let program = try folder.writeProgram("ports.py", text(of: "ports.py"))
+        let program = try folder.writeProgram("ports.py", SharedProgram.text(of: "ports.py"))
         // A network of its own has all low ports free, and privileged as the kernel's default has it.
         let daemon = try DaemonUnderTest(
             ["--workers", "2", "--user", "65534:65534", "/usr/bin/python3", program, "tcp4", "80"],
@@ -117,12 +118,6 @@ import Testing
             ["--workers", "2", "--no-share"] + Apps.readyShell, under: [try BuiltPrograms.c("confined"), refusal])
         try daemon.next("pool_ready")
         try daemon.endsClean()
-    }
-
-    private static let asNobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-
-    private func text(of program: String) throws -> String {
-        try String(contentsOfFile: "\(SharedProgram.folder)/\(program)", encoding: .utf8)
     }
 
     /// A line of proc_pid_status(5).

@@ -26,7 +26,7 @@ struct PoolUsage {
     func queue(of listener: Listener) -> Int? { listener.inode.flatMap { queues[$0] } }
 
     private mutating func count(
-        _ inodes: [Int32: [UInt64]], _ table: SocketTable, addresses: Set<UInt64>, shared: Set<UInt64>
+        _ inodes: [Int32: Set<UInt64>], _ table: SocketTable, addresses: Set<UInt64>, shared: Set<UInt64>
     ) {
         let sockets = inodes.mapValues { table.sockets($0) }
         var addresses = addresses
@@ -39,13 +39,15 @@ struct PoolUsage {
         }
     }
 
-    /// Of the sockets that each has, until the bound is reached; then of no more.
-    private static func inodes(of pids: [Int32]) -> [Int32: [UInt64]] {
+    /// The sockets that each has, with its descendants, until the bound is reached; then of no more.
+    private static func inodes(of pids: [Int32]) -> [Int32: Set<UInt64>] {
         var left = ControlLimits.descriptorsMax
-        var inodes: [Int32: [UInt64]] = [:]
-        for pid in pids where left > 0 {
-            guard let found = OpenSockets.all(of: pid, atMost: &left) else { break }
-            inodes[pid] = found.map { $0.inode }
+        var inodes: [Int32: Set<UInt64>] = [:]
+        for pid in pids {
+            for process in ProcessTree.processes(of: pid) {
+                guard left > 0, let found = OpenSockets.all(of: process, atMost: &left) else { return inodes }
+                inodes[pid, default: []].formUnion(found.lazy.map { $0.inode })
+            }
         }
         return inodes
     }

@@ -19,6 +19,10 @@ extension Daemon {
         case .report(let report):
             // What is told is true already: a worker that drains takes nothing new.
             if case .workerDraining = report { steer() }
+            // Looked at while it is there: the report of its failure comes after its stop signal.
+            if case .workerDraining(let id, _, _, .startTimedOut) = report, let worker = workers[id] {
+                worker.usesRing = ProcessTree.usesRing(worker.pid)
+            }
             if case .workerReady(let id, _, _, _) = report { settlePorts(of: id) }
             tell(report)
         }

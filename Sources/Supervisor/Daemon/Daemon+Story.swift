@@ -17,7 +17,7 @@ extension Daemon {
     func context(of id: WorkerID) -> ReportContext {
         ReportContext(
             pid: workers[id]?.pid, spawnError: spawnErrors[id], status: workers[id]?.status,
-            isReadyByListening: sharing != nil && listeningMeansReady)
+            isReadyByListening: sharing != nil && listeningMeansReady, usesRing: workers[id]?.usesRing ?? false)
     }
 
     func tell(_ report: Report) {

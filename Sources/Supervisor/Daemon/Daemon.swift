@@ -286,8 +286,11 @@ public final class Daemon {
     private func stopListening() {
         if hasStoppedListening { return }
         hasStoppedListening = true
-        for error in sharing?.refuseConnections() ?? [] {
-            write(LogRecord(.error, "steering_failed", "cannot keep new connections away: \(error)"))
+        if let error = sharing?.refuseConnections().first {
+            write(
+                LogRecord(
+                    .warning, "not_refused",
+                    "new connections cannot be refused while workers drain: \(error) (those that are left at the end are reset)"))
         }
         removeSocketFiles()
         listeners = []

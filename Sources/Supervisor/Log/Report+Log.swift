@@ -9,6 +9,8 @@ struct ReportContext {
     var status: String?
     /// It would have been ready by listening.
     var isReadyByListening = false
+    /// It has set up an io_uring.
+    var usesRing = false
 }
 
 extension Report {
@@ -218,6 +220,10 @@ extension FailureReason {
             context.spawnError?.message ?? "cannot start worker"
         case .exitedBeforeReady(let status):
             "worker \(status.words) before it was ready"
+        case .readyTimedOut(let timeout) where context.isReadyByListening && context.usesRing:
+            "worker was not ready within \(LogFormatter.seconds(timeout))s: it uses io_uring, by which bind and listen cannot "
+                + "be seen, so its ports are not shared; let it do without (Node: UV_USE_IO_URING=0), or pass listeners with "
+                + "--listen"
         case .readyTimedOut(let timeout):
             "worker was not ready within \(LogFormatter.seconds(timeout))s: it "
                 + (context.isReadyByListening ? "listened on no port and " : "")

@@ -26,6 +26,8 @@ final class WorkerProcess {
     var lastLines = LastLines()
     /// When it was sent SIGKILL, on the pool's clock.
     var killedAt: Instant?
+    /// It has set up an io_uring(7), as was seen when it was late.
+    var usesRing = false
     /// Its last STATUS=.
     var status: String?
     var statusLinesTold = 0

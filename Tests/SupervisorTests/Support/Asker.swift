@@ -5,18 +5,18 @@ final class Asker {
     private let number: Int32
 
     /// Connects; the kernel does that also where nobody accepts.
-    convenience init(_ port: Int) throws { try self.init(port, SOCK_STREAM) }
+    convenience init(_ port: Int) throws { try self.init(.ipv4("127.0.0.1", port), SOCK_STREAM) }
 
     /// Sends one datagram.
     convenience init(datagrams port: Int, asking text: String) throws {
-        try self.init(port, SOCK_DGRAM)
+        try self.init(.ipv4("127.0.0.1", port), SOCK_DGRAM)
         _ = send(number, text, text.utf8.count, 0)
     }
 
-    private init(_ port: Int, _ type: __socket_type) throws {
-        number = Client.connected(.ipv4("127.0.0.1", port), type)
+    private init(_ address: Client.Address, _ type: __socket_type) throws {
+        number = Client.connected(address, type)
         guard number >= 0 else {
-            throw DidNotHappen(description: "cannot connect to \(port): \(String(cString: strerror(errno)))")
+            throw DidNotHappen(description: "cannot connect to \(address): \(String(cString: strerror(errno)))")
         }
     }
 
@@ -24,6 +24,12 @@ final class Asker {
     convenience init(_ port: Int, asking path: String, keepsAlive: Bool = false) throws {
         try self.init(port)
         ask(path, keepsAlive: keepsAlive)
+    }
+
+    /// The same, wherever the listener is.
+    convenience init(_ address: Client.Address, asking path: String) throws {
+        try self.init(address, SOCK_STREAM)
+        ask(path)
     }
 
     func ask(_ path: String = "/", keepsAlive: Bool = false) {

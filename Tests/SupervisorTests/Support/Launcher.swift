@@ -17,6 +17,9 @@ enum Launcher {
     /// A user without rights, whom the system needs no entry for.
     static let nobody: UInt32 = 65534
 
+    /// What runs a command as that user.
+    static let asNobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+
     /// Copies of the daemon and of worker.py where every user can run them, whatever folder the package lies in.
     static func copyForEverybody(to folder: TestFolder) throws -> (daemon: String, worker: [String]) {
         let run = try CommandRun.run([

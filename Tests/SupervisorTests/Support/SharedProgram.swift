@@ -16,6 +16,11 @@ struct SharedProgram: Sendable, CustomTestStringConvertible {
 
     func words(_ port: Int, in folder: TestFolder) throws -> [String] { try words(port, folder) }
 
+    /// The source of one of them, for users who can't reach it where it is.
+    static func text(of name: String) throws -> String {
+        try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
+    }
+
     static let folder = "\(Products.tests)/Programs"
 
     static let node = SharedProgram(name: "node") { port, _ in ["node", "\(folder)/app.js", "\(port)"] }
