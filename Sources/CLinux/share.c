@@ -368,20 +368,31 @@ int rl_admit_connections(int socket) {
 int rl_tcp_state(int socket, struct rl_tcp *result) {
     struct tcp_info info;
     memset(&info, 0, sizeof info);
-    socklen_t size = sizeof info;
-    int unread = 0;
+    int unread = 0, quick_ack = 1;
+    socklen_t size = sizeof quick_ack;
+    if (getsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &quick_ack, &size) < 0) return -1;
+    if (ioctl(socket, FIONREAD, &unread) < 0 && errno != EINVAL) return -1;  // EINVAL: it listens
+    // Last, so that what has come meanwhile shows.
+    size = sizeof info;
     if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return -1;
     *result = (struct rl_tcp){.state = info.tcpi_state};
     if (info.tcpi_state == TCP_LISTEN_STATE) {
         result->queue = info.tcpi_unacked;
         return 0;
     }
-    if (ioctl(socket, FIONREAD, &unread) < 0) unread = 0;
+    result->bytes_received = info.tcpi_bytes_received;
     result->bytes_unread = (uint64_t)unread;
-    result->has_unsent = info.tcpi_unacked > 0 || info.tcpi_notsent_bytes > 0;
-    result->has_answered = info.tcpi_bytes_acked > 1;  // the SYN counts as one
-    result->answered_last = info.tcpi_last_data_sent <= info.tcpi_last_data_recv;
-    result->idle_milliseconds = info.tcpi_last_data_sent < info.tcpi_last_data_recv ? info.tcpi_last_data_sent
-                                                                                    : info.tcpi_last_data_recv;
+    result->bytes_sent = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
+    result->bytes_unsent = info.tcpi_notsent_bytes;
+    result->segments_unacked = info.tcpi_unacked;
+    result->sent_ago = info.tcpi_last_data_sent;
+    result->received_ago = info.tcpi_last_data_recv;
+    result->acked_ago = info.tcpi_last_ack_recv;
+    result->round_trip = info.tcpi_rtt / 1000;
+    result->segments_in = info.tcpi_segs_in;
+    result->segments_out = info.tcpi_segs_out;
+    result->data_segments_in = info.tcpi_data_segs_in;
+    result->data_segments_out = info.tcpi_data_segs_out;
+    result->quick_ack = quick_ack != 0;
     return 0;
 }

@@ -64,14 +64,20 @@ int rl_refuse_connections(int socket, bool is_datagram);
 // Ends rl_refuse_connections.
 int rl_admit_connections(int socket);
 
-// One TCP socket, from TCP_INFO.
+// One TCP socket: TCP_INFO, TCP_QUICKACK and FIONREAD. Times are milliseconds ago, in ticks of the kernel.
 struct rl_tcp {
     uint8_t state;               // TCP_ESTABLISHED …
-    uint32_t queue;              // listening: connections that wait to be accepted
+    uint32_t queue;              // listening: connections that wait to be accepted, and nothing of what follows
+    uint64_t bytes_received;
     uint64_t bytes_unread;       // received and not read by the program
-    bool has_unsent;             // written and not yet acknowledged by the peer
-    bool has_answered;           // has ever sent anything that was acknowledged
-    bool answered_last;          // has sent after it last received
-    uint32_t idle_milliseconds;  // since anything was sent or received
+    uint64_t bytes_sent;         // without those that were sent again
+    uint64_t bytes_unsent;       // written and not sent yet
+    uint32_t segments_unacked;
+    uint32_t sent_ago;
+    uint32_t received_ago;
+    uint32_t acked_ago;
+    uint32_t round_trip;         // milliseconds
+    uint32_t segments_in, segments_out, data_segments_in, data_segments_out;
+    bool quick_ack;
 };
 int rl_tcp_state(int socket, struct rl_tcp *result);

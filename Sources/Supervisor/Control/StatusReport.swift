@@ -57,13 +57,20 @@ struct StatusReport {
             "cpu_s": .optional(usage.cpuSeconds) { .number($0) },
             "connections": .optional(usage.connections) { .integer($0) },
             "queue": .optional(usage.queue) { .integer($0) },
-            "drain": .optional(drains[worker.id]) { drain in
-                [
-                    "connections": .integer(drain.connections), "queue": .integer(drain.waiting),
-                    "oldest_s": .seconds(MonotonicClock.now() - drain.startedAt),
-                ]
-            },
+            "drain": .optional(drains[worker.id], drain),
             "status": .optional(process.status) { .string($0) },
+        ]
+    }
+
+    private func drain(_ drain: Drain) -> JSON {
+        let now = MonotonicClock.now()
+        return [
+            "connections": .integer(drain.connections), "queue": .integer(drain.waiting),
+            "oldest_s": .seconds(now - drain.startedAt),
+            "held_by": .array(
+                drain.holders(atMost: Drain.holdersShown, at: now).map {
+                    ["peer": .string($0.peer), "age_s": .seconds($0.age), "why": .string($0.reason.words)]
+                }),
         ]
     }
 

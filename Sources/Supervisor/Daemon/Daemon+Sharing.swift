@@ -124,8 +124,7 @@ extension Daemon {
         if sockets.isEmpty { return .drained(id) }
         drains[id] = Drain(
             worker, sockets: sockets, takesConnections: sharing != nil && settings.drain != .signal,
-            idle: settings.drainIdle,
-            at: MonotonicClock.now())
+            idle: settings.drainIdle, limit: settings.drainTimeout, at: MonotonicClock.now())
         return nil
     }
 
@@ -143,7 +142,7 @@ extension Daemon {
         let now = MonotonicClock.now()
         for (id, instant) in isReadySoon where instant <= now { endPortsPatience(with: id, at: now) }
         for (id, drain) in drains where drain.nextLook <= now {
-            if drain.isDone(at: now) {
+            if drain.isDone(at: now, isReplaced: pool.phase == .running) {
                 drain.worker.wasEmptied = true
                 drains[id] = nil
                 handle(.drained(id))
@@ -231,13 +230,14 @@ extension Daemon {
 
     private func tellDrain(_ drain: Drain, _ level: LogRecord.Level, _ event: String, _ message: String) {
         let worker = drain.worker
-        write(
-            .worker(
-                level, event, message, worker.slot, worker.generation.number, context(of: worker.id),
-                [
-                    ("connections", .number(drain.connections)), ("queue", .number(drain.waiting)),
-                    ("for", .duration(MonotonicClock.now() - drain.startedAt)),
-                ]))
+        let now = MonotonicClock.now()
+        var fields: [(key: String, value: LogRecord.Value)] = [
+            ("connections", .number(drain.connections)), ("queue", .number(drain.waiting)),
+            ("for", .duration(now - drain.startedAt)),
+        ]
+        let holders = drain.holders(atMost: Drain.holdersShown, at: now)
+        if !holders.isEmpty { fields.append(("held_by", .text(holders.map { $0.words }.joined(separator: "; ")))) }
+        write(.worker(level, event, message, worker.slot, worker.generation.number, context(of: worker.id), fields))
     }
 
     /// Before its exit is told to the core: what waits in its queues is for its replacement.

@@ -62,12 +62,24 @@ struct SocketAddress {
 
     /// The sockaddr that a socket is bound to.
     static func bytes(of socket: borrowing FileDescriptor) throws(SystemError) -> [UInt8] {
+        let number = socket.number
+        return try bytes("getsockname") { getsockname(number, $0, $1) }
+    }
+
+    /// The sockaddr that a socket is connected to.
+    static func peerBytes(of socket: borrowing FileDescriptor) throws(SystemError) -> [UInt8] {
+        let number = socket.number
+        return try bytes("getpeername") { getpeername(number, $0, $1) }
+    }
+
+    private static func bytes(
+        _ call: String, _ ask: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) throws(SystemError) -> [UInt8] {
         var storage = sockaddr_storage()
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let number = socket.number
         try withUnsafeMutablePointer(to: &storage) { storage throws(SystemError) in
             _ = try storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address throws(SystemError) in
-                try checked("getsockname") { getsockname(number, address, &length) }
+                try checked(call) { ask(address, &length) }
             }
         }
         return withUnsafeBytes(of: storage) { Array($0.prefix(Int(length))) }

@@ -1,5 +1,5 @@
-// A drain from outside: a worker's connections are watched until none is left; those that are idle are closed as if their
-// clients had.
+// A drain from outside: a worker's connections are watched until none is left; those that are proven idle are closed as if
+// their clients had. What idle means is decided by `DrainTerms` of the core.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -8,44 +8,82 @@ internal import Reloader
 final class Drain {
     /// How long all must be empty: a connection that the kernel had begun to set up when it was steered away may still come.
     static let settle = Duration.milliseconds(200)
-    /// A connection that has never carried a request is given this many times the idle time of one that has.
-    static let patienceWithUnused: UInt32 = 20
-
-    /// Who has just had an answer does not ask again within a moment, and who was silent for longer may do so any moment: a
-    /// connection is closed in the first moment of its silence, or when a drain has waited this long for that.
-    static let patienceWithSilent = Duration.milliseconds(500)
 
     /// A look at ten thousand connections takes its time: the daemon spends at most a tenth of its own on one drain.
     private static let costFactor = 10
     private static let quickPauseMilliseconds: UInt32 = 10
     private static let tellingInterval = Duration.seconds(5)
+    /// Of what holds a drain, so many are named.
+    static let holdersShown = 8
+
+    /// One connection, from the look that found it to the one that does not any more.
+    private struct Watched {
+        let peer: String
+        let since: Instant
+        var history = ConnectionHistory()
+        var reason = BusyReason.toldToEnd
+        var isClosedForReading = false
+        /// The number of the last look that saw it.
+        var look = 0
+    }
+
+    /// What holds the drain open.
+    struct Holder {
+        let peer: String
+        /// How long this drain has known it.
+        let age: Duration
+        let reason: BusyReason
+
+        /// `192.0.2.7:4711 12.3s: unused for 0.3s`
+        var words: String { "\(peer) \(LogFormatter.seconds(age))s: \(reason.words)" }
+    }
 
     let worker: WorkerProcess
     let startedAt: Instant
     private let sockets: [SharedSocket]
     private let takesConnections: Bool
-    private let idleMilliseconds: UInt32
+    private let shortestIdle: Duration
+    private let limit: Duration
     private var handshakes: Handshakes
+    /// Not all could be looked at in the last look: what was not seen may be there.
+    private var isBlind = false
     private var emptySince: Instant?
-    /// Sockets that are none of this drain's business, and connections that were closed for reading already.
+    /// Sockets that are none of this drain's business.
     private var others: Set<UInt64> = []
-    private var shut: Set<UInt64> = []
+    /// By inode: a connection may be open in several processes.
+    private var watched: [UInt64: Watched] = [:]
+    private var look = 0
     private(set) var nextLook: Instant
     private var lastToldAt: Instant
-    /// What still holds it open.
-    private(set) var connections = 0
     private(set) var waiting = 0
 
-    /// - Parameter takesConnections: else only the queues are waited for, and the worker sees its connections off itself.
-    init(_ worker: WorkerProcess, sockets: [SharedSocket], takesConnections: Bool, idle: Duration, at now: Instant) {
+    /// - Parameters:
+    ///   - takesConnections: else only the queues are waited for, and the worker sees its connections off itself.
+    ///   - idle: `--drain-idle`.
+    ///   - limit: `--drain-timeout`, by which the core ends the drain.
+    init(
+        _ worker: WorkerProcess, sockets: [SharedSocket], takesConnections: Bool, idle: Duration, limit: Duration,
+        at now: Instant
+    ) {
         self.takesConnections = takesConnections
         self.worker = worker
         self.sockets = sockets
+        self.limit = limit
+        shortestIdle = idle
         handshakes = Handshakes(to: Set(sockets.filter { !$0.address.isDatagram }.map { $0.address.port }), at: now)
-        idleMilliseconds = UInt32(clamping: idle.nanoseconds / 1_000_000)
         startedAt = now
         nextLook = now
         lastToldAt = now
+    }
+
+    /// Connections that are left.
+    var connections: Int { watched.count }
+
+    /// Those that are left, the oldest first, at most so many.
+    func holders(atMost count: Int, at now: Instant) -> [Holder] {
+        watched.sorted { ($0.value.since, $0.key) < ($1.value.since, $1.key) }.prefix(count).map {
+            Holder(peer: $0.value.peer, age: now - $0.value.since, reason: $0.value.reason)
+        }
     }
 
     /// How long to wait before the next look: often at first, when a moment counts, seldom when clients take their time.
@@ -65,12 +103,20 @@ final class Drain {
     }
 
     /// Looks once; true when nothing is left.
-    func isDone(at now: Instant) -> Bool {
+    ///
+    /// - Parameter isReplaced: other workers serve on, so that nobody waits for the end of this one.
+    func isDone(at now: Instant, isReplaced: Bool) -> Bool {
         defer { nextLook = now + max(pause(at: now), (MonotonicClock.now() - now) * Self.costFactor) }
         waiting = sockets.reduce(0) { $0 + ($1.queue ?? 0) }
-        connections = 0
-        if takesConnections { for process in ProcessTree.processes(of: worker.pid) { look(at: process, now) } }
-        guard handshakes.areOver(at: now), connections == 0 && waiting == 0 else {
+        isBlind = false
+        if takesConnections {
+            look += 1
+            let terms = DrainTerms(
+                age: now - startedAt, limit: limit, shortestIdle: shortestIdle, isReplaced: isReplaced)
+            for process in ProcessTree.processes(of: worker.pid) { look(at: process, by: terms, now) }
+            watched = watched.filter { $0.value.look == look }
+        }
+        guard handshakes.areOver(at: now), connections == 0 && waiting == 0 && !isBlind else {
             emptySince = nil
             return false
         }
@@ -79,45 +125,91 @@ final class Drain {
         return now - since >= Self.settle || sockets.isEmpty
     }
 
-    private func look(at process: Int32, _ now: Instant) {
-        let candidates = OpenSockets.all(of: process).filter { !others.contains($0.inode) }
+    private func look(at process: Int32, by terms: DrainTerms, _ now: Instant) {
+        guard let open = OpenSockets.look(at: process) else { return isBlind = true }
+        let candidates = open.filter { !others.contains($0.inode) }
         if candidates.isEmpty { return }
         let number = rl_pidfd_open(process)
-        if number < 0 { return }  // it has just ended
+        if number < 0 {
+            isBlind = isBlind || errno != ESRCH  // it has just ended
+            return
+        }
         let pidfd = FileDescriptor(owning: number)
-        for (descriptor, inode) in candidates {
+        for (descriptor, inode) in candidates where watched[inode]?.look != look {
             let copy = rl_take_descriptor(pidfd.number, descriptor)
-            if copy < 0 { continue }  // closed a moment ago
-            look(at: FileDescriptor(owning: copy), inode: inode, now)
+            if copy < 0 {
+                isBlind = isBlind || (errno != EBADF && errno != ESRCH)  // closed a moment ago
+                continue
+            }
+            look(at: FileDescriptor(owning: copy), inode: inode, by: terms, now)
         }
     }
 
-    private func look(at socket: borrowing FileDescriptor, inode: UInt64, _ now: Instant) {
+    private func look(at socket: borrowing FileDescriptor, inode: UInt64, by terms: DrainTerms, _ now: Instant) {
         var state = rl_tcp()
-        guard isOnSharedPort(socket), rl_tcp_state(socket.number, &state) == 0, state.state != UInt8(TCP_LISTEN) else {
+        guard watched[inode] != nil || isOnSharedPort(socket), rl_tcp_state(socket.number, &state) == 0,
+            state.state != UInt8(TCP_LISTEN)
+        else {
             others.insert(inode)
             return
         }
         if state.state == UInt8(TCP_CLOSE) { return }
-        connections += 1
-        if state.state == UInt8(TCP_ESTABLISHED), isIdle(state, at: now), !shut.contains(inode) {
-            shut.insert(inode)
+        var connection = watched[inode] ?? Watched(peer: Self.peer(of: socket), since: now)
+        connection.look = look
+        defer { watched[inode] = connection }
+        if connection.isClosedForReading { return }
+        let facts = ConnectionFacts(state)
+        connection.history.note(facts, at: now)
+        switch terms.verdict(on: facts, connection.history) {
+        case .busy(let reason): connection.reason = reason
+        case .idle:
+            // Once more, as late as can be: what comes from now on comes to a server that closes.
+            guard rl_tcp_state(socket.number, &state) == 0, state.bytes_received == facts.bytesReceived,
+                state.bytes_sent == facts.bytesSent
+            else { return }
+            connection.isClosedForReading = true
+            connection.reason = .toldToEnd
+            // It fails where the client has just reset the connection.
             _ = shutdown(socket.number, Int32(SHUT_RD))
         }
-    }
-
-    /// It has answered all that it was asked, and nobody has spoken since.
-    private func isIdle(_ state: rl_tcp, at now: Instant) -> Bool {
-        if state.bytes_unread > 0 || state.has_unsent { return false }
-        if !state.has_answered { return state.idle_milliseconds >= idleMilliseconds &* Self.patienceWithUnused }
-        guard state.answered_last && state.idle_milliseconds >= idleMilliseconds else { return false }
-        let moment = max(idleMilliseconds / 2, 2 * Self.quickPauseMilliseconds)
-        return state.idle_milliseconds < idleMilliseconds &+ moment || now - startedAt >= Self.patienceWithSilent
     }
 
     private func isOnSharedPort(_ socket: borrowing FileDescriptor) -> Bool {
         let port: UInt16?
         do throws(SystemError) { port = try SocketAddress.port(of: socket) } catch { return false }
         return sockets.contains { $0.address.port == port }
+    }
+
+    private static func peer(of socket: borrowing FileDescriptor) -> String {
+        do throws(SystemError) {
+            let bytes = try SocketAddress.peerBytes(of: socket)
+            return SharedAddress(bytes, isIPv6Only: false)?.description ?? "unknown"
+        } catch { return "unknown" }  // it has just been reset
+    }
+}
+
+extension ConnectionFacts {
+    init(_ state: rl_tcp) {
+        self.init()
+        side =
+            switch Int32(state.state) {
+            case Int32(TCP_ESTABLISHED), Int32(TCP_SYN_RECV): .open
+            case Int32(TCP_CLOSE_WAIT): .endedByClient
+            default: .endedByWorker
+            }
+        bytesReceived = state.bytes_received
+        bytesUnread = state.bytes_unread
+        bytesSent = state.bytes_sent
+        bytesUnsent = state.bytes_unsent
+        segmentsUnacknowledged = state.segments_unacked
+        sentAgo = state.sent_ago
+        receivedAgo = state.received_ago
+        acknowledgedAgo = state.acked_ago
+        roundTrip = state.round_trip
+        segmentsReceived = state.segments_in
+        segmentsSent = state.segments_out
+        dataSegmentsReceived = state.data_segments_in
+        dataSegmentsSent = state.data_segments_out
+        acknowledgesByItself = state.quick_ack
     }
 }
