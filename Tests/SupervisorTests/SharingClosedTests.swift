@@ -17,8 +17,8 @@ import Testing
         try daemon.lines(2, thatStartWith: "serves")
         for _ in 0..<2 {
             for _ in 0..<20 { #expect(try Asker(port, asking: "/").answer() != nil) }
-            #expect(ListeningSockets.inodes(on: port).count == 2)
-            daemon.holdsNoListenerAlone()
+            #expect(try ListeningSockets.inodes(on: port).count == 2)
+            try daemon.holdsNoListenerAlone()
             daemon.signal(SIGHUP)
             try daemon.next("reload_done")
             try daemon.drained()
@@ -40,7 +40,7 @@ import Testing
         let report = try SharingLoad.report(of: client)
         #expect(report.failed == 0 && report.clientErrors == 0, "\(report.columns) \(report.failures)")
         try daemon.drained()
-        daemon.holdsNoListenerAlone()
+        try daemon.holdsNoListenerAlone()
         try daemon.endsClean()
     }
 
@@ -96,7 +96,7 @@ import Testing
         let slots = try askers.map { try $0.answer()?.slot }
         #expect(slots.contains(1) && slots.contains(nil) && !slots.contains(0))
         try daemon.next("queue_lost")
-        daemon.holdsNoListenerAlone()
+        try daemon.holdsNoListenerAlone()
         #expect(daemon.records("worker_exited").isEmpty, "it lives on")
         // Its replacement listens again.
         daemon.signal(SIGHUP)
@@ -127,7 +127,7 @@ import Testing
         let other = try self.daemon(["tcp4", "\(try Network.freePort())", "say", "serves"], workers: 1)
         try other.lines(1, thatStartWith: "serves")
         #expect(daemon.descriptorCount == other.descriptorCount)
-        daemon.holdsNoListenerAlone()
+        try daemon.holdsNoListenerAlone()
         try daemon.endsClean()
         try other.endsClean()
     }
@@ -142,10 +142,11 @@ import Testing
             let port = try #require(daemon.ports.last)
             kill(worker, SIGKILL)
             worker = try #require(try daemon.next("worker_ready").pid)
-            #expect(ListeningSockets.inodes(on: port).isEmpty)
+            #expect(try ListeningSockets.inodes(on: port).isEmpty)
         }
+        try daemon.hearsAll()
         #expect(daemon.descriptorCount == count)
-        daemon.holdsNoListenerAlone()
+        try daemon.holdsNoListenerAlone()
         try daemon.endsClean()
     }
 

@@ -143,7 +143,6 @@ extension Daemon {
         for (id, instant) in isReadySoon where instant <= now { endPortsPatience(with: id, at: now) }
         for (id, drain) in drains where drain.nextLook <= now {
             if drain.isDone(at: now, isReplaced: pool.phase == .running) {
-                drain.worker.wasEmptied = true
                 drains[id] = nil
                 handle(.drained(id))
             } else {
@@ -244,8 +243,16 @@ extension Daemon {
     func letGoOfPorts(_ worker: WorkerProcess) {
         drains[worker.id] = nil
         isReadySoon[worker.id] = nil
-        // Of a pool that is drained as a whole the listeners stay.
-        sharing?.workerIsGone(
-            worker.id, wasEmptied: worker.wasEmptied && pool.phase != .drained, isReplaced: !pool.isEnding)
+        sharing?.workerIsGone(worker.id, succession(to: worker), at: MonotonicClock.now())
+    }
+
+    private func succession(to worker: WorkerProcess) -> PortSharing.Succession {
+        if pool.isEnding { return .none }
+        // Of a pool that is drained as a whole the listeners stay, until the reload that begins it again.
+        if pool.phase == .drained { return .awaited }
+        guard worker.slot < pool.policy.workers else { return .done }
+        let slot = pool.slots[worker.slot]
+        let others = [slot.current, slot.replacement].compactMap { $0 }.filter { $0.id != worker.id }
+        return others.contains { $0.state.isReady } ? .done : .awaited
     }
 }

@@ -111,20 +111,20 @@ final class PortSharing {
 
     private func listen(_ socket: SharedSocket, _ call: rl_call) -> (answer: Answer, began: SharedAddress?) {
         groups[socket.address]?.noticeThoseGone()
+        if !socket.isListening { keepClientsFromProbe(socket) }
         // A negative number is the kernel's own maximum.
         let asked = Int32(truncatingIfNeeded: call.number)
         guard Glibc.listen(socket.number, asked < 0 ? asked : max(asked, backlog)) == 0 else {
             return (.done(errno), nil)
         }
         if !socket.isListening { join(socket) }
-        keepClientsFromProbe(socket)
         return (.done(0), socket.address)
     }
 
     /// What is soon closed again would take clients with it, if nobody else of the group can be chosen in its place.
     private func keepClientsFromProbe(_ socket: SharedSocket) {
-        guard let owner = socket.owner, probes.isProbe(owner, on: socket.address.port),
-            groups[socket.address]?.members.count == 1
+        guard let owner = socket.owner, probes.willProbe(owner, on: socket.address.port),
+            groups[socket.address]?.members.isEmpty ?? true
         else { return }
         // Where that fails they come to it as they did before.
         do throws(SystemError) { try socket.refuse() } catch {}
@@ -209,22 +209,34 @@ final class PortSharing {
     /// that it could still take over.
     func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32], at now: Instant) {
         letGoOfClosed(by: worker, kin: kin, at: now)
-        probes.settled(worker.id)
+        probes.settled(worker.id, on: Set(addresses(of: worker.id).map { $0.port }))
         for socket in sockets(of: worker.id) {
             do throws(SystemError) { try socket.admit() } catch { discard(socket) }
         }
         for socket in sockets where socket.owner == nil && socket.slot == worker.slot { letGo(socket, at: now) }
     }
 
-    /// The worker is gone. What waits in its queues stays, and so do the queues of one that was not emptied before: its
-    /// replacement takes them over, if there will be one.
-    func workerIsGone(_ worker: WorkerID, wasEmptied: Bool, isReplaced: Bool) {
+    /// What becomes of the sockets of a worker that is gone.
+    enum Succession {
+        /// Its seat waits for another worker, which takes them over, also those on which nobody waits yet.
+        case awaited
+        /// Others serve in its place: only what waits in a queue may still find somebody.
+        case done
+        /// There will be nobody.
+        case none
+    }
+
+    func workerIsGone(_ worker: WorkerID, _ succession: Succession, at now: Instant) {
         probes.forget(worker)
         for (inode, note) in bound where note.owner == worker { bound[inode] = nil }
         for socket in sockets(of: worker) {
-            socket.owner = nil
-            socket.place = nil
-            if !isReplaced || (wasEmptied && socket.isQueueEmpty) || socket.queue == nil { discard(socket) }
+            switch succession {
+            case .awaited where socket.queue != nil:
+                socket.owner = nil
+                socket.place = nil
+            case .awaited, .none: discard(socket)
+            case .done: letGo(socket, at: now)
+            }
         }
     }
 

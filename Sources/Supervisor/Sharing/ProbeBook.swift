@@ -19,13 +19,18 @@ struct ProbeBook {
         expected[port] = max(expected[port] ?? 0, count)
     }
 
-    /// The worker is known to listen for good, however often it has begun to.
-    mutating func settled(_ worker: WorkerID) {
-        for (port, count) in begun[worker] ?? [:] { expected[port] = min(expected[port] ?? 0, count - 1) }
+    /// The worker is known to listen on these ports for good, however often it has begun to.
+    mutating func settled(_ worker: WorkerID, on ports: Set<UInt16>) {
+        for (port, count) in begun[worker] ?? [:] where ports.contains(port) {
+            expected[port] = min(expected[port] ?? 0, count - 1)
+        }
     }
 
     mutating func forget(_ worker: WorkerID) { begun[worker] = nil }
 
-    /// Another worker closed this one again.
+    /// Another worker closed again what this one has begun to listen on.
     func isProbe(_ worker: WorkerID, on port: UInt16) -> Bool { (begun[worker]?[port] ?? 0) <= (expected[port] ?? 0) }
+
+    /// As above, of the next time that it begins to.
+    func willProbe(_ worker: WorkerID, on port: UInt16) -> Bool { (begun[worker]?[port] ?? 0) < (expected[port] ?? 0) }
 }

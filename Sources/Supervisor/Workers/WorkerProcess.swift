@@ -20,8 +20,6 @@ final class WorkerProcess {
     var streams: [WorkerStream] = []
     /// Its calls of bind(2) and listen(2); nil where its ports are its own.
     let calls: Channel?
-    /// Its connections were taken from it, all of them.
-    var wasEmptied = false
     var readyLines = LineSplitter()
     var lastLines = LastLines()
     /// When it was sent SIGKILL, on the pool's clock.

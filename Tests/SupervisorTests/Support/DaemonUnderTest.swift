@@ -25,6 +25,8 @@ struct LogLine: CustomStringConvertible {
 
 final class DaemonUnderTest {
     let process: ChildProcess
+    /// Workers bind their ports themselves.
+    let sharesPorts: Bool
     /// All that was read so far.
     private(set) var log: [LogLine] = []
     /// Lines of standard error that are not the daemon's.
@@ -38,6 +40,7 @@ final class DaemonUnderTest {
         inheriting: [Int32] = [], under wrapper: [String] = [], executable: String = Products.reloaderd,
         control: String? = "none"
     ) throws {
+        sharesPorts = !words.contains { $0 == "--listen" || $0.hasPrefix("--no-share") }
         process = try ChildProcess(
             wrapper + [executable, "--log-format", "json"] + (control.map { ["--control", $0] } ?? [])
                 + words, environment: environment,
