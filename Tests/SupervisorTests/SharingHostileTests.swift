@@ -8,9 +8,9 @@ import Testing
     func othersAreServed(_ way: String) throws {
         // Garbage may be the name of a unix socket.
         let folder = try TestFolder()
-        let port = try Network.freePort()
+        let (port, own) = (try Network.freePort(), try Network.freePort())
         let daemon = try DaemonUnderTest(
-            ["--workers", "3", "--drain-timeout", "1s"] + (try Self.program(way, port)), directory: folder.path)
+            ["--workers", "3", "--drain-timeout", "1s"] + (try Self.program(way, port, own)), directory: folder.path)
         try daemon.ready(3)
         let client = try SharingLoad.client(port)
         daemon.signal(SIGHUP)
@@ -21,14 +21,23 @@ import Testing
         #expect(Set(report.workers.map(\.slot)) == [1, 2], "\(report.workers)")
         #expect(Set(report.workers.map(\.generation)).contains(2))
         #expect(daemon.records("steering_failed").isEmpty)
+        if way == "fork" { try endOfTheLastChildIsNoticed(daemon, own) }
         try daemon.endsClean()
+    }
+
+    /// It has ended with its listener open, and nothing was bound since: that is noticed when somebody comes.
+    private func endOfTheLastChildIsNoticed(_ daemon: DaemonUnderTest, _ port: Int) throws {
+        let asker = try Asker(port, asking: "/")
+        try daemon.next("worker_closed") { $0.slot == 0 }
+        #expect(try asker.answer() == nil)
     }
 
     /// A worker that ends within its calls, again and again.
     @Test func callersThatEndAreForgotten() throws {
         let port = try Network.freePort()
         let daemon = try DaemonUnderTest(
-            ["--workers", "3", "--backoff", "1ms", "--backoff-cap", "1ms"] + (try Self.program("exit", port)))
+            ["--workers", "3", "--backoff", "1ms", "--backoff-cap", "1ms"]
+                + (try Self.program("exit", port, try Network.freePort())))
         while Set(daemon.records("worker_ready").compactMap(\.slot)).isSuperset(of: [1, 2]) == false {
             try daemon.next("worker_ready")
         }
@@ -40,8 +49,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    private static func program(_ way: String, _ port: Int) throws -> [String] {
-        let own = try Network.freePort()
+    private static func program(_ way: String, _ port: Int, _ own: Int) throws -> [String] {
         let (hostile, threads) = (try BuiltPrograms.c("hostile"), try BuiltPrograms.c("threads"))
         return Apps.shell(
             "[ $RELOADERD_SLOT = 0 ] && exec \(hostile) \(way) \(own) 7; exec \(threads) \(port)")
