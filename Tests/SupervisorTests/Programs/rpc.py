@@ -1,18 +1,19 @@
-"""gRPC without a schema, bytes for bytes: rpc.py serve PORT, or, as shapes.py is for HTTP/1, rpc.py ask PORT CHANNELS.
+"""gRPC without a schema, bytes for bytes: rpc.py serve PORT [shutdown], or, as shapes.py is for HTTP/1, rpc.py ask PORT CHANNELS.
 
-The server answers calls of Slow after as many ms as the request says, and calls of Stream with 4 messages, so many ms apart.
+The server answers calls of Slow after as many ms as the request says, and calls of Stream with 4 messages, so many ms apart;
+with the word shutdown it drains itself on SIGTERM.
 Each channel of the client makes slow calls of 0 to 2.5 s, streams with pauses of 700 ms, and quick calls 400 ms apart, all at
 the same time; nothing is retried. It makes no new ones after 5 s, and ends when all are answered: a channel that never rests
 can only be cut in the end.
 """
-import collections, concurrent.futures, json, os, random, sys, threading, time
+import collections, concurrent.futures, json, os, random, signal, sys, threading, time
 import grpc
 
 RACE, PATIENCE = 0.020, 20.0  # as in shapes.py
 LIFETIME = 5.0
 
 
-def serve(port):
+def serve(port, shuts_down):
     who = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getpid()}\n".encode()
 
     def slow(request, context):
@@ -28,6 +29,7 @@ def serve(port):
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("Test", {
         "Slow": grpc.unary_unary_rpc_method_handler(slow), "Stream": grpc.unary_stream_rpc_method_handler(stream)})])
     server.add_insecure_port(f"127.0.0.1:{port}")
+    if shuts_down: signal.signal(signal.SIGTERM, lambda *_: server.stop(grace=30))
     server.start()
     server.wait_for_termination()
 
@@ -103,5 +105,5 @@ def ask(port, channels):
     print(json.dumps({"shapes": {kind: report.fields() for kind, report in reports.items()}}), flush=True)
 
 
-if sys.argv[1] == "serve": serve(int(sys.argv[2]))
+if sys.argv[1] == "serve": serve(int(sys.argv[2]), "shutdown" in sys.argv)
 else: ask(int(sys.argv[2]), int(sys.argv[3]))

@@ -57,6 +57,7 @@ class Shape:
 
 SHAPES = {
     # The first and only request of its connection.
+    "first-0": Shape(lambda: [get("/")], 1),
     "first-500": Shape(lambda: [sleep(500)], 1),
     "first-1300": Shape(lambda: [sleep(1300)], 1),
     "first-4000": Shape(lambda: [sleep(4000)], 1),
