@@ -7,9 +7,10 @@ WHO = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GE
 async def app(scope, receive, send):
     if scope["type"] == "lifespan": return await live(receive, send)
     query = {name: int(value) for name, value in urllib.parse.parse_qsl(scope["query_string"].decode())}
+    count = await received(receive)  # all of it, always: hypercorn closes connections whose request was not read
     if scope["path"] == "/stream": return await stream(send, query["n"], query["pause"] / 1000)
     if scope["path"] == "/sleep": await asyncio.sleep(query["ms"] / 1000)
-    body = f"{await received(receive)}\n".encode() if scope["path"] == "/upload" else WHO
+    body = f"{count}\n".encode() if scope["path"] == "/upload" else WHO
     await start(send, (b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.body", "body": body})
 

@@ -26,10 +26,6 @@ extension SharedProgram {
     static let gunicornReuseport = SharedProgram(name: "gunicorn --reuse-port") { port, own in
         try gunicorn.words(port, in: own) + ["--reuse-port"]
     }
-    /// Since 0.15 the process that was started binds, and a child of it listens; before, only with several workers.
-    static let hypercorn = SharedProgram(name: "hypercorn") { port, _ in
-        ["hypercorn", "--bind", "127.0.0.1:\(port)", "--log-level", "error", "\(folder)/asgi.py:app"]
-    }
     static let hypercornWorkers = SharedProgram(name: "hypercorn --workers") { port, own in
         try hypercorn.words(port, in: own) + ["--workers", "2"]
     }

@@ -45,9 +45,23 @@ struct SharedProgram: Sendable, CustomTestStringConvertible {
             "wsgi:app",
         ]
     }
+    static let gunicornThreads = SharedProgram(name: "gunicorn --threads") { port, _ in
+        [
+            "gunicorn", "--threads", "8", "--bind", "127.0.0.1:\(port)", "--chdir", folder, "--log-level", "error",
+            "wsgi:app",
+        ]
+    }
     static let uvicorn = SharedProgram(name: "uvicorn") { port, _ in
         [Apps.python, "-m", "uvicorn", "--app-dir", folder, "--port", "\(port)", "--log-level", "error", "asgi:app"]
     }
+    /// Since 0.15 the process that was started binds, and a child of it listens; before, only with several workers.
+    static let hypercorn = SharedProgram(name: "hypercorn") { port, _ in
+        ["hypercorn", "--bind", "127.0.0.1:\(port)", "--log-level", "error", "\(folder)/asgi.py:app"]
+    }
+    static let aiohttp = SharedProgram(name: "aiohttp") { port, _ in [Apps.python, "\(folder)/aio.py", "\(port)"] }
+    /// HTTP/2 in the clear.
+    static let h2c = SharedProgram(name: "node http2") { port, _ in ["node", "\(folder)/app.js", "\(port)", "h2c"] }
+    static let grpc = SharedProgram(name: "gRPC") { port, _ in [Apps.python, "\(folder)/rpc.py", "serve", "\(port)"] }
     static let epollFirst = SharedProgram(name: "epoll before bind") { port, _ in
         [try BuiltPrograms.c("epoll-first"), "\(port)"]
     }

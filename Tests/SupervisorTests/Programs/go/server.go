@@ -1,12 +1,16 @@
-// net/http and nothing else. Answers what shapes.py asks for.
+// net/http and nothing else: server PORT [shutdown]. Answers what shapes.py asks for; with the second word it drains itself on
+// SIGTERM.
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -37,8 +41,24 @@ func main() {
 			w.(http.Flusher).Flush()
 		}
 	})
-	fmt.Fprintln(os.Stderr, http.ListenAndServe("127.0.0.1:"+os.Args[1], nil))
-	os.Exit(1)
+	server := &http.Server{Addr: "127.0.0.1:" + os.Args[1]}
+	ended := make(chan error)
+	if len(os.Args) > 2 && os.Args[2] == "shutdown" {
+		asked := make(chan os.Signal, 1)
+		signal.Notify(asked, syscall.SIGTERM)
+		go func() {
+			<-asked
+			ended <- server.Shutdown(context.Background())
+		}()
+	}
+	err := server.ListenAndServe()
+	if err == http.ErrServerClosed {
+		err = <-ended
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 func milliseconds(r *http.Request, name string) time.Duration {
