@@ -389,6 +389,7 @@ int rl_tcp_state(int socket, struct rl_tcp *result) {
     result->received_ago = info.tcpi_last_data_recv;
     result->acked_ago = info.tcpi_last_ack_recv;
     result->round_trip = info.tcpi_rtt / 1000;
+    result->ack_delay = info.tcpi_ato / 1000;
     result->segments_in = info.tcpi_segs_in;
     result->segments_out = info.tcpi_segs_out;
     result->data_segments_in = info.tcpi_data_segs_in;

@@ -29,6 +29,8 @@ public struct ConnectionFacts: Equatable, Sendable {
     /// Since the client last acknowledged anything, with data or without.
     public var acknowledgedAgo: UInt32 = 0
     public var roundTrip: UInt32 = 0
+    /// How long the worker's host waits for an answer to carry its acknowledgement, at most, before it sends one by itself.
+    public var acknowledgementDelay: UInt32 = 0
     public var segmentsReceived: UInt32 = 0
     public var segmentsSent: UInt32 = 0
     public var dataSegmentsReceived: UInt32 = 0
@@ -40,9 +42,6 @@ public struct ConnectionFacts: Equatable, Sendable {
 
     /// Since anything was sent or received.
     public var silence: UInt32 { min(sentAgo, receivedAgo) }
-
-    /// Longer than any kernel delays an acknowledgement (200 milliseconds), whatever its tick.
-    static let acknowledgementDelayMax: UInt32 = 250
 
     enum LastWord {
         case client
@@ -59,22 +58,28 @@ public struct ConnectionFacts: Equatable, Sendable {
     }
 
     /// The client acknowledged something in a later tick, and without data. A request that it had sent after an answer would
-    /// have acknowledged that answer. (What is acknowledged much later answers a probe: SO_KEEPALIVE.)
+    /// have acknowledged that answer. (What is acknowledged much later answers a probe: SO_KEEPALIVE, after 1 s at the least.)
     private var wasAcknowledgedLater: Bool {
-        guard silence >= Self.acknowledgementDelayMax, acknowledgedAgo < receivedAgo else { return false }
-        return receivedAgo - acknowledgedAgo <= Self.acknowledgementDelayMax + min(roundTrip, 500)
+        acknowledgedAgo < receivedAgo && receivedAgo - acknowledgedAgo <= 250 + min(roundTrip, 500)
     }
 
     /// What was received last was acknowledged by the data of an answer: had it been acknowledged by a timer, TCP_QUICKACK
     /// would be 1; and had the program read it in several pieces, each time it would have been acknowledged by a segment
     /// without data, of which there was no more than the one that greets the first data of a connection.
     private var needsNoAcknowledgement: Bool {
-        guard silence >= Self.acknowledgementDelayMax, !acknowledgesByItself else { return false }
-        return bareSegmentsSent <= 1 || requestsAcknowledgedBare <= 1
+        wasNotAcknowledgedByTimer && (bareSegmentsSent <= 1 || requestsAcknowledgedBare <= 1)
     }
 
+    /// What was received last has been acknowledged by data, or when the program read it in several pieces.
+    var wasNotAcknowledgedByTimer: Bool {
+        !acknowledgesByItself && silence >= max(acknowledgementDelay, 40) + Self.timerDelay
+    }
+
+    /// A kernel's timer is late by a tick or two, of at most 10 milliseconds, and by an eighth of 40 to 200 milliseconds.
+    private static let timerDelay: UInt32 = 30
+
     /// Segments without data that the worker's host sent.
-    private var bareSegmentsSent: UInt32 { segmentsSent &- dataSegmentsSent }
+    var bareSegmentsSent: UInt32 { segmentsSent &- dataSegmentsSent }
 
     /// At most so many of the segments without data acknowledged requests: the others answered probes, and the client cannot
     /// have sent more than one for each probe, for each segment with data that it got, and two to connect; as long as too few

@@ -8,8 +8,10 @@ public struct ConnectionHistory: Equatable, Sendable {
 
     private var last: ConnectionFacts?
     private var lastAt = Instant(nanoseconds: 0)
-    /// The worker has sent since the client last did: between two looks the bytes sent grew, and those received did not.
+    /// The looks prove that the worker has sent since the client last did.
     private(set) var hasAnswered = false
+    /// At the last look before the newest question: segments without data that were sent.
+    private var bareSegmentsBefore: UInt32?
     /// An answer went on after a pause.
     private(set) var hasPaused = false
     /// Questions that came after an answer: as many question-and-answer turns are complete.
@@ -21,22 +23,30 @@ public struct ConnectionHistory: Equatable, Sendable {
 
     /// Takes notice of a look. Looks come in order.
     public mutating func note(_ facts: ConnectionFacts, at now: Instant) {
-        defer {
-            last = facts
-            lastAt = now
+        if let last {
+            let wasAnswered = hasAnswered || last.lastWord == .worker
+            if facts.bytesReceived != last.bytesReceived {
+                hasAnswered = false
+                bareSegmentsBefore = last.bareSegmentsSent
+                if wasAnswered { noteTurn(from: last, to: facts, passed: now - lastAt) }
+            } else if facts.bytesSent != last.bytesSent {
+                if wasAnswered && last.sentAgo >= Self.pause { hasPaused = true }
+                hasAnswered = true
+            }
         }
-        guard let last else { return }
-        let wasAnswered = hasAnswered || last.lastWord == .worker
-        if facts.bytesReceived != last.bytesReceived {
-            hasAnswered = false
-            guard wasAnswered else { return }
-            turns += 1
-            let passed = UInt64(clamping: max(0, (now - lastAt).nanoseconds) / 1_000_000)
-            let thought = UInt64(last.sentAgo) + passed
-            shortestThought = min(shortestThought, UInt32(clamping: Int64(thought) - Int64(facts.receivedAgo)))
-        } else if facts.bytesSent != last.bytesSent {
-            if wasAnswered && last.sentAgo >= Self.pause { hasPaused = true }
+        // The newest question was acknowledged, not by a timer nor by a segment without data: so by data that was sent after it.
+        if facts.bytesSent > 0, facts.lastWord == .unknown, facts.wasNotAcknowledgedByTimer,
+            bareSegmentsBefore == facts.bareSegmentsSent
+        {
             hasAnswered = true
         }
+        last = facts
+        lastAt = now
+    }
+
+    private mutating func noteTurn(from last: ConnectionFacts, to facts: ConnectionFacts, passed: Duration) {
+        turns += 1
+        let thought = Int64(last.sentAgo) + passed.nanoseconds / 1_000_000 - Int64(facts.receivedAgo)
+        shortestThought = min(shortestThought, UInt32(clamping: thought))
     }
 }

@@ -77,6 +77,7 @@ struct rl_tcp {
     uint32_t received_ago;
     uint32_t acked_ago;
     uint32_t round_trip;         // milliseconds
+    uint32_t ack_delay;          // milliseconds until what is received is acknowledged by itself
     uint32_t segments_in, segments_out, data_segments_in, data_segments_out;
     bool quick_ack;
 };

@@ -206,6 +206,7 @@ extension ConnectionFacts {
         receivedAgo = state.received_ago
         acknowledgedAgo = state.acked_ago
         roundTrip = state.round_trip
+        acknowledgementDelay = state.ack_delay
         segmentsReceived = state.segments_in
         segmentsSent = state.segments_out
         dataSegmentsReceived = state.data_segments_in
