@@ -58,9 +58,11 @@ public struct ConnectionFacts: Equatable, Sendable {
     }
 
     /// The client acknowledged something in a later tick, and without data. A request that it had sent after an answer would
-    /// have acknowledged that answer. (What is acknowledged much later answers a probe: SO_KEEPALIVE, after 1 s at the least.)
+    /// have acknowledged that answer. (What is acknowledged much later answers a probe: SO_KEEPALIVE, after 1 s at the least.
+    /// And a segment that came twice acknowledges late as well, but sets TCP_QUICKACK to 1.)
     private var wasAcknowledgedLater: Bool {
-        acknowledgedAgo < receivedAgo && receivedAgo - acknowledgedAgo <= 250 + min(roundTrip, 500)
+        !acknowledgesByItself && acknowledgedAgo < receivedAgo
+            && receivedAgo - acknowledgedAgo <= 250 + min(roundTrip, 500)
     }
 
     /// What was received last was acknowledged by the data of an answer: had it been acknowledged by a timer, TCP_QUICKACK

@@ -57,6 +57,7 @@ private struct Conversation {
         connection.clientSends(segments: chance.int(1...segmentsMax))
         if chance.percent(50) { connection.workerReads() }
         wait(body)
+        if chance.percent(10) { connection.clientRepeats() }
         connection.workerReads()
         wait(body)
         connection.workerSends(segments: chance.int(1...segmentsMax))

@@ -55,6 +55,18 @@ struct SimulatedConnection {
         owesAnAnswer = true
     }
 
+    /// Sends its last segment again, since the acknowledgement is late: what it says of an answer's arrival is old.
+    mutating func clientRepeats() {
+        facts.segmentsReceived += 1
+        facts.dataSegmentsReceived += 1
+        facts.segmentsSent += 1
+        acknowledgedAt = now
+        worker.owes = nil
+        worker.owesSeveral = false
+        worker.answersInARow = 0
+        worker.atOnce = 16
+    }
+
     mutating func workerReads() { if read(by: &worker) { facts.segmentsSent += 1 } }
 
     mutating func workerSends(segments: Int) {

@@ -87,9 +87,9 @@ final class ChildProcess {
 
     func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
 
-    /// An empty line to its standard input.
-    func writeLine() {
-        if let input { _ = write(input, "\n", 1) }
+    /// A line to its standard input.
+    func writeLine(_ text: String = "") {
+        if let input { _ = write(input, text + "\n", text.utf8.count + 1) }
     }
 
     func closeInput() {

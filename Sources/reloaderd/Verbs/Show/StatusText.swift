@@ -10,7 +10,7 @@ struct StatusText {
 
     /// - Parameter width: where the lines are cut; nil: nowhere.
     init(_ status: PoolStatus, width: Int? = nil) {
-        let all = Self.head(status) + [""] + Self.table(status.slots).lines
+        let all = Self.head(status) + [""] + Self.table(status.slots).lines + Self.holders(status.slots)
         lines = width.map { width in all.map { fitted($0, width: width) } } ?? all
     }
 

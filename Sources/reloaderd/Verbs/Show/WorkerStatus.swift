@@ -36,11 +36,27 @@ struct WorkerStatus: Answer {
         let queue: Int?
         /// Since it began.
         let seconds: Double?
+        /// Some of the connections.
+        let holders: [Holder]
 
         init(_ json: JSON) throws(AnswerError) {
             connections = json["connections"]?.whole
             queue = json["queue"]?.whole
             seconds = json["oldest_s"]?.decimal
+            holders = json["held_by"] == nil ? [] : try json.list("held_by")
+        }
+
+        struct Holder: Answer {
+            let peer: String
+            /// In this drain.
+            let seconds: Double
+            let why: String
+
+            init(_ json: JSON) throws(AnswerError) {
+                peer = try json.text("peer")
+                seconds = try json.seconds("age_s")
+                why = try json.text("why")
+            }
         }
     }
 }
