@@ -232,8 +232,8 @@ class Report:
 
 async def client(port, shape, report, stop, first):
     """Connections one after the other, until stop; what is in the middle then is still taken to its end."""
-    await asyncio.sleep(random.random() * 0.5)  # not all in step
     while not stop.is_set():
+        await asyncio.sleep(random.random() * 0.5)  # not all in step; and a proxy's connections come to rest at times
         connection = Connection(port, report)
         try:
             await connection.open()
