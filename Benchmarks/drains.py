@@ -48,7 +48,8 @@ SERVERS = {
         python("hypercorn"), "-m", "hypercorn", *["--workers", "0"] * (python("hypercorn") != SYSTEM), "-b", address(p),
         "--log-level", "error", f"{programs}/asgi.py:app"],
 }
-PROXIED = "nginx before node"
+# Under load a proxy's connections never rest, unless it ends them itself before the drain's time is over.
+PROXIED = {"nginx before node": "1h", "nginx keepalive_time 10s": "10s"}
 # gunicorn forgets requests that were sent ahead, with or without reloads.
 NOT_SPOKEN = {("gunicorn --threads", "pipelined")}
 
@@ -145,8 +146,9 @@ class Peer(Process):
 class Proxy(Process):
     """nginx in front of a port, with connections that it keeps."""
 
-    def __init__(self, port, upstream):
-        super().__init__([f"{programs}/nginx.sh", own.name, port], "stderr", UPSTREAM=str(upstream))
+    def __init__(self, port, upstream, keepalive_time):
+        super().__init__(
+            [f"{programs}/nginx.sh", own.name, port], "stderr", UPSTREAM=str(upstream), KEEPALIVE_TIME=keepalive_time)
         wait_until_served(port)
 
 
@@ -231,15 +233,16 @@ def matrix():
     cells = [cell(n, s, words) for n, words in SERVERS.items() for s in SHAPES if (n, s) not in NOT_SPOKEN]
     fronts = []
 
-    def behind(port):
+    def behind(keepalive_time, port):
         """The pool has a port of its own; the client's is the proxy's."""
         upstream = free_port()
         pool = Pool(SERVERS["node"](upstream))
-        fronts.append(Proxy(port, upstream))
+        fronts.append(Proxy(port, upstream, keepalive_time))
         return pool
 
-    for shape in SHAPES:
-        cells.append((PROXIED, shape, behind, lambda port, s=shape: shaped(port, f"{s}={SHAPES[s]}", "--proxied")))
+    for name, keepalive_time in PROXIED.items():
+        start = functools.partial(behind, keepalive_time)
+        cells += [(name, s, start, lambda port, s=s: shaped(port, f"{s}={SHAPES[s]}", "--proxied")) for s in SHAPES]
     run(f"Reloads under awkward traffic: {WORKERS} workers, {RELOADS} reloads a row", cells)
     for front in fronts: front.stop()
 

@@ -190,9 +190,10 @@ class Connection:
         self.buffer += chunk
 
     async def closed(self):
-        """Returns at the end of the connection, or at bytes that nobody asked for."""
-        try: return not await self.loop.sock_recv(self.socket, 1)
-        except OSError: return True
+        """Returns at the end of the connection."""
+        try: unasked = await self.loop.sock_recv(self.socket, 60)
+        except OSError: return
+        if unasked: raise Cut("wrong", f"nobody has asked for {unasked!r}")
 
     def close(self): self.socket.close()
 
@@ -232,8 +233,8 @@ class Report:
 
 async def client(port, shape, report, stop, first):
     """Connections one after the other, until stop; what is in the middle then is still taken to its end."""
-    await asyncio.sleep(random.random() * 0.5)  # not all in step
     while not stop.is_set():
+        await asyncio.sleep(random.random() * 0.5)  # not all in step; and a proxy's connections come to rest at times
         connection = Connection(port, report)
         try:
             await connection.open()
@@ -260,6 +261,7 @@ async def carry(connection, shape, report, stop, first):
         done, pending = await asyncio.wait(waits, timeout=shape.think, return_when=asyncio.FIRST_COMPLETED)
         for wait in pending: wait.cancel()
         if waits[0] in done:
+            waits[0].result()
             report.idle_closed += 1
             return
         if stop.is_set(): return

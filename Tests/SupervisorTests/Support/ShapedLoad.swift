@@ -37,7 +37,9 @@ final class ShapedLoad {
         if proxied {
             front = try Network.freePort()
             proxy = try DaemonUnderTest(
-                ["--workers", "1", "--output", "file:\(folder.path)/proxy.log", "env", "UPSTREAM=\(port)"]
+                ["--workers", "1", "--output", "file:\(folder.path)/proxy.log"]
+                    // Under load its connections never rest: it has to end them itself before the drain's time is over.
+                    + ["env", "UPSTREAM=\(port)", "KEEPALIVE_TIME=10s"]
                     + SharedProgram.nginx.words(front, in: folder))
             try proxy?.next("pool_ready")
         } else {

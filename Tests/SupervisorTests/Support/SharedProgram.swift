@@ -31,8 +31,9 @@ struct SharedProgram: Sendable, CustomTestStringConvertible {
     }
     static let go = SharedProgram(name: "Go") { port, _ in [try BuiltPrograms.go(), "\(port)"] }
     static let webrick = SharedProgram(name: "WEBrick") { port, _ in ["ruby", "\(folder)/webrick.rb", "\(port)"] }
+    /// With more threads than connections: with fewer, it loses requests that were sent ahead, without any reload.
     static let puma = SharedProgram(name: "Puma") { port, _ in
-        ["puma", "--silent", "-b", "tcp://127.0.0.1:\(port)", "\(folder)/config.ru"]
+        ["puma", "--silent", "--threads", "0:16", "-b", "tcp://127.0.0.1:\(port)", "\(folder)/config.ru"]
     }
     static let nginx = SharedProgram(name: "nginx") { port, own in ["\(folder)/nginx.sh", own.path, "\(port)"] }
     /// Its two worker processes have a socket each.
