@@ -10,6 +10,10 @@ public enum Effect: Equatable, Sendable {
     case terminate(WorkerID)
     /// Send SIGKILL to the worker and its process group, once in its life.
     case kill(WorkerID)
+    /// Send the stop signal to what the worker has left, once to each process.
+    case terminateLeftovers(WorkerID)
+    /// Send SIGKILL to what the worker has left, and to what is found of it from now on.
+    case killLeftovers(WorkerID)
     /// Nothing of this generation will be started again: let go of what pins it.
     case release(generation: Int)
     /// All workers are gone: end the daemon with this exit status.
@@ -35,6 +39,10 @@ public enum Report: Equatable, Sendable {
     case workerKilled(WorkerID, slot: Int, generation: Int, KillReason)
     /// The worker is gone. `expected`: it had been asked to end; one that was still being emptied had not.
     case workerExited(WorkerID, slot: Int, generation: Int, ExitStatus, lived: Duration, expected: Bool)
+    /// What the worker has left gets the stop signal; it has `time` until SIGKILL.
+    case leftoversEnding(WorkerID, slot: Int, generation: Int, time: Duration)
+    /// What the worker has left gets SIGKILL.
+    case leftoversKilled(WorkerID, slot: Int, generation: Int, KillReason)
     /// A worker failed. What comes of it (a roll or a recycle that fails, a `backoffBegan`, a start at once) is told next.
     case workerFailed(WorkerID, slot: Int, generation: Int, FailureReason)
     /// The slot's next start, or the next try to replace its worker, waits. `failures` counts those in a row.
@@ -118,6 +126,8 @@ public enum KillReason: Equatable, Sendable {
     case stopTimedOut
     case fastStop
     case watchdog
+    /// Of what a worker has left: the worker itself was killed.
+    case withWorker
 }
 
 public enum FailureReason: Equatable, Sendable {

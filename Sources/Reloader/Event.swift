@@ -21,7 +21,7 @@ public enum Event: Equatable, Sendable {
     case scale(ScaleChange)
     /// Drains every worker and starts none until the next reload; the listeners stay open (SIGWINCH).
     case drainAll
-    /// Ends the pool. A second graceful stop is a fast one.
+    /// Ends the pool. A second graceful stop is a fast one, unless it comes within `Policy.sameStop` of the first.
     case stop(StopMode)
 
     // MARK: answers to effects
@@ -46,8 +46,13 @@ public enum Event: Equatable, Sendable {
     /// Nothing is left of what `Effect.drain` was to take from the worker: it gets its stop signal. Too late if it had
     /// that, said that it ends, or was killed.
     case drained(WorkerID)
-    /// The process is gone and reaped.
-    case exited(WorkerID, ExitStatus)
+    /// The process is gone and reaped. `leaves`: others that it has started are not; `leftoversGone` will tell of their end.
+    case exited(WorkerID, ExitStatus, leaves: Bool = false)
+    /// Nothing that the worker has started is left.
+    case leftoversGone(WorkerID)
+    /// For a long time nobody ran, neither the pool nor its workers (SIGSTOP, a freezer, a virtual machine that was halted):
+    /// nothing was heard of them for that reason alone. Comes before the deadline that is due.
+    case overslept
 
     /// `nextDeadline` has come.
     case deadline

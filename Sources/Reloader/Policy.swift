@@ -9,6 +9,10 @@ public struct Policy: Equatable, Sendable {
     /// waits for one of them to end. Bounds the processes that quick reloads with slow drains can pile up.
     public static let lingeringMax = 3
 
+    /// Within this time two graceful stops are one request: a key at a terminal, a shell and timeout(1) all pass on what one
+    /// person wanted. Long enough for them, and shorter than anybody is impatient.
+    public static let sameStop = Duration.milliseconds(500)
+
     /// Slots in the pool, 1 ... `workersMax`.
     public var workers = 1
     /// How many replacements a roll has in flight at once, at least 1; nil: 25 % of the workers, rounded up.

@@ -70,6 +70,8 @@ extension Pool {
     }
 
     mutating func stop(_ mode: StopMode) {
+        if mode == .graceful, let stopAskedAt, now - stopAskedAt < Policy.sameStop { return }
+        if stopAskedAt == nil { stopAskedAt = now }
         switch (phase, mode) {
         case (.notStarted, _), (.running, .graceful), (.drained, .graceful): beginStop(.graceful, status: 0)
         case (.running, .fast), (.drained, .fast): beginStop(.fast, status: 0)
@@ -97,7 +99,7 @@ extension Pool {
     }
 
     mutating func finishIfEmpty() {
-        guard case .stopping(_, let status) = phase, slotOfWorker.isEmpty else { return }
+        guard case .stopping(_, let status) = phase, slotOfWorker.isEmpty, slotOfLeftovers.isEmpty else { return }
         phase = .finished
         emit(.finish(status: status))
     }

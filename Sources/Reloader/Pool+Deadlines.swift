@@ -7,6 +7,7 @@ extension Pool {
     /// Everything that is due in `slot`. Each step looks at the slot anew, because the one before may have changed it.
     private mutating func expire(_ slot: Int) {
         for place in slots[slot].draining.indices { expireDrain(.draining(place), in: slot) }
+        for place in slots[slot].leftovers.indices { expireLeftovers(at: place, in: slot) }
         expireWatchdog(.replacement, in: slot)
         expireWatchdog(.current, in: slot)
         expireStart(.replacement, in: slot)
@@ -22,6 +23,12 @@ extension Pool {
         case .emptying(_, let stopAt, _)?: if stopAt <= now { endEmptying(role, in: slot) }
         case .draining(_, let killAt, _)?: if killAt <= now { kill(role, of: slot, .stopTimedOut) }
         case .starting?, .ready?, .killed?, nil: break
+        }
+    }
+
+    private mutating func expireLeftovers(at place: Int, in slot: Int) {
+        if let killAt = slots[slot].leftovers[place].killAt, killAt <= now {
+            killLeftovers(at: place, of: slot, .stopTimedOut)
         }
     }
 

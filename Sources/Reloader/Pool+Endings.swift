@@ -63,6 +63,7 @@ extension Pool {
         kill(.replacement, of: slot, .fastStop)
         kill(.current, of: slot, .fastStop)
         for place in slots[slot].draining.indices { kill(.draining(place), of: slot, .fastStop) }
+        for place in slots[slot].leftovers.indices { killLeftovers(at: place, of: slot, .fastStop) }
         standDown(slot)
     }
 

@@ -98,21 +98,23 @@ extension Pool {
         refresh(slot)
     }
 
-    mutating func exited(_ role: Slot.Role, in slot: Int, _ status: ExitStatus) {
+    /// What it has left is seen to before anything is made of its end, which may be the start of another.
+    mutating func exited(_ role: Slot.Role, in slot: Int, _ status: ExitStatus, leaves: Bool) {
         hasSpawned = true
         let worker = remove(role, from: slot)
+        reportExit(of: worker, from: slot, status, expected: wasAskedToEnd(worker, role))
+        if leaves { keepLeftovers(of: worker, in: slot) }
         switch role {
-        case .draining:
-            let wasAsked = if case .emptying = worker.state { false } else { true }
-            reportExit(of: worker, from: slot, status, expected: wasAsked)
-            lingererEnded(in: slot)
-        case .replacement:
-            reportExit(of: worker, from: slot, status, expected: false)
-            replacementFailed(worker, in: slot, reason(status, of: worker, ready: .exitedInSoak(status)))
-        case .current:
-            reportExit(of: worker, from: slot, status, expected: false)
-            currentFailed(worker, in: slot, reason(status, of: worker, ready: .crashed(status)))
+        case .draining: lingererEnded(in: slot)
+        case .replacement: replacementFailed(worker, in: slot, reason(status, of: worker, ready: .exitedInSoak(status)))
+        case .current: currentFailed(worker, in: slot, reason(status, of: worker, ready: .crashed(status)))
         }
+    }
+
+    private func wasAskedToEnd(_ worker: Worker, _ role: Slot.Role) -> Bool {
+        guard case .draining = role else { return false }
+        if case .emptying = worker.state { return false }
+        return true
     }
 
     private func reason(_ status: ExitStatus, of worker: Worker, ready: FailureReason) -> FailureReason {

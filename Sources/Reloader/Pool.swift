@@ -11,20 +11,23 @@
 // 5. Delays follow the backoff formula; no slot is ever started twice at the same time in the same role.
 // 6. When workers are healthy again and no command is pending, the pool settles: n ready workers of one generation, and
 //    no timer armed but watchdogs.
-// 7. After a stop no worker is started, and the daemon ends when the last worker has.
+// 7. After a stop no worker is started, and the daemon ends when the last worker has, with all that it has started.
 // 8. After a failed roll every slot serves the generation that it served before.
 // 9. Until its canary is promoted a roll takes no more slots than that, and while the pool is paused none.
 // 10. At most one worker is being recycled, and none during a roll.
 // 11. A generation is let go of once, when nothing can start it again: no slot serves it, it is not the roll's, and it is
 //     none of the last `Policy.generationsKept` that were brought to every slot.
-// 12. A worker that has its slot for good and is silent for its watchdog's interval is killed when its replacement takes
+// 12. What a worker leaves behind gets the stop signal once, has what was left of the worker's stop timeout (of one that ended
+//     unasked all of it), and then gets SIGKILL; the daemon ends when nothing is left.
+// 13. After a time in which nobody ran, each wait that would fail or kill somebody is as long as at its begin.
+// 14. A worker that has its slot for good and is silent for its watchdog's interval is killed when its replacement takes
 //     the slot, and else only when it was silent for a second interval and none was on the way.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.
 //
 // Where to look: Pool+Commands (what people ask), Pool+News (what workers do), Pool+Deadlines (what time does),
-// Pool+Starts and Pool+Endings (the only places that start and end workers), Pool+Failures (backoff), Pool+Roll,
+// Pool+Starts and Pool+Endings (the only places that start and end workers), Pool+Leftovers (what they leave behind), Pool+Failures (backoff), Pool+Roll,
 // Pool+Canary (what holds a roll back), Pool+Recycle.
 
 /// All slots, and every rule about them: a state machine that turns events into effects.
@@ -61,11 +64,15 @@ public struct Pool: Sendable {
     var random: RandomNumbers
     /// The slot of every worker that is not yet gone.
     var slotOfWorker: [WorkerID: Int] = [:]
+    /// The slot of every worker that is gone, and has left something.
+    var slotOfLeftovers: [WorkerID: Int] = [:]
     var lastWorkerNumber: UInt64 = 0
     var startedAt = Instant(nanoseconds: 0)
     /// Some worker's program was executed at least once: a missing program is then no longer the user's typing error.
     var hasSpawned = false
     var hasBeenReady = false
+    /// When somebody asked for it first.
+    var stopAskedAt: Instant?
 
     /// The time of the event at hand.
     var now = Instant(nanoseconds: 0)
@@ -148,7 +155,9 @@ public struct Pool: Sendable {
         case .extendTimeout(let id, let time): withWorker(id) { $0.askedForTime($1, in: $2, time) }
         case .overMemory(let id): withWorker(id) { $0.exceedsMemory($1, in: $2) }
         case .drained(let id): withWorker(id) { $0.endEmptying($1, in: $2) }
-        case .exited(let id, let status): withWorker(id) { $0.exited($1, in: $2, status) }
+        case .exited(let id, let status, let leaves): withWorker(id) { $0.exited($1, in: $2, status, leaves: leaves) }
+        case .leftoversGone(let id): leftoversGone(id)
+        case .overslept: grantAllTimeAgain()
         case .deadline: break
         }
     }

@@ -28,6 +28,7 @@ public struct Roll: Equatable, Sendable {
         self.plan = plan
         self.startedAt = startedAt
         canary = plan.canary
+        timesOutAt = plan.timeout.map { startedAt + $0 }
     }
 
     public var isRevert: Bool {
@@ -38,7 +39,7 @@ public struct Roll: Equatable, Sendable {
     }
 
     /// Not done then, it has failed.
-    public var timesOutAt: Instant? { plan.timeout.map { startedAt + $0 } }
+    public internal(set) var timesOutAt: Instant?
 
     /// The canary promotes itself then.
     public var promotesAt: Instant? {

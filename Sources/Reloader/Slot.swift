@@ -15,9 +15,11 @@ public struct Slot: Equatable, Sendable {
     public internal(set) var current: Worker?
     /// Starting, or ready and soaking (or killed by the watchdog), of the roll's target; in a recycle, of `generation`.
     public internal(set) var replacement: Worker?
-    /// Emptied or asked to finish, oldest first. At most `Policy.lingeringMax` + 1: nothing is started in a slot that has
-    /// `lingeringMax`, and both of its other two may join them.
+    /// Emptied or asked to finish, oldest first. With `leftovers` at most `Policy.lingeringMax` + 1: nothing is started in a
+    /// slot that has `lingeringMax`, and both of its other two may join them.
     public internal(set) var draining: [Worker] = []
+    /// What workers of this slot have left. They take part in the bound on those that drain.
+    public internal(set) var leftovers: [Leftovers] = []
     /// Failures in a row.
     public internal(set) var failures = 0
     /// In backoff: nothing is started before.
@@ -36,9 +38,9 @@ public struct Slot: Equatable, Sendable {
     /// No worker serves here, and none starts to.
     var isVacant: Bool { current == nil && replacement == nil }
     /// No process of this slot is left.
-    public var isEmpty: Bool { isVacant && draining.isEmpty }
-    /// Too many of its workers linger: one has to end before anything is started here.
-    var isCrowded: Bool { draining.count >= Policy.lingeringMax }
+    public var isEmpty: Bool { isVacant && draining.isEmpty && leftovers.isEmpty }
+    /// Too many of its workers, or of what they have left, linger: one has to end before anything is started here.
+    var isCrowded: Bool { draining.count + leftovers.count >= Policy.lingeringMax }
 
     /// Nothing is waited for here.
     mutating func forgetBackoff() {
@@ -88,6 +90,7 @@ public struct Slot: Equatable, Sendable {
             if case .ready(let since, _) = replacement.state { consider(since + soak) }
         }
         for worker in draining { consider(worker.state.deadline) }
+        for left in leftovers { consider(left.killAt) }
         return earliest
     }
 }

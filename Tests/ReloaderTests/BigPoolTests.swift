@@ -76,7 +76,7 @@ private struct Crowd {
                 workers.append(id)
                 started.append(slot)
             case .report(.backoffBegan(let slot, let delay, _)): delays[slot] = delay
-            case .drain, .terminate, .kill, .release, .finish, .report: break
+            case .drain, .terminate, .kill, .terminateLeftovers, .killLeftovers, .release, .finish, .report: break
             }
         }
         return started.sorted()

@@ -35,6 +35,8 @@ struct Cast {
         case .drain(let id): "drain \(name(id))"
         case .terminate(let id): "term \(name(id))"
         case .kill(let id): "kill \(name(id))"
+        case .terminateLeftovers(let id): "term-left \(name(id))"
+        case .killLeftovers(let id): "kill-left \(name(id))"
         case .release(let generation): "release \(generation)"
         case .finish(let status): "finish \(status)"
         case .report: nil
@@ -50,6 +52,8 @@ struct Cast {
         case .workerKilled(let id, _, _, let reason): return "killed \(name(id)) \(reason)"
         case .workerExited(let id, _, _, _, _, let expected):
             return "exited \(name(id)) \(expected ? "expected" : "unexpected")"
+        case .leftoversEnding(let id, _, _, let time): return "left-ending \(name(id)) \(time.short)"
+        case .leftoversKilled(let id, _, _, let reason): return "left-killed \(name(id)) \(reason)"
         case .workerFailed(let id, _, _, let reason): return "failed \(name(id)) \(short(reason))"
         case .backoffBegan(let slot, _, let failures): return "backoff \(slot) failures \(failures)"
         case .poolReady(let workers, _): return "pool-ready \(workers)"

@@ -86,6 +86,7 @@ import Testing
             stop -> drain 0/1 drain 1/1 drain 2/1
             drained 1/1 -> term 1/1
             stopping 2/1
+            wait 1s
             stop -> kill 0/1 kill 1/1 kill 2/1 | killed 0/1 fastStop, killed 1/1 fastStop, killed 2/1 fastStop
             timer none
             drained 0/1

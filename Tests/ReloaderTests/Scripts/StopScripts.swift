@@ -39,9 +39,31 @@ import Testing
             start -> spawn 0/1 spawn 1/1
             stop -> term 0/1 term 1/1
             exit 0/1
+            wait 500ms
             stop -> kill 1/1 | stopping fast, killed 1/1 fastStop
             stop fast
             exit 1/1 -> finish 0
+            """)
+    }
+
+    /// A key at the terminal, the shell's signal and timeout's come from one wish.
+    @Test func theSameStopTwiceAtOnceIsOne() {
+        Script.play(
+            """
+            policy workers 2 stop-timeout 30s
+            start -> spawn 0/1 spawn 1/1
+            stop -> term 0/1 term 1/1
+            stop
+            wait 499ms
+            stop
+            wait 1ms
+            stop -> kill 0/1 kill 1/1 | stopping fast
+            """)
+        Script.play(
+            """
+            start -> spawn 0/1
+            stop -> term 0/1
+            stop fast -> kill 0/1 | stopping fast
             """)
     }
 

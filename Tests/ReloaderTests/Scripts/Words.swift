@@ -129,6 +129,10 @@ struct Words {
         case "extend": return .extendTimeout(try worker(cast), by: try duration())
         case "drained": return .drained(try worker(cast))
         case "exit": return .exited(try worker(cast), .exited(code: Int32(try next().map(Self.int) ?? 0)))
+        case "exit-leaving": return .exited(try worker(cast), .exited(code: 0), leaves: true)
+        case "crash-leaving": return .exited(try worker(cast), .signaled(11, coreDumped: true), leaves: true)
+        case "nothing-left": return .leftoversGone(try worker(cast))
+        case "overslept": return .overslept
         case "crash": return .exited(try worker(cast), .signaled(11, coreDumped: true))
         default: throw ScriptError("`\(verb)` is no verb")
         }

@@ -54,6 +54,8 @@ enum Character: CaseIterable {
             fate.drains = chance.pick([.milliseconds(0), .milliseconds(20), chance.milliseconds(50...400), nil])
         }
         if chance.percent(70) { fate.empties = chance.pick([nil, .zero, chance.milliseconds(0...400)]) }
+        fate.leaves = chance.percent(self == .good ? 10 : 25)
+        if fate.leaves, chance.percent(70) { fate.leftoversEndAfter = chance.milliseconds(0...300) }
         if chance.percent(self == .good ? 5 : 30) { fate.exitsWhenEmptied = chance.milliseconds(0...200) }
         return fate
     }
@@ -73,6 +75,10 @@ struct Fate {
     var drains: Duration? = .milliseconds(5)
     /// From the order to empty it to when nothing is left; zero: nothing was there; nil: its clients stay for ever.
     var empties: Duration? = .milliseconds(5)
+    /// Something that it has started outlives it.
+    var leaves = false
+    /// From the stop signal to the end of that; nil: it ignores the signal.
+    var leftoversEndAfter: Duration?
     /// From the order to empty it to an exit that nobody asked for.
     var exitsWhenEmptied: Duration?
 }

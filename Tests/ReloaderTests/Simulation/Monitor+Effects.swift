@@ -12,6 +12,8 @@ extension Monitor {
         case .drain(let id): try drain(id)
         case .terminate(let id): try terminate(id)
         case .kill(let id): try kill(id)
+        case .terminateLeftovers(let id): try terminateLeftovers(id)
+        case .killLeftovers(let id): try killLeftovers(id)
         case .release(let generation): try release(generation)
         case .finish(let status): try finish(status)
         case .report(let report): try take(report)
@@ -79,15 +81,15 @@ extension Monitor {
         for other in seats.indices where seats[other].restartAt != nil && seats[other].generation != goal {
             if seats[other].retryAt.map({ $0 > now }) ?? false { continue }
             let isEmpty = !any(in: other) { $0.isInOffice || !$0.isAnswered }
-            let isCrowded = count { $0.slot == other } >= Policy.lingeringMax
+            let isCrowded = count { $0.slot == other } + remains(of: other) >= Policy.lingeringMax
             try require(!isEmpty || isCrowded, .capacity, "slot \(slot) has its turn before the empty slot \(other)")
         }
     }
 
     private func checkRoom(_ id: WorkerID, _ slot: Int) throws(Violation) {
-        let lingering = count { $0.slot == slot && $0.lingers }
+        let lingering = lingering(in: slot)
         try require(lingering < Policy.lingeringMax, .limit, "\(id): \(lingering) linger in slot \(slot)")
-        let all = count { $0.slot == slot }
+        let all = count { $0.slot == slot } + remains(of: slot)
         try require(all <= Policy.lingeringMax, .limit, "\(id): slot \(slot) has \(all) processes already")
     }
 
@@ -150,6 +152,7 @@ extension Monitor {
         guard case .stopping(_, let expected) = phase else { throw Violation(.stops, "the end comes without a stop") }
         try require(status == expected, .stops, "the status is \(status) instead of \(expected)")
         try require(live.isEmpty, .stops, "the end comes before \(live.count) workers are gone")
+        try require(remains.isEmpty, .leftovers, "the end comes before all that \(remains.count) workers have left is gone")
         phase = .finished
     }
 }

@@ -31,7 +31,9 @@ extension Monitor {
         case .extendTimeout(let id, let time): askedForTime(id, time)
         case .drained(let id):
             if let index = index(of: id), workers[index].isBeingEmptied { step.owedStopSignal = id }
-        case .exited(let id, _): exited(id)
+        case .exited(let id, _, let leaves): exited(id, leaves: leaves)
+        case .leftoversGone(let id): leftoversGone(id)
+        case .overslept: grantTimeAgain()
         }
         noteSilence()
     }
@@ -151,6 +153,8 @@ extension Monitor {
     }
 
     private mutating func stopped(_ mode: StopMode) {
+        if mode == .graceful, let stopAskedAt, now - stopAskedAt < .milliseconds(500) { return }
+        stopAskedAt = stopAskedAt ?? now
         switch phase {
         case .running, .drained: phase = .stopping(mode, status: 0)
         case .stopping(.graceful, let status): phase = .stopping(.fast, status: status)
@@ -187,12 +191,13 @@ extension Monitor {
         workers[index].limit = max(workers[index].limit, now + time)
     }
 
-    private mutating func exited(_ id: WorkerID) {
+    private mutating func exited(_ id: WorkerID, leaves: Bool) {
         guard let index = index(of: id), !workers[index].isGone else { return }
         anyAnswered = true
         let inOffice = workers[index].isInOffice
         if workers[index].isReady { lost += 1 }
         step.owedExit = id
+        if leaves { leaveBehind(index) }
         step.exitExpected = !inOffice && !workers[index].isBeingEmptied
         leave(index)
         if inOffice { step.owedFailure = id } else { step.relievedSlot = workers[index].slot }

@@ -7,6 +7,7 @@ extension Monitor {
         try judgeDebts()
         try judgeWorkers()
         try judgeSlots()
+        try judgeLeftovers()
         try judgeRoll()
         try judgeRecycles()
         try judgeView(of: pool)
@@ -98,7 +99,7 @@ extension Monitor {
     private func judgeSlots() throws(Violation) {
         guard phase == .running else { return }
         for slot in 0..<size where !any(in: slot, { $0.isInOffice || !$0.isAnswered }) {
-            let isCrowded = count { $0.slot == slot } >= Policy.lingeringMax
+            let isCrowded = count { $0.slot == slot } + remains(of: slot) >= Policy.lingeringMax
             let isWaiting = seats[slot].restartAt.map { $0 > now } ?? false
             try require(isCrowded || isWaiting, .deadlines, "slot \(slot) is empty and waits for nothing")
         }
@@ -112,17 +113,16 @@ extension Monitor {
             "\(capacity) slots serve; \(capacityAtBegin) did when the roll began, \(lost) crashed")
         let isThere = slotsAtGoal == size && canary == nil
         try require(!isThere, .settles, "every slot is at \(goal), the roll goes on")
-        let isLate = isForward && plan.timeout.map { rollBeganAt + $0 <= now } ?? false
+        let isLate = isForward && rollTimesOutAt.map { $0 <= now } ?? false
         try require(!isLate, .deadlines, "the roll is not done in time, and goes on")
         try judgeCanary()
 
         guard inFlight < surge, room > 0 else { return }
         for slot in 0..<size where seats[slot].generation != goal {
             let isBusy = any(in: slot) { $0.isInFlight && $0.isInOffice || !$0.isAnswered }
-            let isCrowded = count { $0.slot == slot && $0.lingers } >= Policy.lingeringMax
             let waitsUntil = isReverting ? seats[slot].restartAt : seats[slot].retryAt
             let isWaiting = waitsUntil.map { $0 > now } ?? false
-            try require(isBusy || isCrowded || isWaiting, .settles, "slot \(slot) does not get its turn")
+            try require(isBusy || isCrowded(slot) || isWaiting, .settles, "slot \(slot) does not get its turn")
         }
     }
 
@@ -149,7 +149,7 @@ extension Monitor {
         try require(pool.isPaused == isPaused, .story, "paused: \(pool.isPaused)")
         let mustBeReady = phase == .running && !wasReady && ownersReady
         try require(!mustBeReady, .story, "the pool is ready, and nobody is told")
-        if case .stopping = phase { try require(!live.isEmpty, .stops, "no worker is left, and the end does not come") }
+        if case .stopping = phase { try require(!live.isEmpty || !remains.isEmpty, .stops, "no worker is left, and the end does not come") }
         if phase == .finished { try require(pool.nextDeadline == nil, .stops, "a timer is armed after the end") }
     }
 
@@ -160,11 +160,11 @@ extension Monitor {
         switch phase {
         case .finished: true
         case .stopping: false
-        case .drained: live.isEmpty
+        case .drained: live.isEmpty && remains.isEmpty
         case .running:
             isAging
                 ? course == .none && ownersReady && seats.allSatisfy { $0.generation == settled }
-                : course == .none && recycling == nil && live.count == size
+                : course == .none && recycling == nil && live.count == size && remains.isEmpty
                     && live.allSatisfy { workers[$0].isReady && workers[$0].generation == settled }
                     && seats.allSatisfy { $0.retryAt.map { $0 <= now } ?? true }
         }

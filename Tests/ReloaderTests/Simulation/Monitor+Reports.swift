@@ -13,10 +13,12 @@ extension Monitor {
         case .workerExited(let id, let slot, let generation, let status, let lived, let expected):
             let worker = workers[try known(id, slot, generation)]
             try require(step.owedExit == id, .signals, "the exit of \(id) is told without one, or twice")
-            try require(step.event == .exited(id, status), .story, "\(id) exited in another way")
+            try require(isExit(of: id, status), .story, "\(id) exited in another way")
             try require(lived == now - worker.startedAt, .story, "\(id) lived \(lived)")
             try require(expected == step.exitExpected, .story, "the exit of \(id) was expected: \(expected)")
             step.owedExit = nil
+        case .leftoversEnding(let id, let slot, _, let time): try leftoversEnd(id, slot, time)
+        case .leftoversKilled(let id, let slot, _, let reason): try leftoversAreKilled(id, slot, reason)
         case .workerFailed(let id, let slot, let generation, let reason):
             try failed(known(id, slot, generation), reason)
         case .backoffBegan(let slot, let delay, let failures): try backsOff(slot, delay, failures)
@@ -169,6 +171,7 @@ extension Monitor {
         case .fastStop:
             let isFast = if case .stopping(.fast, _) = phase { true } else { false }
             try require(isFast, .signals, "\(id) is killed without a fast stop")
+        case .withWorker: throw Violation(.story, "\(id) is killed with itself")
         case .watchdog:
             let silentFor = now - worker.lastSign
             try require(worker.isReady && worker.isSilent(at: now), .signals, "\(id) was silent only \(silentFor)")
@@ -185,6 +188,11 @@ extension Monitor {
         if reason != .watchdog { workers[index].hasLeft = true }
     }
 
+    private func isExit(of id: WorkerID, _ status: ExitStatus) -> Bool {
+        guard case .exited(id, status, _) = step.event else { return false }
+        return true
+    }
+
     // MARK: failures
 
     private mutating func failed(_ index: Int, _ reason: FailureReason) throws(Violation) {
@@ -198,14 +206,14 @@ extension Monitor {
             try require(step.event == .spawnFailed(worker.id, failure), .story, "\(worker.id) was spawned")
         case .exitedBeforeReady(let status):
             try require(
-                step.event == .exited(worker.id, status) && worker.readySince == nil, .story, "\(worker.id) was ready")
+                isExit(of: worker.id, status) && worker.readySince == nil, .story, "\(worker.id) was ready")
         case .exitedInSoak(let status):
             try require(
-                step.event == .exited(worker.id, status) && worker.readySince != nil && worker.isInFlight, .story,
+                isExit(of: worker.id, status) && worker.readySince != nil && worker.isInFlight, .story,
                 "\(worker.id) did not soak")
         case .crashed(let status):
             try require(
-                step.event == .exited(worker.id, status) && worker.readySince != nil && !worker.isInFlight, .story,
+                isExit(of: worker.id, status) && worker.readySince != nil && !worker.isInFlight, .story,
                 "\(worker.id) did not serve")
         case .silent(let time):
             try require(

@@ -20,6 +20,7 @@ extension Monitor {
         if isReverting { endRoll() }
         course = .forward(target: target)
         rollBeganAt = now
+        rollTimesOutAt = plan.timeout.map { now + $0 }
         capacityAtBegin = serving
         lost = 0
         surgeMax = surge
@@ -77,7 +78,7 @@ extension Monitor {
 
     mutating func rollTimedOut(_ target: Int, _ base: Int, _ after: Duration, _ toRevert: Int) throws(Violation) {
         try require(course == .forward(target: target), .story, "the roll to \(target) timed out, at \(course)")
-        let isLate = plan.timeout.map { rollBeganAt + $0 <= now } ?? false
+        let isLate = rollTimesOutAt.map { $0 <= now } ?? false
         try require(isLate && after == now - rollBeganAt, .story, "the roll timed out after \(after)")
         try require(base == settled, .reverts, "the base is \(settled), not \(base)")
         let isDone = slotsAtGoal == size && canary == nil && !step.promotedEarly

@@ -57,13 +57,18 @@ struct Monitor {
     /// Indices into `workers` of those that are not gone.
     var live: [Int] = []
 
+    /// What workers that are gone have left.
+    var remains: [WorkerID: Remains] = [:]
+
     var released: Set<Int> = []
     var failureTimes: [Instant] = []
     var startedAt: Instant
+    var stopAskedAt: Instant?
     var wasReady = false
     var anyAnswered = false
     /// Of the roll or the recycle at hand.
     var rollBeganAt: Instant
+    var rollTimesOutAt: Instant?
     var revertBeganAt: Instant
     var capacityAtBegin = 0
     var lost = 0
@@ -89,6 +94,8 @@ struct Monitor {
         /// A worker that lingered in this slot is gone.
         var relievedSlot: Int?
         var owedExit: WorkerID?
+        /// It has left something: that must be told to end, or killed.
+        var owedLeftovers: WorkerID?
         var exitExpected = false
         var owedFailure: WorkerID?
         var owedReady: WorkerID?
@@ -177,7 +184,11 @@ struct Monitor {
         return isPaused ? 0 : canary == nil ? size : canarySize - slotsAtGoal - inFlight
     }
 
-    func isCrowded(_ slot: Int) -> Bool { count { $0.slot == slot && $0.lingers } >= Policy.lingeringMax }
+    func isCrowded(_ slot: Int) -> Bool { lingering(in: slot) >= Policy.lingeringMax }
+
+    func lingering(in slot: Int) -> Int { count { $0.slot == slot && $0.lingers } + remains(of: slot) }
+
+    func remains(of slot: Int) -> Int { remains.values.count { $0.slot == slot } }
 
     /// Slots whose own worker is ready, or a replacement that soaks.
     var serving: Int {

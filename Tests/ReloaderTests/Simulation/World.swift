@@ -146,7 +146,7 @@ struct World {
     private mutating func exit(_ id: WorkerID, _ status: ExitStatus) throws(Violation) {
         guard !process(id).isGone else { return }
         processes[Int(id.number) - 1].isGone = true
-        try send(.exited(id, status))
+        try send(.exited(id, status, leaves: process(id).fate.leaves))
     }
 
     private mutating func ping(_ id: WorkerID, until end: Instant?) throws(Violation) {
@@ -208,7 +208,7 @@ struct World {
         let number = chance.int(1...processes.count + 1)
         let id = WorkerID(number: UInt64(number))
         let isGone = number > processes.count || process(id).isGone
-        switch chance.int(0...(isGone ? 9 : 6)) {
+        switch chance.int(0...(isGone ? 11 : 8)) {
         case 0: return .ready(id)
         case 1: return .heartbeat(id)
         case 2: return .stopping(id)
@@ -216,8 +216,10 @@ struct World {
         case 4: return .deadline
         case 5: return .drained(id)
         case 6: return .overMemory(id)
-        case 7: return .exited(id, .exited(code: 0))
-        case 8: return .spawned(id)
+        case 7: return .leftoversGone(id)
+        case 8: return .overslept
+        case 9: return .exited(id, .exited(code: 0))
+        case 10: return .spawned(id)
         default: return .spawnFailed(id, .exhausted)
         }
     }
@@ -244,6 +246,8 @@ struct World {
         case .terminate(let id):
             if let drains = process(id).fate.drains { enter(.exit(id, .exited(code: 0)), at: now + drains) }
         case .kill(let id): enter(.exit(id, .signaled(9, coreDumped: false)), at: now + chance.milliseconds(0...20))
+        case .terminateLeftovers(let id): enter(.news(.leftoversGone(id)), after: process(id).fate.leftoversEndAfter)
+        case .killLeftovers(let id): enter(.news(.leftoversGone(id)), at: now + chance.milliseconds(0...20))
         case .release, .finish, .report: break
         }
         return nil

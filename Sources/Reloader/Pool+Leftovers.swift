@@ -1,0 +1,44 @@
+// What workers leave behind: a wrapper's program, helpers, whatever has put itself into the background. The exit that counts
+// is the worker's own; what is left of it has the time that the worker had.
+//
+//   worker exits ──asked to finish, or unasked──▶ stop signal ──time is up, fast stop──▶ SIGKILL ──▶ gone
+//        └──────────────killed, fast stop──────────────────────────────────────────────────▲
+extension Pool {
+    /// `worker` is removed from its slot already.
+    mutating func keepLeftovers(of worker: Worker, in slot: Int) {
+        let place = slots[slot].leftovers.count
+        slots[slot].leftovers.append(Leftovers(id: worker.id, generation: worker.generation, killAt: now))
+        slotOfLeftovers[worker.id] = slot
+        if worker.state.isKilled { return killLeftovers(at: place, of: slot, .withWorker) }
+        if case .stopping(.fast, _) = phase { return killLeftovers(at: place, of: slot, .fastStop) }
+        let killAt = killTime(after: worker)
+        slots[slot].leftovers[place].killAt = killAt
+        refresh(slot)
+        report(.leftoversEnding(worker.id, slot: slot, generation: worker.generation, time: killAt - now))
+        emit(.terminateLeftovers(worker.id))
+    }
+
+    /// The rest of the worker's own stop timeout; of one that had not been asked to finish a whole one.
+    private func killTime(after worker: Worker) -> Instant {
+        switch worker.state {
+        case .draining(_, let killAt, _): killAt
+        case .starting, .ready, .emptying, .killed: now + policy.stopTimeout
+        }
+    }
+
+    mutating func killLeftovers(at place: Int, of slot: Int, _ reason: KillReason) {
+        let left = slots[slot].leftovers[place]
+        guard left.killAt != nil else { return }
+        slots[slot].leftovers[place].killAt = nil
+        refresh(slot)
+        report(.leftoversKilled(left.id, slot: slot, generation: left.generation, reason))
+        emit(.killLeftovers(left.id))
+    }
+
+    mutating func leftoversGone(_ id: WorkerID) {
+        guard let slot = slotOfLeftovers.removeValue(forKey: id) else { return }
+        slots[slot].leftovers.removeAll { $0.id == id }
+        refresh(slot)
+        lingererEnded(in: slot)
+    }
+}

@@ -1,0 +1,98 @@
+import Reloader
+
+/// What a worker that is gone has left.
+struct Remains {
+    let slot: Int
+    /// Its worker was killed, or a fast stop is on: there is nothing to wait for.
+    let isDoomed: Bool
+    /// When it must have been killed; nil: only the pool knows.
+    var limit: Instant?
+    var isTerminated = false
+    var isKilled = false
+}
+
+/// Whether what workers leave has its time, and no more than that.
+extension Monitor {
+    /// To be called before the worker is forgotten.
+    mutating func leaveBehind(_ index: Int) {
+        let worker = workers[index]
+        let isAsked = worker.hasLeft && !worker.isBeingEmptied
+        let own = worker.isVague ? nil : worker.limit
+        step.owedLeftovers = worker.id
+        remains[worker.id] = Remains(
+            slot: worker.slot, isDoomed: worker.killedAt != nil || isFast,
+            limit: isAsked ? own : now + policy.stopTimeout)
+    }
+
+    mutating func leftoversGone(_ id: WorkerID) {
+        if let gone = remains.removeValue(forKey: id) { step.relievedSlot = gone.slot }
+    }
+
+    mutating func terminateLeftovers(_ id: WorkerID) throws(Violation) {
+        guard let left = remains[id] else { throw Violation(.leftovers, "\(id) has left nothing") }
+        try require(step.owedLeftovers == id, .leftovers, "what \(id) has left is told to end another time")
+        try require(!left.isDoomed && !left.isKilled, .leftovers, "what \(id) has left is told to end, and is to be killed")
+        step.owedLeftovers = nil
+        remains[id]?.isTerminated = true
+    }
+
+    mutating func killLeftovers(_ id: WorkerID) throws(Violation) {
+        guard let left = remains[id] else { throw Violation(.leftovers, "\(id) has left nothing") }
+        try require(!left.isKilled, .leftovers, "what \(id) has left is killed twice")
+        let isDue = left.limit.map { $0 <= now && left.isTerminated } ?? true
+        try require(left.isDoomed || isFast || isDue, .leftovers, "what \(id) has left still has time")
+        if step.owedLeftovers == id { step.owedLeftovers = nil }
+        remains[id]?.isKilled = true
+    }
+
+    func leftoversEnd(_ id: WorkerID, _ slot: Int, _ time: Duration) throws(Violation) {
+        try require(remains[id]?.slot == slot, .story, "\(id) has left nothing in slot \(slot)")
+        if let limit = remains[id]?.limit { try require(time == limit - now, .story, "what \(id) has left has \(time)") }
+    }
+
+    func leftoversAreKilled(_ id: WorkerID, _ slot: Int, _ reason: KillReason) throws(Violation) {
+        try require(remains[id]?.slot == slot, .story, "\(id) has left nothing in slot \(slot)")
+        try require(reason != .fastStop || isFast, .story, "what \(id) has left is killed without a fast stop")
+        try require(reason != .watchdog, .story, "nobody watches what \(id) has left")
+    }
+
+    func judgeLeftovers() throws(Violation) {
+        try require(step.owedLeftovers == nil, .leftovers, "what \(step.event) tells of is forgotten")
+        for (id, left) in remains where !left.isKilled {
+            try require(!isFast, .leftovers, "what \(id) has left is not killed")
+            if let limit = left.limit { try require(limit > now, .leftovers, "what \(id) has left had its time") }
+        }
+    }
+
+    private var isFast: Bool { if case .stopping(.fast, _) = phase { true } else { false } }
+
+    // MARK: time in which nobody ran
+
+    /// Whatever would fail or kill somebody waits as long as at its begin.
+    mutating func grantTimeAgain() {
+        if let end = rollTimesOutAt, let timeout = plan.timeout { rollTimesOutAt = max(end, now + timeout) }
+        for index in live { grantTimeAgain(index) }
+        let end = now + policy.stopTimeout
+        remains = remains.mapValues { left in
+            var left = left
+            left.limit = left.limit.map { max($0, end) }
+            return left
+        }
+    }
+
+    private mutating func grantTimeAgain(_ index: Int) {
+        let worker = workers[index]
+        if let end = worker.emptyUntil {
+            guard case .outside(let timeout) = policy.drain else { return }
+            workers[index].emptyUntil = max(end, now + timeout)
+        } else if worker.hasLeft {
+            workers[index].limit = max(worker.limit, now + policy.stopTimeout)
+        } else if worker.readySince == nil {
+            workers[index].limit = max(worker.limit, worker.oldEnoughAt ?? now, now + policy.readyTimeout)
+        } else if worker.hungSince != nil {
+            workers[index].hungSince = now
+        } else {
+            workers[index].lastSign = now
+        }
+    }
+}
