@@ -32,6 +32,19 @@ int rl_reap_pidfd(int pidfd, struct rl_exit *exit) { return wait_for(P_PIDFD, (i
 
 int rl_peek_pidfd(int pidfd, struct rl_exit *exit) { return wait_for(P_PIDFD, (id_t)pidfd, WNOWAIT, exit); }
 
+int rl_next_stop_or_go_on(struct rl_stop *stop) {
+    siginfo_t info = {0};
+    int result;
+    do result = waitid(P_ALL, 0, &info, WSTOPPED | WCONTINUED | WNOHANG);
+    while (result < 0 && errno == EINTR);
+    *stop = (struct rl_stop){0};
+    if (result < 0) return errno == ECHILD ? 0 : result;
+    if (info.si_pid == 0) return 0;
+    stop->pid = info.si_pid;
+    stop->signal = info.si_code == CLD_STOPPED ? info.si_status : 0;
+    return 0;
+}
+
 int rl_peek_child(struct rl_exit *exit) {
     int result = wait_for(P_ALL, 0, WNOWAIT, exit);
     return result < 0 && errno == ECHILD ? 0 : result;
@@ -56,9 +69,18 @@ int rl_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
 int rl_signal(int pidfd, int signal) { return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0); }
 
-int rl_kill_group(int pidfd, pid_t leader) {
-    int result = (int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, PIDFD_SIGNAL_PROCESS_GROUP);
-    if (result < 0 && errno == EINVAL) result = kill(-leader, SIGKILL);
+int rl_signal_group(int pidfd, pid_t leader, int signal) {
+    int result = (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, PIDFD_SIGNAL_PROCESS_GROUP);
+    if (result < 0 && errno == EINVAL) result = kill(-leader, signal);
+    return result;
+}
+
+int rl_kill_with_group(int pidfd, pid_t leader) {
+    // The process first: it may be in another group by now, and the one that it led may be empty.
+    int result = rl_signal(pidfd, SIGKILL);
+    int error = errno;
+    rl_signal_group(pidfd, leader, SIGKILL);
+    errno = error;
     return result;
 }
 

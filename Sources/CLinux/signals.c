@@ -19,12 +19,19 @@ static void fill_handled(sigset_t *set) {
     for (int number = SIGRTMIN; number <= SIGRTMAX; number++) sigaddset(set, number);
 }
 
+static bool hangup_was_ignored;
+
+bool rl_hangup_was_ignored(void) { return hangup_was_ignored; }
+
 static void do_nothing(int signal) { (void)signal; }
 
 int rl_take_signals(void) {
     sigset_t set;
     fill_handled(&set);
     if (sigprocmask(SIG_SETMASK, &set, NULL) < 0) return -1;
+    struct sigaction before;
+    if (sigaction(SIGHUP, NULL, &before) < 0) return -1;
+    hangup_was_ignored = before.sa_handler == SIG_IGN;
     // By the bare system call, since sigaction(3) refuses two signals that the C library keeps for itself, and that our
     // parent may ignore like any other. All zero is SIG_DFL in the kernel's structure of every architecture.
     static const unsigned long defaults[8];

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -83,6 +84,16 @@ static int set_affinity(int cpu) {
     return sched_setaffinity(0, sizeof set, &set);
 }
 
+// What a set-user-ID step leaves of capabilities: those that a later exec of a file with capabilities could take up again.
+// Ambient ones go with them.
+static int drop_inheritable_capabilities(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, data) < 0) return -1;
+    for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) data[i].inheritable = 0;
+    return (int)syscall(SYS_capset, &header, data);
+}
+
 static int reset_signals(void) {
     // The daemon's own dispositions are all default but SIGPIPE, SIGXFSZ and handlers, and exec resets handlers.
     struct sigaction action = {.sa_handler = SIG_DFL};
@@ -95,7 +106,9 @@ static int reset_signals(void) {
 // The set-up, in order; ids by bare system calls, since the C library's wrappers would speak to threads that aren't here.
 static enum rl_stage set_up(const struct rl_spawn_request *request) {
     if (unshare_descriptors(request) < 0) return rl_stage_descriptors;
-    if (setpgid(0, 0) < 0) return rl_stage_group;
+    // Without a controlling terminal, and no member of the daemon's session: it can neither own the terminal that the daemon
+    // was started from, nor be stopped by it, nor write into its input (TIOCSTI).
+    if (setsid() < 0) return rl_stage_session;
     if (fchdir(request->directory) < 0) return rl_stage_directory;
     // After this the numbers below descriptor_count are the worker's.
     int executable = request->executable;
@@ -114,6 +127,7 @@ static enum rl_stage set_up(const struct rl_spawn_request *request) {
     // Before the user changes: with root's rights the filter costs the program none of its own.
     if (channel >= 0 && rl_report_listeners(channel) < 0) return rl_stage_filter;
     if (request->sets_user) {
+        if (drop_inheritable_capabilities() < 0) return rl_stage_capabilities;
         if (syscall(SYS_setgroups, request->group_count, request->groups) < 0) return rl_stage_groups;
         if (syscall(SYS_setresgid, request->group, request->group, request->group) < 0) return rl_stage_group_id;
         if (syscall(SYS_setresuid, request->user, request->user, request->user) < 0) return rl_stage_user_id;

@@ -93,6 +93,9 @@ enum DaemonOptions {
             (text, draft) throws(ConfigurationError) in
             draft.settings.policy.stopTimeout = try parseDuration(text, atLeast: Bounds.stopTimeoutMin)
         },
+        Option("keep-children", .stop, "what a worker starts in its own session lives on") {
+            (_, draft) throws(ConfigurationError) in draft.settings.keepsChildren = true
+        },
     ]
 
     private static let crashes: [Option] = [

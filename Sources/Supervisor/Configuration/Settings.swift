@@ -30,6 +30,8 @@ public struct Settings: Equatable, Sendable {
     public var maxMemory: UInt64?
     /// Signal that asks a worker to finish.
     public var stopSignal: Int32 = 15
+    /// What a worker has started in a session of its own may outlive it.
+    public var keepsChildren = false
     public var output: OutputMode = .relay
     public var logFormat: LogFormat = .text
     /// Run by /bin/sh -c at each event; nil: none.

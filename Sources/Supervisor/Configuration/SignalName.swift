@@ -36,6 +36,12 @@ public func signalName(_ number: Int32) -> String {
     return offset == 0 ? "RTMIN" : "RTMIN+\(offset)"
 }
 
+/// For a sentence: `SIGTERM`, `SIGRTMIN+3`, `signal 77`.
+func signalWord(_ number: Int32) -> String {
+    let name = signalName(number)
+    return name == "\(number)" ? "signal \(number)" : "SIG\(name)"
+}
+
 /// The first of them is a matter of the C library, not of the kernel: it keeps some for itself.
 private var realTimeSignals: ClosedRange<Int32> { __libc_current_sigrtmin()...signalMax }
 

@@ -4,11 +4,13 @@ internal import Glibc
 struct Asker {
     /// nil: a client of the control socket, or for the first generation whoever started the daemon.
     var signal: String?
-    /// nil: the kernel.
+    /// nil: a process outside this PID namespace.
     var pid: Int32?
     var userID: UInt32?
     /// The command line, cut; nil where the process is gone already.
     var command: String?
+    /// A key that somebody has pressed at the daemon's terminal; there is no process then.
+    var isKey = false
 
     init(signal: String? = nil, pid: Int32, userID: UInt32?) {
         self.signal = signal
@@ -20,7 +22,7 @@ struct Asker {
 
     /// For a sentence: `process 123 (deploy.sh)`.
     var words: String {
-        guard let pid else { return "the kernel" }
+        guard let pid else { return isKey ? "a key at the terminal" : "a process outside this pid namespace" }
         return command.map { "process \(pid) (\($0))" } ?? "process \(pid)"
     }
 
@@ -34,7 +36,7 @@ struct Asker {
     }
 
     /// proc_pid_cmdline(5), or the short name where that is empty.
-    private static func command(of pid: Int32) -> String? {
+    static func command(of pid: Int32) -> String? {
         let words = contents("/proc/\(pid)/cmdline").split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
         if !words.isEmpty { return printable(words.joined(separator: " ")) }
         let name = contents("/proc/\(pid)/comm").prefix { $0 != UInt8(ascii: "\n") }

@@ -69,7 +69,8 @@ final class RollBook {
         case .stopping, .gaveUp:
             isStopping = true
             return endReverts()
-        case .workerReady, .workerDraining, .workerKilled, .workerExited, .backoffBegan, .scaled, .paused,
+        case .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding, .leftoversKilled,
+            .backoffBegan, .scaled, .paused,
             .resumed, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused:
             return []
         }

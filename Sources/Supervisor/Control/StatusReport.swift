@@ -32,6 +32,25 @@ struct StatusReport {
 
     var slots: JSON { .array(pool.slots.enumerated().map { slot($1, number: $0) }) }
 
+    /// What workers that are gone have left, process by process.
+    var left: JSON {
+        .array(
+            pool.slots.enumerated().flatMap { number, slot in
+                slot.leftovers.flatMap { left in
+                    (workers[left.id]?.left.living ?? []).map { process($0, of: left, slot: number) }
+                }
+            })
+    }
+
+    private func process(_ process: ProcessIdentity, of left: Reloader.Leftovers, slot: Int) -> JSON {
+        [
+            "slot": .integer(slot), "generation": .integer(left.generation), "pid": .integer(Int(process.pid)),
+            "worker": .optional(workers[left.id]) { .integer(Int($0.pid)) },
+            "command": .optional(Asker.command(of: process.pid)) { .string($0) },
+            "kill_in_s": .optional(left.killAt) { .seconds($0 - now) },
+        ]
+    }
+
     private func slot(_ slot: Slot, number: Int) -> JSON {
         let restarts = restarts[number] ?? 0
         let current = slot.current.map { worker($0, isReplacement: false, restarts) }
@@ -51,7 +70,7 @@ struct StatusReport {
         let (state, since) = state(worker, process, isReplacement: isReplacement)
         return [
             "id": .integer(Int(clamping: worker.id.number)), "pid": .integer(Int(process.pid)),
-            "generation": .integer(worker.generation), "state": .string(state), "since_s": .seconds(now - since),
+            "generation": .integer(worker.generation), "state": .string(process.stoppedBy == nil ? state : "stopped"), "since_s": .seconds(now - since),
             "restarts": .integer(restarts),
             "memory_bytes": .optional(usage.memoryBytes) { .integer($0) },
             "cpu_s": .optional(usage.cpuSeconds) { .number($0) },

@@ -14,6 +14,8 @@ extension Daemon {
             steer()
             askToFinish(id)
         case .kill(let id): kill(id)
+        case .terminateLeftovers(let id): askLeftoversToFinish(id)
+        case .killLeftovers(let id): killLeftovers(id)
         case .release(let generation): generations[generation] = nil
         case .finish(let status): exitStatus = Int32(status)
         case .report(let report):
@@ -57,7 +59,7 @@ extension Daemon {
             if let calls = worker.calls { try watch(calls, .call(worker.id)) }
         } catch {
             for channel in worker.channels { try? unwatch(channel) }
-            _ = rl_kill_group(worker.exit.number, worker.pid)
+            _ = rl_kill_with_group(worker.exit.number, worker.pid)
             var exit = rl_exit()
             _ = rl_reap_child(worker.pid, &exit)
             throw SpawnError(step: .channels, error: error, program: worker.generation.program.path)
@@ -68,9 +70,14 @@ extension Daemon {
 
     private func askToFinish(_ id: WorkerID) {
         guard let worker = workers[id] else { return }
+        noteDescendants(of: worker)
         let number = worker.generation.stopSignal
         do throws(SystemError) {
             try checked("pidfd_send_signal", "pid \(worker.pid)") { rl_signal(worker.exit.number, number) }
+            // One that is stopped hears of nothing; nor would a child that it waits for.
+            try checked("pidfd_send_signal", "pid \(worker.pid)") {
+                rl_signal_group(worker.exit.number, worker.pid, SIGCONT)
+            }
         } catch {
             // ESRCH: it has just ended, and its exit is on its way here.
             if error.errno != ESRCH { tellFailure(error, "cannot signal worker", worker) }
@@ -80,8 +87,9 @@ extension Daemon {
     private func kill(_ id: WorkerID) {
         guard let worker = workers[id] else { return }
         worker.killedAt = poolTime
+        noteDescendants(of: worker)
         do throws(SystemError) {
-            try checked("pidfd_send_signal", "pid \(worker.pid)") { rl_kill_group(worker.exit.number, worker.pid) }
+            try checked("pidfd_send_signal", "pid \(worker.pid)") { rl_kill_with_group(worker.exit.number, worker.pid) }
         } catch {
             if error.errno != ESRCH { tellFailure(error, "cannot kill worker", worker) }
         }

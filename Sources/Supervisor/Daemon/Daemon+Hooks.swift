@@ -70,10 +70,11 @@ extension Daemon {
         try checked("waitid", "pid \(hook.pid)") { rl_peek_pidfd(descriptor, &exit) }
         if exit.pid == 0 { return }
         // Not yet reaped, its number can't be anybody else's: what it leaves behind goes with it.
-        _ = rl_kill_group(descriptor, hook.pid)
+        _ = rl_signal_group(descriptor, hook.pid, SIGKILL)
         try checked("waitid", "pid \(hook.pid)") { rl_reap_pidfd(descriptor, &exit) }
         try unwatch(hook.exit)
         hooks.ended(number)
+        noteOrphansOfHook()
         let status = ExitStatus(exit)
         if hook.isKilled || status == .exited(code: 0) { return }
         tell(hook, "hook_failed", "hook for \(hook.event) \(status.words)", status.fields)
@@ -81,6 +82,7 @@ extension Daemon {
 
     /// Its end comes later, by itself.
     func endOverdueHooks() throws(SystemError) {
+        hooks.grantTimeAgain(at: MonotonicClock.now())
         for number in hooks.overdue(at: MonotonicClock.now()) {
             try hookExited(number)
             guard let hook = hooks.running[number] else { continue }
@@ -102,7 +104,7 @@ extension Daemon {
 
     private func kill(_ hook: HookProcess) {
         hook.isKilled = true
-        _ = rl_kill_group(hook.exit.number, hook.pid)
+        _ = rl_kill_with_group(hook.exit.number, hook.pid)
     }
 
     private func tell(

@@ -30,6 +30,11 @@ extension Daemon {
         }
     }
 
+    /// What it has left may have more to say.
+    func readWordsSoFar(of worker: WorkerProcess) throws(SystemError) {
+        for stream in worker.streams where stream.pipe.token != nil { try readStream(stream) }
+    }
+
     private func read(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) -> End {
         try read(stream.pipe) { bytes in
             if stream.kind == .standardError { keepLines(bytes, of: worker) }

@@ -133,9 +133,10 @@ extension Daemon {
     // MARK: status
 
     private func status() -> JSON {
+        for id in leaving { workers[id].map(findLeftovers) }
         // What the pool comes back to; what was asked for since may be on its way, or have failed.
         let program = generations[pool.settledGeneration]?.program ?? settings.program
-        let pids = workers.values.map { $0.pid }.sorted()
+        let pids = workersByPID.keys.sorted()
         let report = StatusReport(
             pool: pool, now: poolTime,
             usage: PoolUsage(
@@ -157,6 +158,7 @@ extension Daemon {
             .init("generations", .array(generationFacts())),
             .init("listeners", .array(listeners.map { $0.json(queue: report.usage.queue(of: $0)) })),
             .init("slots", report.slots),
+            .init("left", report.left),
         ])
     }
 

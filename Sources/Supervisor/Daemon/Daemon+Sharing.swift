@@ -95,10 +95,13 @@ extension Daemon {
         control.forget(slot)
     }
 
+    /// And runs: what comes to one that is stopped waits for as long as that lasts.
+    private func isServing(_ id: WorkerID) -> Bool { pool.isServing(id) && workers[id]?.stoppedBy == nil }
+
     private func serves(_ slot: Int) -> Bool {
         guard slot < pool.policy.workers, pool.slots.indices.contains(slot) else { return false }
         let slot = pool.slots[slot]
-        return [slot.current, slot.replacement].contains { $0?.state.isReady ?? false }
+        return [slot.current, slot.replacement].contains { $0.map { isServing($0.id) } ?? false }
     }
 
     // MARK: steering
@@ -108,7 +111,7 @@ extension Daemon {
         guard needsSteering else { return }
         needsSteering = false
         let failures =
-            (sharing?.steer(isServing: pool.isServing) ?? []) + (slotListeners?.steer(isServing: serves) ?? [])
+            (sharing?.steer(isServing: isServing) ?? []) + (slotListeners?.steer(isServing: serves) ?? [])
         for error in failures {
             write(LogRecord(.error, "steering_failed", "cannot steer connections: \(error)"))
         }

@@ -1,4 +1,6 @@
-// What people ask by signal: signal(7) names on the left, the core's events on the right.
+// What people ask by signal: signal(7) names on the left, the core's events on the right. A terminal sends signals as well,
+// and is nobody who could ask for anything: it is resized, or closed; only its keys are pressed by a person.
+internal import CLinux
 internal import Glibc
 internal import Reloader
 
@@ -6,12 +8,13 @@ extension Daemon {
     func readSignals() throws(SystemError) {
         while let signal = try signals.next() {
             switch signal.number {
-            case SIGHUP: reloadOnSignal(signal)
-            case SIGTERM, SIGINT: handle(.stop(.graceful))
-            case SIGQUIT: handle(.stop(.fast))
-            case SIGTTIN: handle(.scale(.by(1)))
-            case SIGTTOU: handle(.scale(.by(-1)))
-            case SIGWINCH: handle(.drainAll)
+            case SIGHUP: hangUpOrReload(signal)
+            case SIGTERM, SIGINT: ask(.stop(.graceful), signal)
+            case SIGQUIT: ask(.stop(.fast), signal)
+            // The kernel means a job in the background that touches its terminal.
+            case SIGTTIN: if signal.origin != .kernel { handle(.scale(.by(1))) }
+            case SIGTTOU: if signal.origin != .kernel { handle(.scale(.by(-1))) }
+            case SIGWINCH: drainAllOnSignal(signal)
             case SIGUSR1: reopenLogFiles()
             case SIGCHLD: try reapChildren()
             default: tellUnsupported(signal.number)
@@ -19,10 +22,65 @@ extension Daemon {
         }
     }
 
+    /// The story that the core tells of it names who asked.
+    private func ask(_ event: Event, _ signal: SignalReader.Signal) {
+        asker = Asker(signal)
+        handle(event)
+        asker = nil
+    }
+
+    // MARK: SIGHUP
+
+    private func hangUpOrReload(_ signal: SignalReader.Signal) {
+        if pool.isEnding { return }
+        switch signal.origin {
+        case .kernel: terminalIsClosed()
+        case .process(let sender) where terminal?.explains(sender) ?? false: terminalIsClosed()
+        case .process, .outside: reloadOnSignal(signal)
+        }
+    }
+
     /// What refuses it has been told.
     private func reloadOnSignal(_ signal: SignalReader.Signal) {
-        if pool.isEnding { return }
-        let asker = Asker(signal: signalName(signal.number), pid: signal.sender, userID: signal.userID)
-        do throws(ReloadRefusal) { try reload(ReloadOrder(asker: asker)) } catch {}
+        do throws(ReloadRefusal) { try reload(ReloadOrder(asker: Asker(signal))) } catch {}
+    }
+
+    /// Whoever wants the daemon to go on starts it with nohup(1), and everybody else has closed it with its window.
+    private func terminalIsClosed() {
+        if rl_hangup_was_ignored() {
+            if hasToldHangUp { return }
+            hasToldHangUp = true
+            return tellHangUpIgnored()
+        }
+        tellTerminalClosed()
+        handle(.stop(.graceful))
+    }
+
+    /// The terminal's end is seen when it happens, so that it is known how long ago that was.
+    func lookAtTerminal() throws(SystemError) {
+        guard let terminal, terminal.hasHungUp else { return }
+        try unwatch(terminal.channel)
+    }
+
+    // MARK: SIGWINCH
+
+    /// Only from a process that can be named: a resized terminal sends it as well, and clients of containers pass that on.
+    private func drainAllOnSignal(_ signal: SignalReader.Signal) {
+        switch signal.origin {
+        case .kernel: break
+        case .outside:
+            if hasToldWinch { return }
+            hasToldWinch = true
+            tellWinchIgnored()
+        case .process: ask(.drainAll, signal)
+        }
+    }
+}
+
+extension Asker {
+    init(_ signal: SignalReader.Signal) {
+        let pid: Int32 = if case .process(let sender) = signal.origin { sender } else { 0 }
+        self.init(signal: signalName(signal.number), pid: pid, userID: signal.userID)
+        isKey = signal.origin == .kernel
     }
 }

@@ -15,9 +15,21 @@ extension Daemon {
     }
 
     func context(of id: WorkerID) -> ReportContext {
-        ReportContext(
-            pid: workers[id]?.pid, spawnError: spawnErrors[id], status: workers[id]?.status,
-            isReadyByListening: sharing != nil && listeningMeansReady, usesRing: workers[id]?.usesRing ?? false)
+        let worker = workers[id]
+        var context = ReportContext(
+            pid: worker?.pid, spawnError: spawnErrors[id], status: worker?.status,
+            isReadyByListening: sharing != nil && listeningMeansReady, usesRing: worker?.usesRing ?? false)
+        context.stoppedBy = worker?.stoppedBy
+        context.left = worker?.left.living.map { $0.pid } ?? []
+        context.stopSignal = worker?.generation.stopSignal ?? SIGTERM
+        return context
+    }
+
+    private func context(of report: Report) -> ReportContext {
+        var context = report.worker.map(context) ?? ReportContext()
+        context.asker = asker
+        if case .stopping = report, isatty(2) == 1 { context.workersWaitedFor = pool.workersAlive }
+        return context
     }
 
     func tell(_ report: Report) {
@@ -26,7 +38,7 @@ extension Daemon {
             needsSteering = true
             steer()
         }
-        let record = report.record(report.worker.map(context) ?? ReportContext())
+        let record = report.record(context(of: report))
         let written = write(record)
         if case .workerFailed(let id, let slot, _, _) = report {
             control.failures[slot, default: 0] += 1
@@ -52,6 +64,24 @@ extension Daemon {
                 .worker(
                     .error, "worker_said", line, worker.slot, worker.generation.number, ReportContext(pid: worker.pid)))
         }
+    }
+
+    func tellStop(of worker: WorkerProcess) {
+        let context = context(of: worker.id)
+        let (slot, generation) = (worker.slot, worker.generation.number)
+        if let signal = worker.stoppedBy {
+            let message = "worker is stopped by \(signalWord(signal)), until it gets SIGCONT"
+            write(.worker(.warning, "worker_stopped", message, slot, generation, context))
+        } else {
+            write(.worker(.info, "worker_continued", "worker runs again", slot, generation, context))
+        }
+    }
+
+    func tellNothingLeft(by worker: WorkerProcess) {
+        write(
+            .worker(
+                .info, "leftovers_gone", "nothing that the worker has started is left", worker.slot,
+                worker.generation.number, ReportContext(pid: worker.pid)))
     }
 
     /// Boot progress is news; what a serving worker says of itself may come with each request, and is kept for status.
@@ -116,7 +146,44 @@ extension Daemon {
     }
 
     func tellUnsupported(_ signal: Int32) {
-        write(LogRecord(.warning, "signal_ignored", "signal ignored", [("signal", .number(Int(signal)))]))
+        tellIgnored(signal, "it has no meaning here")
+    }
+
+    func tellWinchIgnored() {
+        tellIgnored(
+            SIGWINCH,
+            "it comes from outside this pid namespace, where a resized terminal is passed on as the same signal (from inside, "
+                + "it drains all workers)")
+    }
+
+    private func tellIgnored(_ signal: Int32, _ reason: String) {
+        write(
+            LogRecord(
+                .warning, "signal_ignored", "\(signalWord(signal)) is ignored: \(reason)",
+                [("signal", .number(Int(signal)))]))
+    }
+
+    func tellHangUpIgnored() {
+        write(
+            LogRecord(
+                .info, "terminal_closed",
+                "the terminal was closed, and all goes on as before: SIGHUP was ignored at the start (nohup)"))
+    }
+
+    func tellTerminalClosed() {
+        write(
+            LogRecord(
+                .warning, "terminal_closed",
+                "the terminal was closed: stopping (a daemon that is to outlive its terminal is started with nohup, or as a "
+                    + "service)"))
+    }
+
+    func tellOverslept(_ time: Duration) {
+        write(
+            LogRecord(
+                .warning, "overslept",
+                "the daemon did not run for a while (stopped, frozen, or the machine too busy): whoever had a limited time has all "
+                    + "of it again", [("late", .duration(time))]))
     }
 
     func tellFailure(_ error: SystemError, _ what: String, _ worker: WorkerProcess) {
@@ -158,7 +225,8 @@ extension Daemon {
                 ServiceManager.extendTimeout(by: timeToStop + .seconds(5)),
             ])
         // What aborts a roll, a stop or a drain, is what counts, and has just been told.
-        case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan,
+        case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding,
+            .leftoversKilled, .workerFailed, .backoffBegan,
             .rollSuperseded, .promoted, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed,
             .recycleAbandoned, .refused, .scaled, .gaveUp:
             break

@@ -56,34 +56,46 @@ extension Daemon {
     // MARK: its end
 
     func workerExited(_ id: WorkerID) throws(SystemError) {
-        guard let worker = workers[id] else { return }
-        // Not yet reaped, its number can't be anybody else's: what it leaves behind goes with it.
-        _ = rl_kill_group(worker.exit.number, worker.pid)
+        guard let worker = workers[id], workersByPID[worker.pid] == id else { return }
         var exit = rl_exit()
         let number = worker.exit.number
-        try checked("waitid", "pid \(worker.pid)") { rl_reap_pidfd(number, &exit) }
+        // Reaped only when all that it has left is known: until then its number can't be anybody else's.
+        try checked("waitid", "pid \(worker.pid)") { rl_peek_pidfd(number, &exit) }
         if exit.pid == 0 { return }  // not yet
+        workersByPID[worker.pid] = nil
+        findLeftovers(of: worker)
+        // What can't be seen can't be waited for.
+        if !orphans.areVisible { _ = rl_signal_group(number, worker.pid, SIGKILL) }
+        try checked("waitid", "pid \(worker.pid)") { rl_reap_pidfd(number, &exit) }
 
         // Its last words count before its end: a worker may be ready and gone in one breath.
         try readReadyPipe(id)
         try readNotifySocket(id)
-        try readLastWords(of: worker)
+        if worker.left.isEmpty { try readLastWords(of: worker) } else { try readWordsSoFar(of: worker) }
         letGoOfPorts(worker)
-        handle(.exited(id, ExitStatus(exit)))
+        if !worker.left.isEmpty { leaving.insert(id) }
+        handle(.exited(id, ExitStatus(exit), leaves: !worker.left.isEmpty))
+        try unwatch(worker.exit)
+        if worker.left.isEmpty { try forget(worker) }
+    }
+
+    /// Nothing is left of it.
+    func forget(_ worker: WorkerProcess) throws(SystemError) {
+        try readLastWords(of: worker)
         for channel in worker.channels { try unwatch(channel) }
-        workers[id] = nil
-        workersByPID[worker.pid] = nil
+        workers[worker.id] = nil
         control.endedWorkers[worker.slot] = EndedWorker(worker)
         closeListenersIfGone(worker.slot)
         descriptorIsFree()
     }
 
-    /// Reaps what was handed to us as subreaper or PID 1, and the workers that are gone.
+    /// Reaps what was handed to us as subreaper or PID 1, and the workers that are gone; and hears who is stopped.
     func reapChildren() throws(SystemError) {
+        try noteStops()
         while true {
             var exit = rl_exit()
             try checked("waitid") { rl_peek_child(&exit) }
-            if exit.pid == 0 { return }
+            if exit.pid == 0 { break }
             if let id = workersByPID[exit.pid] {
                 try workerExited(id)
             } else if let number = hooks.number(of: exit.pid) {
@@ -92,6 +104,23 @@ extension Daemon {
                 let orphan = exit.pid
                 try checked("waitid", "pid \(orphan)") { rl_reap_child(orphan, &exit) }
             }
+        }
+        try lookAtLeftovers()
+    }
+
+    /// A worker that is stopped (SIGSTOP, a debugger's leave) gets no new connections while that lasts.
+    private func noteStops() throws(SystemError) {
+        while true {
+            var stop = rl_stop()
+            try checked("waitid") { rl_next_stop_or_go_on(&stop) }
+            if stop.pid == 0 { return }
+            guard let worker = workersByPID[stop.pid].flatMap({ workers[$0] }) else { continue }
+            let signal = stop.signal == 0 ? nil : stop.signal
+            if worker.stoppedBy == signal { continue }
+            worker.stoppedBy = signal
+            needsSteering = true
+            steer()
+            tellStop(of: worker)
         }
     }
 

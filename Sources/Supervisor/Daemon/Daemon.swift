@@ -1,7 +1,7 @@
 // The daemon: one thread, one loop. One event in, all effects out, then wait for what comes next or for the core's next
 // deadline. It obeys the core and decides nothing about workers.
 //
-// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Signals (what
+// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Leftovers (what they leave behind), Daemon+Signals (what
 // people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Output (what
 // workers write), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
 internal import CLinux
@@ -12,6 +12,7 @@ public final class Daemon {
     /// What a registered descriptor is for.
     enum Source {
         case signals
+        case terminal
         case deadline
         case output(OutputSink)
         case manager
@@ -46,6 +47,13 @@ public final class Daemon {
     var poller: Poller
     var timer: DeadlineTimer
     let signals: SignalReader
+    /// Who asks for what is being handled, where that was by a signal.
+    var asker: Asker?
+    /// nil: the daemon was started without one.
+    let terminal: ControllingTerminal?
+    /// Each is told once.
+    var hasToldHangUp = false
+    var hasToldWinch = false
     var log: Log
     var manager: ServiceManager
     let managerWatchdog: ManagerWatchdog
@@ -83,6 +91,10 @@ public final class Daemon {
     var traces: [Int: GenerationTrace] = [:]
     var workers: [WorkerID: WorkerProcess] = [:]
     var workersByPID: [Int32: WorkerID] = [:]
+    let orphans: Orphans
+    /// Workers that have ended, and left something.
+    var leaving: Set<WorkerID> = []
+    var hooksMayHaveLeft = false
     /// Until the core has reported on them.
     var spawnErrors: [WorkerID: SpawnError] = [:]
     var sources: [Poller.Token: Source] = [:]
@@ -150,6 +162,8 @@ public final class Daemon {
         self.listeners = listeners
         workerEnvironment = environment.withoutOuterSupervisor()
         redirections = Redirections()
+        terminal = ControllingTerminal()
+        orphans = Orphans(turnBuffer)
         obstacleToSharing = obstacle
         self.slotListeners = slotListeners
         sharing =
@@ -184,7 +198,10 @@ public final class Daemon {
             return try loop()
         } catch {
             killHooks()
-            for worker in workers.values { _ = rl_kill_group(worker.exit.number, worker.pid) }
+            for worker in workers.values where !leaving.contains(worker.id) {
+                _ = rl_kill_with_group(worker.exit.number, worker.pid)
+            }
+            killTheRest()
             throw .system(error)
         }
     }
@@ -193,6 +210,7 @@ public final class Daemon {
         sources[try poller.add(signals.descriptor.number, .readable)] = .signals
         sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
         sources[try poller.add(drainTimer.descriptor.number, .readable)] = .drains
+        if let terminal { try watch(terminal.channel, .terminal, [.readable, .edges]) }
         try watchControl()
         if let number = managerWatchdog.number { sources[try poller.add(number, .readable)] = .managerWatchdog }
         tellStarted()
@@ -212,6 +230,7 @@ public final class Daemon {
             try watchManager()
             try endControlTurn()
         }
+        killTheRest()
         return exitStatus ?? 0
     }
 
@@ -221,6 +240,7 @@ public final class Daemon {
         do throws(SystemError) {
             switch source {
             case .signals: try readSignals()
+            case .terminal: try lookAtTerminal()
             case .deadline: try timer.acknowledge()
             case .output(let sink): flush(sink)
             case .manager: flushManager()
@@ -255,6 +275,11 @@ public final class Daemon {
             return
         }
         postponements = 0
+        // Who was not heard because nobody ran has all of its time again; the deadline is then due no more.
+        if clock.overslept >= PoolClock.longSleep {
+            tellOverslept(clock.overslept)
+            handle(.overslept)
+        }
         handle(.deadline)
     }
 

@@ -42,18 +42,23 @@ final class Generation {
         if program.workingDirectory != nil, let path = pathOfDescriptor(directory.number) {
             environment.set("PWD", to: path)
         }
-        if let user = program.user {
-            if let name = user.name {
-                environment.set("USER", to: name)
-                environment.set("LOGNAME", to: name)
-            }
-            if let home = user.home { environment.set("HOME", to: home) }
-        }
+        if let user = program.user { setUser(user, in: &environment) }
         for file in program.environmentFiles {
             for change in try readEnvironmentFile(file) { environment.apply(change) }
         }
         for change in program.environment { environment.apply(change) }
         return environment
+    }
+
+    /// Of somebody else the daemon's own variables say nothing true.
+    private static func setUser(_ user: UserChoice, in environment: inout Environment) {
+        for (variable, value) in [("USER", user.name), ("LOGNAME", user.name), ("HOME", user.home)] {
+            if let value {
+                environment.set(variable, to: value)
+            } else if user.userID != geteuid() {
+                environment.remove(variable)
+            }
+        }
     }
 
     private static func readEnvironmentFile(_ path: String) throws(GenerationError) -> [EnvironmentChange] {

@@ -1,4 +1,4 @@
-// A run of the hook: a process in a group of its own.
+// A run of the hook: a process in a session of its own.
 internal import Reloader
 
 /// Lives until its exit is seen. Owns its pidfd.

@@ -48,6 +48,13 @@ struct HookQueue {
 
     mutating func ended(_ number: Int) { running[number] = nil }
 
+    /// Nobody ran for a while: those that seem to have run too long have all of their time again.
+    func grantTimeAgain(at now: Instant) {
+        for process in running.values where !process.isKilled && process.deadline + PoolClock.longSleep <= now {
+            process.deadline = min(now + process.timeout, end ?? Instant(nanoseconds: .max))
+        }
+    }
+
     func number(of pid: Int32) -> Int? { running.first { $0.value.pid == pid }?.key }
 
     /// Those that have run too long. Once all is to end, those that wait are dropped.

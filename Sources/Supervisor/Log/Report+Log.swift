@@ -11,6 +11,16 @@ struct ReportContext {
     var isReadyByListening = false
     /// It has set up an io_uring.
     var usesRing = false
+    /// The signal by which it is stopped.
+    var stoppedBy: Int32?
+    /// What it has started and what outlives it.
+    var left: [Int32] = []
+    /// What asked it to finish.
+    var stopSignal = SIGTERM
+    /// Who asked, by a signal.
+    var asker: Asker?
+    /// Somebody looks at a terminal, and may want to know what there is to wait for.
+    var workersWaitedFor: Int?
 }
 
 extension Report {
@@ -24,8 +34,19 @@ extension Report {
             .worker(.warning, "worker_killed", "worker gets SIGKILL: \(reason.words)", slot, generation, context)
         case .workerExited(_, let slot, let generation, let status, let lived, let expected):
             .worker(
-                expected ? .info : .warning, "worker_exited", "worker \(status.words)", slot, generation, context,
-                status.fields + [("lived", .duration(lived))])
+                expected ? .info : .warning, "worker_exited", status.words(expected, context.stopSignal), slot, generation,
+                context, status.fields + [("lived", .duration(lived))])
+        case .leftoversEnding(_, let slot, let generation, let time):
+            .worker(
+                .info, "leftovers",
+                "the worker has left \(context.leftWords): \(signalWord(context.stopSignal)) now, SIGKILL in "
+                    + "\(LogFormatter.seconds(time))s",
+                slot, generation, context, context.leftFields)
+        case .leftoversKilled(_, let slot, let generation, let reason):
+            .worker(
+                .warning, "leftovers_killed",
+                "the worker has left \(context.leftWords): SIGKILL: \(reason.words)",
+                slot, generation, context, context.leftFields)
         case .workerFailed(_, let slot, let generation, let reason):
             .worker(.error, "worker_failed", reason.words(context), slot, generation, context)
         case .backoffBegan(let slot, let delay, let failures):
@@ -115,9 +136,11 @@ extension Report {
                 [("from", .number(from)), ("workers", .number(to))])
         case .drainingAll:
             LogRecord(
-                .info, "draining_all", "all workers drain, listeners stay open; the next reload starts workers again")
+                .warning, "draining_all",
+                "all workers drain\(context.asker.map { ", as \($0.words) asked" } ?? ""): listeners stay open; the next "
+                    + "reload starts workers again", context.by)
         case .stopping(let mode):
-            LogRecord(.info, "stopping", mode == .fast ? "stopping at once" : "stopping: workers drain")
+            LogRecord(.info, "stopping", mode.words(context.workersWaitedFor), context.by)
         case .gaveUp(let failures, let period):
             LogRecord(
                 .error, "gave_up", "too many failures, giving up (--give-up)",
@@ -129,8 +152,8 @@ extension Report {
     var changesWhoServes: Bool {
         switch self {
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .scaled: true
-        case .workerFailed, .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollFailed,
-            .rollReverted, .rollTimedOut, .rollDone, .rollAborted, .canaryWaits, .promoted, .paused, .resumed,
+        case .leftoversEnding, .leftoversKilled, .workerFailed, .backoffBegan, .poolReady, .rollBegan, .slotReplaced,
+            .rollSuperseded, .rollFailed, .rollReverted, .rollTimedOut, .rollDone, .rollAborted, .canaryWaits, .promoted, .paused, .resumed,
             .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused, .drainingAll, .stopping, .gaveUp:
             false
         }
@@ -140,7 +163,8 @@ extension Report {
     var worker: WorkerID? {
         switch self {
         case .workerReady(let id, _, _, _), .workerDraining(let id, _, _, _), .workerKilled(let id, _, _, _),
-            .workerExited(let id, _, _, _, _, _), .workerFailed(let id, _, _, _), .rollFailed(_, _, _, let id, _, _),
+            .workerExited(let id, _, _, _, _, _), .leftoversEnding(let id, _, _, _), .leftoversKilled(let id, _, _, _),
+            .workerFailed(let id, _, _, _), .rollFailed(_, _, _, let id, _, _),
             .recycleFailed(_, _, let id, _, _):
             id
         case .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollReverted, .rollTimedOut,
@@ -162,6 +186,33 @@ extension LogRecord {
         fields += more
         if level != .info, let status = context.status { fields.append(("status", .text(status))) }
         return LogRecord(level, event, message, fields)
+    }
+}
+
+extension ReportContext {
+    /// `2 processes`.
+    fileprivate var leftWords: String { left.count == 1 ? "1 process" : "\(left.count) processes" }
+
+    fileprivate var leftFields: [(key: String, value: LogRecord.Value)] {
+        let shown = left.prefix(Self.leftShown).map { "\($0)" }.joined(separator: ",")
+        return [("left", .number(left.count)), ("pids", .text(shown))]
+    }
+
+    private static let leftShown = 8
+
+    fileprivate var by: [(key: String, value: LogRecord.Value)] {
+        asker?.pid.map { [("by", .number(Int($0)))] } ?? []
+    }
+}
+
+extension StopMode {
+    fileprivate func words(_ workers: Int?) -> String {
+        switch (self, workers) {
+        case (.fast, _): "stopping at once"
+        case (.graceful, nil), (.graceful, 0): "stopping: workers drain"
+        case (.graceful, let workers?):
+            "stopping; waits for \(workers) \(workers == 1 ? "worker" : "workers") (again to end them at once)"
+        }
     }
 }
 
@@ -209,6 +260,7 @@ extension KillReason {
         case .stopTimedOut: "it did not end within the stop timeout"
         case .fastStop: "fast stop"
         case .watchdog: "it was silent for the watchdog's time"
+        case .withWorker: "the worker was killed"
         }
     }
 }
@@ -219,23 +271,33 @@ extension FailureReason {
         case .spawnFailed:
             context.spawnError?.message ?? "cannot start worker"
         case .exitedBeforeReady(let status):
-            "worker \(status.words) before it was ready"
+            "worker \(status.words) before it was ready" + background(status, context)
         case .readyTimedOut(let timeout) where context.isReadyByListening && context.usesRing:
             "worker was not ready within \(LogFormatter.seconds(timeout))s: it uses io_uring, by which bind and listen cannot "
                 + "be seen, so its ports are not shared; let it do without (Node: UV_USE_IO_URING=0), or pass listeners with "
                 + "--listen"
         case .readyTimedOut(let timeout):
-            "worker was not ready within \(LogFormatter.seconds(timeout))s: it "
+            context.stoppedBy.map {
+                "worker was not ready within \(LogFormatter.seconds(timeout))s: it is stopped by \(signalWord($0)), until it "
+                    + "gets SIGCONT"
+            } ?? "worker was not ready within \(LogFormatter.seconds(timeout))s: it "
                 + (context.isReadyByListening ? "listened on no port and " : "")
                 + "sent no READY=1 (to descriptor READY_FD or to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: "
                 + "ready when it has lived that long"
         case .exitedInSoak(let status):
-            "worker \(status.words) during its soak"
+            "worker \(status.words) during its soak" + background(status, context)
         case .silent(let time): "worker was silent for \(LogFormatter.seconds(time))s (--watchdog)"
         case .endedAsCanary: "worker says that it ends, on trial"
         case .crashed(let status):
-            "worker \(status.words) unasked"
+            "worker \(status.words) unasked" + background(status, context)
         }
+    }
+
+    /// The program has most likely made a daemon of itself: its first process ends at once, and well.
+    private func background(_ status: ExitStatus, _ context: ReportContext) -> String {
+        guard status == .exited(code: 0), !context.left.isEmpty else { return "" }
+        return ", and left \(context.leftWords): a program that puts itself into the background must be told to stay in the "
+            + "foreground (nginx: daemon off; others: --foreground, -F, -D, --no-daemon), a script to run it by exec"
     }
 }
 
@@ -246,6 +308,15 @@ extension ExitStatus {
         case .exited(let code): "exited with status \(code)"
         case .signaled(let signal, let coreDumped):
             "was killed by signal \(signal) (\(Self.name(signal)))" + (coreDumped ? ", core dumped" : "")
+        }
+    }
+
+    /// What the log says of a worker's end. The stop signal is how most programs end that are asked to.
+    func words(_ isExpected: Bool, _ stopSignal: Int32) -> String {
+        switch self {
+        case .signaled(stopSignal, _) where isExpected: "worker has ended by \(signalWord(stopSignal)), as it was asked to"
+        case .exited where isExpected: "worker \(words)"
+        case .exited, .signaled: "worker \(words)" + (isExpected ? "" : " unasked")
         }
     }
 

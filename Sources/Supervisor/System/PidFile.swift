@@ -23,7 +23,7 @@ final class PidFile {
             let number = file.number
             try checked("flock", path) { flock(number, LOCK_EX | LOCK_NB) }
             try checked("ftruncate", path) { ftruncate(number, 0) }
-            let text = Array("\(getpid())\n".utf8)
+            let text = Self.text
             try checked("write", path) { write(number, text, text.count) }
             self.file = file
         } catch {
@@ -32,6 +32,22 @@ final class PidFile {
         self.path = path
     }
 
-    /// Removes the file; the lock goes with the descriptor.
-    func remove() throws(SystemError) { try checked("unlink", path) { unlink(path) } }
+    /// Removes the file, unless another has taken its place or its contents meanwhile; the lock goes with the descriptor.
+    func remove() throws(SystemError) {
+        guard try isOurs() else { return }
+        try checked("unlink", path) { unlink(path) }
+    }
+
+    private func isOurs() throws(SystemError) -> Bool {
+        let number = file.number
+        var own = stat()
+        try checked("fstat", path) { fstat(number, &own) }
+        var there = stat()
+        guard lstat(path, &there) == 0, own.st_dev == there.st_dev, own.st_ino == there.st_ino else { return false }
+        let text = Self.text
+        var bytes = [UInt8](repeating: 0, count: text.count + 1)
+        return pread(number, &bytes, bytes.count, 0) == text.count && bytes.starts(with: text)
+    }
+
+    private static var text: [UInt8] { Array("\(getpid())\n".utf8) }
 }

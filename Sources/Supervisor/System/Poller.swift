@@ -10,6 +10,7 @@ internal import Glibc
 /// | `readable` | EPOLLIN (errors and hang-ups are always reported, and read as readable) |
 /// | `writable` | EPOLLOUT |
 /// | `once` | EPOLLONESHOT: reported once, then not until `change` |
+/// | `edges` | EPOLLET: what is readable is reported when it becomes so, and not again and again |
 struct Poller: ~Copyable {
     struct Token: Hashable {
         fileprivate let number: UInt64
@@ -20,6 +21,7 @@ struct Poller: ~Copyable {
         static let readable = Interest(rawValue: EPOLLIN.rawValue)
         static let writable = Interest(rawValue: EPOLLOUT.rawValue)
         static let once = Interest(rawValue: EPOLLONESHOT.rawValue)
+        static let edges = Interest(rawValue: EPOLLET.rawValue)
     }
 
     /// How many events one batch holds: enough for a burst, little enough to come round to the deadlines soon.

@@ -7,8 +7,13 @@ internal import Reloader
 struct PoolClock {
     private var skipped = Duration.zero
     private var held: Instant?
+    /// By how much the deadline was missed, when that was found out.
+    private(set) var overslept = Duration.zero
 
     var isHeld: Bool { held != nil }
+
+    /// Beyond that nobody can have run: a busy machine is late by less.
+    static let longSleep = Duration.seconds(1)
 
     /// The time for an event that is no deadline.
     mutating func now(before deadline: Instant?) -> Instant {
@@ -22,6 +27,7 @@ struct PoolClock {
     /// Does nothing while the deadline is not due.
     mutating func hold(before deadline: Instant?) {
         guard held == nil, let deadline, deadline <= running else { return }
+        overslept = running - deadline
         held = deadline + .nanoseconds(-1)
     }
 

@@ -13,9 +13,28 @@ public func blockSignals() throws(SystemError) {
 struct SignalReader: ~Copyable {
     struct Signal {
         let number: Int32
-        /// 0: the kernel.
-        let sender: Int32
+        let origin: Origin
         let userID: UInt32
+    }
+
+    enum Origin: Equatable {
+        /// A process of this PID namespace, or of one below it.
+        case process(Int32)
+        /// A process that this PID namespace has no number for: one outside a container.
+        case outside
+        /// Nobody: a terminal that was resized or closed, or a key that was pressed there (SI_KERNEL).
+        case kernel
+
+        init(_ record: signalfd_siginfo) {
+            if record.ssi_code == Self.kernelCode {
+                self = .kernel
+            } else {
+                self = record.ssi_pid == 0 ? .outside : .process(Int32(bitPattern: record.ssi_pid))
+            }
+        }
+
+        /// SI_KERNEL; see sigaction(2).
+        private static let kernelCode: Int32 = 0x80
     }
 
     let descriptor: FileDescriptor
@@ -32,7 +51,6 @@ struct SignalReader: ~Copyable {
         guard try checkedUnlessWouldBlock("read", "signalfd", { read(number, &record, size) }) != nil else {
             return nil
         }
-        return Signal(
-            number: Int32(record.ssi_signo), sender: Int32(bitPattern: record.ssi_pid), userID: record.ssi_uid)
+        return Signal(number: Int32(record.ssi_signo), origin: Origin(record), userID: record.ssi_uid)
     }
 }

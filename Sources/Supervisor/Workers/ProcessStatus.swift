@@ -1,7 +1,13 @@
-// proc_pid_stat(5): the one file that has both CPU time and memory of a process.
+// proc_pid_stat(5): the one file that has CPU time, memory and family of a process.
 internal import Glibc
 
 struct ProcessStatus {
+    let parent: Int32
+    let session: Int32
+    /// Since the machine was started, in clock ticks. With the PID it makes one process: numbers are given out again later.
+    let startTicks: Int
+    /// It has ended, and is not yet reaped.
+    let hasEnded: Bool
     let cpuSeconds: Double
     let residentBytes: Int
 
@@ -28,6 +34,10 @@ struct ProcessStatus {
             }
         }
         guard fields.count >= 22 else { return nil }
+        hasEnded = [UInt8(ascii: "Z"), UInt8(ascii: "X")].contains(buffer[start + 2])
+        parent = Int32(truncatingIfNeeded: fields[1])
+        session = Int32(truncatingIfNeeded: fields[3])
+        startTicks = fields[19]
         cpuSeconds = Double(fields[11] &+ fields[12]) / Self.ticksPerSecond
         residentBytes = fields[21] &* Self.pageBytes
     }

@@ -8,13 +8,14 @@ struct SpawnError: Error, Equatable {
         /// Making the worker's pipes and sockets, before there is a process.
         case channels
         case clone
-        case processGroup
+        case session
         case workingDirectory
         case descriptors
         case resourceLimits
         case nice
         case affinity
         case filter
+        case capabilities
         case groups
         case groupID
         case userID
@@ -42,13 +43,14 @@ struct SpawnError: Error, Equatable {
         switch step {
         case .channels: "making its pipes: "
         case .clone: "making a process: "
-        case .processGroup: "making its process group: "
+        case .session: "making its session: "
         case .workingDirectory: "entering its working directory: "
         case .descriptors: "passing its descriptors: "
         case .resourceLimits: "setting its resource limits: "
         case .nice: "setting its nice value: "
         case .affinity: "pinning it to a CPU: "
         case .filter: "watching it bind its ports: "
+        case .capabilities: "dropping inheritable capabilities: "
         case .groups: "dropping groups: "
         case .groupID: "changing its group: "
         case .userID: "changing its user: "
@@ -82,13 +84,14 @@ extension SpawnError.Step {
     /// From the C enum of the same steps.
     init(_ stage: rl_stage) {
         switch stage {
-        case rl_stage_group: self = .processGroup
+        case rl_stage_session: self = .session
         case rl_stage_directory: self = .workingDirectory
         case rl_stage_descriptors: self = .descriptors
         case rl_stage_limits: self = .resourceLimits
         case rl_stage_nice: self = .nice
         case rl_stage_affinity: self = .affinity
         case rl_stage_filter: self = .filter
+        case rl_stage_capabilities: self = .capabilities
         case rl_stage_groups: self = .groups
         case rl_stage_group_id: self = .groupID
         case rl_stage_user_id: self = .userID

@@ -40,6 +40,8 @@ struct Spawner: ~Copyable {
         let exit: FileDescriptor
         let readyPipe: FileDescriptor
         let notifySocket: FileDescriptor
+        let notifyAddress: String
+        let startTicks: Int
         let stdoutPipe: FileDescriptor?
         let stderrPipe: FileDescriptor?
         let calls: FileDescriptor?
@@ -79,9 +81,11 @@ struct Spawner: ~Copyable {
         let result = try run(
             generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText)
         withExtendedLifetime(own) {}
+        let notifyAddress = notify.address
         return Spawned(
             pid: result.pid, exit: FileDescriptor(owning: result.pidfd).moved(), readyPipe: ready.takeReadEnd().moved(),
-            notifySocket: notify.takeDescriptor().moved(), stdoutPipe: stdout?.takeReadEnd().moved(),
+            notifySocket: notify.takeDescriptor().moved(), notifyAddress: notifyAddress,
+            startTicks: Self.startTicks(of: result.pid), stdoutPipe: stdout?.takeReadEnd().moved(),
             stderrPipe: stderr?.takeReadEnd().moved(), calls: receiveCalls()?.moved())
     }
 
@@ -114,6 +118,11 @@ struct Spawner: ~Copyable {
         if result.stage == rl_stage_none { return result }
         _ = receiveCalls()  // it may have come further than this
         throw failure(SpawnError.Step(result.stage), SystemError(call: "execve", errno: result.error), generation)
+    }
+
+    /// It may have ended already, but is not reaped. Where /proc says nothing it counts as one that was always there.
+    private static func startTicks(of pid: Int32) -> Int {
+        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { ProcessStatus(pid, $0)?.startTicks ?? 0 }
     }
 
     private func receiveCalls() -> FileDescriptor? {

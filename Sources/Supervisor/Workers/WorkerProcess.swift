@@ -1,7 +1,8 @@
 // One worker as the runtime sees it: a process, and the channels on which it is heard.
 internal import Reloader
 
-/// Lives from the spawn until the exit has been told to the core. Owns the worker's descriptors.
+/// Lives from the spawn until the exit has been told to the core, and nothing is left of what it has started. Owns the worker's
+/// descriptors.
 final class WorkerProcess {
     /// How many changes of its status the log tells of.
     static let statusLinesMax = 32
@@ -16,6 +17,10 @@ final class WorkerProcess {
     /// nil once its end is reached.
     var readyPipe: Channel?
     let notifySocket: Channel
+    /// Like that of no other process.
+    let notifyAddress: String
+    /// When it was started, as the kernel counts; see `ProcessStatus`.
+    let startTicks: Int
     /// What it writes, as far as that passes through the daemon and has not ended.
     var streams: [WorkerStream] = []
     /// Its calls of bind(2) and listen(2); nil where its ports are its own.
@@ -29,6 +34,10 @@ final class WorkerProcess {
     /// Its last STATUS=.
     var status: String?
     var statusLinesTold = 0
+    /// The signal by which it is stopped (state T); nil: it runs.
+    var stoppedBy: Int32?
+    /// Of one that has ended.
+    var left = Leftovers()
 
     init(_ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Generation, roads: OutputRoads) {
         self.id = id
@@ -37,6 +46,8 @@ final class WorkerProcess {
         pid = spawned.pid
         exit = Channel(spawned.exit)
         readyPipe = Channel(spawned.readyPipe)
+        notifyAddress = spawned.notifyAddress
+        startTicks = spawned.startTicks
         notifySocket = Channel(spawned.notifySocket)
         let output = Channel(spawned.stdoutPipe)
         let errors = Channel(spawned.stderrPipe)

@@ -9,6 +9,8 @@ struct PoolStatus: Answer {
     let generations: [Generation]
     let listeners: [Listener]
     let slots: [Slot]
+    /// Processes of workers that are gone.
+    let left: [LeftProcess]
 
     init(_ json: JSON) throws(AnswerError) {
         guard let pool: Pool = try json.optional("pool") else { throw AnswerError(member: "pool") }
@@ -18,6 +20,7 @@ struct PoolStatus: Answer {
         generations = try json.list("generations")
         listeners = try json.list("listeners")
         slots = try json.list("slots")
+        left = json["left"] == nil ? [] : try json.list("left")
     }
 
     struct Pool: Answer {
@@ -107,6 +110,21 @@ struct PoolStatus: Answer {
             address = try json.text("address")
             name = json["name"]?.text
             queue = json["queue"]?.whole
+        }
+    }
+
+    struct LeftProcess: Answer {
+        let slot: Int
+        let pid: Int
+        let command: String?
+        /// nil: it has been.
+        let killSeconds: Double?
+
+        init(_ json: JSON) throws(AnswerError) {
+            slot = try json.whole("slot")
+            pid = try json.whole("pid")
+            command = json["command"]?.text
+            killSeconds = json["kill_in_s"]?.decimal
         }
     }
 

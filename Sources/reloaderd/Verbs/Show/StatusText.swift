@@ -29,6 +29,7 @@ struct StatusText {
         if let last = status.lastReload { lines.append(labelled("last", text(last))) }
         lines += status.generations.map { labelled("generation", text($0)) }
         lines += status.listeners.map { labelled("listener", text($0)) }
+        lines += status.left.map { labelled("left", text($0)) }
         return lines
     }
 
@@ -56,6 +57,12 @@ struct StatusText {
     private static func text(_ listener: PoolStatus.Listener) -> String {
         let name = listener.name.map { "\(terminalText($0)) " } ?? ""
         return "\(name)\(terminalText(listener.address))" + (listener.queue.map { ", \($0) in the queue" } ?? "")
+    }
+
+    private static func text(_ left: PoolStatus.LeftProcess) -> String {
+        let command = left.command.map { " (\(terminalText($0)))" } ?? ""
+        let end = left.killSeconds.map { "SIGKILL in \(durationText($0))" } ?? "killed"
+        return "pid \(left.pid)\(command) of a worker of slot \(left.slot) that is gone, \(end)"
     }
 
     private static func table(_ slots: [PoolStatus.Slot]) -> Table {

@@ -1,0 +1,38 @@
+// The terminal that the daemon was started from, watched for its end alone. When it is closed, the kernel sends SIGHUP to
+// the shell, and the shell to its jobs: that is a hang-up, and not the order to reload that the same signal is otherwise.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+final class ControllingTerminal {
+    /// A shell that has heard of the hang-up tells its jobs at once; whoever sends SIGHUP later means something else.
+    private static let shellsPatience = Duration.seconds(2)
+
+    let channel: Channel
+    /// On the monotonic clock.
+    private var hungUpAt: Instant?
+
+    /// nil: there is none (a service, a container without a terminal).
+    init?() {
+        let number = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+        if number < 0 { return nil }
+        channel = Channel(FileDescriptor(owning: number))
+    }
+
+    /// It is closed; once so, it stays so.
+    var hasHungUp: Bool {
+        if hungUpAt != nil { return true }
+        var request = pollfd(fd: channel.number, events: 0, revents: 0)
+        guard poll(&request, 1, 0) > 0, request.revents & Int16(POLLHUP | POLLERR) != 0 else { return false }
+        hungUpAt = MonotonicClock.now()
+        return true
+    }
+
+    /// A SIGHUP of this process only passes the terminal's own on: it is of the terminal's session, and comes with its end.
+    func explains(_ sender: Int32) -> Bool {
+        guard hasHungUp, let hungUpAt, MonotonicClock.now() - hungUpAt < Self.shellsPatience else { return false }
+        let session = getsid(sender)
+        // A shell that has ended since can't be asked any more.
+        return session < 0 || session == getsid(0)
+    }
+}
