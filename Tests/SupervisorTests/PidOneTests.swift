@@ -80,7 +80,27 @@ import Testing
         try signal("QUIT", to: daemon)
         #expect(try daemon.end() == 0)
         let heard = daemon.otherLines.filter { $0.hasPrefix("got ") }
-        #expect(heard.allSatisfy { $0 == "got TERM" }, "\(heard)")
+        #expect(heard.allSatisfy { $0 == "got TERM" || $0 == "got CONT" }, "\(heard)")
+    }
+
+    /// From outside the namespace a process has no number inside, and is not the kernel for that. Clients of containers pass on
+    /// what their terminal sends.
+    @Test(.disabled(if: Namespaces.problem != nil, "\(Namespaces.problem ?? "")"))
+    func whoSendsFromOutsideIsCalledThat() throws {
+        let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.readyShell, under: Self.namespace)
+        try daemon.next("pool_ready")
+        let pid = try hostPID(of: daemon)
+        for _ in 0...1 { kill(pid, SIGWINCH) }
+        let ignored = try daemon.next("signal_ignored")
+        #expect(
+            ignored.message.hasPrefix("SIGWINCH is ignored: it comes from outside this pid namespace"), "\(ignored)")
+        kill(pid, SIGHUP)
+        let asked = try daemon.next("reload_asked")
+        #expect(asked.message == "reload asked for by a process outside this pid namespace")
+        try daemon.next("reload_done")
+        #expect(daemon.records("signal_ignored").count == 1 && daemon.records("draining_all").isEmpty)
+        kill(pid, SIGTERM)
+        #expect(try daemon.end() == 0)
     }
 
     @Test(

@@ -71,7 +71,9 @@ import Testing
         #expect(worker.uid == 1234)
         #expect(worker.gid == (user == "1234" ? 1234 : 2345))
         #expect(worker.groups == [])
-        #expect(worker.env["USER"] == "somebody", "nothing is known of this number")
+        for name in ["USER", "LOGNAME", "HOME"] {
+            #expect(worker.env[name] == nil, "nothing is known of this number, and that of root is wrong")
+        }
         #expect(try daemon.stop() == 0)
     }
 
@@ -84,6 +86,22 @@ import Testing
         #expect(worker.env["USER"] == "nobody")
         #expect(worker.env["LOGNAME"] == "nobody")
         #expect(try daemon.stop() == 0)
+    }
+
+    /// A file with capabilities could take them up again.
+    @Test(.enabled(if: Launcher.isRoot))
+    func inheritableCapabilitiesAreNotHandedOn() throws {
+        func inheritable(_ options: [String]) throws -> String? {
+            let daemon = try DaemonUnderTest(
+                ["-w", "1"] + options
+                    + Apps.shell("grep CapInh /proc/self/status >&2; echo READY=1 >&$READY_FD; exec sleep 1000"),
+                under: ["setpriv", "--inh-caps", "+net_raw"])
+            try daemon.next("pool_ready")
+            #expect(try daemon.stop() == 0)
+            return daemon.otherLines.first { $0.hasPrefix("CapInh:") }
+        }
+        #expect(try inheritable(["--user", "nobody"]) == "CapInh:\t0000000000000000")
+        #expect(try inheritable([]) != "CapInh:\t0000000000000000", "there were none: nothing was tested")
     }
 
     @Test(.enabled(if: Launcher.isRoot))
@@ -108,7 +126,7 @@ import Testing
     private func workerOfOtherUser(_ options: [String]) throws -> (DaemonUnderTest, ShownWorker) {
         let folder = try TestFolder()
         let copies = try Launcher.copyForEverybody(to: folder)
-        let environment = ChildProcess.plainEnvironment + ["USER=somebody", "LOGNAME=somebody"]
+        let environment = ChildProcess.plainEnvironment + ["USER=somebody", "LOGNAME=somebody", "HOME=/somewhere"]
         let (daemon, worker) = try DaemonUnderTest.showing(
             options, program: copies.worker + ["show", "ready", "wait"], environment: environment)
         try daemon.next("pool_ready")

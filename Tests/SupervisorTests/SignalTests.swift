@@ -49,6 +49,7 @@ import Testing
         daemon.signal(SIGUSR2)
         let ignored = try daemon.next("signal_ignored")
         #expect(ignored.number("signal") == Double(SIGUSR2) && ignored.level == "warning")
+        #expect(ignored.message == "SIGUSR2 is ignored: it has no meaning here")
         try daemon.endsClean()
     }
 
@@ -117,6 +118,47 @@ import Testing
         #expect(folder.text(of: "log").contains("worker_exited") && folder.text(of: "log.1") == rotated)
         tail.signal(SIGTERM)
         try tail.wait()
+    }
+
+    /// Neither the daemon nor its worker ran: who was not heard for that reason has all of its time again.
+    @Test(arguments: ["start", "stop", "watchdog"]) func aTimeInWhichNobodyRanIsNobodysFault(wait: String) throws {
+        let folder = try TestFolder()
+        let gate = try Gate(in: folder)
+        let passes = "read line <\(gate.path)"
+        let (options, script) =
+            switch wait {
+            case "start": (["--ready-timeout", "5s"], "\(passes); echo READY=1 >&$READY_FD; exec sleep 1000")
+            case "stop":
+                (
+                    ["--stop-timeout", "5s"],
+                    "trap '\(passes); exit 7' TERM; echo READY=1 >&$READY_FD; while :; do sleep 0.02; done"
+                )
+            default:
+                (
+                    ["--watchdog", "5s"],
+                    "echo READY=1 >&$READY_FD; while :; do echo WATCHDOG=1 >&$READY_FD; sleep 0.1; done"
+                )
+            }
+        let daemon = try DaemonUnderTest(["--workers", "1"] + options + Apps.shell(script))
+        let pid = try #require(try daemon.next(wait == "start" ? "worker_started" : "worker_ready").pid)
+        if wait == "stop" {
+            daemon.signal(SIGTERM)
+            try daemon.next("worker_draining")
+        }
+        daemon.signal(SIGSTOP)
+        try ProcessGroup.stop(pid)
+        // Twice the watchdog's time as well, after which there is no more mercy.
+        try ChildProcess(["sleep", wait == "watchdog" ? "12" : "7"]).wait()
+        kill(-pid, SIGCONT)
+        daemon.signal(SIGCONT)
+        try daemon.next("overslept")
+        gate.letPass()
+        if wait == "start" { try daemon.next("worker_ready") }
+        if wait == "stop" {
+            #expect(try daemon.next("worker_exited").number("status_code") == 7)
+        }
+        try daemon.endsClean()
+        #expect(daemon.records("worker_killed").isEmpty && daemon.records("worker_failed").isEmpty, "\(daemon.story)")
     }
 
     /// One that pings is not killed for what the daemon could not hear while it was stopped, and what was asked happens.

@@ -74,11 +74,26 @@ import Testing
         #expect(!folder.contains("pid"), "the pid file is left")
     }
 
+    /// The place may have been taken by another daemon's, or the file by its number.
+    @Test(arguments: [true, false]) func aPidFileThatIsNotOursAnyMoreStays(isReplaced: Bool) throws {
+        let folder = try TestFolder()
+        let daemon = try DaemonUnderTest(["--pid-file", "\(folder.path)/pid", "--workers", "1"] + Apps.readyShell)
+        try daemon.next("pool_ready")
+        if isReplaced { rename("\(folder.path)/pid", "\(folder.path)/old") }
+        let number = open("\(folder.path)/pid", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        _ = write(number, "1\n", 2)
+        close(number)
+        try daemon.endsClean()
+        #expect(folder.text(of: "pid") == "1\n")
+    }
+
     @Test(arguments: [SIGTERM, SIGINT, SIGQUIT]) func aSecondStopSignalIsAFastStop(second: Int32) throws {
         let daemon = try DaemonUnderTest(["--workers", "2"] + Apps.worker("ignore", "TERM", "ready", "wait"))
         try daemon.next("pool_ready")
         daemon.signal(SIGTERM)
         try daemon.next("worker_draining") { $0.slot == 1 }
+        // Sooner it would be the same request.
+        try ChildProcess(["sleep", "0.6"]).wait()
         try daemon.endsClean(by: second)
         #expect(daemon.records("stopping").map(\.message) == ["stopping: workers drain", "stopping at once"])
         #expect(daemon.records("worker_exited").allSatisfy { $0.number("signal") == 9 })
@@ -120,12 +135,12 @@ import Testing
         }
     }
 
-    /// A child holds on to the worker's stderr and its ready pipe: the worker's end is seen all the same.
+    /// A child that is kept holds on to the worker's stderr and its ready pipe: the worker's end is seen all the same.
     @Test func aChildOfItsOwnSessionHoldsUpNothing() throws {
         let folder = try TestFolder()
         let gate = try Gate(in: folder)
         let daemon = try DaemonUnderTest(
-            ["--workers", "1"]
+            ["--workers", "1", "--keep-children"]
                 + Apps.shell(
                     "setsid sh -c 'echo outlives $$ >&2; read line <\(gate.path)' & echo READY=1 >&$READY_FD; wait"))
         try daemon.next("worker_ready")
@@ -135,7 +150,7 @@ import Testing
         daemon.signal(SIGTERM)
         let exited = try daemon.next("worker_exited")
         #expect(exited.number("signal") == 15)
-        #expect(child.isAlive, "what has left the group by setsid is not the daemon's to kill")
+        #expect(child.isAlive, "what has left the session is kept")
         gate.letPass()
         #expect(try daemon.end() == 0)
         try child.waitForEnd()

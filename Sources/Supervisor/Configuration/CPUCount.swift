@@ -1,6 +1,6 @@
 // How many CPUs the daemon may really use: what its affinity mask leaves, and what its cgroup's quota leaves of that.
 // cgroup v2 (cpu.max) is described in the kernel's Documentation/admin-guide/cgroup-v2.rst, v1 (cpu.cfs_quota_us) in
-// scheduler/sched-bwc.rst, /proc/self/cgroup in cgroups(7), mountinfo in proc(5).
+// scheduler/sched-bwc.rst.
 internal import CLinux
 
 /// The CPUs that this process may use, as `--workers auto` counts them.
@@ -38,23 +38,14 @@ public struct CPUCount: Equatable, Sendable {
 }
 
 private struct CgroupQuota {
-    /// /proc/self/mountinfo can be long in container hosts.
-    private static let bytesMax = 8 << 20
-
     let root: String
 
     /// The smallest quota of each hierarchy with a CPU controller, along the path up to the mount.
     var tightest: Int? {
-        let memberships = lines("/proc/self/cgroup").compactMap(Membership.init)
         var result: Int?
-        for mount in lines("/proc/self/mountinfo").compactMap(CgroupMount.init) {
-            guard
-                let membership = memberships.first(where: {
-                    $0.isUnified == mount.isUnified && ($0.isUnified || $0.hasCPU)
-                })
-            else { continue }
-            for directory in mount.directories(of: membership.path) {
-                guard let quota = mount.isUnified ? unifiedQuota(directory) : legacyQuota(directory) else { continue }
+        for cgroup in Cgroup.own(with: "cpu", root: root) {
+            for directory in cgroup.directories {
+                guard let quota = cgroup.isUnified ? unifiedQuota(directory) : legacyQuota(directory) else { continue }
                 result = min(result ?? quota, quota)
             }
         }
@@ -81,74 +72,5 @@ private struct CgroupQuota {
 
     private func number(_ path: String) -> UInt64? { lines(path).first.flatMap { decimal($0.utf8) } }
 
-    /// None when the file cannot be read: no cgroup, no controller, no /proc.
-    private func lines(_ path: String) -> [Substring] {
-        guard let bytes = try? fileContents(root + path, bytesMax: Self.bytesMax) else { return [] }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-    }
-}
-
-/// A line of /proc/self/cgroup: `0::/path` in v2, `4:cpu,cpuacct:/path` in v1.
-private struct Membership {
-    var isUnified: Bool
-    var hasCPU: Bool
-    var path: String
-
-    init?(_ line: Substring) {
-        let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-        guard fields.count == 3 else { return nil }
-        isUnified = fields[0] == "0" && fields[1].isEmpty
-        hasCPU = fields[1].split(separator: ",").contains("cpu")
-        path = String(fields[2])
-    }
-}
-
-/// A line of /proc/self/mountinfo that mounts cgroup v2, or v1 with the CPU controller.
-private struct CgroupMount {
-    var isUnified: Bool
-    /// The cgroup that is mounted; a container may see only its own part of the hierarchy.
-    var cgroup: String
-    var mountPoint: String
-
-    /// `36 35 98:0 /cgroup /mount/point rw,noatime master:1 - cgroup2 cgroup2 rw,cpu`
-    init?(_ line: Substring) {
-        let fields = line.split(separator: " ")
-        guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 3 else { return nil }
-        isUnified = fields[dash + 1] == "cgroup2"
-        let hasCPU = fields[dash + 1] == "cgroup" && fields[dash + 3].split(separator: ",").contains("cpu")
-        guard isUnified || hasCPU else { return nil }
-        cgroup = unescaped(fields[3])
-        mountPoint = unescaped(fields[4])
-    }
-
-    /// The directories of the cgroup at `path` and of all above it that are mounted here, the lowest first.
-    func directories(of path: String) -> [String] {
-        var components = path.split(separator: "/")[...]
-        let above = cgroup.split(separator: "/")
-        // Where the path does not lie in what is mounted, what is mounted is all that can be seen of it.
-        let isBelow = components.starts(with: above) && !components.contains("..")
-        components = isBelow ? components.dropFirst(above.count) : []
-        var result: [String] = []
-        while !components.isEmpty {
-            result.append("\(mountPoint)/\(components.joined(separator: "/"))")
-            components.removeLast()
-        }
-        return result + [mountPoint]
-    }
-}
-
-/// mountinfo writes blanks and backslashes as three octal digits.
-private func unescaped(_ text: Substring) -> String {
-    var bytes: [UInt8] = []
-    var rest = text.utf8
-    while let byte = rest.popFirst() {
-        let digits = rest.prefix(3)
-        if byte == UInt8(ascii: "\\"), digits.count == 3, let value = UInt8(Substring(digits), radix: 8) {
-            bytes.append(value)
-            rest = rest.dropFirst(3)
-        } else {
-            bytes.append(byte)
-        }
-    }
-    return String(decoding: bytes, as: UTF8.self)
+    private func lines(_ path: String) -> [Substring] { Cgroup.lines(root + path) }
 }

@@ -70,7 +70,8 @@ struct StatusReport {
         let (state, since) = state(worker, process, isReplacement: isReplacement)
         return [
             "id": .integer(Int(clamping: worker.id.number)), "pid": .integer(Int(process.pid)),
-            "generation": .integer(worker.generation), "state": .string(process.stoppedBy == nil ? state : "stopped"), "since_s": .seconds(now - since),
+            "generation": .integer(worker.generation), "state": .string(process.stoppedBy == nil ? state : "stopped"),
+            "since_s": .seconds(now - since),
             "restarts": .integer(restarts),
             "memory_bytes": .optional(usage.memoryBytes) { .integer($0) },
             "cpu_s": .optional(usage.cpuSeconds) { .number($0) },

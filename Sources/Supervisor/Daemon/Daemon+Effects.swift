@@ -35,6 +35,7 @@ extension Daemon {
         guard let generation = generations[number] else {
             preconditionFailure("the core starts generation \(number), which it has released")
         }
+        outOfMemoryKills.look()
         do throws(SpawnError) {
             let spawned = try spawner.spawn(
                 generation, slot: slot, workers: pool.policy.workers, watchdog: pool.policy.watchdog,

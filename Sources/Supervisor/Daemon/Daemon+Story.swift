@@ -20,6 +20,7 @@ extension Daemon {
             pid: worker?.pid, spawnError: spawnErrors[id], status: worker?.status,
             isReadyByListening: sharing != nil && listeningMeansReady, usesRing: worker?.usesRing ?? false)
         context.stoppedBy = worker?.stoppedBy
+        context.wasOutOfMemory = worker?.wasOutOfMemory ?? false
         context.left = worker?.left.living.map { $0.pid } ?? []
         context.stopSignal = worker?.generation.stopSignal ?? SIGTERM
         return context

@@ -67,6 +67,11 @@ extension Daemon {
         // What can't be seen can't be waited for.
         if !orphans.areVisible { _ = rl_signal_group(number, worker.pid, SIGKILL) }
         try checked("waitid", "pid \(worker.pid)") { rl_reap_pidfd(number, &exit) }
+        let status = ExitStatus(exit)
+        outOfMemoryKills.look()
+        if case .signaled(SIGKILL, _) = status, worker.killedAt == nil {
+            worker.wasOutOfMemory = outOfMemoryKills.explainsKill()
+        }
 
         // Its last words count before its end: a worker may be ready and gone in one breath.
         try readReadyPipe(id)
@@ -74,7 +79,7 @@ extension Daemon {
         if worker.left.isEmpty { try readLastWords(of: worker) } else { try readWordsSoFar(of: worker) }
         letGoOfPorts(worker)
         if !worker.left.isEmpty { leaving.insert(id) }
-        handle(.exited(id, ExitStatus(exit), leaves: !worker.left.isEmpty))
+        handle(.exited(id, status, leaves: !worker.left.isEmpty))
         try unwatch(worker.exit)
         if worker.left.isEmpty { try forget(worker) }
     }

@@ -92,6 +92,7 @@ public final class Daemon {
     var workers: [WorkerID: WorkerProcess] = [:]
     var workersByPID: [Int32: WorkerID] = [:]
     let orphans: Orphans
+    var outOfMemoryKills = OutOfMemoryKills()
     /// Workers that have ended, and left something.
     var leaving: Set<WorkerID> = []
     var hooksMayHaveLeft = false

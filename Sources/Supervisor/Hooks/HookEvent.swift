@@ -24,7 +24,8 @@ extension Report {
         case .promoted: "promoted"
         case .workerFailed: "crashed"
         case .gaveUp: "give-up"
-        case .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding, .leftoversKilled, .backoffBegan, .rollBegan, .slotReplaced,
+        case .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding, .leftoversKilled,
+            .backoffBegan, .rollBegan, .slotReplaced,
             .rollSuperseded, .rollAborted, .canaryWaits, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed,
             .recycleAbandoned, .refused, .scaled, .drainingAll, .stopping:
             nil

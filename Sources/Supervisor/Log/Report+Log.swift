@@ -13,6 +13,7 @@ struct ReportContext {
     var usesRing = false
     /// The signal by which it is stopped.
     var stoppedBy: Int32?
+    var wasOutOfMemory = false
     /// What it has started and what outlives it.
     var left: [Int32] = []
     /// What asked it to finish.
@@ -34,7 +35,7 @@ extension Report {
             .worker(.warning, "worker_killed", "worker gets SIGKILL: \(reason.words)", slot, generation, context)
         case .workerExited(_, let slot, let generation, let status, let lived, let expected):
             .worker(
-                expected ? .info : .warning, "worker_exited", status.words(expected, context.stopSignal), slot, generation,
+                expected ? .info : .warning, "worker_exited", status.words(expected, context), slot, generation,
                 context, status.fields + [("lived", .duration(lived))])
         case .leftoversEnding(_, let slot, let generation, let time):
             .worker(
@@ -153,7 +154,8 @@ extension Report {
         switch self {
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .scaled: true
         case .leftoversEnding, .leftoversKilled, .workerFailed, .backoffBegan, .poolReady, .rollBegan, .slotReplaced,
-            .rollSuperseded, .rollFailed, .rollReverted, .rollTimedOut, .rollDone, .rollAborted, .canaryWaits, .promoted, .paused, .resumed,
+            .rollSuperseded, .rollFailed, .rollReverted, .rollTimedOut, .rollDone, .rollAborted, .canaryWaits,
+            .promoted, .paused, .resumed,
             .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused, .drainingAll, .stopping, .gaveUp:
             false
         }
@@ -271,7 +273,7 @@ extension FailureReason {
         case .spawnFailed:
             context.spawnError?.message ?? "cannot start worker"
         case .exitedBeforeReady(let status):
-            "worker \(status.words) before it was ready" + background(status, context)
+            "worker \(status.words(context)) before it was ready" + background(status, context)
         case .readyTimedOut(let timeout) where context.isReadyByListening && context.usesRing:
             "worker was not ready within \(LogFormatter.seconds(timeout))s: it uses io_uring, by which bind and listen cannot "
                 + "be seen, so its ports are not shared; let it do without (Node: UV_USE_IO_URING=0), or pass listeners with "
@@ -285,18 +287,19 @@ extension FailureReason {
                 + "sent no READY=1 (to descriptor READY_FD or to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: "
                 + "ready when it has lived that long"
         case .exitedInSoak(let status):
-            "worker \(status.words) during its soak" + background(status, context)
+            "worker \(status.words(context)) during its soak" + background(status, context)
         case .silent(let time): "worker was silent for \(LogFormatter.seconds(time))s (--watchdog)"
         case .endedAsCanary: "worker says that it ends, on trial"
         case .crashed(let status):
-            "worker \(status.words) unasked" + background(status, context)
+            "worker \(status.words(context)) unasked" + background(status, context)
         }
     }
 
     /// The program has most likely made a daemon of itself: its first process ends at once, and well.
     private func background(_ status: ExitStatus, _ context: ReportContext) -> String {
         guard status == .exited(code: 0), !context.left.isEmpty else { return "" }
-        return ", and left \(context.leftWords): a program that puts itself into the background must be told to stay in the "
+        return
+            ", and left \(context.leftWords): a program that puts itself into the background must be told to stay in the "
             + "foreground (nginx: daemon off; others: --foreground, -F, -D, --no-daemon), a script to run it by exec"
     }
 }
@@ -311,12 +314,17 @@ extension ExitStatus {
         }
     }
 
+    fileprivate func words(_ context: ReportContext) -> String {
+        words + (context.wasOutOfMemory ? ", out of memory," : "")
+    }
+
     /// What the log says of a worker's end. The stop signal is how most programs end that are asked to.
-    func words(_ isExpected: Bool, _ stopSignal: Int32) -> String {
+    fileprivate func words(_ isExpected: Bool, _ context: ReportContext) -> String {
+        let stopSignal = context.stopSignal
         switch self {
-        case .signaled(stopSignal, _) where isExpected: "worker has ended by \(signalWord(stopSignal)), as it was asked to"
-        case .exited where isExpected: "worker \(words)"
-        case .exited, .signaled: "worker \(words)" + (isExpected ? "" : " unasked")
+        case .signaled(stopSignal, _) where isExpected:
+            return "worker has ended by \(signalWord(stopSignal)), as it was asked to"
+        case .exited, .signaled: return "worker \(words(context))" + (isExpected ? "" : " unasked")
         }
     }
 

@@ -20,7 +20,9 @@ struct Orphans {
         self.buffer = buffer
         let children = Self.children()
         areVisible = children != nil
-        let identities = (children ?? []).compactMap { pid in ProcessStatus(pid, buffer).map { ProcessIdentity(pid, $0) } }
+        let identities = (children ?? []).compactMap { pid in
+            ProcessStatus(pid, buffer).map { ProcessIdentity(pid, $0) }
+        }
         earlier = Set(identities)
     }
 
@@ -54,6 +56,8 @@ struct Orphans {
         do throws(FileReadError) {
             bytes = try fileContents("/proc/self/task/\(getpid())/children", bytesMax: 1 << 20)
         } catch { return nil }
-        return bytes.split(separator: UInt8(ascii: " ")).compactMap { decimal($0).map { Int32(truncatingIfNeeded: $0) } }
+        return bytes.split(separator: UInt8(ascii: " ")).compactMap {
+            decimal($0).map { Int32(truncatingIfNeeded: $0) }
+        }
     }
 }

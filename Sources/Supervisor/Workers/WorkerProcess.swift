@@ -36,6 +36,8 @@ final class WorkerProcess {
     var statusLinesTold = 0
     /// The signal by which it is stopped (state T); nil: it runs.
     var stoppedBy: Int32?
+    /// The kernel has killed it for want of memory.
+    var wasOutOfMemory = false
     /// Of one that has ended.
     var left = Leftovers()
 

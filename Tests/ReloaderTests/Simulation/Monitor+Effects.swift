@@ -152,7 +152,8 @@ extension Monitor {
         guard case .stopping(_, let expected) = phase else { throw Violation(.stops, "the end comes without a stop") }
         try require(status == expected, .stops, "the status is \(status) instead of \(expected)")
         try require(live.isEmpty, .stops, "the end comes before \(live.count) workers are gone")
-        try require(remains.isEmpty, .leftovers, "the end comes before all that \(remains.count) workers have left is gone")
+        try require(
+            remains.isEmpty, .leftovers, "the end comes before all that \(remains.count) workers have left is gone")
         phase = .finished
     }
 }

@@ -149,7 +149,9 @@ extension Monitor {
         try require(pool.isPaused == isPaused, .story, "paused: \(pool.isPaused)")
         let mustBeReady = phase == .running && !wasReady && ownersReady
         try require(!mustBeReady, .story, "the pool is ready, and nobody is told")
-        if case .stopping = phase { try require(!live.isEmpty || !remains.isEmpty, .stops, "no worker is left, and the end does not come") }
+        if case .stopping = phase {
+            try require(!live.isEmpty || !remains.isEmpty, .stops, "no worker is left, and the end does not come")
+        }
         if phase == .finished { try require(pool.nextDeadline == nil, .stops, "a timer is armed after the end") }
     }
 

@@ -31,7 +31,8 @@ extension Monitor {
     mutating func terminateLeftovers(_ id: WorkerID) throws(Violation) {
         guard let left = remains[id] else { throw Violation(.leftovers, "\(id) has left nothing") }
         try require(step.owedLeftovers == id, .leftovers, "what \(id) has left is told to end another time")
-        try require(!left.isDoomed && !left.isKilled, .leftovers, "what \(id) has left is told to end, and is to be killed")
+        try require(
+            !left.isDoomed && !left.isKilled, .leftovers, "what \(id) has left is told to end, and is to be killed")
         step.owedLeftovers = nil
         remains[id]?.isTerminated = true
     }
@@ -47,7 +48,9 @@ extension Monitor {
 
     func leftoversEnd(_ id: WorkerID, _ slot: Int, _ time: Duration) throws(Violation) {
         try require(remains[id]?.slot == slot, .story, "\(id) has left nothing in slot \(slot)")
-        if let limit = remains[id]?.limit { try require(time == limit - now, .story, "what \(id) has left has \(time)") }
+        if let limit = remains[id]?.limit {
+            try require(time == limit - now, .story, "what \(id) has left has \(time)")
+        }
     }
 
     func leftoversAreKilled(_ id: WorkerID, _ slot: Int, _ reason: KillReason) throws(Violation) {

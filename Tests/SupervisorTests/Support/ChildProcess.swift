@@ -21,9 +21,10 @@ final class ChildProcess {
     /// - Parameters:
     ///   - environment: `NAME=VALUE`; nothing else is passed on.
     ///   - inheriting: descriptors of this process that become 3, 4, … of the child.
+    ///   - leadsSession: it has no controlling terminal, and gets the first that it opens.
     init(
         _ words: [String], environment: [String] = ChildProcess.plainEnvironment, directory: String? = nil,
-        inheriting: [Int32] = []
+        inheriting: [Int32] = [], leadsSession: Bool = false
     ) throws {
         let (inputRead, inputWrite) = try Self.pipe()
         // The read end doesn't block, which suits a reader here and not a child's standard input.
@@ -52,7 +53,10 @@ final class ChildProcess {
         defer { posix_spawnattr_destroy(&attributes) }
         // Its own process group: nothing sent to the tests' group, from a terminal say, may reach it.
         posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+            &attributes,
+            Int16(
+                (leadsSession ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP) | POSIX_SPAWN_SETSIGMASK
+                    | POSIX_SPAWN_SETSIGDEF))
         // Whatever the tests' own process blocks or ignores.
         var signals = sigset_t()
         sigemptyset(&signals)

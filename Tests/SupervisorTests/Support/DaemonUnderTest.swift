@@ -34,17 +34,19 @@ final class DaemonUnderTest {
 
     /// Starts `reloaderd` with these words, and the log as JSON.
     ///
+    /// - Parameter terminal: its controlling terminal, and its standard input.
     /// - Parameter control: what --control says, so that tests leave nothing in the machine's own directories; nil: nothing.
     init(
         _ words: [String], environment: [String] = ChildProcess.plainEnvironment, directory: String? = nil,
         inheriting: [Int32] = [], under wrapper: [String] = [], executable: String = Products.reloaderd,
-        control: String? = "none"
+        control: String? = "none", at terminal: PseudoTerminal? = nil
     ) throws {
         sharesPorts = !words.contains { $0 == "--listen" || $0.hasPrefix("--no-share") }
         process = try ChildProcess(
-            wrapper + [executable, "--log-format", "json"] + (control.map { ["--control", $0] } ?? [])
+            (terminal?.wrapper ?? []) + wrapper + [executable, "--log-format", "json"]
+                + (control.map { ["--control", $0] } ?? [])
                 + words, environment: environment,
-            directory: directory, inheriting: inheriting)
+            directory: directory, inheriting: inheriting, leadsSession: terminal != nil)
     }
 
     var pid: Int32 { process.pid }

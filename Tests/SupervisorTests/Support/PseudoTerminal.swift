@@ -4,6 +4,8 @@ import Glibc
 final class PseudoTerminal {
     private let master: Int32
     private let slave: Int32
+    private let path: String
+    private var hasHungUp = false
     private var text = ""
 
     // ioctl_tty(2): TIOCSPTLCK and TIOCGPTN, which are macros that Swift does not see.
@@ -16,7 +18,8 @@ final class PseudoTerminal {
         var number: UInt32 = 0
         guard master >= 0, ioctl(master, Self.setLock, &unlocked) == 0, ioctl(master, Self.getNumber, &number) == 0
         else { throw DidNotHappen(description: "no pseudo terminal: \(String(cString: strerror(errno)))") }
-        slave = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY | O_CLOEXEC)
+        path = "/dev/pts/\(number)"
+        slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC)
         guard slave >= 0 else { throw DidNotHappen(description: "no pseudo terminal: cannot open its other end") }
         try resize(columns: columns, rows: rows)
     }
@@ -31,6 +34,22 @@ final class PseudoTerminal {
         try ChildProcess(
             ["/bin/sh", "-c", "exec \"$@\" <&3 >&3 2>&3 3>&-", "sh"] + words, environment: environment,
             inheriting: [slave])
+    }
+
+    /// Before a program that leads a session: this becomes its controlling terminal and its standard input.
+    var wrapper: [String] { ["/bin/sh", "-c", "exec \"$@\" 0<>\"$0\"", path] }
+
+    /// Starts a program as the leader of this terminal's session, all of whose standard descriptors it is.
+    func startSession(_ words: [String], environment: [String]) throws -> ChildProcess {
+        try ChildProcess(
+            wrapper + ["/bin/sh", "-c", "exec \"$@\" >&0 2>&0", "sh"] + words, environment: environment,
+            leadsSession: true)
+    }
+
+    /// The window is closed.
+    func hangUp() {
+        if !hasHungUp { close(master) }
+        hasHungUp = true
     }
 
     /// What a person at the keyboard sends.
@@ -67,6 +86,6 @@ final class PseudoTerminal {
 
     deinit {
         close(slave)
-        close(master)
+        hangUp()
     }
 }

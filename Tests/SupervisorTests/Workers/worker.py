@@ -12,6 +12,7 @@ show-to PATH    the same to a file or FIFO
 flood-err N     N bytes to stderr            flood-ready N   N bytes of garbage to READY_FD
 flood-notify N  N bytes of garbage to NOTIFY_SOCKET
 fork            a child in its process group that waits for ever; its pid goes to stderr
+leave-group     tries to leave its process group and session
 daemonize       a grandchild in a session of its own that ends at once, left to the subreaper
 number-err N    N numbered lines to stderr, with its slot in front, in pieces that end anywhere
 gate PATH       waits for a newline at a FIFO   out TEXT      TEXT and a newline to stdout
@@ -142,6 +143,10 @@ for word in words:
         signal.signal(signal.SIGTERM, lambda *_: (time.sleep(seconds), os._exit(0)))
     elif word == "report":
         signal.signal(getattr(signal, "SIG" + (name := next(words))), lambda *_, name=name: say("got " + name))
+    elif word == "leave-group":
+        for leave in (lambda: os.setpgid(0, os.getpgid(os.getppid())), os.setsid):
+            try: leave()
+            except OSError: pass
     elif word == "orphans": orphans(int(next(words)))
     elif word == "zombies": zombies()
     elif word == "gate":
