@@ -146,7 +146,7 @@ import Testing
             try daemon.next("worker_draining")
         }
         daemon.signal(SIGSTOP)
-        try ProcessGroup.stop(pid)
+        kill(-pid, SIGSTOP)
         // Twice the watchdog's time as well, after which there is no more mercy.
         try ChildProcess(["sleep", wait == "watchdog" ? "12" : "7"]).wait()
         kill(-pid, SIGCONT)

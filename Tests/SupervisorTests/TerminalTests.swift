@@ -133,7 +133,7 @@ import Testing
         let folder = try TestFolder()
         let seen = try Fifo(in: folder, named: "seen")
         let look =
-            "{ : </dev/tty; } 2>/dev/null && tty=yes || tty=no; read -r stat </proc/$$/stat; set -- ${stat##*) }; "
+            "{ true </dev/tty; } 2>/dev/null && tty=yes || tty=no; read -r stat </proc/$$/stat; set -- ${stat##*) }; "
             + "echo \"$who tty $tty session $(($4 == $$))\" >\(seen.path)"
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--on-event", "[ $RELOADERD_EVENT != ready ] || { who=hook; \(look); }"]

@@ -83,7 +83,7 @@ import Testing
 
     /// How a helper gets away, without a trace in its environment: from a worker that lives on beside it, or one whose child it
     /// is no longer.
-    private static let escapes = ["setsid env -i \(helper) &", "(setsid env -i \(helper) &)"]
+    private static let escapes = ["setsid env -i \(helper) &", "(setsid env -i \(helper) &);"]
     private static let helper = "/bin/sh -c 'echo helper $$; exec /bin/sleep 1000' >&2"
 
     @Test(arguments: escapes, ["TERM", "crash", "reload"])
@@ -148,7 +148,7 @@ import Testing
     @Test func whatWasThereBeforeTheDaemonIsNotTouched() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "1"] + Apps.readyShell,
-            under: ["/bin/sh", "-c", "sleep 1000 & echo earlier $! >&2; exec \"$@\"", "sh"])
+            under: ["/bin/sh", "-c", "sleep 1000 2>/dev/null & echo earlier $! >&2; exec \"$@\"", "sh"])
         let earlier = try process("earlier", of: daemon)
         try daemon.next("pool_ready")
         daemon.signal(SIGHUP)
@@ -160,13 +160,17 @@ import Testing
     }
 
     @Test func aProgramThatPutsItselfIntoTheBackgroundIsToldSo() throws {
+        let folder = try TestFolder()
+        let gate = try Gate(in: folder)
         let daemon = try DaemonUnderTest(
-            ["--workers", "1", "--backoff", "1h", "--backoff-cap", "1h"] + Apps.shell(Self.escapes[0]))
+            ["--workers", "1", "--backoff", "1h", "--backoff-cap", "1h"]
+                + Apps.shell("\(Self.escapes[0]) read line <\(gate.path); exit 0"))
+        let helper = try process("helper", of: daemon)
+        gate.letPass()
         let failed = try daemon.next("worker_failed")
         for word in ["background", "foreground", "daemon off;", "--foreground"] {
             #expect(failed.message.contains(word), "\(failed)")
         }
-        let helper = try process("helper", of: daemon)
         try daemon.endsClean()
         try helper.waitForEnd()
     }

@@ -71,10 +71,11 @@ extension Daemon {
         if exit.pid == 0 { return }
         // Not yet reaped, its number can't be anybody else's: what it leaves behind goes with it.
         _ = rl_signal_group(descriptor, hook.pid, SIGKILL)
+        let startTicks = ProcessStatus(hook.pid, turnBuffer)?.startTicks ?? 0
         try checked("waitid", "pid \(hook.pid)") { rl_reap_pidfd(descriptor, &exit) }
+        noteOrphans(ofHookStartedAt: startTicks)
         try unwatch(hook.exit)
         hooks.ended(number)
-        noteOrphansOfHook()
         let status = ExitStatus(exit)
         if hook.isKilled || status == .exited(code: 0) { return }
         tell(hook, "hook_failed", "hook for \(hook.event) \(status.words)", status.fields)

@@ -14,14 +14,14 @@ extension Daemon {
     /// it.
     func noteDescendants(of worker: WorkerProcess) {
         if settings.keepsChildren { return }
-        let family = orphans.family(of: worker.pid).lazy.map { $0.identity }.filter { $0.pid != worker.pid }
+        let family = adopted.family(of: worker.pid).lazy.map { $0.identity }.filter { $0.pid != worker.pid }
         worker.left.noteDescendants(family)
     }
 
     /// Looks for what the worker has left; it has ended.
     func findLeftovers(of worker: WorkerProcess) {
-        let own = orphans.living(isOwn: isStarted).filter { isLeft($0, by: worker) }
-        let families = own.flatMap { orphans.family(of: $0.identity.pid) }.filter {
+        let own = adopted.living(isOwn: isStarted).filter { isLeft($0, by: worker) }
+        let families = own.flatMap { adopted.family(of: $0.identity.pid) }.filter {
             !settings.keepsChildren || $0.session == worker.pid
         }
         worker.left.set(own.map { $0.identity }, families: families.map { $0.identity })
@@ -48,15 +48,17 @@ extension Daemon {
 
     /// Each worker that lives was started later, and no hook can have left it.
     private func isLeftByElimination(_ orphan: Orphan) -> Bool {
-        guard orphans.areAllOurs, !hooksMayHaveLeft, hooks.running.isEmpty else { return false }
+        guard adopted.areAllOurs, !hooksMayHaveLeft, hooks.running.isEmpty else { return false }
         return workersByPID.values.allSatisfy { id in
             workers[id].map { $0.startTicks > orphan.identity.startTicks } ?? true
         }
     }
 
-    /// A hook has ended: from now on an orphan that nobody can name may be its own.
-    func noteOrphansOfHook() {
-        if !orphans.living(isOwn: isStarted).isEmpty { hooksMayHaveLeft = true }
+    /// A hook has ended: what has become an orphan since it began may be its own, and whatever descends from that.
+    func noteOrphans(ofHookStartedAt ticks: Int) {
+        if adopted.living(isOwn: isStarted).contains(where: { $0.identity.startTicks >= ticks }) {
+            hooksMayHaveLeft = true
+        }
     }
 
     // MARK: obeying
@@ -111,8 +113,8 @@ extension Daemon {
     /// The daemon ends, and all workers with it: whoever is still there was started by them or by hooks.
     func killTheRest() {
         if settings.keepsChildren || getpid() == 1 { return }
-        for orphan in orphans.living(isOwn: isStarted) {
-            for process in orphans.family(of: orphan.identity.pid) {
+        for orphan in adopted.living(isOwn: isStarted) {
+            for process in adopted.family(of: orphan.identity.pid) {
                 do throws(SystemError) { try process.identity.send([SIGKILL], turnBuffer) } catch {
                     write(LogRecord(.error, "system_error", "cannot kill what is left: \(error)"))
                 }

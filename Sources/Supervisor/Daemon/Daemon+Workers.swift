@@ -65,7 +65,7 @@ extension Daemon {
         workersByPID[worker.pid] = nil
         findLeftovers(of: worker)
         // What can't be seen can't be waited for.
-        if !orphans.areVisible { _ = rl_signal_group(number, worker.pid, SIGKILL) }
+        if !adopted.areVisible { _ = rl_signal_group(number, worker.pid, SIGKILL) }
         try checked("waitid", "pid \(worker.pid)") { rl_reap_pidfd(number, &exit) }
         let status = ExitStatus(exit)
         outOfMemoryKills.look()

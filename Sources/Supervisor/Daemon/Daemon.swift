@@ -91,7 +91,7 @@ public final class Daemon {
     var traces: [Int: GenerationTrace] = [:]
     var workers: [WorkerID: WorkerProcess] = [:]
     var workersByPID: [Int32: WorkerID] = [:]
-    let orphans: Orphans
+    let adopted: Orphans
     var outOfMemoryKills = OutOfMemoryKills()
     /// Workers that have ended, and left something.
     var leaving: Set<WorkerID> = []
@@ -164,7 +164,7 @@ public final class Daemon {
         workerEnvironment = environment.withoutOuterSupervisor()
         redirections = Redirections()
         terminal = ControllingTerminal()
-        orphans = Orphans(turnBuffer)
+        adopted = Orphans(turnBuffer)
         obstacleToSharing = obstacle
         self.slotListeners = slotListeners
         sharing =
@@ -316,7 +316,8 @@ public final class Daemon {
             write(
                 LogRecord(
                     .warning, "not_refused",
-                    "new connections cannot be refused while workers drain: \(error) (those that are left at the end are reset)"))
+                    "new connections cannot be refused while workers drain: \(error) (those that are left at the end are reset)"
+                ))
         }
         removeSocketFiles()
         listeners = []

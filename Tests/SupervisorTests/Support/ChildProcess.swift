@@ -55,7 +55,7 @@ final class ChildProcess {
         posix_spawnattr_setflags(
             &attributes,
             Int16(
-                (leadsSession ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP) | POSIX_SPAWN_SETSIGMASK
+                (leadsSession ? Self.spawnInSession : POSIX_SPAWN_SETPGROUP) | POSIX_SPAWN_SETSIGMASK
                     | POSIX_SPAWN_SETSIGDEF))
         // Whatever the tests' own process blocks or ignores.
         var signals = sigset_t()
@@ -82,6 +82,9 @@ final class ChildProcess {
         output = LineReader(owning: outputRead)
         errors = LineReader(owning: errorsRead)
     }
+
+    /// POSIX_SPAWN_SETSID, which Swift does not see: <spawn.h> has it for those alone who ask for GNU's own.
+    private static let spawnInSession: Int32 = 0x80
 
     /// Where programs are found is this machine's business.
     static let plainEnvironment = [
