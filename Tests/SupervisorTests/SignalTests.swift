@@ -131,7 +131,7 @@ import Testing
             case "stop":
                 (
                     ["--stop-timeout", "5s"],
-                    "trap '\(passes); exit 7' TERM; echo READY=1 >&$READY_FD; while :; do sleep 0.02; done"
+                    "trap 'echo asked >&2; \(passes); exit 7' TERM; echo READY=1 >&$READY_FD; while :; do sleep 0.02; done"
                 )
             default:
                 (
@@ -143,7 +143,7 @@ import Testing
         let pid = try #require(try daemon.next(wait == "start" ? "worker_started" : "worker_ready").pid)
         if wait == "stop" {
             daemon.signal(SIGTERM)
-            try daemon.next("worker_draining")
+            while !daemon.otherLines.contains("asked") { try daemon.nextLine() }
         }
         daemon.signal(SIGSTOP)
         kill(-pid, SIGSTOP)
