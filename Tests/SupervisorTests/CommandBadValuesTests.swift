@@ -80,6 +80,7 @@ import Testing
         "on-event-timeout": durations + ["0", "0s", "999us", "24h1us"],
         "log-format": ["", "xml", "JSON", "text "],
         "pin": ["", "yes"],
+        "keep-children": ["", "yes"],
         "check": ["", "yes"],
         "help": ["", "yes"],
         "version": ["", "yes"],

@@ -44,9 +44,12 @@ import Testing
         let victim = try #require(daemon.records("worker_ready").first?.pid)
         // It has served: all its threads wait where they will.
         #expect(try Asker(port, asking: "/").answer() != nil)
+        // A daemon that runs would send all that comes to those that run.
+        daemon.signal(SIGSTOP)
         try ProcessGroup.stop(victim)
         let askers = try (0..<Self.waiting).map { _ in try Asker(port, asking: "/") }
         Glibc.kill(-victim, SIGKILL)
+        daemon.signal(SIGCONT)
         let replacement = try #require(try daemon.next("worker_ready").pid)
         let answers = try askers.map { try $0.answer() }
         #expect(answers.allSatisfy { $0 != nil }, "\(answers.count { $0 == nil }) of \(Self.waiting) failed")
