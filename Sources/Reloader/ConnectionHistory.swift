@@ -10,8 +10,8 @@ public struct ConnectionHistory: Equatable, Sendable {
     private var lastAt = Instant(nanoseconds: 0)
     /// The looks prove that the worker has sent since the client last did.
     private(set) var hasAnswered = false
-    /// At the last look before the newest question: segments without data that were sent.
-    private var bareSegmentsBefore: UInt32?
+    /// The last look before the newest question.
+    private var beforeQuestion: ConnectionFacts?
     /// An answer went on after a pause.
     private(set) var hasPaused = false
     /// Questions that came after an answer: as many question-and-answer turns are complete.
@@ -27,19 +27,14 @@ public struct ConnectionHistory: Equatable, Sendable {
             let wasAnswered = hasAnswered || last.lastWord == .worker
             if facts.bytesReceived != last.bytesReceived {
                 hasAnswered = false
-                bareSegmentsBefore = last.bareSegmentsSent
+                beforeQuestion = last
                 if wasAnswered { noteTurn(from: last, to: facts, passed: now - lastAt) }
             } else if facts.bytesSent != last.bytesSent {
                 if wasAnswered && last.sentAgo >= Self.pause { hasPaused = true }
                 hasAnswered = true
             }
         }
-        // The newest question was acknowledged, not by a timer nor by a segment without data: so by data that was sent after it.
-        if facts.bytesSent > 0, facts.lastWord == .unknown, facts.wasNotAcknowledgedByTimer,
-            bareSegmentsBefore == facts.bareSegmentsSent
-        {
-            hasAnswered = true
-        }
+        if facts.bytesSent > 0, facts.lastWord == .unknown, provesAnAnswer(facts) { hasAnswered = true }
         last = facts
         lastAt = now
     }
@@ -48,5 +43,13 @@ public struct ConnectionHistory: Equatable, Sendable {
         turns += 1
         let thought = Int64(last.sentAgo) + passed.nanoseconds / 1_000_000 - Int64(facts.receivedAgo)
         shortestThought = min(shortestThought, UInt32(clamping: thought))
+    }
+
+    /// The newest question was acknowledged by data that was sent after it: not by a timer, and not when the program read it.
+    /// That takes a segment without data, and a question in more than one segment.
+    private func provesAnAnswer(_ facts: ConnectionFacts) -> Bool {
+        guard let before = beforeQuestion, facts.wasNotAcknowledgedByTimer else { return false }
+        return facts.bareSegmentsSent == before.bareSegmentsSent
+            || facts.dataSegmentsReceived == before.dataSegmentsReceived &+ 1
     }
 }

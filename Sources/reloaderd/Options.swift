@@ -82,7 +82,7 @@ enum DaemonOptions {
         Option("drain-timeout", value: "DURATION", default: "30s", .stop, "from outside: then the stop signal") {
             (text, draft) throws(ConfigurationError) in draft.settings.drainTimeout = try parseDuration(text)
         },
-        Option("drain-idle", value: "DURATION", default: "50ms", .stop, "from outside: idle this long, closed") {
+        Option("drain-idle", value: "DURATION", default: "50ms", .stop, "from outside: idle no less than this") {
             (text, draft) throws(ConfigurationError) in
             draft.settings.drainIdle = try parseDuration(text, in: Bounds.drainIdle)
         },

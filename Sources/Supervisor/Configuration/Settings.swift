@@ -24,7 +24,7 @@ public struct Settings: Equatable, Sendable {
     public var drain: DrainChoice = .automatic
     /// From the start of a drain from outside to the stop signal, at most.
     public var drainTimeout: Duration = .seconds(30)
-    /// A connection that has been idle this long is closed by a drain from outside.
+    /// A drain from outside closes no connection that was used after less silence than this.
     public var drainIdle: Duration = .milliseconds(50)
     /// Bytes; a worker that takes more, with the processes that it started, is replaced by a new one. nil: no limit.
     public var maxMemory: UInt64?

@@ -11,7 +11,6 @@ final class Drain {
 
     /// A look at ten thousand connections takes its time: the daemon spends at most a tenth of its own on one drain.
     private static let costFactor = 10
-    private static let quickPauseMilliseconds: UInt32 = 10
     private static let tellingInterval = Duration.seconds(5)
     /// Of what holds a drain, so many are named.
     static let holdersShown = 8
@@ -86,11 +85,12 @@ final class Drain {
         }
     }
 
-    /// How long to wait before the next look: often at first, when a moment counts, seldom when clients take their time.
+    /// How long to wait before the next look: often at first, so that one question comes between two looks, and a good moment
+    /// is not missed; seldom when clients take their time.
     private func pause(at now: Instant) -> Duration {
         switch now - startedAt {
-        case ..<Duration.seconds(2): .milliseconds(Int64(Self.quickPauseMilliseconds))
-        case ..<Duration.seconds(10): .milliseconds(50)
+        case ..<Duration.seconds(10): .milliseconds(10)
+        case ..<Duration.seconds(60): .milliseconds(50)
         default: .milliseconds(250)
         }
     }
