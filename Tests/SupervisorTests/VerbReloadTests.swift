@@ -58,7 +58,8 @@ import Testing
     @Test func aFailureHasItsReasonAndTheWorkersLastWords() throws {
         let answer = #"""
             {"type":"result","ok":true,"outcome":"failed","generation":2,"took_s":0.5,"reason":"slot 0: \#
-            exit status 3","exit_status":3,"stderr":["Traceback\u001b[31m\u0007","\tat x\u202e","last"]}
+            exit status 3","exit_status":3,"stderr":["Traceback\u001b[31m\u0007","\tat x\u202e","last"],\#
+            "stdout":["\u0007hello"]}
             """#
         let (_, run) = try FakeDaemon(in: folder).answer(["reload"], answer)
         #expect(run.status == 1)
@@ -71,6 +72,8 @@ import Testing
                   | Traceback\u{1B}[31m\u{07}
                   |     at x\u{202E}
                   | last
+                its last lines on standard output:
+                  | \u{07}hello
 
                 """#)
     }

@@ -32,14 +32,14 @@ extension Daemon {
 
     private func read(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) -> End {
         try read(stream.pipe) { bytes in
-            if stream.kind == .standardError { keepLines(bytes, of: worker) }
+            keepLines(bytes, of: worker, stream.kind)
             stream.pass(bytes, &lineBuffer)
         }
     }
 
-    private func keepLines(_ bytes: UnsafeRawBufferPointer, of worker: WorkerProcess) {
-        let lines = worker.lastLines.append(bytes)
-        if lines > 0 && control.hasLogFollowers { control.hear(worker.lastLines.whole.suffix(lines), of: worker) }
+    private func keepLines(_ bytes: UnsafeRawBufferPointer, of worker: WorkerProcess, _ stream: WorkerStream.Kind) {
+        let lines = worker.lines.append(bytes, to: stream, at: WallClock.now(), &lastLineNumber)
+        if lines > 0 && control.hasLogFollowers { control.hear(worker.lines.whole(lines, of: stream), of: worker) }
     }
 
     private func close(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) {

@@ -54,26 +54,22 @@ extension Daemon {
         var members: [JSON.Member] = [.init("lines", .array(lines.map { $0.json }))]
         if settings.output == .inherit {
             let note =
-                "--output inherit keeps no lines: they are where the daemon's standard error goes (use --output relay)"
+                "--output inherit keeps no lines: they are where the daemon's own output goes (use --output relay)"
             members.append(.init("note", .string(note)))
         }
         control.answer(number, JSON.result(members))
     }
 
-    /// By slot; in each first of the worker that has ended. Of many workers the last few lines each.
+    /// In the order in which they came. Of many workers the last few lines each.
     private func workerLines(_ slot: Int?, atMost linesMax: Int) -> [WorkerLine] {
         func isAsked(_ other: Int) -> Bool { slot == nil || slot == other }
         let ended = control.endedWorkers.values.filter { isAsked($0.slot) }
-        let alive = workers.values.filter { isAsked($0.slot) }.sorted { $0.id < $1.id }
+        let alive = workers.values.filter { isAsked($0.slot) }
         let each = max(1, linesMax / max(1, ended.count + alive.count))
-        var lines: [Int: [WorkerLine]] = [:]
-        for worker in ended {
-            lines[worker.slot, default: []] += worker.lastLines.text.suffix(each).map { WorkerLine(worker, $0) }
-        }
-        for worker in alive {
-            lines[worker.slot, default: []] += worker.lastLines.text.suffix(each).map { WorkerLine(worker, $0) }
-        }
-        return lines.keys.sorted().flatMap { lines[$0] ?? [] }
+        let lines =
+            ended.flatMap { worker in worker.lines.last(each).map { WorkerLine(worker, $0) } }
+            + alive.flatMap { worker in worker.lines.last(each).map { WorkerLine(worker, $0) } }
+        return lines.sorted { $0.line.number < $1.line.number }
     }
 
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {

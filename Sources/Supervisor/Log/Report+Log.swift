@@ -136,6 +136,16 @@ extension Report {
         }
     }
 
+    /// Why the worker failed that the report is about.
+    var failure: FailureReason? {
+        switch self {
+        case .workerFailed(_, _, _, let reason), .rollFailed(_, _, _, _, let reason, _),
+            .recycleFailed(_, _, _, _, let reason):
+            reason
+        default: nil
+        }
+    }
+
     /// The worker that the report is about, if it is about one.
     var worker: WorkerID? {
         switch self {
@@ -214,6 +224,14 @@ extension KillReason {
 }
 
 extension FailureReason {
+    /// The worker has not come as far as to serve: what it said first is part of the story.
+    var isOfStart: Bool {
+        switch self {
+        case .spawnFailed, .exitedBeforeReady, .readyTimedOut, .exitedInSoak, .endedAsCanary: true
+        case .silent, .crashed: false
+        }
+    }
+
     func words(_ context: ReportContext) -> String {
         switch self {
         case .spawnFailed:
