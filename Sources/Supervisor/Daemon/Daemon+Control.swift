@@ -54,7 +54,11 @@ extension Daemon {
             tellHistory("\(error)")
             return DeployHistory(path: nil)
         }
-        do throws(FileReadError) { try history.load() } catch { tellHistory("\(error)") }
+        do throws(FileReadError) { try history.load() } catch {
+            // What can't be read is not overwritten either.
+            tellHistory("\(error)")
+            return DeployHistory(path: nil)
+        }
         return history
     }
 
