@@ -86,7 +86,8 @@ import Testing
         try folder.link("two", to: "\(folder.path)/one")
         try folder.link("here", to: ".")
         symlink("../target", "\(shared)/link")
-        for path in ["one", "two", "here/../\(URL(fileURLWithPath: folder.path).lastPathComponent)/two", "shared/link"] {
+        for path in ["one", "two", "here/../\(URL(fileURLWithPath: folder.path).lastPathComponent)/two", "shared/link"]
+        {
             #expect(explanation(.appending, "\(folder.path)/\(path)") == nil, "\(path)")
         }
         try folder.link("loop", to: "loop")
@@ -178,7 +179,9 @@ import Testing
         let daemon = try ChildProcess(["/bin/sh", "-c", "exec \"$@\"\(redirection)", "sh"] + words)
         let tail = try ChildProcess(["tail", "-n", "+1", "-f", log])
         func nextLine(_ word: String) throws -> String {
-            while let line = try (ownFile ? daemon.errors : tail.output).next() { if line.contains(word) { return line } }
+            while let line = try (ownFile ? daemon.errors : tail.output).next() {
+                if line.contains(word) { return line }
+            }
             throw DidNotHappen(description: "no \(word)")
         }
         _ = try nextLine("pool_ready")

@@ -24,7 +24,7 @@ public final class Daemon {
         case call(WorkerID)
         /// Somebody waits to be accepted from a socket that workers share a port by.
         case queue(SharedSocket)
-        /// Time to look at drains, and at hooks that have run long enough.
+        /// Time to look at drains, at hooks that have run long enough, and at starts that wait.
         case drains
         /// Somebody wants to be a client of the control socket.
         case control
@@ -85,6 +85,8 @@ public final class Daemon {
     var workersByPID: [Int32: WorkerID] = [:]
     /// Until the core has reported on them.
     var spawnErrors: [WorkerID: SpawnError] = [:]
+    /// Not answered yet.
+    var delayedStarts: [DelayedStart] = []
     var sources: [Poller.Token: Source] = [:]
     /// Registered while the service manager's socket is full.
     var managerToken: Poller.Token?
@@ -236,6 +238,7 @@ public final class Daemon {
             case .call(let id): try answerCall(of: id)
             case .queue(let socket): sharing?.queueHasSomebody(socket, at: MonotonicClock.now())
             case .drains:
+                tryDelayedStarts()
                 try lookAtDrains()
                 try lookAtSharedSockets()
                 try endOverdueHooks()

@@ -14,7 +14,9 @@ struct Redirections {
         files = [Int32(1), 2].compactMap { number in
             var status = stat()
             // One that was removed has no name to open anew.
-            guard fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink > 0 else { return nil }
+            guard fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink > 0 else {
+                return nil
+            }
             return pathOfDescriptor(number).map { File(number: number, path: $0) }
         }
     }

@@ -112,7 +112,8 @@ struct SafePath: ~Copyable {
     private static func distrust(_ name: String, _ user: uid_t, _ path: String) -> SystemError {
         SystemError(
             call: "open", errno: ELOOP, subject: path,
-            explanation: "the link '\(printable(name))' belongs to user \(user), in a directory where others may write: "
+            explanation:
+                "the link '\(printable(name))' belongs to user \(user), in a directory where others may write: "
                 + "it is not followed")
     }
 }
