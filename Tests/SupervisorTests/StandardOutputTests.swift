@@ -7,12 +7,17 @@ import Testing
 @Suite struct StandardOutputTests {
     /// A server that says on standard output whom it answers, before it does.
     private static let printing = """
-        import os, signal, socket
-        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        import os, select, signal, socket, sys
+        stop, stopped = os.pipe()
+        signal.signal(signal.SIGTERM, lambda *_: os.write(stopped, b"x"))
         listener = socket.socket(fileno=3)
+        listener.setblocking(False)
+        if len(sys.argv) > 1: print("up", file=open(sys.argv[1], "a"))
         os.write(int(os.environ["READY_FD"]), b"READY=1\\n")
-        while True:
-            connection, _ = listener.accept()
+        while stop not in select.select([listener, stop], [], [])[0]:
+            try: connection, _ = listener.accept()
+            except BlockingIOError: continue
+            connection.setblocking(True)
             connection.recv(65536)
             os.write(1, b"a request\\n" * 20)
             body = f"slot=0 generation={os.environ['RELOADERD_GENERATION']} \\n".encode()
@@ -77,11 +82,14 @@ import Testing
     @Test func aLogWithoutAReaderCostsNoRequest() throws {
         let port = try Network.freePort()
         let folder = try TestFolder()
+        let fifo = try Fifo(in: folder)
         let app = try ControlledDaemon(
-            [Apps.python, "-IS", "-c", Self.printing], options: ["--listen", "127.0.0.1:\(port)", "--workers", "1"],
+            [Apps.python, "-IS", "-c", Self.printing, fifo.path],
+            options: ["--listen", "127.0.0.1:\(port)", "--workers", "1"],
             in: folder, under: ["/bin/bash", "-c", "exec \"$@\" > >(head -n 1 >/dev/null) 2>&1", "bash"])
         // Its socket is there before its first worker.
-        let watcher = try Self.connect(to: app)
+        #expect(try fifo.lines.next() == "up")
+        let watcher = try app.connect()
         try watcher.send("events", ["follow": true])
         try watcher.event("pool_ready")
         let client = try SteadyClient(port)
@@ -92,15 +100,6 @@ import Testing
         try asker.send("events")
         #expect(try asker.answer().events.contains { $0.event == "output_failed" })
         #expect(try app.daemon.stop() == 0)
-    }
-
-    private static func connect(to app: ControlledDaemon) throws -> ControlConversation {
-        let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)
-        while ContinuousClock.now < patience {
-            if let conversation = try? app.connect() { return conversation }
-            poll(nil, 0, 5)
-        }
-        return try app.connect()
     }
 
     /// Rotation: both files, and what workers write follows.

@@ -35,7 +35,7 @@ extension Daemon {
             let reason = JSON.string("\(error)")
             return control.answer(number, JSON.result([.init("outcome", "refused"), .init("reason", reason)]))
         }
-        if !request.wait { control.answer(number, watch.begun) }
+        if !request.wait { control.answer(number, watch.begun(isPaused: pool.isPaused)) }
     }
 
     private func tellEvents(_ client: ControlClient, _ number: Int, follow: Bool) {
@@ -115,12 +115,12 @@ extension Daemon {
         if case .roll = client.task { return }
         // Not waited for; or there already, and no roll was needed.
         if !wait || control.rollback != nil {
+            let target = pool.roll?.target ?? pool.settledGeneration
             control.answer(
                 number,
-                JSON.result([
-                    .init("outcome", wait ? "done" : "begun"),
-                    .init("generation", .integer(pool.roll?.target ?? pool.settledGeneration)),
-                ]))
+                wait
+                    ? JSON.result([.init("outcome", "done"), .init("generation", .integer(target))])
+                    : RollWatch.begun(generation: target, isPaused: pool.isPaused && pool.roll != nil))
         }
     }
 

@@ -20,7 +20,7 @@ struct RollReport {
             line = "\(generation) serves\(time)"
             exitStatus = 0
         case .begun:
-            line = verb == "restart" ? "restart has begun" : "\(generation) has begun"
+            line = (verb == "restart" ? "restart has begun" : "\(generation) has begun") + reason
             exitStatus = 0
         case .failed:
             line = "\(verb) failed\(time)\(reason)"
