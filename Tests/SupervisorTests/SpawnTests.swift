@@ -77,7 +77,7 @@ import Testing
 
     /// Also with the others' channels open, after a reload, and where the daemon has no numbers to spare (moved() in
     /// FileDescriptor.swift).
-    @Test(arguments: [80, 4096])
+    @Test(arguments: [96, 4096])
     func noneOfTheOthersDescriptorsReachAWorker(_ limit: Int) throws {
         let folder = try TestFolder()
         let fifo = try Fifo(in: folder)
