@@ -11,7 +11,8 @@ import Testing
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let piece = Array(rest.prefix(size))
-            _ = piece.withUnsafeBytes { lines.append($0, to: .standardError, at: timespec(), &number) }
+            number += 1
+            _ = piece.withUnsafeBytes { lines.append($0, to: .standardError, at: timespec(), number) }
             rest = rest.dropFirst(piece.count)
         }
         return lines
@@ -52,6 +53,21 @@ import Testing
         #expect(kept.first?.text.hasPrefix("36 x") == true)
     }
 
+    /// Of a flood, the end of its last read is looked at when somebody asks, or when calm returns.
+    @Test(arguments: [33_000, 40_000, 65_536]) func aFloodLeavesItsEnd(size: Int) {
+        let text = (0..<20_000).map { "line \($0)\n" }.joined()
+        var lines = Self.kept(text + "unfinished", inPiecesOf: size)
+        let expected = (19_744..<20_000).map { "line \($0)" } + ["unfinished"]
+        let kept = lines.all(of: [.standardError], fromStart: false).texts
+        #expect(kept.count >= 64 && kept == Array(expected.suffix(kept.count)))
+        #expect(Array(Self.texts(lines).prefix(33)) == (0..<32).map { "line \($0)" } + [KeptLines.gap])
+        _ = Array(" line\nlast\n".utf8).withUnsafeBytes {
+            lines.append($0, to: .standardError, at: timespec(), 1_000_000)
+        }
+        #expect(lines.last(3).map(\.text) == ["line 19999", "unfinished line", "last"])
+        #expect(Self.texts(Self.kept(text, inPiecesOf: size)).last == "line 19999")
+    }
+
     /// Both streams, by their arrival.
     @Test func streamsAreMerged() {
         var lines = KeptLines()
@@ -60,7 +76,8 @@ import Testing
             ("a\nb\n", WorkerStream.Kind.standardOutput), ("c\n", .standardError), ("d", .standardOutput),
             ("e\n", .standardError), ("f\n", .standardOutput),
         ] {
-            _ = Array(text.utf8).withUnsafeBytes { lines.append($0, to: stream, at: timespec(), &number) }
+            number += 1
+            _ = Array(text.utf8).withUnsafeBytes { lines.append($0, to: stream, at: timespec(), number) }
         }
         #expect(lines.last(10).map(\.text) == ["a", "b", "c", "e", "df"])
         #expect(lines.last(2).map(\.text) == ["e", "df"])

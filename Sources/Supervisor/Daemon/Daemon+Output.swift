@@ -38,7 +38,8 @@ extension Daemon {
     }
 
     private func keepLines(_ bytes: UnsafeRawBufferPointer, of worker: WorkerProcess, _ stream: WorkerStream.Kind) {
-        let lines = worker.lines.append(bytes, to: stream, at: WallClock.now(), &lastLineNumber)
+        lastReadNumber += 1
+        let lines = worker.lines.append(bytes, to: stream, at: WallClock.now(), lastReadNumber)
         if lines > 0 && control.hasLogFollowers { control.hear(worker.lines.whole(lines, of: stream), of: worker) }
     }
 

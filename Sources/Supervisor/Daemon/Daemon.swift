@@ -99,8 +99,8 @@ public final class Daemon {
     let turnBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
     /// The whole lines of such a turn.
     var lineBuffer: [UInt8] = []
-    /// Of all lines that workers wrote: the order of their arrival.
-    var lastLineNumber = 0
+    /// Counts what was read from workers: the order in which their lines came.
+    var lastReadNumber = 0
 
     private var pending: [Event] = []
     private var isHandling = false

@@ -7,7 +7,7 @@ struct OutputLine {
     /// When it came, on the wall clock.
     let time: timespec
     let text: String
-    /// Its place among all lines of all workers.
+    /// Of the read that it came with: the order of arrival among all workers.
     let number: Int
     /// Lines before it are left out.
     var isAfterGap = false
@@ -20,13 +20,13 @@ struct KeptLines {
     private var output = LastLines()
     private var errors = LastLines()
 
-    /// Returns how many whole lines were kept of `bytes`.
+    /// Takes what was read; returns how many whole lines were kept of it, or a larger number.
     mutating func append(
-        _ bytes: UnsafeRawBufferPointer, to stream: WorkerStream.Kind, at time: timespec, _ number: inout Int
+        _ bytes: UnsafeRawBufferPointer, to stream: WorkerStream.Kind, at time: timespec, _ number: Int
     ) -> Int {
         switch stream {
-        case .standardOutput: output.append(bytes, at: time, &number)
-        case .standardError: errors.append(bytes, at: time, &number)
+        case .standardOutput: output.append(bytes, at: time, number)
+        case .standardError: errors.append(bytes, at: time, number)
         }
     }
 
@@ -56,8 +56,8 @@ struct KeptLines {
 
     private func lines(of stream: WorkerStream.Kind) -> LastLines {
         switch stream {
-        case .standardOutput: output
-        case .standardError: errors
+        case .standardOutput: output.upToDate
+        case .standardError: errors.upToDate
         }
     }
 
@@ -75,7 +75,7 @@ struct KeptLines {
 }
 
 extension [OutputLine] {
-    /// By arrival.
+    /// By arrival; sorting keeps the order of those that came together.
     var inOrder: [OutputLine] { sorted { $0.number < $1.number } }
 
     /// With a line for each gap.

@@ -7,8 +7,10 @@ struct LastLines {
     static let linesMax = 256
     /// The rest of a longer line is cut off.
     static let lineBytesMax = 512
-    /// Room for 64 lines, however long they are; 64 busy workers keep 4 MB in their two streams at the very most.
-    static let bytesMax = 64 * lineBytesMax
+    /// So many are kept, however long they are.
+    static let linesMin = 64
+    /// Room for them; 64 busy workers keep 4 MB in their two streams at the very most.
+    static let bytesMax = linesMin * lineBytesMax
     /// Of those that a worker wrote first.
     static let firstLinesMax = 32
 
@@ -16,7 +18,7 @@ struct LastLines {
     struct Line {
         /// In this stream, from 0; what was skipped in a flood leaves a gap.
         var place = 0
-        /// Its place among all lines of all workers, in the order of their arrival.
+        /// Of the read that it came with: the order of arrival among all workers.
         var number = 0
         var time = timespec()
         var bytes = 0
@@ -25,20 +27,52 @@ struct LastLines {
     private var first = KeptText()
     private var last = KeptText()
     private var unfinished: [UInt8] = []
+    /// The end of the last read of a flood, not cut into lines yet: of most, nobody ever asks.
+    private var uncut: [UInt8] = []
     /// Of the line that is not at its end: when its last bytes came.
     private var current = Line()
 
-    /// Returns how many whole lines were kept of `bytes`, at most `linesMax` and those that are the first.
+    /// Takes what was read at `time`, on the wall clock.
     ///
-    /// - Parameters:
-    ///   - time: on the wall clock.
-    ///   - number: of the last line of any worker; counted on.
-    @discardableResult
-    mutating func append(_ bytes: UnsafeRawBufferPointer, at time: timespec, _ number: inout Int) -> Int {
+    /// - Parameter number: of the read.
+    /// - Returns: how many whole lines were kept of it, or a larger number.
+    mutating func append(_ bytes: UnsafeRawBufferPointer, at time: timespec, _ number: Int) -> Int {
+        if isFlood(bytes) {
+            uncut.removeAll(keepingCapacity: true)
+            uncut.append(contentsOf: bytes.suffix(Self.bytesMax))
+            (current.time, current.number) = (time, number)
+            return Self.linesMax
+        }
+        cut()
+        return take(bytes, at: time, number)
+    }
+
+    /// All that was kept before is out of date with this read, whose end is enough.
+    private func isFlood(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard bytes.count > Self.bytesMax, first.count >= Self.firstLinesMax else { return false }
+        let end = UnsafeRawBufferPointer(rebasing: bytes.suffix(Self.bytesMax))
+        return Self.startOfLastLines(end, Self.linesMin) > 0
+    }
+
+    /// Catches up with what a flood has left.
+    private mutating func cut() {
+        if uncut.isEmpty { return }
+        last = KeptText()
+        // Its first line began earlier.
+        let start = uncut.firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? uncut.count
+        unfinished.removeAll(keepingCapacity: true)
+        current.place += 1
+        let bytes = uncut
+        uncut.removeAll(keepingCapacity: true)
+        _ = bytes[start...].withUnsafeBytes { take($0, at: current.time, current.number) }
+    }
+
+    /// Cuts it into lines.
+    private mutating func take(_ bytes: UnsafeRawBufferPointer, at time: timespec, _ number: Int) -> Int {
         var count = 0
         var rest = bytes
-        // Of a flood, only what is kept in the end is looked at.
-        var start = Self.startOfLastLines(bytes)
+        // Only what is kept in the end is looked at.
+        var start = Self.startOfLastLines(bytes, Self.linesMax)
         while let base = rest.baseAddress, !rest.isEmpty {
             if start > 0, first.count >= Self.firstLinesMax {
                 skip(&rest, to: start - (bytes.count - rest.count))
@@ -47,17 +81,24 @@ struct LastLines {
             }
             guard let newline = memchr(base, 10, rest.count) else { break }
             let length = UnsafeRawPointer(newline) - base
-            extend(with: UnsafeRawBufferPointer(rebasing: rest[..<length]), at: time, &number)
+            extend(with: UnsafeRawBufferPointer(rebasing: rest[..<length]), at: time, number)
             endLine()
             count += 1
             rest = UnsafeRawBufferPointer(rebasing: rest[(length + 1)...])
         }
-        if !rest.isEmpty { extend(with: rest, at: time, &number) }
+        if !rest.isEmpty { extend(with: rest, at: time, number) }
         return count
     }
 
     /// Nothing was written.
-    var isEmpty: Bool { last.count == 0 && unfinished.isEmpty }
+    var isEmpty: Bool { last.count == 0 && unfinished.isEmpty && uncut.isEmpty }
+
+    /// With all lines cut.
+    var upToDate: LastLines {
+        var lines = self
+        lines.cut()
+        return lines
+    }
 
     /// The newest `count` lines, oldest first, with their text; an unfinished one last. Bytes that are not UTF-8 are
     /// replaced.
@@ -76,15 +117,15 @@ struct LastLines {
         unfinished.isEmpty ? text.all : text.all + [(current, String(decoding: unfinished, as: UTF8.self))]
     }
 
-    /// Where the last `linesMax` whole lines begin.
-    private static func startOfLastLines(_ bytes: UnsafeRawBufferPointer) -> Int {
+    /// Where the last `count` whole lines begin; 0: there are no more.
+    private static func startOfLastLines(_ bytes: UnsafeRawBufferPointer, _ count: Int) -> Int {
         var seen = 0
         var index = bytes.count
         while index > 0 {
             index -= 1
             guard bytes[index] == UInt8(ascii: "\n") else { continue }
             seen += 1
-            if seen > linesMax { return index + 1 }
+            if seen > count { return index + 1 }
         }
         return 0
     }
@@ -96,9 +137,8 @@ struct LastLines {
         current.place += 1
     }
 
-    private mutating func extend(with bytes: UnsafeRawBufferPointer, at time: timespec, _ number: inout Int) {
+    private mutating func extend(with bytes: UnsafeRawBufferPointer, at time: timespec, _ number: Int) {
         unfinished.append(contentsOf: bytes.prefix(Self.lineBytesMax - unfinished.count))
-        number += 1
         current.number = number
         current.time = time
     }
