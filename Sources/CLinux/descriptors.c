@@ -28,6 +28,8 @@ int rl_memory_file(const char *name) {
 
 int rl_open_path(int directory, const char *path) { return openat(directory, path, O_PATH | O_CLOEXEC); }
 
+int rl_open_entry(int directory, const char *name) { return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC); }
+
 const char *rl_error_text(int number) { return strerror(number); }
 
 ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid) {

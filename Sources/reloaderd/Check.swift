@@ -42,6 +42,9 @@ private func outputFileProblem(_ path: String) -> ConfigurationError? {
         if status.st_mode & S_IFMT == S_IFDIR {
             return ConfigurationError("--output: \(printable(path)) is a directory")
         }
+        if let reason = outputFileRefusal(path) {
+            return ConfigurationError("--output: cannot use \(printable(path)): \(reason)")
+        }
         if faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 { return nil }
         return ConfigurationError("--output: cannot write to \(printable(path)): \(String(cString: strerror(errno)))")
     }
@@ -59,9 +62,7 @@ private func pidFileProblem(_ path: String) -> ConfigurationError? {
     if let reason = accessProblem(directory, S_IFDIR, W_OK | X_OK) {
         return ConfigurationError("--pid-file: cannot write into \(printable(directory)): \(reason)")
     }
-    var status = stat()
-    guard stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG else { return nil }
-    return ConfigurationError("--pid-file: \(printable(path)) is there and is not a regular file")
+    return pidFileRefusal(path).map { ConfigurationError("--pid-file: cannot use \(printable(path)): \($0)") }
 }
 
 /// Why `path` is not of this type or not accessible with the effective user; nil: it is.

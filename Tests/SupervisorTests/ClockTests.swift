@@ -42,7 +42,8 @@ import Testing
         #expect(daemon.records("worker_killed").allSatisfy { $0.slot == 1 } && !daemon.records("worker_killed").isEmpty)
     }
 
-    /// And nobody has the idea to look at it, but for what people read: the log, and when a generation was made and asked for.
+    /// And nobody has the idea to look at it, but for what people read: the log, workers' lines, and when a generation was made and
+    /// asked for.
     @Test func onlyPeopleReadTheWallClock() throws {
         var readers: Set<String> = []
         var askers: Set<String> = []
@@ -60,6 +61,6 @@ import Testing
             }
         }
         #expect(readers == ["WallClock.swift"])
-        #expect(askers == ["Log.swift", "Generation.swift", "RollWatch.swift", "Daemon.swift"])
+        #expect(askers == ["Log.swift", "Generation.swift", "RollWatch.swift", "Daemon.swift", "Daemon+Output.swift"])
     }
 }

@@ -83,6 +83,7 @@ import Testing
     @Test func refusesAPidFileThatIsAFolder() throws {
         let folder = try TestFolder()
         let run = try CommandRun.reloaderd(["--check", "--pid-file", folder.path, "/bin/true"])
-        #expect(run.errors == "reloaderd: --pid-file: \(folder.path) is there and is not a regular file\n")
+        #expect(
+            run.errors == "reloaderd: --pid-file: cannot use \(folder.path): it is a directory, not a regular file\n")
     }
 }

@@ -1,4 +1,4 @@
-// Workers' stderr and the daemon's own log share one end: what arrives there, and what happens when nobody reads it.
+// What workers write and the daemon's own log share one end: what arrives there, and what happens when nobody reads it.
 import Foundation
 import Testing
 
@@ -37,8 +37,9 @@ import Testing
     @Test func anUnfinishedLineIsNotLost() throws {
         let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.shell("printf 'no newline' >&2; exit 3"))
         try daemon.next("backoff")
+        // Once: the log's own record of it would stand right below.
         #expect(daemon.otherLines == ["no newline"])
-        #expect(daemon.records("worker_said").map(\.message) == ["no newline"])
+        #expect(daemon.records("worker_said").isEmpty)
         try daemon.endsClean()
     }
 
@@ -155,6 +156,7 @@ import Testing
         try client.waitForGeneration(2)
         #expect(client.finish().failures == [])
         #expect(try daemon.stop() == 0)
-        #expect(folder.text(of: "log").utf8.count == 1024)
+        // Bytes: it may end within a character, such as the end of a long command that is quoted.
+        #expect(FileManager.default.contents(atPath: "\(folder.path)/log")?.count == 1024)
     }
 }

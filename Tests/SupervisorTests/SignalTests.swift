@@ -163,11 +163,11 @@ import Testing
 
     /// One that pings is not killed for what the daemon could not hear while it was stopped, and what was asked happens.
     @Test func aStoppedDaemonCatchesUp() throws {
-        // Slot 0 says by the clock how far it has come; slot 1 is blocked when its socket's queue is full.
+        // Slot 0 says by the clock how far it has come, past the daemon; slot 1 is blocked when its socket's queue is full.
         let round = ["ping", "4", "0.1", "ready", "clock"]
         let words = ["ready", "if-slot", "1", "ping", "1000", "0.1", "notify", "end"]
         let daemon = try DaemonUnderTest(
-            ["--workers", "2", "--watchdog", "1200ms"]
+            ["--workers", "2", "--watchdog", "1200ms", "--output", "inherit"]
                 + Apps.worker(words + Array(repeating: round, count: 250).flatMap { $0 }))
         try daemon.next("pool_ready")
         daemon.signal(SIGSTOP)

@@ -2,6 +2,8 @@
 import Glibc
 import Testing
 
+@testable import Supervisor
+
 @Suite struct StartFaultTests {
     /// What is wrong with the program, the status that a shell would end with, and what the one line says.
     enum Broken: CaseIterable {
@@ -164,16 +166,38 @@ import Testing
         daemon.leavesNothing()
     }
 
-    @Test func aFailedStartShowsTheWorkersLastWords() throws {
+    /// All of it has gone through before the failure is told.
+    @Test func aFailedStartShowsTheWorkersWords() throws {
         let words = (1...20).flatMap { ["err", "word \($0)"] } + ["exit", "3"]
         let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.worker(words))
+        try daemon.next("worker_failed")
+        #expect(daemon.otherLines == (1...20).map { "word \($0)" })
+        try daemon.endsClean()
+    }
+
+    /// Where they went elsewhere, the log has the first and the last.
+    @Test func theLogRepeatsTheFirstAndTheLastWords() throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--output", "file:/dev/null"]
+                + Apps.shell("for n in $(seq 200); do echo word $n >&2; done; exit 3"))
         let failed = try daemon.next("worker_failed")
         try daemon.next("backoff")
         let said = daemon.records("worker_said")
-        #expect(said.map(\.message) == (5...20).map { "word \($0)" })
+        let first = (1...16).map { "word \($0)" }
+        let last = (169...200).map { "word \($0)" }
+        #expect(said.map(\.message) == first + [KeptLines.gap] + last)
         #expect(said.allSatisfy { $0.pid == failed.pid && $0.slot == 0 && $0.generation == 1 })
-        // And all of it has gone through, before the failure was told.
-        #expect(daemon.otherLines == (1...20).map { "word \($0)" })
+        #expect(said.allSatisfy { $0.text("stream") == "stderr" })
+        try daemon.endsClean()
+    }
+
+    /// Many log to standard output only.
+    @Test func theLogRepeatsStandardOutputOfWhoIsSilentOnStandardError() throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1"] + Apps.shell("echo the reason; exit 3"))
+        try daemon.next("backoff")
+        #expect(daemon.records("worker_said").map(\.message) == ["the reason"])
+        #expect(daemon.records("worker_said").map { $0.text("stream") } == ["stdout"])
         try daemon.endsClean()
     }
 }

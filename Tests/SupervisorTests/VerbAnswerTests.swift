@@ -68,15 +68,17 @@ import Testing
 
     @Test func logsTellWhoseLineItIs() throws {
         let answer = #"""
-            {"type":"result","ok":true,"lines":[{"slot":0,"pid":71,"generation":2,"alive":false,"line":"\tbye\u0007"},\#
-            {"slot":0,"pid":72,"generation":2,"alive":true,"line":"hello"}],"note":"more there"}
+            {"type":"result","ok":true,"lines":[{"slot":0,"pid":71,"generation":2,"alive":false,\#
+            "time":"2026-11-24T21:34:05.123Z","stream":"stderr","line":"\tbye\u0007"},\#
+            {"slot":0,"pid":72,"generation":2,"alive":true,"time":"2026-11-24T21:34:06.123Z","stream":"stdout",\#
+            "line":"hello"}],"note":"more there"}
             """#
         let (request, run) = try FakeDaemon(in: folder).answer(["logs", "--slot", "0"], answer)
         #expect(request == ["v": 1, "verb": "logs", "follow": false, "slot": 0])
         #expect(
             run.output == #"""
-                slot 0 generation 2 pid 71 (ended) |     bye\u{07}
-                slot 0 generation 2 pid 72 | hello
+                2026-11-24 21:34:05Z slot 0 generation 2 pid 71 (ended) stderr |     bye\u{07}
+                2026-11-24 21:34:06Z slot 0 generation 2 pid 72 stdout | hello
                 more there
 
                 """#)
@@ -85,8 +87,9 @@ import Testing
         let client = try daemon.client(["logs", "--follow"])
         let peer = try daemon.accept()
         #expect(try peer.request() == ["v": 1, "verb": "logs", "follow": true])
+        // A daemon of before it said when and where.
         peer.say(#"{"type":"event","event":"line","slot":1,"pid":73,"generation":3,"alive":true,"line":"live"}"#)
-        #expect(try client.output.next() == "slot 1 generation 3 pid 73 | live")
+        #expect(try client.output.next() == "slot 1 generation 3 pid 73 stderr | live")
         peer.hangUp()
         #expect(try client.finished().status == 4)
     }

@@ -148,7 +148,7 @@ import Testing
         let logs = try client(["logs", "--follow"], of: app)
         #expect(try logs.output.next()?.hasSuffix("| hello") == true)
         #expect(try run(["reload"], of: app).status == 0)
-        #expect(try logs.output.next()?.hasPrefix("slot 0 generation 2 pid ") == true)
+        #expect(try logs.output.next()?.contains("Z slot 0 generation 2 pid ") == true)
         while let line = try events.output.next() {
             if line.contains("reload_done generation 2: ") { break }
         }
@@ -189,10 +189,54 @@ import Testing
         #expect(before.count == 3 && after.count == 3)
         #expect(zip(before, after).map { $0 == $1 } == [true, false, true])
         try expect("pause", says: "paused")
-        try expect("reload", "--no-wait", says: "generation 3 has begun")
+        try expect("reload", "--no-wait", says: "generation 3 has begun: the pool is paused: it waits for resume")
         #expect(try run(["status"], of: app).output.contains("roll        to generation 3 from 2, 0/3 slots"))
         try expect("resume", says: "resumed")
         try app.daemon.next("reload_done")
+        try app.daemon.endsClean()
+    }
+
+    /// Who waits for a reload that waits for somebody is told for whom.
+    @Test func aReloadThatWaitsSaysForWhat() throws {
+        let app = try ControlledDaemon(Self.plain, options: ["--workers", "2"])
+        try app.daemon.next("pool_ready")
+        #expect(try run(["pause"], of: app).status == 0)
+        let reload = try client(["reload"], of: app)
+        #expect(try reload.output.next()?.contains("generation 2 replaces generation 1") == true)
+        #expect(try reload.output.next() == "the pool is paused: reloads wait for resume")
+        #expect(try run(["resume"], of: app).status == 0)
+        #expect(try reload.output.next() == "reloads go on")
+        #expect(try reload.finished().status == 0)
+
+        let canary = try client(["reload", "--canary", "1"], of: app)
+        while let line = try canary.output.next() {
+            guard line.contains("on trial") else { continue }
+            #expect(
+                line
+                    == "1 of 2 slots serve generation 3 on trial: promote lets the reload go on, rollback takes it back"
+            )
+            break
+        }
+        // What the line says is so.
+        #expect(try run(["rollback"], of: app).status == 0)
+        #expect(try canary.finished().status == 2)
+        #expect(try app.ask("status").objects("slots").map { $0["generation"] as? Int } == [2, 2])
+        try app.daemon.endsClean()
+    }
+
+    /// Ctrl-C ends the command, not the reload; what it says can be done.
+    @Test func anInterruptedReloadGoesOn() throws {
+        let folder = try TestFolder()
+        let gate = try Gate(in: folder)
+        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"], in: folder)
+        try app.daemon.next("pool_ready")
+        let reload = try client(["reload"], of: app)
+        _ = try reload.output.next()
+        reload.signal(SIGINT)
+        #expect(try reload.finished().errors.contains("the reload goes on"))
+        gate.letPass()
+        try app.daemon.next("reload_done")
+        #expect(try run(["rollback"], of: app).output.contains("generation 1 serves after "))
         try app.daemon.endsClean()
     }
 

@@ -58,7 +58,8 @@ import Testing
     @Test func aFailureHasItsReasonAndTheWorkersLastWords() throws {
         let answer = #"""
             {"type":"result","ok":true,"outcome":"failed","generation":2,"took_s":0.5,"reason":"slot 0: \#
-            exit status 3","exit_status":3,"stderr":["Traceback\u001b[31m\u0007","\tat x\u202e","last"]}
+            exit status 3","exit_status":3,"stderr":["Traceback\u001b[31m\u0007","\tat x\u202e","last"],\#
+            "stdout":["\u0007hello"]}
             """#
         let (_, run) = try FakeDaemon(in: folder).answer(["reload"], answer)
         #expect(run.status == 1)
@@ -71,6 +72,8 @@ import Testing
                   | Traceback\u{1B}[31m\u{07}
                   |     at x\u{202E}
                   | last
+                its last lines on standard output:
+                  | \u{07}hello
 
                 """#)
     }
@@ -197,12 +200,59 @@ import Testing
         #expect(try client.wait() == 0)
     }
 
-    @Test func anInterruptEndsTheClientAlone() throws {
+    @Test(arguments: [SIGINT, SIGTERM]) func anInterruptEndsTheClientAloneAndSaysSo(_ signal: Int32) throws {
+        for (words, said) in [
+            (
+                ["reload"],
+                "the reload goes on: 'reloaderd status --watch' shows it, and 'reloaderd rollback' takes it back"
+            ),
+            (["rollback"], "the rollback goes on: 'reloaderd status --watch' shows it"),
+            (["restart", "1"], "the restart goes on: 'reloaderd status --watch' shows it"),
+            (["stop"], "the stop goes on: 'reloaderd status --watch' shows it"),
+        ] {
+            let daemon = try FakeDaemon(in: TestFolder())
+            let client = try daemon.client(words)
+            let peer = try daemon.accept()
+            _ = try peer.request()
+            if words == ["stop"] {
+                // Says nothing of it; but it has read some of it, and waits, when all of this is sent.
+                peer.say(#"{"type":"event","event":"x","msg":"\#(String(repeating: "x", count: 4 << 20))"}"#)
+            } else {
+                peer.say(Self.began)
+                #expect(try client.output.next() == "reload begins")
+            }
+            client.signal(signal)
+            #expect(try client.errors.rest() == ["reloaderd: \(said)"])
+            #expect(try client.wait() == 128 + signal)
+        }
+    }
+
+    @Test func whatToTypeNamesTheDaemon() throws {
         let daemon = try FakeDaemon(in: folder)
-        let client = try daemon.client(["reload"])
+        let client = try daemon.client(["reload", "--control", "\(folder.path)/web.sock"])
         let peer = try daemon.accept()
         _ = try peer.request()
+        peer.say(Self.began)
+        _ = try client.output.next()
         client.signal(SIGINT)
+        let said = try client.errors.rest()
+        #expect(said.first?.contains("'reloaderd rollback --control \(folder.path)/web.sock'") == true, "\(said)")
         #expect(try client.wait() == 128 + SIGINT)
+    }
+
+    /// Ctrl-C on a real terminal, below the bar; who waits for nothing ends in silence.
+    @Test func controlCSaysThatItGoesOn() throws {
+        let daemon = try FakeDaemon(in: folder)
+        let terminal = try PseudoTerminal(columns: 80, rows: 10)
+        let client = try terminal.start(
+            ["/usr/bin/setsid", "--ctty", "--wait", Products.reloaderd, "reload"],
+            environment: daemon.environment + ["TERM=xterm"])
+        let peer = try daemon.accept()
+        _ = try peer.request()
+        peer.say(Self.began)
+        try terminal.read(until: "  0/2  ")
+        try terminal.type("\u{3}")
+        try terminal.read(until: "\nreloaderd: the reload goes on: 'reloaderd status --watch' shows it")
+        #expect(try client.wait() != 0)
     }
 }

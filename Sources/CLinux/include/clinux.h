@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 
 #include "clinux_control.h"
 #include "clinux_cpu.h"
@@ -64,6 +65,7 @@ int rl_signal_descriptor(void);
 int rl_pipe(int ends[2]);                       // close-on-exec; the read end does not block
 int rl_memory_file(const char *name);            // memfd_create(2), close-on-exec; `name` is for people
 int rl_open_path(int directory, const char *path);  // openat(2) with O_PATH: a hold on the file, no access to it
+int rl_open_entry(int directory, const char *name); // the same of what has this name, a link itself included
 int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
 int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; yields what it was
 

@@ -43,6 +43,17 @@ public func fileContents(_ path: String, bytesMax: Int) throws(FileReadError) ->
     throw .notAFile(path: path)
 }
 
+/// The same of a file of the daemon's own: a regular one that nobody else could have put there.
+func ownFileContents(_ path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
+    do throws(SystemError) {
+        let contents = try contents(of: try SafeFile.reading(path), bytesMax: bytesMax)
+        if contents.count <= bytesMax { return contents }
+    } catch {
+        throw .failed(path: path, error)
+    }
+    throw .tooLarge(path: path, bytesMax: bytesMax)
+}
+
 private func isReadableAgain(_ file: borrowing FileDescriptor) throws(SystemError) -> Bool {
     let number = file.number
     var status = stat()

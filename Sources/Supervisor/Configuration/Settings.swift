@@ -156,11 +156,11 @@ public enum DrainChoice: Equatable, Sendable {
 }
 
 public enum OutputMode: Equatable, Sendable {
-    /// Workers' stderr passes through the daemon byte for byte; its last lines are kept.
+    /// Workers' stdout and stderr pass through the daemon to its own, byte for byte; their last lines are kept.
     case relay
-    /// Workers write to the daemon's own stderr; nothing is kept.
+    /// Workers write to the daemon's own stdout and stderr; nothing is kept.
     case inherit
-    /// Workers' stdout and stderr pass through the daemon, line by line, with slot and PID before each; kept as with `relay`.
+    /// As `relay`, with slot and PID before each line.
     case prefix
     /// Lines of both go to the end of a file; kept as with `relay`.
     case file(path: String)

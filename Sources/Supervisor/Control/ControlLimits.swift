@@ -21,8 +21,6 @@ enum ControlLimits {
     static let logLinesMax = 4096
     /// To one that follows, the lines that come before the new ones.
     static let followedLogLinesMax = 256
-    /// Of a failed worker, the lines that an answer repeats.
-    static let failureLinesMax = 16
     /// Descriptors of workers that one `status` looks at, at some 2 µs each: the loop has other work to do.
     static let descriptorsMax = 16_384
     /// TCP sockets of the machine that one `status` looks at, at some 0.5 µs each.

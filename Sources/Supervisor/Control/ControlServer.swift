@@ -142,8 +142,8 @@ final class ControlServer {
         }
     }
 
-    /// Some last lines of a worker's stderr.
-    func hear(_ lines: ArraySlice<String>, of worker: WorkerProcess) {
+    /// Some last lines of a worker.
+    func hear(_ lines: [OutputLine], of worker: WorkerProcess) {
         for (number, client) in clients {
             guard case .logs(let slot) = client.task, slot == nil || slot == worker.slot else { continue }
             for line in lines { follow(number, WorkerLine(worker, line).event.line) }

@@ -21,7 +21,7 @@ struct DeployHistory {
         guard let path else { return }
         let contents: [UInt8]
         do throws(FileReadError) {
-            contents = try fileContents(path, bytesMax: ControlLimits.historyBytesMax)
+            contents = try ownFileContents(path, bytesMax: ControlLimits.historyBytesMax)
         } catch {
             if error.isMissing { return }
             throw error
@@ -89,29 +89,12 @@ struct DeployHistory {
             bytes.append(UInt8(ascii: "\n"))
         }
         do throws(SystemError) {
-            try Self.replace(path, with: bytes)
+            try SafeFile.replace(path, with: bytes, mode: 0o600)
             hasFailed = false
         } catch {
             defer { hasFailed = true }
             if !hasFailed { throw error }
         }
-    }
-
-    private static func replace(_ path: String, with bytes: [UInt8]) throws(SystemError) {
-        let temporary = "\(path).new"
-        let file = FileDescriptor(
-            owning: try checked("open", temporary) {
-                open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-            })
-        let number = file.number
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = try checked("write", temporary) {
-                rest.withUnsafeBytes { write(number, $0.baseAddress, $0.count) }
-            }
-            rest = rest.dropFirst(count)
-        }
-        try checked("rename", path) { rename(temporary, path) }
     }
 
     /// What was under way when its daemon ended has no outcome that anybody knows.

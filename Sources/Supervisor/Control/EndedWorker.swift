@@ -4,12 +4,12 @@ struct EndedWorker {
     let slot: Int
     let pid: Int32
     let generation: Int
-    let lastLines: LastLines
+    let lines: KeptLines
 
     init(_ worker: WorkerProcess) {
         slot = worker.slot
         pid = worker.pid
         generation = worker.generation.number
-        lastLines = worker.lastLines
+        lines = worker.lines
     }
 }

@@ -52,6 +52,9 @@ final class RollBook {
             return watches(target)
         case .canaryWaits(let target, _, _, _), .promoted(let target, _):
             return watches(target)
+        // A revert goes on all the same.
+        case .paused, .resumed:
+            return rolling.map(watches)?.filter { $0.failure == nil } ?? []
         case .rollReverted(let target, let base, _):
             let isTimeout = underWay[target]?.failure?.isTimeout ?? false
             return end(target, isTimeout ? .timedOut : .failed, "every slot serves generation \(base) again")
@@ -70,8 +73,7 @@ final class RollBook {
             isStopping = true
             return endReverts()
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding, .leftoversKilled,
-            .backoffBegan, .scaled, .paused,
-            .resumed, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused:
+            .backoffBegan, .scaled, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused:
             return []
         }
     }

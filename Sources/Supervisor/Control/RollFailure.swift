@@ -1,15 +1,16 @@
-// Why a roll failed: the worker that made it fail, how it ended, and what it said last.
+// Why a roll failed: the worker that made it fail, how it ended, and what it said.
 internal import Reloader
 
 struct RollFailure {
     var reason: String
     /// nil: it has not ended, or was never there.
     var status: ExitStatus?
-    var lines: [String]
+    /// What it wrote, as far as that is kept.
+    private var lines: [OutputLine]
     /// The roll's own time was over.
     private(set) var isTimeout = false
 
-    init(_ reason: FailureReason, _ context: ReportContext, slot: Int, lines: [String]) {
+    init(_ reason: FailureReason, _ context: ReportContext, slot: Int, lines: [OutputLine]) {
         self.reason = "slot \(slot): \(reason.words(context))"
         self.lines = lines
         switch reason {
@@ -32,7 +33,12 @@ struct RollFailure {
         case .signaled(let signal, _)?: members.append(.init("signal", .string(signalName(signal))))
         case nil: break
         }
-        members.append(.init("stderr", .array(lines.map { .string($0) })))
+        members.append(.init("stderr", texts(of: .standardError)))
+        members.append(.init("stdout", texts(of: .standardOutput)))
         return members
+    }
+
+    private func texts(of stream: WorkerStream.Kind) -> JSON {
+        .array(lines.filter { $0.stream == stream }.texts.map { .string($0) })
     }
 }

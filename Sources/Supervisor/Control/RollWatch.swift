@@ -81,7 +81,14 @@ final class RollWatch {
     }
 
     /// For those who do not wait.
-    var begun: JSON { .result([.init("outcome", "begun"), .init("generation", .integer(generation))]) }
+    ///
+    /// - Parameter isPaused: it will not go on by itself.
+    func begun(isPaused: Bool) -> JSON { Self.begun(generation: generation, isPaused: isPaused) }
+
+    static func begun(generation: Int, isPaused: Bool) -> JSON {
+        let reason: [JSON.Member] = isPaused ? [.init("reason", "the pool is paused: it waits for resume")] : []
+        return .result([.init("outcome", "begun"), .init("generation", .integer(generation))] + reason)
+    }
 
     /// For status: `result`, or how far it is.
     var summary: JSON {

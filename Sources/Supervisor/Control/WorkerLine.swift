@@ -1,13 +1,13 @@
-// One line of a worker's stderr, as `logs` shows it.
+// One line of a worker, as `logs` shows it.
 
 struct WorkerLine {
     let slot: Int
     let pid: Int32
     let generation: Int
     let isAlive: Bool
-    let line: String
+    let line: OutputLine
 
-    init(_ worker: WorkerProcess, _ line: String) {
+    init(_ worker: WorkerProcess, _ line: OutputLine) {
         slot = worker.slot
         pid = worker.pid
         generation = worker.generation.number
@@ -15,7 +15,7 @@ struct WorkerLine {
         self.line = line
     }
 
-    init(_ worker: EndedWorker, _ line: String) {
+    init(_ worker: EndedWorker, _ line: OutputLine) {
         slot = worker.slot
         pid = worker.pid
         generation = worker.generation
@@ -29,7 +29,8 @@ struct WorkerLine {
     private var members: [JSON.Member] {
         [
             .init("slot", .integer(slot)), .init("pid", .integer(Int(pid))), .init("generation", .integer(generation)),
-            .init("alive", .bool(isAlive)), .init("line", .string(line)),
+            .init("alive", .bool(isAlive)), .init("time", .string(LogFormatter.timestamp(line.time))),
+            .init("stream", .string(line.stream.name)), .init("line", .string(line.text)),
         ]
     }
 }

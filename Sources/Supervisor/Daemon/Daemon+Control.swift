@@ -54,7 +54,11 @@ extension Daemon {
             tellHistory("\(error)")
             return DeployHistory(path: nil)
         }
-        do throws(FileReadError) { try history.load() } catch { tellHistory("\(error)") }
+        do throws(FileReadError) { try history.load() } catch {
+            // What can't be read is not overwritten either.
+            tellHistory("\(error)")
+            return DeployHistory(path: nil)
+        }
         return history
     }
 
@@ -198,8 +202,8 @@ extension Daemon {
     }
 
     private func failure(of id: WorkerID, _ slot: Int, _ reason: FailureReason) -> RollFailure {
-        let lines = workers[id]?.lastLines.text.suffix(ControlLimits.failureLinesMax) ?? []
-        return RollFailure(reason, context(of: id), slot: slot, lines: Array(lines))
+        let lines = workers[id]?.lines.all(of: WorkerStream.Kind.allCases, fromStart: reason.isOfStart)
+        return RollFailure(reason, context(of: id), slot: slot, lines: lines ?? [])
     }
 
     /// A rollback's roll has begun: from here on it is like any other.

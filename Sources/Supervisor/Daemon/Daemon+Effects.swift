@@ -31,27 +31,16 @@ extension Daemon {
         return nil
     }
 
-    private func spawn(_ id: WorkerID, slot: Int, generation number: Int) -> Event {
+    private func spawn(_ id: WorkerID, slot: Int, generation number: Int) -> Event? {
         guard let generation = generations[number] else {
             preconditionFailure("the core starts generation \(number), which it has released")
         }
         outOfMemoryKills.look()
-        do throws(SpawnError) {
-            let spawned = try spawner.spawn(
-                generation, slot: slot, workers: pool.policy.workers, watchdog: pool.policy.watchdog,
-                listeners: try listenerDescriptors(for: slot, of: generation))
-            let worker = WorkerProcess(spawned, id: id, slot: slot, generation: generation, roads: roads)
-            try register(worker)
-            write(.worker(.info, "worker_started", "worker starts", slot, number, context(of: id)))
-            return .spawned(id)
-        } catch {
-            spawnErrors[id] = error
-            return .spawnFailed(id, error.failure)
-        }
+        return start(id, slot: slot, generation)
     }
 
     /// Watches the new worker's channels; where that fails (epoll is out of memory) there is no worker.
-    private func register(_ worker: WorkerProcess) throws(SpawnError) {
+    func register(_ worker: WorkerProcess) throws(SpawnError) {
         do throws(SystemError) {
             try watch(worker.exit, .exit(worker.id))
             try watch(worker.notifySocket, .notifySocket(worker.id))

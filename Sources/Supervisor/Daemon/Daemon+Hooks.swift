@@ -26,7 +26,8 @@ extension Daemon {
             contentsOf: [("daemon", .text(settings.daemonName)), ("daemon_pid", .number(Int(getpid())))],
             at: 0)
         if let worker = report.worker.flatMap({ workers[$0] }) {
-            let lines = worker.lastLines.text.suffix(Self.lastLinesShown)
+            let isOfStart = report.failure?.isOfStart ?? false
+            let lines = worker.lines.all(of: WorkerStream.Kind.allCases, fromStart: isOfStart).texts
             if !lines.isEmpty { record.fields.append(("last_lines", .text(lines.joined(separator: "\n")))) }
         }
         return LogFormatter(format: .json, isJournal: false).line(record, at: time)

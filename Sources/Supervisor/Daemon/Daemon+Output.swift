@@ -37,14 +37,15 @@ extension Daemon {
 
     private func read(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) -> End {
         try read(stream.pipe) { bytes in
-            if stream.kind == .standardError { keepLines(bytes, of: worker) }
+            keepLines(bytes, of: worker, stream.kind)
             stream.pass(bytes, &lineBuffer)
         }
     }
 
-    private func keepLines(_ bytes: UnsafeRawBufferPointer, of worker: WorkerProcess) {
-        let lines = worker.lastLines.append(bytes)
-        if lines > 0 && control.hasLogFollowers { control.hear(worker.lastLines.whole.suffix(lines), of: worker) }
+    private func keepLines(_ bytes: UnsafeRawBufferPointer, of worker: WorkerProcess, _ stream: WorkerStream.Kind) {
+        lastReadNumber += 1
+        let lines = worker.lines.append(bytes, to: stream, at: WallClock.now(), lastReadNumber)
+        if lines > 0 && control.hasLogFollowers { control.hear(worker.lines.whole(lines, of: stream), of: worker) }
     }
 
     private func close(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) {
@@ -144,21 +145,23 @@ extension Daemon {
     // MARK: rotation
 
     func reopenLogFiles() {
-        var paths: [String] = []
-        func trying(_ body: () throws(SystemError) -> Void) {
-            do throws(SystemError) { try body() } catch {
-                write(LogRecord(.error, "logs_not_reopened", "cannot reopen log files: \(error)"))
-            }
-        }
-        trying { () throws(SystemError) in paths = try redirections.reopen() }
+        var failures: [SystemError] = []
+        var paths = redirections.reopen { failures.append($0) }
         for sink in roads.sinks {
-            trying { () throws(SystemError) in
+            do throws(SystemError) {
                 try unwatch(sink)
                 try sink.reopen()
                 if case .file(let path) = sink.destination { paths.append(path) }
-            }
+            } catch { failures.append(error) }
             flush(sink)
         }
+        for failure in failures {
+            write(
+                LogRecord(
+                    .error, "logs_not_reopened",
+                    "cannot reopen a log file, which goes on where it is: \(failure.subject): \(failure.reason)"))
+        }
+        if paths.isEmpty && !failures.isEmpty { return }
         let message = paths.isEmpty ? "no log files to reopen" : "log files are open anew"
         write(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))
     }

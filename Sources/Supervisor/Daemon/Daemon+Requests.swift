@@ -35,7 +35,7 @@ extension Daemon {
             let reason = JSON.string("\(error)")
             return control.answer(number, JSON.result([.init("outcome", "refused"), .init("reason", reason)]))
         }
-        if !request.wait { control.answer(number, watch.begun) }
+        if !request.wait { control.answer(number, watch.begun(isPaused: pool.isPaused)) }
     }
 
     private func tellEvents(_ client: ControlClient, _ number: Int, follow: Bool) {
@@ -54,26 +54,22 @@ extension Daemon {
         var members: [JSON.Member] = [.init("lines", .array(lines.map { $0.json }))]
         if settings.output == .inherit {
             let note =
-                "--output inherit keeps no lines: they are where the daemon's standard error goes (use --output relay)"
+                "--output inherit keeps no lines: they are where the daemon's own output goes (use --output relay)"
             members.append(.init("note", .string(note)))
         }
         control.answer(number, JSON.result(members))
     }
 
-    /// By slot; in each first of the worker that has ended. Of many workers the last few lines each.
+    /// In the order in which they came. Of many workers the last few lines each.
     private func workerLines(_ slot: Int?, atMost linesMax: Int) -> [WorkerLine] {
         func isAsked(_ other: Int) -> Bool { slot == nil || slot == other }
         let ended = control.endedWorkers.values.filter { isAsked($0.slot) }
-        let alive = workers.values.filter { isAsked($0.slot) }.sorted { $0.id < $1.id }
+        let alive = workers.values.filter { isAsked($0.slot) }
         let each = max(1, linesMax / max(1, ended.count + alive.count))
-        var lines: [Int: [WorkerLine]] = [:]
-        for worker in ended {
-            lines[worker.slot, default: []] += worker.lastLines.text.suffix(each).map { WorkerLine(worker, $0) }
-        }
-        for worker in alive {
-            lines[worker.slot, default: []] += worker.lastLines.text.suffix(each).map { WorkerLine(worker, $0) }
-        }
-        return lines.keys.sorted().flatMap { lines[$0] ?? [] }
+        let lines =
+            ended.flatMap { worker in worker.lines.last(each).map { WorkerLine(worker, $0) } }
+            + alive.flatMap { worker in worker.lines.last(each).map { WorkerLine(worker, $0) } }
+        return lines.sorted { $0.line.number < $1.line.number }
     }
 
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {
@@ -119,12 +115,12 @@ extension Daemon {
         if case .roll = client.task { return }
         // Not waited for; or there already, and no roll was needed.
         if !wait || control.rollback != nil {
+            let target = pool.roll?.target ?? pool.settledGeneration
             control.answer(
                 number,
-                JSON.result([
-                    .init("outcome", wait ? "done" : "begun"),
-                    .init("generation", .integer(pool.roll?.target ?? pool.settledGeneration)),
-                ]))
+                wait
+                    ? JSON.result([.init("outcome", "done"), .init("generation", .integer(target))])
+                    : RollWatch.begun(generation: target, isPaused: pool.isPaused && pool.roll != nil))
         }
     }
 

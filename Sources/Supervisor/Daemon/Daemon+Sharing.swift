@@ -170,7 +170,7 @@ extension Daemon {
 
     func armDrainTimer() throws(SystemError) {
         let looks = drains.values.lazy.map { $0.nextLook }
-        let others = [planMemoryLook(), hooks.nextDeadline, sharing?.nextDeadline].compactMap { $0 }
+        let others = [planMemoryLook(), hooks.nextDeadline, sharing?.nextDeadline, nextDelayedStart].compactMap { $0 }
         try drainTimer.arm((looks + Array(isReadySoon.values) + others).min())
     }
 

@@ -3,9 +3,6 @@ internal import Glibc
 internal import Reloader
 
 extension Daemon {
-    /// Of a worker that failed, this many of its last lines are repeated beside the reason.
-    static let lastLinesShown = 16
-
     /// Returns the record as it was written.
     @discardableResult
     func write(_ record: LogRecord) -> StampedRecord {
@@ -41,16 +38,17 @@ extension Daemon {
         }
         let record = report.record(context(of: report))
         let written = write(record)
-        if case .workerFailed(let id, let slot, _, _) = report {
+        if case .workerFailed(let id, let slot, _, let reason) = report {
             control.failures[slot, default: 0] += 1
-            tellLastLines(of: id)
+            tellWords(of: id, fromStart: reason.isOfStart)
         }
         tellWaiters(report, written)
         raiseEvent(report, record, at: written.time)
         tellManager(report)
     }
 
-    private func tellLastLines(of id: WorkerID) {
+    /// What stands above in the log is not said twice, but to those who only hear of events.
+    private func tellWords(of id: WorkerID, fromStart: Bool) {
         guard let worker = workers[id] else { return }
         if roads.standardError == nil {
             write(
@@ -60,10 +58,15 @@ extension Daemon {
                         + "(relay, prefix and file:PATH keep it)"))
             return
         }
-        for line in worker.lastLines.text.suffix(Self.lastLinesShown) {
-            write(
-                .worker(
-                    .error, "worker_said", line, worker.slot, worker.generation.number, ReportContext(pid: worker.pid)))
+        let stream = worker.lines.isEmpty(.standardError) ? WorkerStream.Kind.standardOutput : .standardError
+        for line in worker.lines.all(of: [stream], fromStart: fromStart).excerpt {
+            let texts = [line].texts
+            for text in texts {
+                let record = LogRecord.worker(
+                    .error, "worker_said", text, worker.slot, worker.generation.number, ReportContext(pid: worker.pid),
+                    [("stream", .text(stream.name))])
+                if roads.endsInLog(stream) { control.hear(log.stamped(record)) } else { write(record) }
+            }
         }
     }
 

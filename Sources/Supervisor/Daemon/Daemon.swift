@@ -25,7 +25,7 @@ public final class Daemon {
         case call(WorkerID)
         /// Somebody waits to be accepted from a socket that workers share a port by.
         case queue(SharedSocket)
-        /// Time to look at drains, and at hooks that have run long enough.
+        /// Time to look at drains, at hooks that have run long enough, and at starts that wait.
         case drains
         /// Somebody wants to be a client of the control socket.
         case control
@@ -98,6 +98,8 @@ public final class Daemon {
     var hooksMayHaveLeft = false
     /// Until the core has reported on them.
     var spawnErrors: [WorkerID: SpawnError] = [:]
+    /// Not answered yet.
+    var delayedStarts: [DelayedStart] = []
     var sources: [Poller.Token: Source] = [:]
     /// Registered while the service manager's socket is full.
     var managerToken: Poller.Token?
@@ -110,6 +112,8 @@ public final class Daemon {
     let turnBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
     /// The whole lines of such a turn.
     var lineBuffer: [UInt8] = []
+    /// Counts what was read from workers: the order in which their lines came.
+    var lastReadNumber = 0
 
     private var pending: [Event] = []
     private var isHandling = false
@@ -255,6 +259,7 @@ public final class Daemon {
             case .call(let id): try answerCall(of: id)
             case .queue(let socket): sharing?.queueHasSomebody(socket, at: MonotonicClock.now())
             case .drains:
+                tryDelayedStarts()
                 try lookAtDrains()
                 try lookAtSharedSockets()
                 try endOverdueHooks()

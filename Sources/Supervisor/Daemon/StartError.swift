@@ -17,7 +17,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
         case .generation(let error): error.description
         case .pidFile(let error): error.description
         case .control(let error): error.description
-        case .output(let error): "cannot open \(error.subject) for workers' output: \(error.reason)"
+        case .output(let error): "cannot open \(printable(error.subject)) for workers' output: \(error.reason)"
         case .sharing(let error):
             "cannot share ports between workers: \(error) (pass listeners with --listen; or, for a program that sets "
                 + "SO_REUSEPORT itself or has no port, use --no-share)"

@@ -82,7 +82,7 @@ struct Executable: ~Copyable {
     }
 
     private static func startsAsScript(_ path: String, _ base: Int32) -> Bool {
-        let number = openat(base, path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
+        let number = openat(base, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
         if number < 0 { return false }  // may be executed and not read: no script could run so
         let file = FileDescriptor(owning: number)
         var start: (UInt8, UInt8) = (0, 0)

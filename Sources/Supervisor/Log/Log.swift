@@ -17,11 +17,16 @@ struct Log: ~Copyable {
     /// Returns the record as it was written.
     @discardableResult
     mutating func write(_ record: LogRecord) -> StampedRecord {
+        let stamped = stamped(record)
+        sink.writeLine(formatter.line(stamped.record, at: stamped.time))
+        return stamped
+    }
+
+    /// The record as it would be written now.
+    func stamped(_ record: LogRecord) -> StampedRecord {
         var record = record
         if let name { record.fields.insert(("daemon", .text(name)), at: 0) }
-        let stamped = StampedRecord(record: record, time: WallClock.now())
-        sink.writeLine(formatter.line(record, at: stamped.time))
-        return stamped
+        return StampedRecord(record: record, time: WallClock.now())
     }
 
     /// Writes what waits; once all is out, says what had to be dropped meanwhile.

@@ -103,14 +103,15 @@ extension Report {
         case .canaryWaits(let target, let replaced, let workers, let time):
             LogRecord(
                 .info, "canary_waits",
-                "\(replaced) of \(workers) slots serve generation \(target) on trial, "
-                    + (time.map { "promoted in \(LogFormatter.seconds($0))s or by promote" } ?? "until promote"),
+                "\(replaced) of \(workers) slots serve generation \(target) on trial: promote lets the reload go on"
+                    + (time.map { ", as it will by itself in \(LogFormatter.seconds($0))s" } ?? "")
+                    + ", rollback takes it back",
                 [("generation", .number(target)), ("replaced", .number(replaced)), ("workers", .number(workers))])
         case .promoted(let target, let after):
             LogRecord(
                 .info, "promoted", "generation \(target) is promoted: the reload goes on",
                 [("generation", .number(target)), ("after", .duration(after))])
-        case .paused: LogRecord(.info, "paused", "reloads take no further slots until resume")
+        case .paused: LogRecord(.info, "paused", "the pool is paused: reloads wait for resume")
         case .resumed: LogRecord(.info, "resumed", "reloads go on")
         case .recycleBegan(let slot, let generation, let reason):
             LogRecord(
@@ -158,6 +159,16 @@ extension Report {
             .promoted, .paused, .resumed,
             .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused, .drainingAll, .stopping, .gaveUp:
             false
+        }
+    }
+
+    /// Why the worker failed that the report is about.
+    var failure: FailureReason? {
+        switch self {
+        case .workerFailed(_, _, _, let reason), .rollFailed(_, _, _, _, let reason, _),
+            .recycleFailed(_, _, _, _, let reason):
+            reason
+        default: nil
         }
     }
 
@@ -268,6 +279,14 @@ extension KillReason {
 }
 
 extension FailureReason {
+    /// The worker has not come as far as to serve: what it said first is part of the story.
+    var isOfStart: Bool {
+        switch self {
+        case .spawnFailed, .exitedBeforeReady, .readyTimedOut, .exitedInSoak, .endedAsCanary: true
+        case .silent, .crashed: false
+        }
+    }
+
     func words(_ context: ReportContext) -> String {
         switch self {
         case .spawnFailed:

@@ -17,15 +17,24 @@ struct OutputRoads {
         self.mode = mode
         switch mode {
         case .inherit: (standardOutput, standardError) = (nil, nil)
-        case .relay: (standardOutput, standardError) = (nil, log)
         case .file: (standardOutput, standardError) = (file, file)
-        case .prefix:
+        case .relay, .prefix:
             // With 2>&1 both are one way out, where lines must not be torn by each other.
             standardOutput = Self.areSame(1, 2) ? log : try OutputSink(.standardOutput)
             standardError = log
         }
         let others = [standardOutput].compactMap { $0 }.filter { $0 !== log }
         sinks = [log] + others
+    }
+
+    /// What a worker writes to this stream stands where the log does.
+    func endsInLog(_ stream: WorkerStream.Kind) -> Bool { sink(of: stream) === sinks.first }
+
+    private func sink(of stream: WorkerStream.Kind) -> OutputSink? {
+        switch stream {
+        case .standardOutput: standardOutput
+        case .standardError: standardError
+        }
     }
 
     /// Begins each line of a worker; nil: its bytes pass as they are.

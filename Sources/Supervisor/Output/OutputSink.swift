@@ -207,10 +207,9 @@ final class OutputSink {
         }
     }
 
-    /// Non-blocking, for a path that leads to a FIFO or a device.
+    /// Non-blocking, for a path that leads to a pipe or a device.
     private static func open(path: String, _ name: String) throws(SystemError) -> Target {
-        let flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY
-        let file = FileDescriptor(owning: try checked("open", name) { Glibc.open(path, flags, 0o644) })
+        let file = try SafeFile.appending(to: path)
         switch try type(of: file.number, name) {
         case S_IFIFO, S_IFCHR: return Target(kind: .nonBlocking, descriptor: file)
         default: return Target(kind: .file, descriptor: file)

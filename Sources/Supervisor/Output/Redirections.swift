@@ -3,28 +3,45 @@ internal import Glibc
 
 /// The files that standard output and standard error led to when the daemon started.
 struct Redirections {
-    private let files: [(number: Int32, path: String)]
+    private let files: [File]
+
+    private struct File {
+        let number: Int32
+        let path: String
+    }
 
     init() {
         files = [Int32(1), 2].compactMap { number in
             var status = stat()
-            guard fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-            return pathOfDescriptor(number).map { (number, $0) }
+            // One that was removed has no name to open anew.
+            guard fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink > 0 else {
+                return nil
+            }
+            return pathOfDescriptor(number).map { File(number: number, path: $0) }
         }
     }
 
     /// Puts freshly opened files in place of the old ones, under the same numbers; yields their paths.
     ///
-    /// - Throws: where a path can't be opened; that descriptor then stays what it was.
-    func reopen() throws(SystemError) -> [String] {
-        for (number, path) in files {
-            let file = FileDescriptor(
-                owning: try checked("open", path) {
-                    open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0o644)
-                })
-            let source = file.number
-            try checked("dup2", path) { dup2(source, number) }
+    /// - Parameter tell: called for each that can't be opened; that descriptor stays what it was.
+    func reopen(failing tell: (SystemError) -> Void) -> [String] {
+        files.compactMap { file in
+            do throws(SystemError) {
+                try Self.reopen(file)
+                return file.path
+            } catch {
+                tell(error)
+                return nil
+            }
         }
-        return files.map { $0.path }
+    }
+
+    private static func reopen(_ file: File) throws(SystemError) {
+        let new = try SafeFile.appending(to: file.path)
+        let source = new.number
+        // Workers may have it as their own, and expect that it blocks.
+        let flags = try checked("fcntl", file.path) { fcntl(source, F_GETFL) }
+        try checked("fcntl", file.path) { fcntl(source, F_SETFL, flags & ~O_NONBLOCK) }
+        try checked("dup2", file.path) { dup2(source, file.number) }
     }
 }

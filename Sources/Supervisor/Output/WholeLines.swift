@@ -1,4 +1,4 @@
-// Passes a worker's stderr on in whole lines: many write to the same end, and none may tear another's line, nor a record of
+// Passes what a worker writes on in whole lines: many write to the same end, and none may tear another's line, nor a record of
 // the daemon's. Every byte goes through, in order.
 internal import Glibc
 

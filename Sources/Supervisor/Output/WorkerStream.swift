@@ -1,10 +1,19 @@
-// A worker's standard output or standard error on its way out: from its pipe to a sink, in whole lines, with a tag or as they are.
+// A worker's standard output or standard error on its way out: from its pipe to a sink, in whole lines, with a tag or as
+// they are.
 internal import Reloader
 
 final class WorkerStream {
-    enum Kind {
+    enum Kind: CaseIterable {
         case standardOutput
         case standardError
+
+        /// In the log and on the control socket.
+        var name: String {
+            switch self {
+            case .standardOutput: "stdout"
+            case .standardError: "stderr"
+            }
+        }
     }
 
     let worker: WorkerID

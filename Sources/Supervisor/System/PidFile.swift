@@ -18,8 +18,7 @@ final class PidFile {
 
     init(_ path: String) throws(PidFileError) {
         do throws(SystemError) {
-            let file = FileDescriptor(
-                owning: try checked("open", path) { open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644) })
+            let file = try SafeFile.own(path)
             let number = file.number
             try checked("flock", path) { flock(number, LOCK_EX | LOCK_NB) }
             try checked("ftruncate", path) { ftruncate(number, 0) }

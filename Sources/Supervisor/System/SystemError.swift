@@ -9,15 +9,18 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     public var errno: Int32
     /// What it was called on, for people; may be empty.
     public var subject: String
+    /// Where the errno's own words would not help.
+    public var explanation: String?
 
-    public init(call: String, errno: Int32, subject: String = "") {
+    public init(call: String, errno: Int32, subject: String = "", explanation: String? = nil) {
         self.call = call
         self.errno = errno
         self.subject = subject
+        self.explanation = explanation
     }
 
-    /// The C library's words for the errno.
-    public var reason: String { String(cString: rl_error_text(errno)) }
+    /// The explanation, or the C library's words for the errno.
+    public var reason: String { explanation ?? String(cString: rl_error_text(errno)) }
 
     public var description: String {
         subject.isEmpty ? "\(call): \(reason)" : "\(call) \(subject): \(reason)"

@@ -36,6 +36,9 @@ struct SpawnError: Error, Equatable {
         }
     }
 
+    /// Somebody has the program open for writing.
+    var isBusy: Bool { step == .execute && error.errno == ETXTBSY }
+
     /// One line: what failed, on what, why, what to do.
     var message: String { "cannot start worker: \(program): \(what)\(error.reason)\(hint)" }
 
@@ -70,6 +73,8 @@ struct SpawnError: Error, Equatable {
             " (this system refuses seccomp user notification; pass listeners with --listen, or use --no-share)"
         case (.execute, ENOENT): " (or the interpreter that its first line names is missing)"
         case (.execute, EACCES): " (is it, or its interpreter, executable for the user that workers run as?)"
+        case (.execute, ETXTBSY):
+            " (a process still has it open for writing: copy it under another name, then rename it)"
         case (.execute, E2BIG): " (arguments and environment together are too big for execve)"
         case (.execute, ENOEXEC): " (not a program of this machine; a script needs a #! line)"
         case (.resourceLimits, EPERM), (.nice, EACCES), (.nice, EPERM), (.groups, EPERM), (.groupID, EPERM),

@@ -52,10 +52,10 @@ struct Spawner: ~Copyable {
     func spawn(
         _ generation: Generation, slot: Int, workers: Int, watchdog: Duration?, listeners: [Int32]
     ) throws(SpawnError) -> Spawned {
-        let ready = try channel(generation) { () throws(SystemError) in try Pipe() }
+        let ready = try pipe(generation)
         let notify = try channel(generation) { () throws(SystemError) in try NotifySocket() }
-        let stdout = pipesOutput ? try channel(generation) { () throws(SystemError) in try Pipe() } : nil
-        let stderr = pipesErrors ? try channel(generation) { () throws(SystemError) in try Pipe() } : nil
+        let stdout = pipesOutput ? try pipe(generation) : nil
+        let stderr = pipesErrors ? try pipe(generation) : nil
 
         var descriptors = [null.number, Self.writeEnd(of: stdout) ?? 1, Self.writeEnd(of: stderr) ?? 2]
         descriptors += listeners
@@ -144,6 +144,12 @@ struct Spawner: ~Copyable {
         case .some(let pipe): pipe.writeEnd.number
         case .none: nil
         }
+    }
+
+    /// Belongs to the worker's user, who may open what it leads to by a name: /dev/stdout, /dev/fd/5.
+    private func pipe(_ generation: Generation) throws(SpawnError) -> Pipe {
+        let user = generation.program.user
+        return try channel(generation) { () throws(SystemError) in try Pipe(openableBy: user) }
     }
 
     private func channel<Made: ~Copyable>(

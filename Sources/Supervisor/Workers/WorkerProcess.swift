@@ -26,7 +26,7 @@ final class WorkerProcess {
     /// Its calls of bind(2) and listen(2); nil where its ports are its own.
     let calls: Channel?
     var readyLines = LineSplitter()
-    var lastLines = LastLines()
+    var lines = KeptLines()
     /// When it was sent SIGKILL, on the pool's clock.
     var killedAt: Instant?
     /// It has set up an io_uring(7), as was seen when it was late.

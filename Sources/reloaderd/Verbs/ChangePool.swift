@@ -28,6 +28,7 @@ func stopDaemon(_ call: Call) throws(VerbError) -> Int32 {
         _ = try conversation.answer()
         return printOut("stopping\n")
     }
+    Interruption.explain(call)
     while case .line(let line) = try conversation.connection.next(until: nil) {
         let message = try Message(line, from: conversation.connection.path)
         if message.kind == .error { throw message.refusal }

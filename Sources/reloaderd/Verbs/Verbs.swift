@@ -46,11 +46,12 @@ extension Verb {
             explanation: "Shows the last lines of the daemon's log, and with --follow those to come.",
             run: showEvents),
         Verb(
-            "logs", "the last lines of the workers' stderr",
+            "logs", "the last lines that workers wrote",
             options: [VerbOptions.slot, VerbOptions.follow, VerbOptions.json],
             explanation: """
-                Shows the last lines that each worker wrote to standard error, also those of the
-                worker of a slot that died last.
+                Shows the last lines that each worker wrote to standard output and standard
+                error, by the time at which they came; also those of the worker of a slot that
+                died last.
                 """,
             run: showLogs),
         Verb(

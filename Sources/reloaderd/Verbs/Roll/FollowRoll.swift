@@ -20,6 +20,7 @@ func promoteRoll(_ call: Call) throws(VerbError) -> Int32 {
 
 private func waitForAnswer(_ call: Call, _ conversation: Conversation) throws(VerbError) -> Message {
     guard call.request.wait == true else { return try conversation.answer() }
+    Interruption.explain(call)
     var progress = RollProgress()
     defer { progress.end() }
     // The daemon keeps the time limit; this one is for a daemon that is stopped.

@@ -20,7 +20,7 @@ struct RollReport {
             line = "\(generation) serves\(time)"
             exitStatus = 0
         case .begun:
-            line = verb == "restart" ? "restart has begun" : "\(generation) has begun"
+            line = (verb == "restart" ? "restart has begun" : "\(generation) has begun") + reason
             exitStatus = 0
         case .failed:
             line = "\(verb) failed\(time)\(reason)"
@@ -47,10 +47,12 @@ struct RollReport {
         } else if let signal = result.signal {
             details.append("the worker was ended by SIG\(printable(signal))")
         }
-        if !result.lastLines.isEmpty {
-            details.append("its last lines on standard error:")
-            details += result.lastLines.map { "  | \(terminalText($0))" }
-        }
+        details += quoted(result.errorLines, "standard error") + quoted(result.outputLines, "standard output")
         return details
+    }
+
+    private static func quoted(_ lines: [String], _ stream: String) -> [String] {
+        if lines.isEmpty { return [] }
+        return ["its last lines on \(stream):"] + lines.map { "  | \(terminalText($0))" }
     }
 }

@@ -21,8 +21,9 @@ struct RollResult: Answer {
     let exitStatus: Int?
     /// `SEGV`.
     let signal: String?
-    /// What that worker said last.
-    let lastLines: [String]
+    /// What that worker said on standard error, and on standard output.
+    let errorLines: [String]
+    let outputLines: [String]
 
     init(_ json: JSON) throws(AnswerError) {
         if let name = json["outcome"]?.text {
@@ -36,6 +37,7 @@ struct RollResult: Answer {
         reason = json["reason"]?.text
         exitStatus = json["exit_status"]?.whole
         signal = json["signal"]?.text ?? json["signal"]?.whole.flatMap { Int32(exactly: $0) }.map(signalName)
-        lastLines = json.texts("stderr")
+        errorLines = json.texts("stderr")
+        outputLines = json.texts("stdout")
     }
 }

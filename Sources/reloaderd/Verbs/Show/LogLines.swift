@@ -16,6 +16,10 @@ struct LogLines: Answer {
         let pid: Int
         let generation: Int
         let hasEnded: Bool
+        /// Empty where an older daemon does not say it.
+        let time: String
+        /// `stdout` or `stderr`.
+        let stream: String
         let line: String
 
         init(_ json: JSON) throws(AnswerError) {
@@ -23,6 +27,8 @@ struct LogLines: Answer {
             pid = try json.whole("pid")
             generation = try json.whole("generation")
             hasEnded = json["alive"] == .bool(false)
+            time = json["time"]?.text ?? ""
+            stream = json["stream"]?.text ?? "stderr"
             line = try json.text("line")
         }
     }

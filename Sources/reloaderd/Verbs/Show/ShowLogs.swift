@@ -1,4 +1,4 @@
-// `logs`: what workers wrote to standard error last.
+// `logs`: what workers wrote last.
 
 func showLogs(_ call: Call) throws(VerbError) -> Int32 {
     try showStream(
@@ -10,8 +10,10 @@ func showLogs(_ call: Call) throws(VerbError) -> Int32 {
         })
 }
 
-/// `slot 0 generation 2 pid 4242 | Traceback …`, with `(ended)` for a worker that is no more.
+/// `2026-11-24 21:34:05Z slot 0 generation 2 pid 4242 stderr | Traceback …`, with `(ended)` for a worker that is no more.
 private func text(_ line: LogLines.Line) -> String {
+    let time = line.time.isEmpty ? "" : "\(timeText(line.time)) "
     let end = line.hasEnded ? " (ended)" : ""
-    return "slot \(line.slot) generation \(line.generation) pid \(line.pid)\(end) | \(terminalText(line.line))\n"
+    let worker = "slot \(line.slot) generation \(line.generation) pid \(line.pid)\(end)"
+    return "\(time)\(worker) \(terminalText(line.stream)) | \(terminalText(line.line))\n"
 }

@@ -1,0 +1,122 @@
+// Where a path leads, followed step by step: a link that somebody else could have put there is not followed. The kernel does
+// that for world-writable sticky directories (fs.protected_symlinks), where it is told to, and for no others.
+internal import CLinux
+internal import Glibc
+
+/// A directory, held open, and a name in it, which is no link any more.
+struct SafePath: ~Copyable {
+    let directory: FileDescriptor
+    let name: String
+    /// Somebody besides root and this process's user may put files there.
+    let isShared: Bool
+    /// The name is one of the kernel's own links (/proc/self/fd/1), which only it can follow.
+    let isMagic: Bool
+    /// What is there; nil: nothing yet.
+    let status: stat?
+
+    /// As for the kernel.
+    private static let linksMax = 40
+    /// statfs(2).
+    private static let procMagic = 0x9FA0
+
+    /// - Throws: where there is no such directory, or a link is not to be trusted.
+    init(_ path: String) throws(SystemError) {
+        // A NUL would silently shorten the name that the kernel sees.
+        if path.isEmpty || path.utf8.contains(0) { throw SystemError(call: "open", errno: EINVAL, subject: path) }
+        var directory = try Self.start(path)
+        // In reverse, the next one last.
+        var names = Self.names(path)
+        var links = 0
+        while true {
+            let name = names.popLast() ?? "."
+            let isInProc = try Self.isInProc(directory, path)
+            let isShared = try Self.isShared(directory, path)
+            let number = rl_open_entry(directory.number, name)
+            if number < 0 {
+                let error = SystemError(call: "open", errno: errno, subject: path)
+                guard error.errno == ENOENT, names.isEmpty else { throw error }
+                (self.name, self.isShared, isMagic, status) = (name, isShared, false, nil)
+                self.directory = directory
+                return
+            }
+            let entry = FileDescriptor(owning: number)
+            let status = try Self.status(of: entry, path)
+            let isLink = status.st_mode & S_IFMT == S_IFLNK
+            if names.isEmpty && (!isLink || isInProc) {
+                (self.name, self.isShared, isMagic, self.status) = (name, isShared, isLink, status)
+                self.directory = directory
+                return
+            }
+            if !isLink {
+                directory = entry
+            } else if isInProc {
+                directory = try Self.enter(name, in: directory, path)
+            } else {
+                links += 1
+                if links > Self.linksMax { throw SystemError(call: "open", errno: ELOOP, subject: path) }
+                if isShared, !isOurs(status.st_uid) { throw Self.distrust(name, status.st_uid, path) }
+                let target = try Self.target(of: entry, path)
+                if target.utf8.first == UInt8(ascii: "/") { directory = try Self.start(target) }
+                names += Self.names(target)
+            }
+        }
+    }
+
+    private static func names(_ path: String) -> [String] {
+        path.split(separator: "/").filter { $0 != "." }.reversed().map(String.init)
+    }
+
+    private static func start(_ path: String) throws(SystemError) -> FileDescriptor {
+        let start = path.utf8.first == UInt8(ascii: "/") ? "/" : "."
+        return FileDescriptor(owning: try checked("open", start) { rl_open_path(AT_FDCWD, start) })
+    }
+
+    private static func enter(
+        _ name: String, in directory: borrowing FileDescriptor, _ path: String
+    ) throws(SystemError) -> FileDescriptor {
+        let number = directory.number
+        return FileDescriptor(owning: try checked("open", path) { rl_open_path(number, name) })
+    }
+
+    private static func target(of link: borrowing FileDescriptor, _ path: String) throws(SystemError) -> String {
+        let number = link.number
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = try checked("readlink", path) { readlinkat(number, "", &buffer, buffer.count) }
+        let bytes = buffer[..<count].lazy.map { UInt8(bitPattern: $0) }
+        guard count > 0, let target = String(validating: bytes, as: UTF8.self) else {
+            throw SystemError(call: "readlink", errno: EINVAL, subject: path)
+        }
+        return target
+    }
+
+    private static func status(of file: borrowing FileDescriptor, _ path: String) throws(SystemError) -> stat {
+        let number = file.number
+        var status = stat()
+        try checked("fstat", path) { fstat(number, &status) }
+        return status
+    }
+
+    private static func isInProc(_ directory: borrowing FileDescriptor, _ path: String) throws(SystemError) -> Bool {
+        let number = directory.number
+        var status = statfs()
+        try checked("fstatfs", path) { fstatfs(number, &status) }
+        return Int(status.f_type) == procMagic
+    }
+
+    private static func isShared(_ directory: borrowing FileDescriptor, _ path: String) throws(SystemError) -> Bool {
+        let status = try status(of: directory, path)
+        let isOpenToGroup = status.st_mode & S_IWGRP != 0 && status.st_gid != 0 && status.st_gid != getegid()
+        return !isOurs(status.st_uid) || status.st_mode & S_IWOTH != 0 || isOpenToGroup
+    }
+
+    private static func distrust(_ name: String, _ user: uid_t, _ path: String) -> SystemError {
+        SystemError(
+            call: "open", errno: ELOOP, subject: path,
+            explanation:
+                "the link '\(printable(name))' belongs to user \(user), in a directory where others may write: "
+                + "it is not followed")
+    }
+}
+
+/// Root and the user of this process may lead it where they like.
+func isOurs(_ user: uid_t) -> Bool { user == 0 || user == geteuid() }
