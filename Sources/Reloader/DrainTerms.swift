@@ -33,6 +33,9 @@ public struct DrainTerms: Equatable, Sendable {
     /// After so many turns that were each answered in one burst, the next is taken to be like them.
     static let turnsEnough = 10
 
+    /// The worker is about to get its stop signal, with whatever it is about then.
+    public var isLastCall: Bool { age * 10 >= limit * 9 }
+
     /// - Parameter history: of this drain, `facts` included.
     public func verdict(on facts: ConnectionFacts, _ history: ConnectionHistory) -> DrainVerdict {
         switch facts.side {
@@ -70,9 +73,11 @@ public struct DrainTerms: Equatable, Sendable {
     }
 
     /// All answers came in one burst, and so soon after one its client has never asked: what it sends next has not been sent
-    /// when it hears of the end.
+    /// when it hears of the end. A client that leaves no such time is closed at the end of any answer when the time is nearly
+    /// over: at worst its next request has just left, and else one would be cut for certain.
     private func isBetweenTurns(_ facts: ConnectionFacts, _ history: ConnectionHistory) -> Bool {
         guard history.turns >= Self.turnsEnough, !history.hasPaused, !facts.looksLikeStream else { return false }
+        if isLastCall { return true }
         let latest = Int64(history.shortestThought) * 3 / 4 - Int64(facts.roundTrip)
         return milliseconds(facts.silence) >= shortestIdle && Int64(facts.silence) <= latest
     }

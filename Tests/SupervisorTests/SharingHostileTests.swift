@@ -21,12 +21,12 @@ import Testing
         #expect(Set(report.workers.map(\.slot)) == [1, 2], "\(report.workers)")
         #expect(Set(report.workers.map(\.generation)).contains(2))
         #expect(daemon.records("steering_failed").isEmpty)
-        if way == "fork" { try endOfTheLastChildIsNoticed(daemon, own) }
+        if !(try ListeningSockets.alone(daemon.pid).isEmpty) { try theLastOneIsNoticed(daemon, own) }
         try daemon.endsClean()
     }
 
-    /// It has ended with its listener open, and nothing was bound since: that is noticed when somebody comes.
-    private func endOfTheLastChildIsNoticed(_ daemon: DaemonUnderTest, _ port: Int) throws {
+    /// A socket was closed, or its process has ended, and nothing was bound since: that is noticed when somebody comes.
+    private func theLastOneIsNoticed(_ daemon: DaemonUnderTest, _ port: Int) throws {
         let asker = try Asker(port, asking: "/")
         try daemon.next("worker_closed") { $0.slot == 0 }
         #expect(try asker.answer() == nil)

@@ -321,8 +321,7 @@ public final class Daemon {
             write(
                 LogRecord(
                     .warning, "not_refused",
-                    "new connections cannot be refused while workers drain: \(error) (those that are left at the end are reset)"
-                ))
+                    "new connections cannot be refused while workers drain: \(error) (those left at the end are reset)"))
         }
         removeSocketFiles()
         listeners = []

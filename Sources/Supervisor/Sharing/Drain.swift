@@ -85,10 +85,15 @@ final class Drain {
         }
     }
 
+    private func terms(at now: Instant, isReplaced: Bool) -> DrainTerms {
+        DrainTerms(age: now - startedAt, limit: limit, shortestIdle: shortestIdle, isReplaced: isReplaced)
+    }
+
     /// How long to wait before the next look: often at first, so that one question comes between two looks, and a good moment
     /// is not missed; seldom when clients take their time.
     private func pause(at now: Instant) -> Duration {
-        switch now - startedAt {
+        if terms(at: now, isReplaced: true).isLastCall { return .milliseconds(10) }
+        return switch now - startedAt {
         case ..<Duration.seconds(10): .milliseconds(10)
         case ..<Duration.seconds(60): .milliseconds(50)
         default: .milliseconds(250)
@@ -111,8 +116,7 @@ final class Drain {
         isBlind = false
         if takesConnections {
             look += 1
-            let terms = DrainTerms(
-                age: now - startedAt, limit: limit, shortestIdle: shortestIdle, isReplaced: isReplaced)
+            let terms = terms(at: now, isReplaced: isReplaced)
             for process in ProcessTree.processes(of: worker.pid) { look(at: process, by: terms, now) }
             watched = watched.filter { $0.value.look == look }
         }

@@ -117,6 +117,17 @@ import Testing
         #expect(!Self.isIdle(far, Self.terms(), history))
     }
 
+    /// A client that never rests would lose a request to the stop signal.
+    @Test func inTheLastTenthTheEndOfAnAnswerIsEnough() {
+        let restless = Self.turns(10, thought: 0)
+        #expect(!Self.isIdle(Self.answered(0), Self.terms(age: 26.9), restless))
+        #expect(Self.isIdle(Self.answered(0), Self.terms(age: 27), restless))
+        #expect(!Self.isIdle(Self.answered(0), Self.terms(age: 27), Self.turns(9, thought: 0)), "not seen often enough")
+        var asked = Self.answered(100)
+        asked.receivedAgo = 0
+        #expect(!Self.isIdle(asked, Self.terms(age: 29.9), restless), "it waits for an answer")
+    }
+
     @Test func whatPausedOnceIsNotBetweenTurns() {
         var history = Self.turns(10, thought: 100)
         var facts = Self.answered(150)
