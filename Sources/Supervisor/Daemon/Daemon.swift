@@ -321,7 +321,8 @@ public final class Daemon {
             write(
                 LogRecord(
                     .warning, "not_refused",
-                    "new connections cannot be refused while workers drain: \(error) (those left at the end are reset)"))
+                    "new connections cannot be refused while workers drain: \(error) (those left at the end are reset)")
+            )
         }
         removeSocketFiles()
         listeners = []
