@@ -85,7 +85,7 @@ enum VerbOptions {
 }
 
 /// What may be a file name in the runtime directory.
-private func parseDaemonName(_ text: String) throws(ConfigurationError) -> String {
+func parseDaemonName(_ text: String) throws(ConfigurationError) -> String {
     guard 1...Bounds.daemonNameBytesMax ~= text.utf8.count, !text.utf8.contains(UInt8(ascii: "/")) else {
         throw ConfigurationError("\(quoted(text)) is not a name: 1 to \(Bounds.daemonNameBytesMax) bytes without '/'")
     }

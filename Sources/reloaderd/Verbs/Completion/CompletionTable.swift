@@ -37,17 +37,19 @@ struct CompletionTable {
         let options: [Option]
         let operand: CompletedValue?
         let operandName: String
+        /// The name of a daemon may stand first.
+        let takesName: Bool
         let takesArguments: Bool
     }
 
     static let daemon = Entry(
         verb: "", summary: "", options: DaemonOptions.all.map { Option($0) }, operand: nil, operandName: "",
-        takesArguments: false)
+        takesName: false, takesArguments: false)
     static let verbs = Verb.all.map { verb in
         Entry(
             verb: verb.name, summary: verb.summary, options: verb.options.map { Option($0) },
             operand: verb.operand.map { CompletedValue($0.value) }, operandName: verb.operand?.value ?? "",
-            takesArguments: verb.takesArguments)
+            takesName: verb.takesName, takesArguments: verb.takesArguments)
     }
 
     /// A shell command that prints the names of the daemons that run, a line each.

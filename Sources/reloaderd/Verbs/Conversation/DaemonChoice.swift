@@ -31,7 +31,7 @@ struct DaemonChoice {
             }
         }
         throw VerbError(
-            "no daemon \(quoted(name)) runs: no answer at \(name).sock in \(Self.list(directories))",
+            "no daemon \(quoted(name)) runs: no answer at \(printable(name)).sock in \(Self.list(directories))",
             ExitStatus.noDaemon)
     }
 
