@@ -22,17 +22,27 @@ final class Generation {
         madeAt = WallClock.now()
         stopSignal = settings.stopSignal
         self.program = program
-        let path = program.workingDirectory ?? "."
-        do throws(SystemError) {
-            directory = FileDescriptor(
-                owning: try checked("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
-        } catch {
-            throw .workingDirectory(path: path, error)
-        }
+        directory = try Self.openDirectory(program.workingDirectory)
         let environment = try Self.environment(of: program, inherited: inherited, directory: directory)
         executable = try Executable(program.path, directory: directory, searchPath: environment["PATH"])
         self.environment = CStrings(environment.strings)
         arguments = CStrings(([program.path] + program.arguments).map { Array($0.utf8) })
+    }
+
+    /// - Parameter path: nil: that of this process, which may have been deleted since.
+    private static func openDirectory(_ path: String?) throws(GenerationError) -> FileDescriptor {
+        let name = path ?? "."
+        do throws(SystemError) {
+            let directory = FileDescriptor(
+                owning: try checked("open", name) { open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+            let number = directory.number
+            var status = stat()
+            try checked("fstat", name) { fstat(number, &status) }
+            if status.st_nlink == 0 { throw SystemError(call: "open", errno: ENOENT, subject: name) }
+            return directory
+        } catch {
+            throw path == nil && error.isMissing ? .startDirectoryDeleted : .workingDirectory(path: name, error)
+        }
     }
 
     private static func environment(
