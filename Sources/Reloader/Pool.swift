@@ -118,6 +118,9 @@ public struct Pool: Sendable {
         roll.map { generations.slots(at: $0.target) } ?? policy.workers
     }
 
+    /// Slots whose worker has failed, and that no worker has served since.
+    public var failingSlots: [Int] { slots.indices.prefix(policy.workers).filter { slots[$0].isFailing } }
+
     /// Appends what `event` calls for, to be carried out in order. `now` never goes back. Late or unexpected news of
     /// workers is normal, and ignored.
     public mutating func handle(_ event: Event, now: Instant, effects: inout [Effect]) {

@@ -40,6 +40,11 @@ public struct Slot: Equatable, Sendable {
     /// Too many of its workers linger: one has to end before anything is started here.
     var isCrowded: Bool { draining.count >= Policy.lingeringMax }
 
+    /// Its worker has failed, and none has served since.
+    var isFailing: Bool {
+        failures > 0 && ![current, replacement].contains { $0?.state.isReady ?? false }
+    }
+
     /// Nothing is waited for here.
     mutating func forgetBackoff() {
         failures = 0

@@ -177,7 +177,8 @@ import Testing
     @Test func relativeFileIsFoundFromTheStartDirectory() throws {
         let folder = try TestFolder()
         try folder.write("conf/a.conf", "workers 7")
-        let parsed = try loadSettings(arguments: ["-c", "conf/a.conf", "./app"], startDirectory: StartDirectory(folder.path))
+        let parsed = try loadSettings(
+            arguments: ["-c", "conf/a.conf", "./app"], startDirectory: StartDirectory(folder.path))
         #expect(parsed.settings.workers == .fixed(7))
     }
 

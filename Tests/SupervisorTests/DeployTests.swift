@@ -74,7 +74,7 @@ import Testing
         try folder.link("current", to: "releases/2")
         daemon.signal(SIGHUP)
         #expect(try daemon.next("reload_done").number("workers") == 2)
-        #expect(said(2) == 2, "\(daemon.story)")
+        while said(2) < 2 { try daemon.nextLine() }
         try FileManager.default.removeItem(atPath: "\(folder.path)/current")
         daemon.signal(SIGHUP)
         let refused = try daemon.next("reload_refused").message

@@ -73,6 +73,7 @@ extension Daemon {
         for channel in worker.channels { try unwatch(channel) }
         workers[id] = nil
         workersByPID[worker.pid] = nil
+        memoryGauge.forget(id)
         control.endedWorkers[worker.slot] = EndedWorker(worker)
         closeListenersIfGone(worker.slot)
         descriptorIsFree()

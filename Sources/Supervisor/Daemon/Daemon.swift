@@ -69,6 +69,7 @@ public final class Daemon {
     var drains: [WorkerID: Drain] = [:]
     /// When the memory of workers is looked at next.
     var memoryLookAt: Instant?
+    let memoryGauge = MemoryGauge()
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 

@@ -11,6 +11,9 @@ final class Generation {
     let executable: Executable
     let arguments: CStrings
     let environment: CStrings
+    private let namedFiles: NamedFiles
+    /// What people call it.
+    var note: String?
     /// On the wall clock, for people.
     let madeAt: timespec
 
@@ -26,7 +29,13 @@ final class Generation {
         let environment = try Self.environment(of: program, inherited: inherited, directory: directory)
         executable = try Executable(program.path, directory: directory, searchPath: environment["PATH"])
         self.environment = CStrings(environment.strings)
+        namedFiles = NamedFiles(program.arguments, in: directory)
         arguments = CStrings(([program.path] + program.arguments).map { Array($0.utf8) })
+    }
+
+    /// Files that a worker started now would find in another state than when this generation was made.
+    var changedFiles: [String] {
+        (executable.isChanged ? [program.path] : []) + namedFiles.changed(in: directory)
     }
 
     /// - Parameter path: nil: that of this process, which may have been deleted since.

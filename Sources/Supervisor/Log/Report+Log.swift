@@ -11,6 +11,8 @@ struct ReportContext {
     var isReadyByListening = false
     /// It has set up an io_uring.
     var usesRing = false
+    /// Of the generation that serves again after a revert: what is not as it was when it was made.
+    var changedFiles: [String] = []
 }
 
 extension Report {
@@ -45,7 +47,7 @@ extension Report {
                 [("generation", .number(target)), ("base", .number(base)), ("workers", .number(workers))])
         case .slotReplaced(let slot, let generation, let replaced, let workers):
             LogRecord(
-                .info, "slot_replaced", "\(replaced) of \(workers) slots serve generation \(generation)",
+                .info, "slot_replaced", "\(servingWords(replaced, of: workers)) generation \(generation)",
                 [("slot", .number(slot)), ("generation", .number(generation))])
         case .rollSuperseded(let target, let by):
             LogRecord(
@@ -62,7 +64,7 @@ extension Report {
         case .rollReverted(let target, let base, let took):
             LogRecord(
                 .error, "reload_reverted",
-                "every slot serves generation \(base) again; generation \(target) was not deployed",
+                "\(servesAgain(base, changed: context.changedFiles)); generation \(target) was not deployed",
                 [("generation", .number(target)), ("base", .number(base)), ("took", .duration(took))])
         case .rollDone(let target, let workers, let took):
             LogRecord(
@@ -81,7 +83,7 @@ extension Report {
         case .canaryWaits(let target, let replaced, let workers, let time):
             LogRecord(
                 .info, "canary_waits",
-                "\(replaced) of \(workers) slots serve generation \(target) on trial, "
+                "\(servingWords(replaced, of: workers)) generation \(target) on trial, "
                     + (time.map { "promoted in \(LogFormatter.seconds($0))s or by promote" } ?? "until promote"),
                 [("generation", .number(target)), ("replaced", .number(replaced)), ("workers", .number(workers))])
         case .promoted(let target, let after):
@@ -111,7 +113,7 @@ extension Report {
         case .refused(let refusal): LogRecord(.warning, "refused", refusal.words)
         case .scaled(let from, let to):
             LogRecord(
-                .info, "scaled", "\(to) workers instead of \(from)",
+                .info, "scaled", "\(counted(to, "worker")) instead of \(from)",
                 [("from", .number(from)), ("workers", .number(to))])
         case .drainingAll:
             LogRecord(
@@ -149,6 +151,19 @@ extension Report {
             nil
         }
     }
+}
+
+/// After a revert, which brings back what is pinned and nothing else.
+func servesAgain(_ base: Int, changed: [String]) -> String {
+    let again = "every slot serves generation \(base) again"
+    if changed.isEmpty { return again }
+    let files = changed.map { printable($0) }.joined(separator: ", ")
+    return again + ", but with \(files) as changed since (releases belong in directories of their own)"
+}
+
+/// `1 of 4 slots serve`.
+private func servingWords(_ replaced: Int, of workers: Int) -> String {
+    "\(replaced) of \(counted(workers, "slot")) \(workers == 1 ? "serves" : "serve")"
 }
 
 extension LogRecord {

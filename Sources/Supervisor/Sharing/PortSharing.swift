@@ -54,6 +54,12 @@ final class PortSharing {
         Set(sockets.lazy.filter { $0.owner == worker && $0.isListening }.map { $0.address })
     }
 
+    /// Each address on which workers listen, with those sockets, by port.
+    var listening: [(address: SharedAddress, sockets: [SharedSocket])] {
+        let groups = Dictionary(grouping: sockets.filter { $0.isListening }, by: { $0.address })
+        return groups.sorted { ($0.key.port, "\($0.key)") < ($1.key.port, "\($1.key)") }.map { ($0.key, $0.value) }
+    }
+
     // MARK: calls of workers
 
     /// - Parameters:

@@ -53,5 +53,5 @@ struct CompletionTable {
     }
 
     /// A shell command that prints the names of the daemons that run, a line each.
-    static let daemonNames = "reloaderd list 2>/dev/null | sed 1d | cut -d' ' -f1"
+    static let daemonNames = "reloaderd list 2>/dev/null | sed 1d | grep -v '^ ' | cut -d' ' -f1"
 }

@@ -8,6 +8,8 @@ struct Call {
     /// Print what the daemon says, instead of text for people.
     var isJSON = false
     var isWatching = false
+    /// The exit status says how the pool is.
+    var wantsExitCode = false
     var wantsHelp = false
     var shell: Shell?
 
@@ -91,6 +93,7 @@ struct Call {
         if request.wait == false && request.timeoutSeconds != nil {
             throw ConfigurationError("--timeout contradicts --no-wait")
         }
+        if isWatching && wantsExitCode { throw ConfigurationError("--watch contradicts --exit-code: it has no end") }
         if isWatching && isJSON {
             throw ConfigurationError("--watch contradicts --json: ask again, or use events --follow")
         }

@@ -23,6 +23,8 @@ struct RollResult: Answer {
     let signal: String?
     /// What that worker said last.
     let lastLines: [String]
+    /// What people should know of what serves now.
+    let notes: [String]
 
     init(_ json: JSON) throws(AnswerError) {
         if let name = json["outcome"]?.text {
@@ -37,5 +39,6 @@ struct RollResult: Answer {
         exitStatus = json["exit_status"]?.whole
         signal = json["signal"]?.text ?? json["signal"]?.whole.flatMap { Int32(exactly: $0) }.map(signalName)
         lastLines = json.texts("stderr")
+        notes = json.texts("notes")
     }
 }
