@@ -9,6 +9,14 @@ public struct Policy: Equatable, Sendable {
     /// waits for one of them to end. Bounds the processes that quick reloads with slow drains can pile up.
     public static let lingeringMax = 3
 
+    /// A worker that takes too much memory sooner than this after it was ready, in place of one that did, does so from its
+    /// start: another would be no better.
+    public static let memoryYouth = Duration.seconds(60)
+
+    /// How long such a worker stays: doubles with each one in a row.
+    public static let memoryBackoffBase = Duration.seconds(60)
+    public static let memoryBackoffCap = Duration.seconds(3600)
+
     /// Slots in the pool, 1 ... `workersMax`.
     public var workers = 1
     /// How many replacements a roll has in flight at once, at least 1; nil: 25 % of the workers, rounded up.

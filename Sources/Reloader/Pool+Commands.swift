@@ -123,6 +123,7 @@ extension Pool {
         for slot in first..<policy.workers {
             if slot == slots.count { slots.append(Slot(generation: settledGeneration)) }
             slots[slot].generation = settledGeneration
+            slots[slot].memoryRecycles = 0
             slots[slot].forgetBackoff()
             refresh(slot)
         }

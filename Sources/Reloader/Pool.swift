@@ -19,6 +19,8 @@
 //     none of the last `Policy.generationsKept` that were brought to every slot.
 // 12. A worker that has its slot for good and is silent for its watchdog's interval is killed when its replacement takes
 //     the slot, and else only when it was silent for a second interval and none was on the way.
+// 13. A worker that takes too much memory soon after it was ready, in place of one that did, is not replaced for that at
+//     once: the delay doubles with each one in a row.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.

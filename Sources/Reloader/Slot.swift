@@ -20,6 +20,8 @@ public struct Slot: Equatable, Sendable {
     public internal(set) var draining: [Worker] = []
     /// Failures in a row.
     public internal(set) var failures = 0
+    /// How many workers in a row were replaced because they took too much memory.
+    public internal(set) var memoryRecycles = 0
     /// In backoff: nothing is started before.
     public internal(set) var restartAt: Instant?
     /// A replacement failed, and no other is started before; nothing is wrong with the slot's own worker. Not in a revert,
@@ -88,6 +90,7 @@ public struct Slot: Equatable, Sendable {
         consider(retryAt)
         if let current, !current.isHung || replacement == nil { consider(current.state.deadline) }
         consider(current?.recycleAt)
+        consider(current?.sparedUntil)
         if let replacement {
             consider(replacement.state.deadline)
             if case .ready(let since, _) = replacement.state { consider(since + soak) }

@@ -74,7 +74,8 @@ final class RollBook {
             isStopping = true
             return endReverts()
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .backoffBegan, .scaled, .paused,
-            .resumed, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused:
+            .resumed, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .memoryLimitTooLow,
+            .refused:
             return []
         }
     }

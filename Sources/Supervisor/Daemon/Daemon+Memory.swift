@@ -20,6 +20,7 @@ extension Daemon {
         memoryLookAt = nil
         for slot in pool.slots {
             guard let current = slot.current, current.state.isReady, current.recycleReason == nil,
+                current.memoryAt == nil,
                 let worker = workers[current.id], let bytes = memory(of: worker, above: limit)
             else { continue }
             tellOverMemory(worker, bytes, limit)

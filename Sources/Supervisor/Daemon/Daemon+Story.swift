@@ -165,7 +165,7 @@ extension Daemon {
         // What aborts a roll, a stop or a drain, is what counts, and has just been told.
         case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .workerFailed, .backoffBegan,
             .rollSuperseded, .promoted, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed,
-            .recycleAbandoned, .refused, .scaled, .gaveUp:
+            .recycleAbandoned, .memoryLimitTooLow, .refused, .scaled, .gaveUp:
             break
         }
     }

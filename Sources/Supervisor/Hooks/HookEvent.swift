@@ -26,7 +26,7 @@ extension Report {
         case .gaveUp: "give-up"
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .backoffBegan, .rollBegan, .slotReplaced,
             .rollSuperseded, .rollAborted, .canaryWaits, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed,
-            .recycleAbandoned, .refused, .scaled, .drainingAll, .stopping:
+            .recycleAbandoned, .memoryLimitTooLow, .refused, .scaled, .drainingAll, .stopping:
             nil
         }
     }

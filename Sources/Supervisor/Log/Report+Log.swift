@@ -110,6 +110,11 @@ extension Report {
             LogRecord(
                 .info, "recycle_abandoned", "replacing the worker is given up: the pool changes",
                 [("slot", .number(slot))])
+        case .memoryLimitTooLow(_, let slot, let generation, let age, let delay, let times):
+            .worker(
+                .warning, "memory_limit_too_low",
+                tooLowWords(age, delay, times),
+                slot, generation, context, [("delay", .duration(delay)), ("times", .number(times))])
         case .refused(let refusal): LogRecord(.warning, "refused", refusal.words)
         case .scaled(let from, let to):
             LogRecord(
@@ -133,7 +138,8 @@ extension Report {
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .scaled: true
         case .workerFailed, .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollFailed,
             .rollReverted, .rollTimedOut, .rollDone, .rollAborted, .canaryWaits, .promoted, .paused, .resumed,
-            .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused, .drainingAll, .stopping, .gaveUp:
+            .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .memoryLimitTooLow, .refused, .drainingAll,
+            .stopping, .gaveUp:
             false
         }
     }
@@ -143,7 +149,7 @@ extension Report {
         switch self {
         case .workerReady(let id, _, _, _), .workerDraining(let id, _, _, _), .workerKilled(let id, _, _, _),
             .workerExited(let id, _, _, _, _, _), .workerFailed(let id, _, _, _), .rollFailed(_, _, _, let id, _, _),
-            .recycleFailed(_, _, let id, _, _):
+            .recycleFailed(_, _, let id, _, _), .memoryLimitTooLow(let id, _, _, _, _, _):
             id
         case .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollReverted, .rollTimedOut,
             .rollDone, .rollAborted, .canaryWaits, .promoted, .paused, .resumed, .recycleBegan, .recycleDone,
@@ -159,6 +165,13 @@ func servesAgain(_ base: Int, changed: [String]) -> String {
     if changed.isEmpty { return again }
     let files = changed.map { printable($0) }.joined(separator: ", ")
     return again + ", but with \(files) as changed since (releases belong in directories of their own)"
+}
+
+private func tooLowWords(_ age: Duration, _ delay: Duration, _ times: Int) -> String {
+    let before = times == 1 ? "the one before it" : "\(times) before it"
+    return
+        "worker took more than --max-memory within \(LogFormatter.seconds(age))s of being ready, as \(before) did: the "
+        + "limit is too low if it needs that from its start; it stays for another \(LogFormatter.seconds(delay))s"
 }
 
 /// `1 of 4 slots serve`.
