@@ -17,6 +17,7 @@ extension Daemon {
     func context(of id: WorkerID) -> ReportContext {
         ReportContext(
             pid: workers[id]?.pid, spawnError: spawnErrors[id], status: workers[id]?.status,
+            portTrouble: workers[id]?.portTrouble,
             isReadyByListening: sharing != nil && listeningMeansReady, usesRing: workers[id]?.usesRing ?? false)
     }
 
@@ -26,6 +27,7 @@ extension Daemon {
             needsSteering = true
             steer()
         }
+        if case .workerFailed(let id, _, _, .exitedBeforeReady) = report { noteRefusedPort(of: id) }
         var context = report.worker.map(context) ?? ReportContext()
         if case .rollReverted(_, let base, _) = report { context.changedFiles = changedFiles(of: base) }
         let record = report.record(context)

@@ -136,7 +136,7 @@ public final class Daemon {
             drainTimer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
-                listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
+                name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
                 pipesOutput: roads.standardOutput != nil, pipesErrors: roads.standardError != nil,
                 cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
@@ -239,6 +239,7 @@ public final class Daemon {
                 try lookAtSharedSockets()
                 try endOverdueHooks()
                 lookAtMemory()
+                tellSlowStarts()
             case .control: try acceptClients()
             case .client(let number): serveClient(number)
             case .hook(let number): try hookExited(number)
@@ -291,7 +292,8 @@ public final class Daemon {
             write(
                 LogRecord(
                     .warning, "not_refused",
-                    "new connections cannot be refused while workers drain: \(error) (those that are left at the end are reset)"))
+                    "new connections cannot be refused while workers drain: \(error) (those that are left at the end are reset)"
+                ))
         }
         removeSocketFiles()
         listeners = []

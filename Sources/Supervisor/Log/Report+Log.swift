@@ -7,6 +7,8 @@ struct ReportContext {
     var pid: Int32?
     var spawnError: SpawnError?
     var status: String?
+    /// A port that it was refused.
+    var portTrouble: String?
     /// It would have been ready by listening.
     var isReadyByListening = false
     /// It has set up an io_uring.
@@ -247,7 +249,7 @@ extension FailureReason {
         case .spawnFailed:
             context.spawnError?.message ?? "cannot start worker"
         case .exitedBeforeReady(let status):
-            "worker \(status.words) before it was ready"
+            "worker \(status.words) before it was ready" + (context.portTrouble.map { ": \($0)" } ?? "")
         case .readyTimedOut(let timeout) where context.isReadyByListening && context.usesRing:
             "worker was not ready within \(LogFormatter.seconds(timeout))s: it uses io_uring, by which bind and listen cannot "
                 + "be seen, so its ports are not shared; let it do without (Node: UV_USE_IO_URING=0), or pass listeners with "
