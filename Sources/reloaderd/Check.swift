@@ -19,7 +19,6 @@ func findProblems(_ settings: Settings) -> [ConfigurationError] {
         problems.append(ConfigurationError(problem.description))
     }
     if problems.isEmpty { problems += programProblems(readable.program) }
-    problems += listenerProblems(settings)
     if let problem = settings.pidFile.flatMap(pidFileProblem) { problems.append(problem) }
     if case .file(let path) = settings.output, let problem = outputFileProblem(path) { problems.append(problem) }
     return problems

@@ -19,7 +19,9 @@ func runCommand() -> Int32 {
     case .help: return printOut(helpText())
     case .version: return printOut("reloaderd \(version)\n")
     case .check:
-        let problems = reading.problems + findProblems(reading.settings)
+        var problems = reading.problems + findProblems(reading.settings)
+        // Who has a port now says nothing of a command line that is wrong anyway.
+        if reading.problems.isEmpty { problems += listenerProblems(reading.settings) }
         return problems.isEmpty ? printOut("reloaderd: OK: \(summary(reading.settings))\n") : refuse(problems)
     case .run:
         // One problem a start: the first is the one to look at, and --check lists them all.

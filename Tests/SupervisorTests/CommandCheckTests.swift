@@ -49,8 +49,9 @@ import Testing
 
     @Test func saysOKInOneLine() throws {
         let folder = try TestFolder()
+        let port = try Network.freePort()
         let words = [
-            "--check", "--listen", "8080", "--listen", "a=unix:\(folder.path)/a.sock", "--pid-file",
+            "--check", "--listen", "\(port)", "--listen", "a=unix:\(folder.path)/a.sock", "--pid-file",
             "\(folder.path)/pid", "-w3",
             "/bin/true",
         ]
@@ -59,7 +60,8 @@ import Testing
             let run = try CommandRun.reloaderd(words)
             #expect(run.status == 0)
             #expect(run.errors.isEmpty)
-            #expect(run.output == "reloaderd: OK: /bin/true: workers 3, listeners 8080, unix:\(folder.path)/a.sock\n")
+            #expect(
+                run.output == "reloaderd: OK: /bin/true: workers 3, listeners \(port), unix:\(folder.path)/a.sock\n")
         }
         #expect(!folder.contains("a.sock"))
         #expect(!folder.contains("pid"))
