@@ -6,12 +6,12 @@ import Testing
 @Suite(.disabled(if: Namespaces.systemdProblem != nil, "\(Namespaces.systemdProblem ?? "")"))
 struct SystemdTests {
     private static let unit = "reloaderd@web.service"
-    private static let httpWorker = "#!/bin/sh\nexec \(Products.httpWorker)\n"
+    private static let httpWorker = "#!/bin/sh\nexec \(SystemdMachine.inside(Products.httpWorker))\n"
 
     /// The unit as it is packaged, but for the place of the executable.
     private static func packaged(_ name: String) throws -> String {
         try String(contentsOfFile: "\(Products.package)/packaging/\(name)", encoding: .utf8)
-            .replacingOccurrences(of: "/usr/local/bin/reloaderd", with: Products.reloaderd)
+            .replacingOccurrences(of: "/usr/local/bin/reloaderd", with: SystemdMachine.inside(Products.reloaderd))
     }
 
     /// A machine with an app `web` whose release 1 is `run`.
@@ -41,7 +41,9 @@ struct SystemdTests {
 
     @Test func startReturnsWhenThePoolIsReady() throws {
         let machine = try machine(
-            run: "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\nexec \(Products.httpWorker)\n")
+            run:
+                "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\nexec \(SystemdMachine.inside(Products.httpWorker))\n"
+        )
         let gates = try (0..<2).map { try Gate(in: machine.folder, "srv/web/gate.\($0)") }
         let log = try SystemdLog(of: Self.unit, on: machine)
         let start = try machine.start(["systemctl", "start", Self.unit])
@@ -170,8 +172,9 @@ struct SystemdTests {
     @Test func workersSeeTheirOwnSupervisorOnly() throws {
         let machine = try machine(
             options: "workers 1\nenv PATH=/usr/bin:/bin\nwatchdog 1h\n",
-            run: "#!/bin/sh\nexec python3 \(Products.worker) show ready serve\n",
+            run: "#!/bin/sh\nexec python3 /srv/worker.py show ready serve\n",
             units: ["reloaderd@web.socket": Self.socket])
+        try machine.folder.write("srv/worker.py", try String(contentsOfFile: Products.worker, encoding: .utf8))
         let log = try SystemdLog(of: Self.unit, on: machine)
         try machine.systemctl("start", "reloaderd@web.socket")
         try machine.systemctl("start", Self.unit)
@@ -255,7 +258,7 @@ struct SystemdTests {
     /// A strict client inside that has had its first answer.
     private func load(_ machine: SystemdMachine, _ options: String...) throws -> ChildProcess {
         let client = try machine.start(
-            [Products.strictClient, "--address", "127.0.0.1:8080", "--connections", "8"]
+            [SystemdMachine.inside(Products.strictClient), "--address", "127.0.0.1:8080", "--connections", "8"]
                 + ["--timeout-ms", "30000", "--until-eof", "--json"] + options)
         guard try client.output.next() == "started" else {
             throw DidNotHappen(description: "the client gets no answer: \(try client.errors.rest())")

@@ -3,6 +3,9 @@ import Foundation
 import Glibc
 
 final class SystemdMachine {
+    /// Where a built program is inside.
+    static func inside(_ program: String) -> String { "/programs" + program.dropFirst(Products.directory.count) }
+
     let folder: TestFolder
     private let process: ChildProcess
     /// nsenter(1), into all of its namespaces.
@@ -20,7 +23,7 @@ final class SystemdMachine {
         for (name, text) in files { try folder.write(name, text) }
         let boot = try NotifyReceiver("\(folder.path)/boot")
         process = try ChildProcess(
-            ["\(Products.tests)/Workers/machine.sh", folder.path, Products.package] + [systemd].compactMap { $0 })
+            ["\(Products.tests)/Workers/machine.sh", folder.path, Products.directory] + [systemd].compactMap { $0 })
         guard let line = try process.output.next(), let pid = Int32(line) else {
             throw DidNotHappen(description: "no machine: \(try process.errors.rest())")
         }
