@@ -127,12 +127,15 @@ static int add_socket(struct table *table, struct rl_socket socket) {
 static int take_tcp(void *found, const struct nlmsghdr *message) {
     const struct inet_diag_msg *socket = NLMSG_DATA(message);
     bool listens = socket->idiag_state == TCP_LISTEN;
-    return add_socket(found, (struct rl_socket){
+    struct rl_socket result = {
         .inode = socket->idiag_inode,
         .address = ntohs(socket->id.idiag_sport),
         .listens = listens,
+        .family = socket->idiag_family,
         .queue = listens ? socket->idiag_rqueue : 0,
-    });
+    };
+    memcpy(result.host, socket->id.idiag_src, sizeof result.host);
+    return add_socket(found, result);
 }
 
 // FNV-1a.
@@ -145,7 +148,8 @@ static uint64_t hash(const void *bytes, size_t size) {
 
 static int take_unix(void *found, const struct nlmsghdr *message) {
     const struct unix_diag_msg *diag = NLMSG_DATA(message);
-    struct rl_socket socket = {.inode = diag->udiag_ino, .listens = diag->udiag_state == TCP_LISTEN};
+    struct rl_socket socket = {
+        .inode = diag->udiag_ino, .listens = diag->udiag_state == TCP_LISTEN, .family = AF_UNIX};
     size_t size = NLMSG_PAYLOAD(message, sizeof *diag);
     for (const struct rtattr *part = (const void *)(diag + 1); RTA_OK(part, size); part = RTA_NEXT(part, size)) {
         // Above the ports.

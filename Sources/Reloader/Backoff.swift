@@ -4,9 +4,11 @@ struct Backoff: Sendable {
     private let baseNanoseconds: Int64
     private let capNanoseconds: Int64
 
-    init(_ policy: Policy) {
-        baseNanoseconds = max(0, policy.backoffBase.nanoseconds)
-        capNanoseconds = max(0, policy.backoffCap.nanoseconds)
+    init(_ policy: Policy) { self.init(base: policy.backoffBase, cap: policy.backoffCap) }
+
+    init(base: Duration, cap: Duration) {
+        baseNanoseconds = max(0, base.nanoseconds)
+        capNanoseconds = max(0, cap.nanoseconds)
     }
 
     /// `failures` is at least 1; any number is safe, the doubling ends at the cap.

@@ -81,6 +81,11 @@ public enum Report: Equatable, Sendable {
     /// A roll began, the pool drains or stops, or the slot is gone. A restart that was asked for may end so before it began.
     case recycleAbandoned(slot: Int, RecycleReason)
 
+    /// A worker that was ready for so long takes too much memory, as those before it did, `times` of them in a row: it is
+    /// replaced after `delay`.
+    case memoryLimitTooLow(
+        WorkerID, slot: Int, generation: Int, readyFor: Duration, delay: Duration, times: Int)
+
     /// A command changed nothing.
     case refused(Refusal)
 

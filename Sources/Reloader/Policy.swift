@@ -13,6 +13,14 @@ public struct Policy: Equatable, Sendable {
     /// person wanted. Long enough for them, and shorter than anybody is impatient.
     public static let sameStop = Duration.milliseconds(500)
 
+    /// A worker that takes too much memory sooner than this after it was ready, in place of one that did, does so from its
+    /// start: another would be no better.
+    public static let memoryYouth = Duration.seconds(60)
+
+    /// How long such a worker stays: doubles with each one in a row.
+    public static let memoryBackoffBase = Duration.seconds(60)
+    public static let memoryBackoffCap = Duration.seconds(3600)
+
     /// Slots in the pool, 1 ... `workersMax`.
     public var workers = 1
     /// How many replacements a roll has in flight at once, at least 1; nil: 25 % of the workers, rounded up.

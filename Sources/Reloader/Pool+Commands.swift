@@ -27,12 +27,17 @@ extension Pool {
     mutating func rollBack(to generation: Int?, by plan: RollPlan) {
         if phase == .drained { return report(.refused(.drained)) }
         guard phase == .running else { return }
-        guard let target = generation ?? (roll == nil ? settled.previous : settled.current) else {
+        guard let target = rollbackTarget(generation) else {
             return report(.refused(.nothingToRollBackTo))
         }
         guard settled.kept.contains(target) else { return report(.refused(.notKept(generation: target))) }
         supersedeRoll(by: target)
         beginRoll(to: target, by: plan)
+    }
+
+    /// Where `Event.rollback` would lead; nil: nowhere.
+    public func rollbackTarget(_ generation: Int?) -> Int? {
+        generation ?? (roll == nil ? settled.previous : settled.current)
     }
 
     mutating func pause() {
@@ -120,6 +125,7 @@ extension Pool {
         for slot in first..<policy.workers {
             if slot == slots.count { slots.append(Slot(generation: settledGeneration)) }
             slots[slot].generation = settledGeneration
+            slots[slot].memoryRecycles = 0
             slots[slot].forgetBackoff()
             refresh(slot)
         }

@@ -16,6 +16,7 @@ extension Pool {
         expireBackoff(slot)
         expireRetry(slot)
         expireAge(slot)
+        expireSparing(slot)
     }
 
     private mutating func expireDrain(_ role: Slot.Role, in slot: Int) {
@@ -76,6 +77,12 @@ extension Pool {
         slots[slot].retryAt = nil
         refresh(slot)
         roll?.reconsider(slot)
+    }
+
+    private mutating func expireSparing(_ slot: Int) {
+        guard let sparedUntil = slots[slot].current?.sparedUntil, sparedUntil <= now else { return }
+        slots[slot].current?.recycleReason = .memory
+        refresh(slot)
     }
 
     private mutating func expireAge(_ slot: Int) {

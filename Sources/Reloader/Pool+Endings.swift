@@ -53,6 +53,7 @@ extension Pool {
     /// Asks all workers of a slot to finish; nothing waits to be started there.
     mutating func standDown(_ slot: Int) {
         slots[slot].generation = settledGeneration
+        slots[slot].memoryRecycles = 0
         slots[slot].forgetBackoff()
         drain(.replacement, of: slot, .stopped)
         drain(.current, of: slot, .stopped)

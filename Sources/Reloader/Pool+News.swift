@@ -93,9 +93,27 @@ extension Pool {
 
     /// Of one that is about to take its slot, too early: the runtime will say it again.
     mutating func exceedsMemory(_ role: Slot.Role, in slot: Int) {
-        guard role == .current, let worker = slots[slot].current, worker.state.isReady else { return }
-        slots[slot].current?.recycleReason = worker.recycleReason ?? .memory
+        guard role == .current, let worker = slots[slot].current, let readySince = worker.state.readySince,
+            worker.recycleReason == nil, worker.memoryAt == nil
+        else { return }
+        if now - readySince >= Policy.memoryYouth { slots[slot].memoryRecycles = 0 }
+        if roll == nil, slots[slot].memoryRecycles > 0 {
+            spare(worker, in: slot, readyFor: now - readySince)
+        } else {
+            slots[slot].current?.recycleReason = .memory
+        }
         refresh(slot)
+    }
+
+    /// It took so much from its start, as the one before it did: replacing it at once would help nobody.
+    private mutating func spare(_ worker: Worker, in slot: Int, readyFor age: Duration) {
+        let times = slots[slot].memoryRecycles
+        let backoff = Backoff(base: Policy.memoryBackoffBase, cap: Policy.memoryBackoffCap)
+        let delay = backoff.delay(failures: times, random: &random)
+        slots[slot].current?.memoryAt = now + delay
+        report(
+            .memoryLimitTooLow(
+                worker.id, slot: slot, generation: worker.generation, readyFor: age, delay: delay, times: times))
     }
 
     /// What it has left is seen to before anything is made of its end, which may be the start of another.

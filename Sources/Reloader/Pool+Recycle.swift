@@ -10,6 +10,7 @@
 // - The age and the memory of a worker are its own: they are forgotten with it. What is asked for is the slot's.
 // - One that is silent is killed instead of drained. Where its replacement does not begin for another interval (a roll, another
 //   recycle, a crowded slot, a backoff) it is killed all the same, and has crashed. A word of it, and all is forgotten.
+// - Where a worker that took too much memory is replaced by one that soon does so too, that one is spared for a while.
 // - In a slot without a worker the new one is started in place, and its failure is that of any start.
 extension Pool {
     mutating func askForRestart(of slot: Int) {
@@ -49,6 +50,7 @@ extension Pool {
     mutating func completeRecycle() {
         guard let recycle else { return }
         self.recycle = nil
+        if recycle.reason == .memory { slots[recycle.slot].memoryRecycles += 1 }
         report(
             .recycleDone(
                 slot: recycle.slot, generation: slots[recycle.slot].generation, recycle.reason,

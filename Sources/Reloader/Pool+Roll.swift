@@ -104,6 +104,7 @@ extension Pool {
             completeRecycle()
             if let hung { replacedHung(hung, in: slot, after: failures) }
         } else {
+            slots[slot].memoryRecycles = 0
             report(
                 .slotReplaced(
                     slot: slot, generation: replacement.generation, replaced: slotsReplaced, workers: policy.workers))

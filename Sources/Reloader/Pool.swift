@@ -22,6 +22,8 @@
 // 13. After a time in which nobody ran, each wait that would fail or kill somebody is as long as at its begin.
 // 14. A worker that has its slot for good and is silent for its watchdog's interval is killed when its replacement takes
 //     the slot, and else only when it was silent for a second interval and none was on the way.
+// 13. A worker that takes too much memory soon after it was ready, in place of one that did, is not replaced for that at
+//     once: the delay doubles with each one in a row.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.
@@ -124,6 +126,9 @@ public struct Pool: Sendable {
     public var slotsReplaced: Int {
         roll.map { generations.slots(at: $0.target) } ?? policy.workers
     }
+
+    /// Slots whose worker has failed, and that no worker has served since.
+    public var failingSlots: [Int] { slots.indices.prefix(policy.workers).filter { slots[$0].isFailing } }
 
     /// Appends what `event` calls for, to be carried out in order. `now` never goes back. Late or unexpected news of
     /// workers is normal, and ignored.

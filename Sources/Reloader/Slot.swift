@@ -22,6 +22,8 @@ public struct Slot: Equatable, Sendable {
     public internal(set) var leftovers: [Leftovers] = []
     /// Failures in a row.
     public internal(set) var failures = 0
+    /// How many workers in a row were replaced because they took too much memory.
+    public internal(set) var memoryRecycles = 0
     /// In backoff: nothing is started before.
     public internal(set) var restartAt: Instant?
     /// A replacement failed, and no other is started before; nothing is wrong with the slot's own worker. Not in a revert,
@@ -41,6 +43,11 @@ public struct Slot: Equatable, Sendable {
     public var isEmpty: Bool { isVacant && draining.isEmpty && leftovers.isEmpty }
     /// Too many of its workers, or of what they have left, linger: one has to end before anything is started here.
     var isCrowded: Bool { draining.count + leftovers.count >= Policy.lingeringMax }
+
+    /// Its worker has failed, and none has served since.
+    var isFailing: Bool {
+        failures > 0 && ![current, replacement].contains { $0?.state.isReady ?? false }
+    }
 
     /// Nothing is waited for here.
     mutating func forgetBackoff() {
@@ -85,6 +92,7 @@ public struct Slot: Equatable, Sendable {
         consider(retryAt)
         if let current, !current.isHung || replacement == nil { consider(current.state.deadline) }
         consider(current?.recycleAt)
+        consider(current?.sparedUntil)
         if let replacement {
             consider(replacement.state.deadline)
             if case .ready(let since, _) = replacement.state { consider(since + soak) }

@@ -15,6 +15,8 @@ public struct Worker: Equatable, Sendable {
     let watchdog: Duration?
     /// Why it is to be replaced by another of its generation: its age, its memory, or its silence.
     public internal(set) var recycleReason: RecycleReason?
+    /// It takes too much memory, and so would another: it is to be replaced then.
+    public internal(set) var memoryAt: Instant?
     /// How long it may be ready; nil: for ever.
     private let ageMax: Duration?
     private let readiness: Readiness
@@ -34,6 +36,9 @@ public struct Worker: Equatable, Sendable {
 
     /// It missed its watchdog, and has not been heard since.
     var isHung: Bool { recycleReason == .watchdog && state.isReady }
+
+    /// Its time is over in which it was spared though it takes too much memory; not while it is hung.
+    var sparedUntil: Instant? { recycleReason == nil && state.isReady ? memoryAt : nil }
 
     /// It is old enough to be recycled then.
     var recycleAt: Instant? {

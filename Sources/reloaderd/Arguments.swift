@@ -21,7 +21,10 @@ struct Arguments {
                 }
                 guard OptionParser<Draft>.isOption(word) else {
                     // As the first word it would not have come here.
-                    if Verb.named(word) != nil { throw Self.lateVerb(word) }
+                    if Verb.named(MeantVerb.aliases[word] ?? word) != nil || MeantVerb.plain.contains(word) {
+                        throw Self.lateVerb(word)
+                    }
+                    if let problem = MeantVerb.problem(with: word) { throw problem }
                     program = [word] + rest
                     return
                 }
@@ -32,7 +35,7 @@ struct Arguments {
 
     private static func lateVerb(_ word: String) -> ConfigurationError {
         ConfigurationError(
-            "'\(word)' is a verb and stands first: reloaderd \(word) [OPTIONS]; for a program of that name write "
-                + "./\(word) or -- \(word)")
+            "'\(word)' is a verb and stands first: reloaderd \(word) [OPTIONS] (to run a program of that name: "
+                + "reloaderd -- \(word))")
     }
 }

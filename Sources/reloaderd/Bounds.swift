@@ -43,6 +43,8 @@ enum Bounds {
     static let configFileBytesMax = 1 << 20
     /// A daemon's default name is that of a file, at most NAME_MAX; a socket's path is much shorter.
     static let daemonNameBytesMax = 255
+    /// It stands beside a release wherever that is shown.
+    static let noteScalarsMax = 200
     /// The core's own bound on slots, counted from 0.
     static let slots: ClosedRange<Int64> = 0...Int64(Policy.workersMax - 1)
     /// One for each reload, and no daemon sees more.

@@ -18,6 +18,7 @@ func findProblems(_ settings: Settings) -> [ConfigurationError] {
     if !settings.program.path.isEmpty, let problem = problem(with: readable) {
         problems.append(ConfigurationError(problem.description))
     }
+    if problems.isEmpty { problems += programProblems(readable.program) }
     if let problem = settings.pidFile.flatMap(pidFileProblem) { problems.append(problem) }
     if case .file(let path) = settings.output, let problem = outputFileProblem(path) { problems.append(problem) }
     return problems

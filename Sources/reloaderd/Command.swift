@@ -11,14 +11,17 @@ let exitOutput: Int32 = 74
 func runCommand() -> Int32 {
     let arguments: [String]
     do throws(ConfigurationError) { arguments = try processArguments() } catch { return refuse([error]) }
+    if let status = runPlainWord(arguments) { return status }
 
-    let startDirectory = currentDirectory()
+    let startDirectory = StartDirectory.current()
     let reading = readSettings(arguments: arguments, startDirectory: startDirectory)
     switch reading.action {
     case .help: return printOut(helpText())
     case .version: return printOut("reloaderd \(version)\n")
     case .check:
-        let problems = reading.problems + findProblems(reading.settings)
+        var problems = reading.problems + findProblems(reading.settings)
+        // Who has a port now says nothing of a command line that is wrong anyway.
+        if reading.problems.isEmpty { problems += listenerProblems(reading.settings) }
         return problems.isEmpty ? printOut("reloaderd: OK: \(summary(reading.settings))\n") : refuse(problems)
     case .run:
         // One problem a start: the first is the one to look at, and --check lists them all.
@@ -29,10 +32,25 @@ func runCommand() -> Int32 {
     }
 }
 
+/// `help`, `help VERB` and `version`, which other tools have; nil: it is none of them.
+private func runPlainWord(_ arguments: [String]) -> Int32? {
+    switch arguments.first {
+    case "version": return printOut("reloaderd \(version)\n")
+    case "help":
+        guard let word = arguments.dropFirst().first else { return printOut(helpText()) }
+        guard let verb = Verb.named(MeantVerb.aliases[word] ?? word) else {
+            return refuse([ConfigurationError("help: there is no verb \(quoted(word)): reloaderd --help lists them")])
+        }
+        return printOut(helpText(of: verb))
+    default: return nil
+    }
+}
+
 /// The verb that this process' first argument is, if it is one.
 func askedVerb() -> Verb? {
-    guard CommandLine.argc > 1, let word = CommandLine.unsafeArgv[1] else { return nil }
-    return Verb.named(String(cString: word))
+    guard CommandLine.argc > 1, let bytes = CommandLine.unsafeArgv[1] else { return nil }
+    let word = String(cString: bytes)
+    return Verb.named(MeantVerb.aliases[word] ?? word)
 }
 
 /// Does what the arguments after `verb` ask for, and returns the exit status.
@@ -55,13 +73,6 @@ private func processArguments() throws(ConfigurationError) -> [String] {
         arguments.append(argument)
     }
     return arguments
-}
-
-/// Empty when the kernel cannot tell (the directory is gone): relative paths then stay relative.
-private func currentDirectory() -> String {
-    guard let path = getcwd(nil, 0) else { return "" }
-    defer { free(path) }
-    return String(cString: path)
 }
 
 func refuse(_ problems: [ConfigurationError], status: Int32 = exitUsage) -> Int32 {

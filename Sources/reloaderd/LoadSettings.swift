@@ -31,10 +31,10 @@ struct SettingsReading {
 ///
 /// - Parameters:
 ///   - arguments: the words after the name of the command.
-///   - startDirectory: where the daemon was started: a relative --config means a file from there, always.
+///   - startDirectory: where the daemon was started: relative paths mean files from there, always.
 /// - Throws: the first thing that is wrong.
 func loadSettings(
-    arguments: [String], startDirectory: String, users: UserDatabase = UserDatabase()
+    arguments: [String], startDirectory: StartDirectory, users: UserDatabase = UserDatabase()
 ) throws(ConfigurationError) -> ParsedCommandLine {
     let reading = readSettings(arguments: arguments, startDirectory: startDirectory, users: users)
     switch reading.action {
@@ -48,7 +48,7 @@ func loadSettings(
 
 /// As `loadSettings`, with everything that is wrong instead of the first thing.
 func readSettings(
-    arguments words: [String], startDirectory: String, users: UserDatabase = UserDatabase()
+    arguments words: [String], startDirectory: StartDirectory, users: UserDatabase = UserDatabase()
 ) -> SettingsReading {
     let arguments = Arguments(words)
     // The command line alone says whether there is a config file, and how its own options stand.
@@ -56,7 +56,7 @@ func readSettings(
     if let problem = arguments.problem { problems.append(problem) }
 
     if let path = draft.configFile, draft.action == .run || draft.action == .check {
-        let file = ConfigFile(path: absolute(path, from: startDirectory))
+        let file = ConfigFile(path: startDirectory.absolute(path))
         // All of the file is checked, also what the command line overrides.
         let (_, fileProblems) = applied(file.occurrences, to: Draft(users: users))
         problems += file.problems + fileProblems
@@ -71,6 +71,7 @@ func readSettings(
     } else if arguments.problem == nil {
         problems.append(ConfigurationError("no program to run: reloaderd [OPTIONS] PROGRAM [ARG...]"))
     }
+    startDirectory.anchor(&draft.settings.program)
     problems += draft.settle()
     return SettingsReading(action: draft.action, settings: draft.settings, problems: problems)
 }
@@ -92,8 +93,4 @@ private func applied(_ occurrences: [Occurrence], to draft: Draft) -> (draft: Dr
         } catch { problems.append(error.at(occurrence.place)) }
     }
     return (draft, problems)
-}
-
-private func absolute(_ path: String, from directory: String) -> String {
-    path.utf8.first == UInt8(ascii: "/") || directory.isEmpty ? path : "\(directory)/\(path)"
 }

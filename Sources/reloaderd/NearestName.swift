@@ -14,7 +14,7 @@ func nearestName(to word: String, among names: [String]) -> String? {
 }
 
 /// How many letters must be added, removed, replaced or swapped with their neighbour to turn one into the other.
-private func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
+func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
     var beforePrevious: [Int] = []
     var previous = Array(0...right.count)
     for i in left.indices {

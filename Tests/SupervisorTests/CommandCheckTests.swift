@@ -49,8 +49,9 @@ import Testing
 
     @Test func saysOKInOneLine() throws {
         let folder = try TestFolder()
+        let port = try Network.freePort()
         let words = [
-            "--check", "--listen", "8080", "--listen", "a=unix:\(folder.path)/a.sock", "--pid-file",
+            "--check", "--listen", "\(port)", "--listen", "a=unix:\(folder.path)/a.sock", "--pid-file",
             "\(folder.path)/pid", "-w3",
             "/bin/true",
         ]
@@ -59,7 +60,8 @@ import Testing
             let run = try CommandRun.reloaderd(words)
             #expect(run.status == 0)
             #expect(run.errors.isEmpty)
-            #expect(run.output == "reloaderd: OK: /bin/true: workers 3, listeners 8080, unix:\(folder.path)/a.sock\n")
+            #expect(
+                run.output == "reloaderd: OK: /bin/true: workers 3, listeners \(port), unix:\(folder.path)/a.sock\n")
         }
         #expect(!folder.contains("a.sock"))
         #expect(!folder.contains("pid"))
@@ -85,5 +87,49 @@ import Testing
         let run = try CommandRun.reloaderd(["--check", "--pid-file", folder.path, "/bin/true"])
         #expect(
             run.errors == "reloaderd: --pid-file: cannot use \(folder.path): it is a directory, not a regular file\n")
+    }
+
+    /// Only by becoming the user can be found out what he may execute.
+    @Test(.enabled(if: geteuid() == 0)) func asksForTheUser() throws {
+        let folder = try TestFolder()
+        let program = try folder.writeProgram("app", "#!/bin/sh\n")
+        chmod(folder.path, 0o755)
+        func check(_ user: String) throws -> CommandRun {
+            try CommandRun.reloaderd(["--check", "--user", user, program])
+        }
+        #expect(try check("nobody").status == 0)
+        chmod(program, 0o700)
+        let refused = try check("nobody")
+        #expect(refused.status == 64)
+        #expect(refused.errors == "reloaderd: --user: user 65534 may not execute \(program): Permission denied\n")
+        #expect(try check("root").status == 0)
+        chmod(program, 0o755)
+        chmod(folder.path, 0o700)
+        #expect(try check("nobody").errors.contains("may not execute"))
+    }
+
+    @Test func looksForTheScript() throws {
+        let folder = try TestFolder()
+        try folder.write("app.py", "")
+        func check(_ words: [String]) throws -> CommandRun {
+            try CommandRun.reloaderd(["--check", "--chdir", folder.path, Apps.python] + words)
+        }
+        for words in [["app.py"], ["-u", "app.py"], ["-c", "pass", "none.py"], ["-m", "none"], [], ["-"]] {
+            #expect(try check(words).status == 0, "\(words)")
+        }
+        for words in [["none.py"], ["none"], ["-u", "none.py"], ["/nonexistent/app.py"]] {
+            let run = try check(words)
+            #expect(run.status == 64, "\(words)")
+            #expect(run.errors.hasPrefix("reloaderd: cannot find ") && run.errors.contains("No such file"), "\(run)")
+        }
+        // What another program's words mean is its own business.
+        #expect(try CommandRun.reloaderd(["--check", "/bin/echo", "none.py"]).status == 0)
+    }
+
+    @Test func refusesARelativeUnixSocket() throws {
+        let run = try CommandRun.reloaderd(["--check", "--listen", "unix:app.sock", "/bin/true"])
+        #expect(run.status == 64)
+        #expect(run.errors.hasPrefix("reloaderd: --listen unix:app.sock: a relative path"))
+        #expect(try CommandRun.reloaderd(["--check", "--listen", "unix:@app", "/bin/true"]).status == 0)
     }
 }

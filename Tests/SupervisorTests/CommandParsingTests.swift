@@ -56,7 +56,7 @@ import Testing
         expected.policy.watchdog = .seconds(10)
         expected.program.path = "./app"
         expected.program.workingDirectory = "/srv"
-        expected.program.environmentFiles = ["a", "b"]
+        expected.program.environmentFiles = ["/a", "/b"]
         expected.program.environment = [
             EnvironmentChange(name: "A", value: "1=2"), EnvironmentChange(name: "B", value: ""),
             EnvironmentChange(name: "C", value: nil),
@@ -177,7 +177,8 @@ import Testing
     @Test func relativeFileIsFoundFromTheStartDirectory() throws {
         let folder = try TestFolder()
         try folder.write("conf/a.conf", "workers 7")
-        let parsed = try loadSettings(arguments: ["-c", "conf/a.conf", "./app"], startDirectory: folder.path)
+        let parsed = try loadSettings(
+            arguments: ["-c", "conf/a.conf", "./app"], startDirectory: StartDirectory(folder.path))
         #expect(parsed.settings.workers == .fixed(7))
     }
 

@@ -97,6 +97,30 @@ import Testing
         try next.daemon.endsClean()
     }
 
+    /// What could not be written is written with the next deploy, or at the end.
+    @Test func whatCouldNotBeWrittenIsWrittenLater() throws {
+        let folder = try TestFolder()
+        let app = try ControlledDaemon(Apps.readyShell, options: ["--workers", "1"], in: folder)
+        try app.daemon.next("pool_ready")
+        let state = "\(folder.path)/state"
+        func lines() -> Int { folder.text(of: "state/app.history").split(separator: "\n").count }
+        #expect(try app.ask("reload").outcome == "done")
+        #expect(lines() == 2)
+        for isLast in [false, true] {
+            try FileManager.default.moveItem(atPath: state, toPath: state + "-away")
+            #expect(try app.ask("reload").outcome == "done")
+            #expect(try app.daemon.next("history_unavailable").message.contains("written with the next deploy"))
+            try FileManager.default.moveItem(atPath: state + "-away", toPath: state)
+            if isLast { continue }
+            #expect(lines() == 2)
+            #expect(try app.ask("reload").outcome == "done")
+            #expect(lines() == 4)
+        }
+        #expect(lines() == 4)
+        try app.daemon.endsClean()
+        #expect(lines() == 5)
+    }
+
     @Test func keepsTheLastOnes() throws {
         let folder = try TestFolder()
         let lines = (1...300).map { "{\"generation\":\($0),\"outcome\":\"done\"}\n" }.joined()

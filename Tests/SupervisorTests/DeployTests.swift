@@ -53,6 +53,54 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// `cd current && reloaderd ./app`, as people start it: the shell's PWD is the link.
+    @Test func aDaemonStartedInALinkFollowsIt() throws {
+        let folder = try TestFolder()
+        for release in 1...2 {
+            try folder.write("releases/\(release)/vars", "RELEASE=\(release)\n")
+            try folder.write("releases/\(release)/conf", release == 1 ? "" : "workers 2\n")
+            try folder.writeProgram(
+                "releases/\(release)/app",
+                "#!/bin/sh\necho \"$RELEASE $PWD\" >&2; echo READY=1 >&$READY_FD; exec sleep 1000\n")
+        }
+        try folder.link("current", to: "releases/1")
+        let daemon = try DaemonUnderTest(
+            ["--no-share", "--ready", "message", "--env-file", "vars", "--config", "conf", "./app"],
+            under: Self.inDirectory("\(folder.path)/current"))
+        func said(_ release: Int) -> Int {
+            daemon.otherLines.count { $0 == "\(release) \(folder.path)/releases/\(release)" }
+        }
+        try daemon.next("pool_ready")
+        #expect(said(1) >= 1)
+        try folder.link("current", to: "releases/2")
+        daemon.signal(SIGHUP)
+        #expect(try daemon.next("reload_done").number("workers") == 2)
+        while said(2) < 2 { try daemon.nextLine() }
+        try FileManager.default.removeItem(atPath: "\(folder.path)/current")
+        daemon.signal(SIGHUP)
+        let refused = try daemon.next("reload_refused").message
+        #expect(refused.contains("\(folder.path)/current") && refused.contains("No such file or directory"))
+        try daemon.endsClean()
+    }
+
+    /// Without a name for it, the kernel alone knows the directory, and that it was deleted.
+    @Test func aDeletedDirectoryIsSaid() throws {
+        let folder = try TestFolder()
+        try folder.write("here/file", "")
+        let daemon = try DaemonUnderTest(
+            ["--no-share", "--workers", "1"] + Apps.readyShell,
+            under: Self.inDirectory("\(folder.path)/here", "unset PWD;"))
+        try daemon.next("pool_ready")
+        try FileManager.default.removeItem(atPath: "\(folder.path)/here")
+        daemon.signal(SIGHUP)
+        #expect(try daemon.next("reload_refused").message.contains("the working directory, in which reloaderd was"))
+        try daemon.endsClean()
+    }
+
+    private static func inDirectory(_ path: String, _ script: String = "") -> [String] {
+        ["/bin/sh", "-c", "cd \"$0\" && \(script) exec \"$@\"", path]
+    }
+
     /// A program by an absolute path through the link is pinned as well.
     @Test func aProgramThroughALinkIsPinned() throws {
         let folder = try TestFolder()

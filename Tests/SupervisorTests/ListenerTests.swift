@@ -119,7 +119,7 @@ import Testing
         let port = try #require(worker.sockets[3]?.port)
         try expectRefusal(
             ["--listen", "unix:\(folder.path)/socket", "--listen", "127.0.0.1:\(port)"],
-            "cannot listen on 127.0.0.1:\(port): Address already in use (another process listens there; `ss -ltnp` shows which)"
+            "cannot listen on 127.0.0.1:\(port): Address already in use by reloaderd (pid \(daemon.pid))"
         )
         #expect(!folder.contains("socket"), "what was opened before is taken back")
         #expect(try daemon.stop() == 0)

@@ -119,7 +119,7 @@ import Testing
         try daemon.next("reload_refused")
         #expect(manager.allNow().allSatisfy { !$0.contains("READY=1") })
         gate.letPass()
-        #expect(value("STATUS", in: try manager.next(with: "READY=1").datagram) == "1 workers serve generation 2")
+        #expect(value("STATUS", in: try manager.next(with: "READY=1").datagram) == "1 worker serves generation 2")
         #expect(try daemon.stop() == 0)
     }
 
@@ -222,7 +222,7 @@ import Testing
         for _ in 0..<count { #expect(try manager.next() == ["X_FULL=1"]) }
         #expect(try manager.next().contains("READY=1"))
         #expect(try manager.next().contains("RELOADING=1"))
-        #expect(value("STATUS", in: try manager.next(with: "READY=1").datagram) == "1 workers serve generation 2")
+        #expect(value("STATUS", in: try manager.next(with: "READY=1").datagram) == "1 worker serves generation 2")
         #expect(daemon.records("notify_failed").isEmpty)
         #expect(try daemon.stop() == 0)
     }

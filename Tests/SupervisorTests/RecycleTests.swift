@@ -27,6 +27,25 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// Each worker needs as much from its start: the second one is said to, and stays.
+    @Test func aLimitBelowWhatAWorkerNeedsIsSaid() throws {
+        let script = """
+            import os, signal
+            memory = b"x" * (60 << 20)
+            os.write(int(os.environ["READY_FD"]), b"READY=1\\n")
+            signal.pause()
+            """
+        let daemon = try DaemonUnderTest(["--workers", "1", "--max-memory", "20M"] + Self.python + [script])
+        try daemon.next("recycle_done")
+        let told = try daemon.next("memory_limit_too_low")
+        #expect(told.message.contains("the limit is too low if it needs that from its start"), "\(told)")
+        #expect(told.number("delay") >= 30 && told.number("times") == 1)
+        #expect(daemon.records("recycle_began").count == 1)
+        // It is said once, in the place of the next replacement.
+        #expect(daemon.records("worker_over_memory").count == 2)
+        try daemon.endsClean()
+    }
+
     /// What its children take counts; what they share with it, once. Slot 0 shares 60 MB with a child; slot 1 has a child with
     /// 100 MB, the first time.
     @Test func aWorkerThatTakesTooMuchIsReplaced() throws {

@@ -10,7 +10,7 @@ import Testing
         #expect(try daemon.next("scaled").message == "2 workers instead of 1")
         #expect(try daemon.next("worker_ready").slot == 1)
         daemon.signal(SIGTTOU)
-        #expect(try daemon.next("scaled").message == "1 workers instead of 2")
+        #expect(try daemon.next("scaled").message == "1 worker instead of 2")
         let draining = try daemon.next("worker_draining")
         #expect(draining.slot == 1 && draining.message == "worker drains: its slot is gone")
         try daemon.next("worker_exited")

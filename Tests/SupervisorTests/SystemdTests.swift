@@ -6,21 +6,23 @@ import Testing
 @Suite(.disabled(if: Namespaces.systemdProblem != nil, "\(Namespaces.systemdProblem ?? "")"))
 struct SystemdTests {
     private static let unit = "reloaderd@web.service"
-    private static let httpWorker = "#!/bin/sh\nexec \(Products.httpWorker)\n"
+    private static let httpWorker = "#!/bin/sh\nexec \(SystemdMachine.inside(Products.httpWorker))\n"
 
     /// The unit as it is packaged, but for the place of the executable.
     private static func packaged(_ name: String) throws -> String {
         try String(contentsOfFile: "\(Products.package)/packaging/\(name)", encoding: .utf8)
-            .replacingOccurrences(of: "/usr/local/bin/reloaderd", with: Products.reloaderd)
+            .replacingOccurrences(of: "/usr/local/bin/reloaderd", with: SystemdMachine.inside(Products.reloaderd))
     }
 
     /// A machine with an app `web` whose release 1 is `run`.
     private func machine(
-        options: String = "listen 127.0.0.1:8080\nworkers 2\n", run: String = httpWorker, units: [String: String] = [:]
+        options: String = "listen 127.0.0.1:8080\nworkers 2\n", run: String = httpWorker, units: [String: String] = [:],
+        systemd: String? = nil
     ) throws -> SystemdMachine {
         let units = try [Self.unit: "", "reloaderd@.service": Self.packaged("reloaderd@.service")].merging(units) { $1 }
         let machine = try SystemdMachine(
-            units: units.filter { !$0.value.isEmpty }, files: ["etc/web.conf": "log-format json\n\(options)"])
+            units: units.filter { !$0.value.isEmpty }, files: ["etc/web.conf": "log-format json\n\(options)"],
+            systemd: systemd)
         try deploy("1", run, on: machine)
         return machine
     }
@@ -39,7 +41,9 @@ struct SystemdTests {
 
     @Test func startReturnsWhenThePoolIsReady() throws {
         let machine = try machine(
-            run: "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\nexec \(Products.httpWorker)\n")
+            run:
+                "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\nexec \(SystemdMachine.inside(Products.httpWorker))\n"
+        )
         let gates = try (0..<2).map { try Gate(in: machine.folder, "srv/web/gate.\($0)") }
         let log = try SystemdLog(of: Self.unit, on: machine)
         let start = try machine.start(["systemctl", "start", Self.unit])
@@ -168,8 +172,9 @@ struct SystemdTests {
     @Test func workersSeeTheirOwnSupervisorOnly() throws {
         let machine = try machine(
             options: "workers 1\nenv PATH=/usr/bin:/bin\nwatchdog 1h\n",
-            run: "#!/bin/sh\nexec python3 \(Products.worker) show ready serve\n",
+            run: "#!/bin/sh\nexec python3 /srv/worker.py show ready serve\n",
             units: ["reloaderd@web.socket": Self.socket])
+        try machine.folder.write("srv/worker.py", try String(contentsOfFile: Products.worker, encoding: .utf8))
         let log = try SystemdLog(of: Self.unit, on: machine)
         try machine.systemctl("start", "reloaderd@web.socket")
         try machine.systemctl("start", Self.unit)
@@ -212,12 +217,16 @@ struct SystemdTests {
 
     // MARK: Type=notify-reload
 
-    @Test(.disabled(if: systemdVersion < 253, "systemd \(systemdVersion) is here, and notify-reload came with 253"))
+    @Test(
+        .disabled(
+            if: notifyReload.version < 253,
+            "systemd \(notifyReload.version) is here, and notify-reload came with 253: Tests/run brings a newer one if it can"
+        ))
     func reloadWaitsForTheEndOfTheRoll() throws {
         let machine = try machine(
             units: [
                 "reloaderd@.service.d/notify-reload.conf": try Self.packaged("reloaderd@.service.d/notify-reload.conf")
-            ])
+            ], systemd: Self.notifyReload.folder)
         try machine.systemctl("start", Self.unit)
         for generation in 2...3 {
             try machine.systemctl("reload", Self.unit)
@@ -229,17 +238,27 @@ struct SystemdTests {
         #expect(status == "Reload to generation 4 failed; 2 workers serve generation 3")
     }
 
-    static let systemdVersion: Int = {
-        let run = try? CommandRun.run(["/lib/systemd/systemd", "--version"])
-        return run?.output.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    /// The systemd for it: the real machine's if that is new enough, else the one that Tests/run has unpacked.
+    static let notifyReload: (version: Int, folder: String?) = {
+        let own = version(of: "/lib/systemd/systemd", [])
+        let folder = "\(Products.package)/.build/systemd"
+        guard own < 253, FileManager.default.fileExists(atPath: folder) else { return (own, nil) }
+        let libraries = (try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/usr/lib")) ?? []
+        let paths = libraries.map { "\(folder)/usr/lib/\($0)/systemd" }.joined(separator: ":")
+        return (version(of: "\(folder)/lib/systemd/systemd", ["LD_LIBRARY_PATH=\(paths)"]), folder)
     }()
+
+    private static func version(of systemd: String, _ environment: [String]) -> Int {
+        let run = try? CommandRun.run([systemd, "--version"], environment: environment)
+        return run?.output.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    }
 
     // MARK: the client
 
     /// A strict client inside that has had its first answer.
     private func load(_ machine: SystemdMachine, _ options: String...) throws -> ChildProcess {
         let client = try machine.start(
-            [Products.strictClient, "--address", "127.0.0.1:8080", "--connections", "8"]
+            [SystemdMachine.inside(Products.strictClient), "--address", "127.0.0.1:8080", "--connections", "8"]
                 + ["--timeout-ms", "30000", "--until-eof", "--json"] + options)
         guard try client.output.next() == "started" else {
             throw DidNotHappen(description: "the client gets no answer: \(try client.errors.rest())")

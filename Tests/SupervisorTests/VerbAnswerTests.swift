@@ -12,7 +12,8 @@ import Testing
         "by":{"uid":0,"pid":7,"command":"sh \u001b[1m"},"executable":{"path":"/srv/1/run","inode":12,\#
         "mtime":"2026-11-23T10:00:00.500Z"},"took_s":1.5,"outcome":"done","reason":null},{"generation":2,\#
         "asked_at":"2026-11-24T21:00:00.000Z","by":{"signal":"HUP","pid":8},"executable":null,"took_s":null,\#
-        "outcome":"failed","reason":"slot 0: exit status 3"}]}
+        "outcome":"failed","reason":"slot 0: exit status 3","what":"reload","note":"a fix",\#
+        "working_directory":"/srv/web/releases/2026-11-24T21:00:00-of-the-second-team","changed_files":["app.js"]}]}
         """#
 
     @Test func historyHasALineForEachGeneration() throws {
@@ -21,9 +22,15 @@ import Testing
         #expect(run.status == 0)
         #expect(
             run.output == #"""
-                GEN  ASKED                 BY                         TOOK  OUTCOME  EXECUTABLE                                   REASON
-                  1  2026-11-24 20:00:00Z  sh \u{1B}[1m uid 0 pid 7  1.50s  done     /srv/1/run inode 12 of 2026-11-23 10:00:00Z
-                  2  2026-11-24 21:00:00Z  SIGHUP pid 8                  -  failed   -                                            slot 0: exit status 3
+                GEN  WHEN                  WHAT    OUTCOME   TOOK  DIRECTORY
+                  1  2026-11-24 20:00:00Z  -       done     1.50s  -
+                      by sh \u{1B}[1m uid 0 pid 7
+                      /srv/1/run (inode 12, of 2026-11-23 10:00:00Z)
+                  2  2026-11-24 21:00:00Z  reload  failed       -  ...1:00:00-of-the-second-team
+                      note: a fix
+                      slot 0: exit status 3
+                      changed since it was made: app.js
+                      by SIGHUP pid 8
 
                 """#)
         let (all, json) = try FakeDaemon(in: TestFolder()).answer(["history", "--json"], Self.history)

@@ -33,6 +33,26 @@ import Testing
 
     @Test(.disabled(if: !hasFish, "fish is not installed")) func fishTakesIt() throws { try syntax("fish") }
 
+    /// As the README has it: sourced, not installed.
+    @Test(.disabled(if: !hasZsh, "zsh is not installed")) func zshSourcesIt() throws {
+        let folder = try TestFolder()
+        let script = try script("zsh", in: folder)
+        let words =
+            "autoload -Uz compinit && compinit -u -d \(folder.path)/dump && source \(script) && print $_comps[reloaderd]"
+        let run = try CommandRun.run(["/usr/bin/env", "zsh", "-f", "-c", words])
+        #expect(run.status == 0 && run.output == "_reloaderd\n" && run.errors.isEmpty, "\(run)")
+        let bare = try CommandRun.run(["/usr/bin/env", "zsh", "-f", "-c", "source \(script)"])
+        #expect(bare.errors.contains("autoload -Uz compinit && compinit"), "\(bare)")
+    }
+
+    @Test(.disabled(if: !hasFish, "fish is not installed")) func fishSourcesIt() throws {
+        let run = try CommandRun.run([
+            "/usr/bin/env", "HOME=\(try TestFolder().path)", "fish", "--no-config", "-c",
+            "\(Products.reloaderd) completion fish | source; complete -C 'reloaderd promo'",
+        ])
+        #expect(run.status == 0 && run.output.hasPrefix("promote") && run.errors.isEmpty, "\(run)")
+    }
+
     /// Words typed so far, the last one unfinished; and what is offered, or a part of it.
     private static let offers: [(words: [String], offered: [String], isAll: Bool)] = [
         ([""], Verb.all.map { $0.name }, true),
@@ -49,7 +69,7 @@ import Testing
         (["--user", "roo"], ["root"], true),
         (["reload", "--ca"], ["--canary", "--canary-time"], true),
         (["reload", "--canary", ""], [], true),
-        (["reload", "--no"], ["--no-wait"], true),
+        (["reload", "--no-"], ["--no-wait"], true),
         (["reload", "--no-share"], [], true),
         (["reload", "--", "/etc/passw"], ["/etc/passwd"], false),
         (["status", "--json", "--w"], ["--watch"], true),

@@ -18,7 +18,8 @@ import Testing
         let run = try run(["pause", "--name", "no-such-daemon"])
         #expect(run.status == 4)
         #expect(
-            run.errors.hasPrefix("reloaderd: no daemon 'no-such-daemon' runs: no answer at no-such-daemon.sock in "))
+            run.errors.hasPrefix(
+                "reloaderd: no daemon 'no-such-daemon' is running: no answer at no-such-daemon.sock in "))
         #expect(run.errors.contains(folder.path))
         #expect(run.errorLines.count == 1)
     }
@@ -34,7 +35,7 @@ import Testing
         let daemons = try ["api", "web"].map { try FakeDaemon($0, in: folder) }
         let run = try run(["pause"])
         #expect(run.status == 64)
-        #expect(run.errors == "reloaderd: 2 daemons run: api, web; choose one with --name\n")
+        #expect(run.errors == "reloaderd: 2 daemons are running: api, web; choose one: reloaderd VERB NAME\n")
         // They were looked at, and asked nothing.
         for daemon in daemons { #expect(throws: DidNotHappen.self) { try daemon.accept().request() } }
         #expect(try daemons[1].answer(["pause", "--name", "web"], Self.paused).run.status == 0)
@@ -115,13 +116,81 @@ import Testing
             #expect(run.status == 0)
             let lines = run.output.split(separator: "\n")
             if words.count == 2 {
-                #expect(lines.map(String.init) == ["api", "web"].map { VerbStatusTests.answer(name: $0) })
+                #expect(lines.prefix(2).map(String.init) == ["api", "web"].map { VerbStatusTests.answer(name: $0) })
+                #expect(run.errors.contains("stale.sock: nobody listens there"))
             } else {
-                #expect(lines.first == "NAME   PID  PHASE    WORKERS  GEN  SINCE                 PROGRAM")
-                #expect(lines.dropFirst().first == "api   4242  running        2    2  2026-11-24 20:00:00Z  ./run")
-                #expect(lines.count == 3)
+                // Of daemons of this machine, in root's directory, lines may follow.
+                let head = lines.first.map(String.init) ?? ""
+                let words = head.split(separator: " ")
+                #expect(words == ["NAME", "PID", "PHASE", "READY", "GEN", "UP", "PORTS", "PROGRAM"])
+                let row = lines.dropFirst().first?.split(separator: " ") ?? []
+                #expect(
+                    Array(row.prefix(5)) == ["api", "4242", "running", "1/2", "2"] && row.last == "./run", "\(row)")
+                #expect(lines.contains { $0.hasPrefix("stale ") && $0.contains(" gone ") })
+                #expect(run.flat.contains("stale.sock: nobody listens there"))
+                #expect(lines.allSatisfy { $0.count <= 80 }, "\(run.output)")
             }
         }
+    }
+
+    /// One that is stopped, and one that may not be asked, are there all the same.
+    @Test func listShowsThoseThatDoNotAnswer() throws {
+        let silent = try FakeDaemon("silent", in: folder)
+        let strict = try FakeDaemon("strict", in: folder)
+        let client = try strict.client(["list"])
+        let peer = try strict.accept()
+        _ = try peer.request()
+        peer.say(#"{"type":"error","code":"forbidden","message":"user 7 may not"}"#)
+        let run = try client.finished()
+        #expect(run.status == 0)
+        let lines = run.output.split(separator: "\n")
+        #expect(lines.contains { $0.hasPrefix("silent ") && $0.contains(" silent ") }, "\(run.output)")
+        #expect(run.flat.contains("silent.sock does not answer: the daemon may be stopped"))
+        #expect(lines.contains { $0.hasPrefix("strict ") && $0.contains(" forbidden ") })
+        #expect(run.output.contains("user 7 may not"))
+        _ = silent
+    }
+
+    /// Who runs no session has no XDG_RUNTIME_DIR, and finds his daemons all the same, in a folder that is his alone.
+    @Test(.enabled(if: geteuid() == 0))
+    func withoutARuntimeDirectoryBothSidesMeet() throws {
+        let user = Int.random(in: 700_000..<2_000_000)
+        let place = "/tmp/reloaderd-\(user)"
+        defer { try? FileManager.default.removeItem(atPath: place) }
+        let copy = try TestFolder()
+        chmod(copy.path, 0o755)
+        try CommandRun.run(["/usr/bin/install", "-m", "755", Products.reloaderd, "\(copy.path)/reloaderd"])
+        let wrapper = ["/usr/bin/setpriv", "--reuid", "\(user)", "--regid", "\(user)", "--clear-groups"]
+        func start() throws -> DaemonUnderTest {
+            try DaemonUnderTest(
+                ["--name", "app", "--no-share", "--workers", "1"] + Apps.readyShell,
+                environment: ["PATH=/usr/bin:/bin"],
+                under: wrapper, executable: "\(copy.path)/reloaderd", control: nil)
+        }
+        let daemon = try start()
+        try daemon.next("pool_ready")
+        var status = stat()
+        #expect(lstat(place, &status) == 0 && status.st_mode & 0o7777 == 0o700 && Int(status.st_uid) == user)
+        // A client that has one by now looks there too.
+        for environment in [["PATH=/usr/bin:/bin"], ["PATH=/usr/bin:/bin", "XDG_RUNTIME_DIR=\(folder.path)"]] {
+            let run = try CommandRun.run(
+                wrapper + ["\(copy.path)/reloaderd", "status", "app"], environment: environment)
+            #expect(run.status == 0, "\(run)")
+        }
+        try daemon.endsClean()
+
+        // What others have put there is not trusted, by neither side.
+        try FileManager.default.removeItem(atPath: place)
+        try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
+        chmod(place, 0o777)
+        let other = try start()
+        let warning = try other.next("control_unavailable").message
+        #expect(warning.contains("its directory is not safe: it belongs to user 0"), "\(warning)")
+        try other.next("pool_ready")
+        let run = try CommandRun.run(
+            wrapper + ["\(copy.path)/reloaderd", "status", "app"], environment: ["PATH=/usr/bin:/bin"])
+        #expect(run.status == 4 && !run.errors.contains(place), "\(run)")
+        try other.endsClean()
     }
 
     /// A daemon that lives answers in milliseconds: one that does not is given up after ten seconds.

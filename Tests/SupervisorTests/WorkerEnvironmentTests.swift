@@ -49,7 +49,10 @@ import Testing
     @Test func nothingOfAnOuterSupervisorReachesAWorker() throws {
         let outer = Environment.outerNames.map { "\($0)=outer" }
         let (daemon, worker) = try DaemonUnderTest.showing(environment: ChildProcess.plainEnvironment + outer)
-        let ours: Set = ["READY_FD", "NOTIFY_SOCKET", "RELOADERD_SLOT", "RELOADERD_GENERATION", "RELOADERD_WORKERS"]
+        let ours: Set = [
+            "READY_FD", "NOTIFY_SOCKET", "RELOADERD_SLOT", "RELOADERD_GENERATION", "RELOADERD_WORKERS",
+            "RELOADERD_NAME",
+        ]
         let seen = Environment.outerNames.filter { worker.env[$0] != nil }
         #expect(seen == ours)
         #expect(!worker.env.values.contains("outer"))

@@ -24,6 +24,8 @@ struct rl_socket {
     uint64_t address;            // the same for a listening socket and those that it has accepted: the port, or of a unix
                                  // socket a hash of its name, above all ports; 0: it has none
     bool listens;
+    uint8_t family;              // AF_INET, AF_INET6 or AF_UNIX
+    uint8_t host[16];            // of IPv4 the first 4 bytes, of IPv6 all, in network order
     uint32_t queue;              // listening: connections that wait to be accepted
 };
 

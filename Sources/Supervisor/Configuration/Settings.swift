@@ -48,8 +48,8 @@ public struct Settings: Equatable, Sendable {
 
     public init() {}
 
-    /// `name`, or what stands for it.
-    var daemonName: String {
+    /// `name`, or what stands for it: the program's base name.
+    public var daemonName: String {
         let path = program.path
         let base =
             path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[path.utf8.index(after: $0)...]) } ?? path

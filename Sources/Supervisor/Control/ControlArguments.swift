@@ -35,6 +35,14 @@ struct ControlArguments {
         }
     }
 
+    mutating func text(_ name: String, scalarsMax: Int) throws(ControlError) -> String? {
+        guard let value = take(name) else { return nil }
+        guard let text = value.text, 1...scalarsMax ~= text.unicodeScalars.count else {
+            throw .usage("\(verb): \(name) must be a text of 1 to \(scalarsMax) characters")
+        }
+        return text
+    }
+
     mutating func texts(_ name: String) throws(ControlError) -> [String]? {
         guard let value = take(name) else { return nil }
         let error = ControlError.usage("\(verb): \(name) must be a list of texts, without NUL characters")

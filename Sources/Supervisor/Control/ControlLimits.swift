@@ -15,6 +15,8 @@ enum ControlLimits {
     static let eventBytesMax = 192 * 1024
     /// Deploys that the history remembers.
     static let historyMax = 256
+    /// Of a generation's note, which stands in lines of tables.
+    static let noteScalarsMax = 200
     /// A history file that is larger was not written by us.
     static let historyBytesMax = 4 * 1024 * 1024
     /// Lines in one answer to `logs`; of a large pool the last few of each worker.

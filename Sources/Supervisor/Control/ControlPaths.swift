@@ -2,7 +2,7 @@
 internal import Glibc
 
 struct ControlPaths {
-    /// Where the socket goes; nil: there is to be none, or there is no place for it.
+    /// Where the socket goes; nil: there is to be none.
     let socket: Place?
     /// The folder of the history; nil: it is not kept.
     let stateDirectory: String?
@@ -16,6 +16,8 @@ struct ControlPaths {
         case path(String)
         /// The folder is made where it is not there.
         case folder(String, mode: mode_t)
+        /// `FallbackDirectory`, which is made and looked at.
+        case fallback
     }
 
     init(_ settings: Settings, _ environment: Environment) {
@@ -36,11 +38,11 @@ struct ControlPaths {
         }
     }
 
-    private static func runtimeDirectory(_ environment: Environment) -> Place? {
+    private static func runtimeDirectory(_ environment: Environment) -> Place {
         // A list under systemd, where a unit has several; it has made them.
         if let given = first(environment["RUNTIME_DIRECTORY"]) { return .folder(given, mode: 0o755) }
         if geteuid() == 0 { return .folder("/run/reloaderd", mode: 0o755) }
-        return value(environment["XDG_RUNTIME_DIR"]).map { .folder("\($0)/reloaderd", mode: 0o700) }
+        return value(environment["XDG_RUNTIME_DIR"]).map { .folder("\($0)/reloaderd", mode: 0o700) } ?? .fallback
     }
 
     private static func stateDirectory(_ environment: Environment) -> String? {

@@ -13,7 +13,7 @@ enum ControlRequest {
     case resume
     case promote
     case restart(slot: Int, wait: Bool)
-    case rollback(generation: Int?, wait: Bool)
+    case rollback(generation: Int?, force: Bool, wait: Bool)
 
     /// The protocol's version that this is.
     private static let version = 1
@@ -65,6 +65,7 @@ enum ControlRequest {
         case "rollback":
             return .rollback(
                 generation: try arguments.whole("generation", in: 1...Int.max),
+                force: try arguments.bool("force", default: false),
                 wait: try arguments.bool("wait", default: true))
         default: throw .usage("no such verb: \(quoted(verb))")
         }

@@ -15,6 +15,8 @@ final class ControlServer {
     var endedWorkers: [Int: EndedWorker] = [:]
     /// How often each slot's worker has failed.
     var failures: [Int: Int] = [:]
+    /// Why each slot's worker has failed last.
+    var failureReasons: [Int: SlotFailure] = [:]
     /// While the core hears of a rollback: who asked for it, since only the core knows where it leads.
     var rollback: (order: ReloadOrder, client: ControlClient?)?
     /// While the core hears of a command: why it changes nothing.
@@ -161,6 +163,7 @@ final class ControlServer {
     func forget(_ slot: Int) {
         endedWorkers[slot] = nil
         failures[slot] = nil
+        failureReasons[slot] = nil
     }
 
     /// Those who wait for the roll to this generation.

@@ -6,6 +6,8 @@ public struct ControlSocketError: Error, Equatable, Sendable, CustomStringConver
         case isLive
         /// Something else than a socket is there.
         case isTaken
+        /// The folder that stands in for a runtime directory is not to be trusted.
+        case isNotOurs(String)
         case failed(SystemError)
     }
 
@@ -20,6 +22,9 @@ public struct ControlSocketError: Error, Equatable, Sendable, CustomStringConver
         case .isTaken:
             "cannot open the control socket \(printable(path)): the file there is no socket (move it away, or choose "
                 + "another path with --control)"
+        case .isNotOurs(let problem):
+            "cannot open the control socket \(printable(path)): its directory is not safe: \(problem) (remove it, set "
+                + "XDG_RUNTIME_DIR, or choose a path with --control)"
         case .failed(let error):
             "cannot open the control socket \(printable(path)): \(error.call): \(error.reason) (choose another path with "
                 + "--control, or do without it: --control none)"

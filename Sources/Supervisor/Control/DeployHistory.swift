@@ -6,9 +6,12 @@ struct DeployHistory {
     private let path: String?
     /// Oldest first.
     private var entries: [JSON] = []
+    /// Those of earlier daemons, which come first.
+    private var inheritedCount = 0
     /// The entry of each roll that has not ended, by generation.
     private var places: [Int: Int] = [:]
     private var isDirty = false
+    /// Its last write has failed: what it was to say is written with the next entry, or at the end.
     private var hasFailed = false
 
     /// - Parameter path: of its file, whose folder is there.
@@ -35,10 +38,22 @@ struct DeployHistory {
             }
             return Self.settled(entry)
         }
+        inheritedCount = entries.count
     }
 
     /// The newest `limit`, oldest first.
-    func last(_ limit: Int) -> JSON { .array(Array(entries.suffix(limit))) }
+    ///
+    /// - Parameter changed: files of a generation of this daemon that are not what they were when it was made.
+    func last(_ limit: Int, changed: (Int) -> [String]) -> JSON {
+        let own = entries.indices.dropFirst(inheritedCount)
+        return .array(
+            entries.indices.suffix(limit).map { index in
+                guard own.contains(index), let generation = entries[index]["generation"]?.whole,
+                    case let files = changed(generation), !files.isEmpty, case .object(let members) = entries[index]
+                else { return entries[index] }
+                return .object(members + [.init("changed_files", .array(files.map { .string($0) }))])
+            })
+    }
 
     mutating func append(_ watch: RollWatch) {
         makeRoom()
@@ -52,7 +67,7 @@ struct DeployHistory {
         if let last = entries.last, Self.isRefusal(last), last["reason"]?.text == reason { entries.removeLast() }
         makeRoom()
         entries.append([
-            "generation": .null, "asked_at": .string(LogFormatter.timestamp(time)), "by": asker.json,
+            "generation": .null, "what": "reload", "asked_at": .string(LogFormatter.timestamp(time)), "by": asker.json,
             "executable": .null,
             "took_s": .null, "outcome": .string(Self.refused), "reason": .string(reason),
         ])
@@ -62,6 +77,7 @@ struct DeployHistory {
     private mutating func makeRoom() {
         if entries.count < ControlLimits.historyMax { return }
         entries.removeFirst()
+        inheritedCount = max(0, inheritedCount - 1)
         for (generation, place) in places { places[generation] = place > 0 ? place - 1 : nil }
     }
 
@@ -79,9 +95,10 @@ struct DeployHistory {
     /// Rewrites the file, where something has changed. Not synchronised: a power cut may cost the last deploys, never the
     /// daemon's time.
     ///
+    /// - Parameter isLast: there will be no other entry with which to write what could not be written.
     /// - Throws: the first of several failures in a row.
-    mutating func save() throws(SystemError) {
-        guard isDirty, let path else { return }
+    mutating func save(isLast: Bool = false) throws(SystemError) {
+        guard isDirty || (isLast && hasFailed), let path else { return }
         isDirty = false
         var bytes: [UInt8] = []
         for entry in entries {

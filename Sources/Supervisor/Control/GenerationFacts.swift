@@ -8,6 +8,8 @@ struct GenerationFacts {
     let modifiedAt: timespec
     let workingDirectory: String
     let madeAt: timespec
+    let note: String?
+    let changedFiles: [String]
 
     init(_ generation: Generation) {
         number = generation.number
@@ -16,6 +18,8 @@ struct GenerationFacts {
         modifiedAt = generation.executable.status.st_mtim
         workingDirectory = pathOfDescriptor(generation.directory.number) ?? generation.program.workingDirectory ?? "."
         madeAt = generation.madeAt
+        note = generation.note
+        changedFiles = generation.changedFiles
     }
 
     /// As status has it.
@@ -23,7 +27,8 @@ struct GenerationFacts {
         [
             "number": .integer(number), "executable": .string(executable),
             "working_directory": .string(workingDirectory), "made_at": .string(LogFormatter.timestamp(madeAt)),
-            "state": .string(state),
+            "state": .string(state), "note": .optional(note) { .string($0) },
+            "changed_files": .array(changedFiles.map { .string($0) }),
         ]
     }
 

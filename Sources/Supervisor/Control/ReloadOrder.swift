@@ -5,6 +5,8 @@ internal import Reloader
 struct ReloadOrder {
     var asker: Asker
     var changes = Changes()
+    /// It goes back to a generation that was there before.
+    var isRollback = false
 
     /// What is to be different from the settings.
     struct Changes {
@@ -12,5 +14,7 @@ struct ReloadOrder {
         var plan = RollPlan()
         /// Of the program; a deploy with them that was done stays in force.
         var arguments: [String]?
+        /// What people call the new generation.
+        var note: String?
     }
 }

@@ -13,6 +13,7 @@ struct ReloadRequest {
         changes.plan.surge = try arguments.whole("surge", in: 1...Policy.workersMax)
         changes.plan.soak = try arguments.seconds("soak_s")
         changes.plan.maxFailures = try arguments.whole("max_failures", in: 0...Policy.workersMax) ?? 0
+        changes.note = try arguments.text("note", scalarsMax: ControlLimits.noteScalarsMax).map { printable($0) }
         let slots = try arguments.whole("canary", in: 1...Policy.workersMax)
         let time = try arguments.seconds("canary_time_s")
         if time != nil && slots == nil { throw .usage("reload: canary_time_s needs canary") }

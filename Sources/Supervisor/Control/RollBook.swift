@@ -27,12 +27,16 @@ final class RollBook {
     }
 
     /// Rewrites the history's file, where something has changed.
-    func save() throws(SystemError) { try history.save() }
+    func save(isLast: Bool = false) throws(SystemError) { try history.save(isLast: isLast) }
 
     /// Takes notice of `report`, and returns the rolls that it is about; those that it has ended are no longer under way.
     ///
-    /// - Parameter failure: what is known of the worker that made a roll fail.
-    func hear(_ report: Report, failure: (WorkerID, Int, FailureReason) -> RollFailure) -> [RollWatch] {
+    /// - Parameters:
+    ///   - failure: what is known of the worker that made a roll fail.
+    ///   - changed: files of a generation that are not what they were when it was made.
+    func hear(
+        _ report: Report, failure: (WorkerID, Int, FailureReason) -> RollFailure, changed: (Int) -> [String]
+    ) -> [RollWatch] {
         switch report {
         case .rollBegan(let target, _, let workers):
             rolling = target
@@ -57,7 +61,7 @@ final class RollBook {
             return rolling.map(watches)?.filter { $0.failure == nil } ?? []
         case .rollReverted(let target, let base, _):
             let isTimeout = underWay[target]?.failure?.isTimeout ?? false
-            return end(target, isTimeout ? .timedOut : .failed, "every slot serves generation \(base) again")
+            return end(target, isTimeout ? .timedOut : .failed, servesAgain(base, changed: changed(base)))
         case .rollSuperseded(let target, let by):
             return end(target, .superseded, "generation \(by) was asked for meanwhile")
         case .rollDone(let target, _, _):
@@ -73,7 +77,8 @@ final class RollBook {
             isStopping = true
             return endReverts()
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding, .leftoversKilled,
-            .backoffBegan, .scaled, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused:
+            .backoffBegan, .scaled, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .memoryLimitTooLow,
+            .refused:
             return []
         }
     }

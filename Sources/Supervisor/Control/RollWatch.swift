@@ -30,6 +30,8 @@ final class RollWatch {
     private let startedAt: Instant
     private(set) var failure: RollFailure?
     private(set) var ending: Ending?
+    /// What people should know of the generation that serves at the end.
+    var notes: [String] = []
     /// Slots that serve what the roll goes to (in a revert: what it goes back to), of how many.
     private(set) var replaced = 0
     private(set) var workers: Int
@@ -62,6 +64,8 @@ final class RollWatch {
         ending = Ending(
             outcome: outcome, reason: reasons.isEmpty ? nil : reasons.joined(separator: "; "), took: elapsed)
     }
+
+    private var what: String { isStart ? "start" : order.isRollback ? "rollback" : "reload" }
 
     private var elapsed: Duration { MonotonicClock.now() - startedAt }
 
@@ -99,7 +103,8 @@ final class RollWatch {
     /// For the history.
     var entry: JSON {
         [
-            "generation": .integer(generation),
+            "generation": .integer(generation), "what": .string(what),
+            "working_directory": .string(facts.workingDirectory), "note": .optional(facts.note) { .string($0) },
             "asked_at": .string(LogFormatter.timestamp(askedAt)),
             "by": order.asker.json,
             "executable": facts.executableJSON,
@@ -115,6 +120,7 @@ final class RollWatch {
             .init("took_s", .seconds(took)),
         ]
         if let reason { members.append(.init("reason", .string(reason))) }
+        if !notes.isEmpty { members.append(.init("notes", .array(notes.map { .string($0) }))) }
         return .result(members + more)
     }
 }

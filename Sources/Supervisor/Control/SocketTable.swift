@@ -25,6 +25,8 @@ struct SocketTable {
         return sockets
     }
 
+    var all: Dictionary<UInt64, rl_socket>.Values { sockets.values }
+
     /// Of the sockets with these inodes.
     func sockets(_ inodes: some Collection<UInt64>) -> [rl_socket] { inodes.compactMap { sockets[$0] } }
 }

@@ -11,6 +11,8 @@ struct StatusReport {
     let drains: [WorkerID: Drain]
     /// How often each slot's worker has failed since the daemon started.
     let restarts: [Int: Int]
+    /// Of each slot's last failure, in words.
+    let failureReasons: [Int: SlotFailure]
 
     var roll: JSON {
         guard let roll = pool.roll else { return .null }
@@ -24,10 +26,21 @@ struct StatusReport {
 
     var phase: String {
         switch pool.phase {
-        case .notStarted, .running: pool.isPaused ? "paused" : "running"
+        case .notStarted, .running: pool.failingSlots.isEmpty ? pool.isPaused ? "paused" : "running" : "failing"
         case .drained: "drained"
         case .stopping, .finished: "stopping"
         }
+    }
+
+    /// null while no slot fails.
+    var failing: JSON {
+        let slots = pool.failingSlots
+        if slots.isEmpty { return .null }
+        let last = slots.compactMap { slot in failureReasons[slot].map { (slot, $0) } }.max { $0.1.at < $1.1.at }
+        return [
+            "slots": .integer(slots.count),
+            "reason": .optional(last) { slot, failure in .string("slot \(slot): \(failure.reason)") },
+        ]
     }
 
     var slots: JSON { .array(pool.slots.enumerated().map { slot($1, number: $0) }) }
@@ -59,6 +72,7 @@ struct StatusReport {
         return [
             "slot": .integer(number), "generation": .integer(slot.generation), "failures": .integer(slot.failures),
             "backoff_s": .optional(slot.restartAt) { .seconds($0 - now) },
+            "last_failure": .optional(failureReasons[number]) { .string($0.reason) },
             "workers": .array(([current, replacement] + draining).compactMap { $0 ?? nil }),
         ]
     }
@@ -66,12 +80,12 @@ struct StatusReport {
     /// nil for one whose spawn is not answered yet.
     private func worker(_ worker: Worker, isReplacement: Bool, _ restarts: Int) -> JSON? {
         guard let process = workers[worker.id] else { return nil }
-        let usage = usage[process.pid]
+        let usage = usage[worker.id]
         let (state, since) = state(worker, process, isReplacement: isReplacement)
         return [
             "id": .integer(Int(clamping: worker.id.number)), "pid": .integer(Int(process.pid)),
             "generation": .integer(worker.generation), "state": .string(process.stoppedBy == nil ? state : "stopped"),
-            "since_s": .seconds(now - since),
+            "since_s": .seconds(now - since), "age_s": .seconds(now - worker.startedAt),
             "restarts": .integer(restarts),
             "memory_bytes": .optional(usage.memoryBytes) { .integer($0) },
             "cpu_s": .optional(usage.cpuSeconds) { .number($0) },

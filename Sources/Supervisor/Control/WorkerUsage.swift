@@ -1,10 +1,9 @@
-// What a worker uses. Only its main process: what it has started itself is its own business.
+// What a worker uses, with the processes that it started.
 
 struct WorkerUsage {
-    /// Resident memory, shared pages included (RSS). The proportional share (PSS) would be truer for programs that share
-    /// much, but costs a walk through the worker's page tables under its own lock: up to milliseconds a worker.
+    /// As `--max-memory` measures it: see `MemoryGauge`.
     var memoryBytes: Int?
-    /// User and system time since its start.
+    /// User and system time since its start, of those of its processes that live.
     var cpuSeconds: Double?
     /// Established connections to the pool's addresses; nil: too many to count, or the kernel doesn't tell.
     var connections: Int?

@@ -13,15 +13,8 @@ extension Daemon {
         do throws(ControlSocketError) {
             listener = try openSocket(paths, &name)
         } catch {
-            guard case .folder? = paths.socket, error.reason != .isLive else { throw .control(error) }
+            guard case .automatic = settings.control, error.reason != .isLive else { throw .control(error) }
             write(LogRecord(.warning, "control_unavailable", "\(error)"))
-        }
-        if case .automatic = settings.control, paths.socket == nil {
-            write(
-                LogRecord(
-                    .warning, "control_unavailable",
-                    "no control socket: neither RUNTIME_DIRECTORY nor XDG_RUNTIME_DIR is set (choose a path with --control)"
-                ))
         }
         // What is only called so because another is called so already will be called otherwise the next time.
         let history = openHistory(name == paths.name ? paths.stateDirectory : nil, name)
@@ -34,16 +27,27 @@ extension Daemon {
         case nil: return nil
         case .path(let path)?: return try ControlListener(path, group: settings.controlGroup)
         case .folder(let folder, let mode)?:
-            do throws(SystemError) { try makeFolder(folder, mode: mode) } catch {
-                throw ControlSocketError(path: "\(folder)/\(name).sock", reason: .failed(error))
-            }
-            do throws(ControlSocketError) {
-                return try ControlListener("\(folder)/\(name).sock", group: settings.controlGroup)
-            } catch {
-                guard error.reason == .isLive, !paths.isChosen else { throw error }
-                name = "\(name)-\(getpid())"
-                return try ControlListener("\(folder)/\(name).sock", group: settings.controlGroup)
-            }
+            return try openSocket(in: folder, mode, isChosen: paths.isChosen, &name)
+        case .fallback?:
+            return try openSocket(in: FallbackDirectory.path, 0o700, isChosen: paths.isChosen, &name)
+        }
+    }
+
+    private func openSocket(
+        in folder: String, _ mode: mode_t, isChosen: Bool, _ name: inout String
+    ) throws(ControlSocketError) -> ControlListener {
+        do throws(SystemError) { try makeFolder(folder, mode: mode) } catch {
+            throw ControlSocketError(path: "\(folder)/\(name).sock", reason: .failed(error))
+        }
+        if folder == FallbackDirectory.path, let problem = FallbackDirectory.problem() {
+            throw ControlSocketError(path: "\(folder)/\(name).sock", reason: .isNotOurs(problem))
+        }
+        do throws(ControlSocketError) {
+            return try ControlListener("\(folder)/\(name).sock", group: settings.controlGroup)
+        } catch {
+            guard error.reason == .isLive, !isChosen else { throw error }
+            name = "\(name)-\(getpid())"
+            return try ControlListener("\(folder)/\(name).sock", group: settings.controlGroup)
         }
     }
 
@@ -63,7 +67,7 @@ extension Daemon {
     }
 
     private func tellHistory(_ reason: String) {
-        write(LogRecord(.warning, "history_unavailable", "the history of deploys is not kept: \(reason)"))
+        write(LogRecord(.warning, "history_unavailable", "cannot keep the history of deploys: \(reason)"))
     }
 
     // MARK: clients
@@ -153,7 +157,9 @@ extension Daemon {
 
     /// Sends what was said in this turn.
     func endControlTurn() throws(SystemError) {
-        do throws(SystemError) { try control.rolls.save() } catch { tellHistory("\(error)") }
+        do throws(SystemError) { try control.rolls.save() } catch {
+            tellHistory("\(error); what it was to say is written with the next deploy")
+        }
         // Those who are dismissed touch nobody; a warning may touch those who follow.
         while case let numbers = control.takeTouched(), !numbers.isEmpty {
             for number in numbers { settle(number) }
@@ -179,7 +185,7 @@ extension Daemon {
             }
             try? control.flush(client)
         }
-        do throws(SystemError) { try control.rolls.save() } catch { tellHistory("\(error)") }
+        do throws(SystemError) { try control.rolls.save(isLast: true) } catch { tellHistory("\(error)") }
         do throws(SystemError) { try control.listener?.removeFile() } catch {
             write(LogRecord(.warning, "not_removed", "cannot remove the control socket: \(error)"))
         }
@@ -192,7 +198,7 @@ extension Daemon {
         if case .rollBegan(let target, _, _) = report { beginRollback(to: target) }
         if case .refused(let refusal) = report { control.refusal = refusal }
         tellRestart(report)
-        let watches = control.rolls.hear(report, failure: failure)
+        let watches = control.rolls.hear(report, failure: failure, changed: changedFiles)
         for watch in watches {
             for number in control.waiters(for: watch.generation) {
                 control.progress(number, watch.event(record).line)

@@ -20,6 +20,7 @@ extension Daemon {
         memoryLookAt = nil
         for slot in pool.slots {
             guard let current = slot.current, current.state.isReady, current.recycleReason == nil,
+                current.memoryAt == nil,
                 let worker = workers[current.id], let bytes = memory(of: worker, above: limit)
             else { continue }
             tellOverMemory(worker, bytes, limit)
@@ -27,14 +28,12 @@ extension Daemon {
         }
     }
 
-    /// Of the worker and all processes that it started, where that is above the limit; the dear measure only where the cheap
-    /// one may be.
+    /// Where that is above the limit; the dear measure only where the cheap one may be.
     private func memory(of worker: WorkerProcess, above limit: UInt64) -> UInt64? {
         let processes = ProcessTree.processes(of: worker.pid)
-        let resident = processes.map { UInt64(clamping: ProcessStatus($0, turnBuffer)?.residentBytes ?? 0) }
-        if resident.reduce(0, +) <= limit { return nil }
-        let proportional = zip(processes, resident).map { ProcessMemory.proportionalBytes(of: $0) ?? $1 }.reduce(0, +)
-        return proportional > limit ? proportional : nil
+        if memoryGauge.upperBound(processes, turnBuffer) <= limit { return nil }
+        let bytes = memoryGauge.measure(worker.id, processes, turnBuffer)
+        return bytes > limit ? bytes : nil
     }
 
     private func tellOverMemory(_ worker: WorkerProcess, _ bytes: UInt64, _ limit: UInt64) {

@@ -17,6 +17,7 @@ extension Daemon {
         do throws(ReloadRefusal) {
             let fresh = try settingsForReload(order.changes)
             let generation = try nextGeneration(of: fresh)
+            generation.note = order.changes.note
             newestGeneration = generation.number
             generations[generation.number] = generation
             settings = fresh

@@ -8,7 +8,8 @@ extension Daemon {
         case .status: control.answer(number, status())
         case .reload(let request): try reload(request, client, number)
         case .history(let limit):
-            control.answer(number, JSON.result([.init("entries", control.rolls.history.last(limit))]))
+            control.answer(
+                number, JSON.result([.init("entries", control.rolls.history.last(limit, changed: changedFiles))]))
         case .events(let follow): tellEvents(client, number, follow: follow)
         case .logs(let slot, let follow): tellLogs(client, number, slot, follow: follow)
         case .scale(let change): control.answer(number, try scale(change))
@@ -17,7 +18,9 @@ extension Daemon {
         case .resume: control.answer(number, try command(.resume))
         case .promote: control.answer(number, try command(.promote))
         case .restart(let slot, let wait): try restart(slot, client, number, wait: wait)
-        case .rollback(let generation, let wait): try rollback(to: generation, client, number, wait: wait)
+        case .rollback(let generation, let force, let wait):
+            if !force { try refuseRollbackToChanged(generation) }
+            try rollback(to: generation, client, number, wait: wait)
         }
     }
 
@@ -109,7 +112,7 @@ extension Daemon {
     private func rollback(
         to generation: Int?, _ client: ControlClient, _ number: Int, wait: Bool
     ) throws(ControlError) {
-        control.rollback = (ReloadOrder(asker: client.peer.asker), wait ? client : nil)
+        control.rollback = (ReloadOrder(asker: client.peer.asker, isRollback: true), wait ? client : nil)
         defer { control.rollback = nil }
         try command(.rollback(to: generation))
         if case .roll = client.task { return }
@@ -132,12 +135,13 @@ extension Daemon {
         for id in leaving { workers[id].map(findLeftovers) }
         // What the pool comes back to; what was asked for since may be on its way, or have failed.
         let program = generations[pool.settledGeneration]?.program ?? settings.program
-        let pids = workersByPID.keys.sorted()
+        let usage = PoolUsage(
+            of: workersByPID.values.compactMap { workers[$0] }.sorted { $0.id < $1.id }, memoryGauge, listeners: listeners.compactMap { $0.inode },
+            shared: sharedSockets,
+            known: Set(sharing?.listening.flatMap { $0.sockets.map { UInt64($0.inode) } } ?? []), turnBuffer)
         let report = StatusReport(
-            pool: pool, now: poolTime,
-            usage: PoolUsage(
-                of: pids, listeners: listeners.compactMap { $0.inode }, shared: sharedSockets, turnBuffer),
-            workers: workers, drains: drains, restarts: control.failures)
+            pool: pool, now: poolTime, usage: usage, workers: workers, drains: drains, restarts: control.failures,
+            failureReasons: control.failureReasons)
         return JSON.result([
             .init(
                 "pool",
@@ -145,17 +149,35 @@ extension Daemon {
                     "name": .string(control.name), "pid": .integer(Int(getpid())),
                     "started_at": .string(LogFormatter.timestamp(startedAt)), "program": .string(program.path),
                     "arguments": .array(program.arguments.map { .string($0) }),
-                    "workers": .integer(pool.policy.workers), "phase": .string(report.phase),
+                    "workers": .integer(pool.policy.workers), "ready": .integer(pool.totals.serving),
+                    "phase": .string(report.phase), "paused": .bool(pool.isPaused), "failing": report.failing,
                     "generation": .integer(pool.settledGeneration), "newest": .integer(pool.newestGeneration),
-                    "version": .string(version), "memory_kind": "rss",
+                    "version": .string(version), "memory_kind": "pss",
                 ]),
             .init("roll", report.roll),
             .init("last_reload", control.rolls.last.map { $0.isStart ? .null : $0.summary } ?? .null),
             .init("generations", .array(generationFacts())),
-            .init("listeners", .array(listeners.map { $0.json(queue: report.usage.queue(of: $0)) })),
+            .init("listeners", .array(ports(usage))),
             .init("slots", report.slots),
             .init("left", report.left),
         ])
+    }
+
+    /// All on which the pool can be reached: opened by the daemon, shared by workers, or opened by workers themselves.
+    private func ports(_ usage: PoolUsage) -> [JSON] {
+        func port(_ address: String, _ kind: JSON, workers: Int, queue: Int) -> JSON {
+            [
+                "address": .string(address), "name": .null, "kind": kind, "workers": .integer(workers),
+                "queue": .integer(queue),
+            ]
+        }
+        let shared = (sharing?.listening ?? []).map { address, sockets in
+            port(
+                "\(address)", "shared", workers: Set(sockets.compactMap { $0.owner }).count,
+                queue: sockets.reduce(0) { $0 + ($1.queue ?? 0) })
+        }
+        let own = usage.ownPorts.map { port("\($0.address)", "own", workers: $0.workers.count, queue: $0.queue) }
+        return listeners.map { $0.json(queue: usage.queue(of: $0)) } + shared + own
     }
 
     /// Those that are pinned, and the last one that failed.

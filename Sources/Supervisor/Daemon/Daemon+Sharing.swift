@@ -36,6 +36,7 @@ extension Daemon {
             if error.errno != ENOENT { throw error }
         }
         if let began { beganToListen(worker, on: began) }
+        if let refused = sharing.takeRefused() { tellPortTaken(refused.listenAddress, from: worker) }
         try watchQueues()
     }
 
@@ -170,7 +171,9 @@ extension Daemon {
 
     func armDrainTimer() throws(SystemError) {
         let looks = drains.values.lazy.map { $0.nextLook }
-        let others = [planMemoryLook(), hooks.nextDeadline, sharing?.nextDeadline, nextDelayedStart].compactMap { $0 }
+        let others = [
+            planMemoryLook(), hooks.nextDeadline, sharing?.nextDeadline, nextDelayedStart, nextSlowStart,
+        ].compactMap { $0 }
         try drainTimer.arm((looks + Array(isReadySoon.values) + others).min())
     }
 

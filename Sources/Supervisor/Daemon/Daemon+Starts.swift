@@ -78,6 +78,7 @@ extension Daemon {
             listeners: try listenerDescriptors(for: slot, of: generation))
         let worker = WorkerProcess(spawned, id: id, slot: slot, generation: generation, roads: roads)
         try register(worker)
+        expectReadiness(of: worker)
         write(.worker(.info, "worker_started", "worker starts", slot, generation.number, context(of: id)))
     }
 }

@@ -19,6 +19,7 @@ extension Daemon {
         context.stoppedBy = worker?.stoppedBy
         context.wasOutOfMemory = worker?.wasOutOfMemory ?? false
         context.left = worker?.left.living.map { $0.pid } ?? []
+        context.portTrouble = worker?.portTrouble
         context.stopSignal = worker?.generation.stopSignal ?? SIGTERM
         return context
     }
@@ -26,6 +27,7 @@ extension Daemon {
     private func context(of report: Report) -> ReportContext {
         var context = report.worker.map(context) ?? ReportContext()
         context.asker = asker
+        if case .rollReverted(_, let base, _) = report { context.changedFiles = changedFiles(of: base) }
         if case .stopping = report, isatty(2) == 1 { context.workersWaitedFor = pool.workersAlive }
         return context
     }
@@ -36,12 +38,15 @@ extension Daemon {
             needsSteering = true
             steer()
         }
+        if case .workerFailed(let id, _, _, .exitedBeforeReady) = report { noteRefusedPort(of: id) }
         let record = report.record(context(of: report))
         let written = write(record)
         if case .workerFailed(let id, let slot, _, let reason) = report {
             control.failures[slot, default: 0] += 1
+            control.failureReasons[slot] = SlotFailure(reason: record.message, at: MonotonicClock.now())
             tellWords(of: id, fromStart: reason.isOfStart)
         }
+        noteReleases(report)
         tellWaiters(report, written)
         raiseEvent(report, record, at: written.time)
         tellManager(report)
@@ -123,7 +128,8 @@ extension Daemon {
         }
         write(
             LogRecord(
-                .info, "started", "reloaderd starts \(pool.policy.workers) workers of \(settings.program.path)",
+                .info, "started",
+                "reloaderd starts \(counted(pool.policy.workers, "worker")) of \(settings.program.path)",
                 [("pid", .number(Int(getpid()))), ("workers", .number(pool.policy.workers))]))
     }
 
@@ -204,7 +210,7 @@ extension Daemon {
         switch report {
         case .poolReady(let workers, _):
             hasToldReady = true
-            sendManager(["READY=1", "STATUS=\(workers) workers serve generation \(pool.settledGeneration)"])
+            sendManager(["READY=1", "STATUS=\(serving(workers)) generation \(pool.settledGeneration)"])
         case .rollBegan, .slotReplaced:
             sendManager([
                 rollStatus,
@@ -213,15 +219,15 @@ extension Daemon {
             ])
         // The manager would not wait for people.
         case .canaryWaits(let target, let replaced, let workers, _):
-            settleManager("\(replaced) of \(workers) workers serve generation \(target) on trial")
+            settleManager("\(replaced) of \(serving(workers)) generation \(target) on trial")
         case .paused where pool.roll != nil: settleManager("Reload paused")
         case .rollFailed(let target, let base, _, _, _, _), .rollTimedOut(let target, let base, _, _):
             sendManager(["STATUS=Reload to generation \(target) failed, going back to generation \(base)"])
         case .rollReverted(let target, let base, _):
             settleManager(
-                "Reload to generation \(target) failed; \(pool.policy.workers) workers serve generation \(base)")
+                "Reload to generation \(target) failed; \(serving(pool.policy.workers)) generation \(base)")
         case .rollDone(let target, let workers, _):
-            settleManager("\(workers) workers serve generation \(target)")
+            settleManager("\(serving(workers)) generation \(target)")
         case .drainingAll: settleManager("Draining all workers")
         case .stopping:
             sendManager([
@@ -232,7 +238,7 @@ extension Daemon {
         case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding,
             .leftoversKilled, .workerFailed, .backoffBegan,
             .rollSuperseded, .promoted, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed,
-            .recycleAbandoned, .refused, .scaled, .gaveUp:
+            .recycleAbandoned, .memoryLimitTooLow, .refused, .scaled, .gaveUp:
             break
         }
     }
@@ -245,8 +251,13 @@ extension Daemon {
         }
     }
 
+    /// `1 worker serves`.
+    private func serving(_ workers: Int) -> String {
+        "\(counted(workers, "worker")) \(workers == 1 ? "serves" : "serve")"
+    }
+
     private var rollStatus: String {
-        "STATUS=Reloading: \(pool.slotsReplaced) of \(pool.policy.workers) slots replaced"
+        "STATUS=Reloading: \(pool.slotsReplaced) of \(counted(pool.policy.workers, "slot")) replaced"
     }
 
     /// Ends a reload in the manager's eyes: with success or without, there is no other word for it in the protocol.

@@ -89,6 +89,7 @@ extension Daemon {
         try readLastWords(of: worker)
         for channel in worker.channels { try unwatch(channel) }
         workers[worker.id] = nil
+        memoryGauge.forget(worker.id)
         control.endedWorkers[worker.slot] = EndedWorker(worker)
         closeListenersIfGone(worker.slot)
         descriptorIsFree()

@@ -77,6 +77,7 @@ public final class Daemon {
     var drains: [WorkerID: Drain] = [:]
     /// When the memory of workers is looked at next.
     var memoryLookAt: Instant?
+    let memoryGauge = MemoryGauge()
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 
@@ -152,7 +153,7 @@ public final class Daemon {
             drainTimer = try DeadlineTimer()
             poller = try Poller()
             spawner = try Spawner(
-                listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
+                name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
                 pipesOutput: roads.standardOutput != nil, pipesErrors: roads.standardError != nil,
                 cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
@@ -264,6 +265,7 @@ public final class Daemon {
                 try lookAtSharedSockets()
                 try endOverdueHooks()
                 lookAtMemory()
+                tellSlowStarts()
             case .control: try acceptClients()
             case .client(let number): serveClient(number)
             case .hook(let number): try hookExited(number)

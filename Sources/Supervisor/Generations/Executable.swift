@@ -30,6 +30,14 @@ struct Executable: ~Copyable {
         return file.number
     }
 
+    /// It is not what was pinned: a script is read by its path, and any file can be written over in place.
+    var isChanged: Bool {
+        let pinned = FileTrace(status)
+        let now = FileTrace(path, in: AT_FDCWD)
+        if isScript { return now != pinned }
+        return now.map { $0.isSameFile(as: pinned) && $0 != pinned } ?? false
+    }
+
     private static func find(
         _ name: String, directory: borrowing FileDescriptor, searchPath: String?
     ) throws(GenerationError) -> String {

@@ -11,6 +11,9 @@ final class Generation {
     let executable: Executable
     let arguments: CStrings
     let environment: CStrings
+    private let namedFiles: NamedFiles
+    /// What people call it.
+    var note: String?
     /// On the wall clock, for people.
     let madeAt: timespec
 
@@ -22,17 +25,33 @@ final class Generation {
         madeAt = WallClock.now()
         stopSignal = settings.stopSignal
         self.program = program
-        let path = program.workingDirectory ?? "."
-        do throws(SystemError) {
-            directory = FileDescriptor(
-                owning: try checked("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
-        } catch {
-            throw .workingDirectory(path: path, error)
-        }
+        directory = try Self.openDirectory(program.workingDirectory)
         let environment = try Self.environment(of: program, inherited: inherited, directory: directory)
         executable = try Executable(program.path, directory: directory, searchPath: environment["PATH"])
         self.environment = CStrings(environment.strings)
+        namedFiles = NamedFiles(program.arguments, in: directory)
         arguments = CStrings(([program.path] + program.arguments).map { Array($0.utf8) })
+    }
+
+    /// Files that a worker started now would find in another state than when this generation was made.
+    var changedFiles: [String] {
+        (executable.isChanged ? [program.path] : []) + namedFiles.changed(in: directory)
+    }
+
+    /// - Parameter path: nil: that of this process, which may have been deleted since.
+    private static func openDirectory(_ path: String?) throws(GenerationError) -> FileDescriptor {
+        let name = path ?? "."
+        do throws(SystemError) {
+            let directory = FileDescriptor(
+                owning: try checked("open", name) { open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+            let number = directory.number
+            var status = stat()
+            try checked("fstat", name) { fstat(number, &status) }
+            if status.st_nlink == 0 { throw SystemError(call: "open", errno: ENOENT, subject: name) }
+            return directory
+        } catch {
+            throw path == nil && error.isMissing ? .startDirectoryDeleted : .workingDirectory(path: name, error)
+        }
     }
 
     private static func environment(

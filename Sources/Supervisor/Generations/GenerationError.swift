@@ -5,6 +5,8 @@ public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible
     case programMissing(path: String, searched: String?)
     case programRefused(path: String, SystemError)
     case workingDirectory(path: String, SystemError)
+    /// No other was named.
+    case startDirectoryDeleted
     case environmentFile(String)
     case system(SystemError)
 
@@ -20,6 +22,9 @@ public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible
                 : "cannot start \(printable(path)): \(error.reason)"
         case .workingDirectory(let path, let error):
             "cannot use the working directory \(printable(path)): \(error.reason)"
+        case .startDirectoryDeleted:
+            "the working directory, in which reloaderd was started, was deleted (restart reloaderd in one that is there, or "
+                + "name it with --chdir)"
         case .environmentFile(let message):
             message
         case .system(let error):
@@ -32,7 +37,7 @@ public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible
         switch self {
         case .programMissing: 127
         case .programRefused: 126
-        case .workingDirectory, .environmentFile, .system: 1
+        case .workingDirectory, .startDirectoryDeleted, .environmentFile, .system: 1
         }
     }
 }

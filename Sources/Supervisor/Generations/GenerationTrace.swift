@@ -5,32 +5,16 @@ internal import Reloader
 /// Two that differ are two versions. Two that are the same may still differ in what is not looked at: libraries, modules, a
 /// database.
 struct GenerationTrace: Equatable {
-    private struct File: Equatable {
-        let device: UInt64
-        let inode: UInt64
-        let size: Int
-        let seconds: Int
-        let nanoseconds: Int
-
-        init(_ status: stat) {
-            device = UInt64(status.st_dev)
-            inode = UInt64(status.st_ino)
-            size = Int(status.st_size)
-            seconds = status.st_mtim.tv_sec
-            nanoseconds = status.st_mtim.tv_nsec
-        }
-    }
-
     private let program: Program
     /// How many workers there are makes no version.
     private let policy: Policy
     /// A hash, in which what the environment's files say is contained; it may hold secrets.
     private let environment: Int
-    private let executable: File
+    private let executable: FileTrace
     /// A file that is made or replaced in it changes it, too.
-    private let directory: File?
+    private let directory: FileTrace?
     /// By argument: of an interpreter the program, of others a configuration. nil: no file.
-    private let arguments: [File?]
+    private let arguments: [FileTrace?]
 
     init(_ generation: Generation, _ policy: Policy) {
         program = generation.program
@@ -38,15 +22,10 @@ struct GenerationTrace: Equatable {
         policy.workers = 0
         self.policy = policy
         environment = Self.hash(generation.environment)
-        executable = File(generation.executable.status)
+        executable = FileTrace(generation.executable.status)
         let directory = generation.directory.number
-        var status = stat()
-        self.directory = fstat(directory, &status) == 0 ? File(status) : nil
-        arguments = generation.program.arguments.map { argument in
-            var status = stat()
-            guard fstatat(directory, argument, &status, 0) == 0 else { return nil }
-            return File(status)
-        }
+        self.directory = FileTrace(".", in: directory)
+        arguments = generation.program.arguments.map { FileTrace($0, in: directory) }
     }
 
     private static func hash(_ strings: CStrings) -> Int {

@@ -27,7 +27,7 @@ extension Report {
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding, .leftoversKilled,
             .backoffBegan, .rollBegan, .slotReplaced,
             .rollSuperseded, .rollAborted, .canaryWaits, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed,
-            .recycleAbandoned, .refused, .scaled, .drainingAll, .stopping:
+            .recycleAbandoned, .memoryLimitTooLow, .refused, .scaled, .drainingAll, .stopping:
             nil
         }
     }

@@ -10,7 +10,7 @@ public enum ListenError: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .failed(let address, let error):
-            "cannot listen on \(address): \(error.reason)\(Self.hint(error))"
+            "cannot listen on \(address): \(error.reason)\(Self.holder(of: address, error) ?? Self.hint(error))"
         case .inUse(let path):
             "cannot listen on unix:\(path): another process listens there (stop it, or choose another path)"
         case .notASocket(let path):
@@ -28,6 +28,14 @@ public enum ListenError: Error, Equatable, Sendable, CustomStringConvertible {
         case .notASocket(let path): SystemError(call: "bind", errno: ENOTSOCK, subject: path)
         case .handedOver: SystemError(call: "bind", errno: EBADF)
         }
+    }
+
+    /// Who listens there already.
+    private static func holder(of address: String, _ error: SystemError) -> String? {
+        guard error.call == "bind" || error.call == "listen", error.errno == EADDRINUSE else { return nil }
+        let parsed: ListenAddress
+        do throws(ConfigurationError) { parsed = try ListenAddress(parsing: address) } catch { return nil }
+        return PortHolder(of: parsed).map { " by \($0.words(seenFrom: nil))" }
     }
 
     private static func hint(_ error: SystemError) -> String {

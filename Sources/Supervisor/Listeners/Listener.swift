@@ -131,7 +131,7 @@ extension Listener {
     /// As status has it.
     func json(queue: Int?) -> JSON {
         [
-            "address": .string(label), "name": .optional(name) { .string($0) },
+            "address": .string(label), "name": .optional(name) { .string($0) }, "kind": "listen",
             "queue": .optional(queue) { .integer($0) },
         ]
     }

@@ -7,6 +7,8 @@ struct ReportContext {
     var pid: Int32?
     var spawnError: SpawnError?
     var status: String?
+    /// A port that it was refused.
+    var portTrouble: String?
     /// It would have been ready by listening.
     var isReadyByListening = false
     /// It has set up an io_uring.
@@ -22,6 +24,8 @@ struct ReportContext {
     var asker: Asker?
     /// Somebody looks at a terminal, and may want to know what there is to wait for.
     var workersWaitedFor: Int?
+    /// Of the generation that serves again after a revert: what is not as it was when it was made.
+    var changedFiles: [String] = []
 }
 
 extension Report {
@@ -67,7 +71,7 @@ extension Report {
                 [("generation", .number(target)), ("base", .number(base)), ("workers", .number(workers))])
         case .slotReplaced(let slot, let generation, let replaced, let workers):
             LogRecord(
-                .info, "slot_replaced", "\(replaced) of \(workers) slots serve generation \(generation)",
+                .info, "slot_replaced", "\(servingWords(replaced, of: workers)) generation \(generation)",
                 [("slot", .number(slot)), ("generation", .number(generation))])
         case .rollSuperseded(let target, let by):
             LogRecord(
@@ -84,7 +88,7 @@ extension Report {
         case .rollReverted(let target, let base, let took):
             LogRecord(
                 .error, "reload_reverted",
-                "every slot serves generation \(base) again; generation \(target) was not deployed",
+                "\(servesAgain(base, changed: context.changedFiles)); generation \(target) was not deployed",
                 [("generation", .number(target)), ("base", .number(base)), ("took", .duration(took))])
         case .rollDone(let target, let workers, let took):
             LogRecord(
@@ -103,7 +107,7 @@ extension Report {
         case .canaryWaits(let target, let replaced, let workers, let time):
             LogRecord(
                 .info, "canary_waits",
-                "\(replaced) of \(workers) slots serve generation \(target) on trial: promote lets the reload go on"
+                "\(servingWords(replaced, of: workers)) generation \(target) on trial: promote lets the reload go on"
                     + (time.map { ", as it will by itself in \(LogFormatter.seconds($0))s" } ?? "")
                     + ", rollback takes it back",
                 [("generation", .number(target)), ("replaced", .number(replaced)), ("workers", .number(workers))])
@@ -131,10 +135,15 @@ extension Report {
             LogRecord(
                 .info, "recycle_abandoned", "replacing the worker is given up: the pool changes",
                 [("slot", .number(slot))])
+        case .memoryLimitTooLow(_, let slot, let generation, let age, let delay, let times):
+            .worker(
+                .warning, "memory_limit_too_low",
+                tooLowWords(age, delay, times),
+                slot, generation, context, [("delay", .duration(delay)), ("times", .number(times))])
         case .refused(let refusal): LogRecord(.warning, "refused", refusal.words)
         case .scaled(let from, let to):
             LogRecord(
-                .info, "scaled", "\(to) workers instead of \(from)",
+                .info, "scaled", "\(counted(to, "worker")) instead of \(from)",
                 [("from", .number(from)), ("workers", .number(to))])
         case .drainingAll:
             LogRecord(
@@ -156,8 +165,8 @@ extension Report {
         case .workerReady, .workerDraining, .workerKilled, .workerExited, .scaled: true
         case .leftoversEnding, .leftoversKilled, .workerFailed, .backoffBegan, .poolReady, .rollBegan, .slotReplaced,
             .rollSuperseded, .rollFailed, .rollReverted, .rollTimedOut, .rollDone, .rollAborted, .canaryWaits,
-            .promoted, .paused, .resumed,
-            .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .refused, .drainingAll, .stopping, .gaveUp:
+            .promoted, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned,
+            .memoryLimitTooLow, .refused, .drainingAll, .stopping, .gaveUp:
             false
         }
     }
@@ -178,7 +187,7 @@ extension Report {
         case .workerReady(let id, _, _, _), .workerDraining(let id, _, _, _), .workerKilled(let id, _, _, _),
             .workerExited(let id, _, _, _, _, _), .leftoversEnding(let id, _, _, _), .leftoversKilled(let id, _, _, _),
             .workerFailed(let id, _, _, _), .rollFailed(_, _, _, let id, _, _),
-            .recycleFailed(_, _, let id, _, _):
+            .recycleFailed(_, _, let id, _, _), .memoryLimitTooLow(let id, _, _, _, _, _):
             id
         case .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollReverted, .rollTimedOut,
             .rollDone, .rollAborted, .canaryWaits, .promoted, .paused, .resumed, .recycleBegan, .recycleDone,
@@ -186,6 +195,26 @@ extension Report {
             nil
         }
     }
+}
+
+/// After a revert, which brings back what is pinned and nothing else.
+func servesAgain(_ base: Int, changed: [String]) -> String {
+    let again = "every slot serves generation \(base) again"
+    if changed.isEmpty { return again }
+    let files = changed.map { printable($0) }.joined(separator: ", ")
+    return again + ", but with \(files) as changed since (releases belong in directories of their own)"
+}
+
+private func tooLowWords(_ age: Duration, _ delay: Duration, _ times: Int) -> String {
+    let before = times == 1 ? "the one before it" : "\(times) before it"
+    return
+        "worker took more than --max-memory within \(LogFormatter.seconds(age))s of being ready, as \(before) did: the "
+        + "limit is too low if it needs that from its start; it stays for another \(LogFormatter.seconds(delay))s"
+}
+
+/// `1 of 4 slots serve`.
+private func servingWords(_ replaced: Int, of workers: Int) -> String {
+    "\(replaced) of \(counted(workers, "slot")) \(workers == 1 ? "serves" : "serve")"
 }
 
 extension LogRecord {
@@ -293,6 +322,7 @@ extension FailureReason {
             context.spawnError?.message ?? "cannot start worker"
         case .exitedBeforeReady(let status):
             "worker \(status.words(context)) before it was ready" + background(status, context)
+                + (context.portTrouble.map { ": \($0)" } ?? "")
         case .readyTimedOut(let timeout) where context.isReadyByListening && context.usesRing:
             "worker was not ready within \(LogFormatter.seconds(timeout))s: it uses io_uring, by which bind and listen cannot "
                 + "be seen, so its ports are not shared; let it do without (Node: UV_USE_IO_URING=0), or pass listeners with "

@@ -34,6 +34,8 @@ final class PortSharing {
     var groups: [SharedAddress: SteeringGroup] = [:]
     var sockets: [SharedSocket] = []
     var probes = ProbeBook()
+    /// What a worker was refused by the last call, because somebody else has it.
+    private(set) var refused: SharedAddress?
     /// No longer ours; the loop must cease to watch them.
     var departed: [SharedSocket] = []
 
@@ -52,6 +54,12 @@ final class PortSharing {
     /// The addresses that a worker listens on.
     func addresses(of worker: WorkerID) -> Set<SharedAddress> {
         Set(sockets.lazy.filter { $0.owner == worker && $0.isListening }.map { $0.address })
+    }
+
+    /// Each address on which workers listen, with those sockets, by port.
+    var listening: [(address: SharedAddress, sockets: [SharedSocket])] {
+        let groups = Dictionary(grouping: sockets.filter { $0.isListening }, by: { $0.address })
+        return groups.sorted { ($0.key.port, "\($0.key)") < ($1.key.port, "\($1.key)") }.map { ($0.key, $0.value) }
     }
 
     // MARK: calls of workers
@@ -115,7 +123,9 @@ final class PortSharing {
         // A negative number is the kernel's own maximum.
         let asked = Int32(truncatingIfNeeded: call.number)
         guard Glibc.listen(socket.number, asked < 0 ? asked : max(asked, backlog)) == 0 else {
-            return (.done(errno), nil)
+            let code = errno
+            if code == EADDRINUSE { refused = socket.address }
+            return (.done(code), nil)
         }
         if !socket.isListening { join(socket) }
         return (.done(0), socket.address)
@@ -149,7 +159,11 @@ final class PortSharing {
         let status = raw.withUnsafeBytes { bytes in
             bytes.withMemoryRebound(to: sockaddr.self) { Glibc.bind(number, $0.baseAddress, socklen_t(raw.count)) }
         }
-        guard status == 0 else { return (.done(errno), nil) }
+        guard status == 0 else {
+            let code = errno
+            if code == EADDRINUSE { refused = address }
+            return (.done(code), nil)
+        }
         if isFirst, let error = Self.reusePort(number) { return (.done(error), nil) }
         guard address.isDatagram else {
             bound[inode] = Bound(address: address, owner: worker.id)
@@ -194,6 +208,12 @@ final class PortSharing {
         socket.place = SocketSearch.Place(process: caller.process, descriptor: caller.descriptor)
         probes.began(worker.id, on: socket.address.port)
         return .done(0)
+    }
+
+    /// Forgets it.
+    func takeRefused() -> SharedAddress? {
+        defer { refused = nil }
+        return refused
     }
 
     // MARK: what is told from outside

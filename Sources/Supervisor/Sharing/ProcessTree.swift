@@ -16,6 +16,16 @@ enum ProcessTree {
         return found
     }
 
+    /// All that there are.
+    static var all: [Int32] { names(in: "/proc").compactMap { Int32($0) } }
+
+    static func parent(of process: Int32) -> Int32? {
+        field("PPid:", in: "/proc/\(process)/status").flatMap { Int32($0) }
+    }
+
+    /// It was stopped, by a signal or by a terminal.
+    static func isStopped(_ process: Int32) -> Bool { field("State:", in: "/proc/\(process)/status")?.first == "T" }
+
     /// What it, or any of its threads, has started and what it was handed as a subreaper.
     static func children(of process: Int32) -> [Int32] {
         threads(of: process).flatMap { thread in

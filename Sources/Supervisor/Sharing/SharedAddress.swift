@@ -51,14 +51,14 @@ struct SharedAddress: Hashable, CustomStringConvertible {
 
     private var ipv6: [UInt8] { Array(bytes.dropFirst(8).prefix(16)) }
 
-    var description: String {
-        let address: ListenAddress
+    var listenAddress: ListenAddress {
         switch (ipv4, isDatagram) {
-        case (let host?, false): address = .tcp4(address: host, port: port)
-        case (let host?, true): address = .udp4(address: host, port: port)
-        case (nil, false): address = .tcp6(address: ipv6, scope: 0, port: port)
-        case (nil, true): address = .udp6(address: ipv6, scope: 0, port: port)
+        case (let host?, false): .tcp4(address: host, port: port)
+        case (let host?, true): .udp4(address: host, port: port)
+        case (nil, false): .tcp6(address: ipv6, scope: 0, port: port)
+        case (nil, true): .udp6(address: ipv6, scope: 0, port: port)
         }
-        return "\(address)"
     }
+
+    var description: String { "\(listenAddress)" }
 }

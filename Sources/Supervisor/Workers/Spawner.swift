@@ -5,6 +5,8 @@ internal import Reloader
 
 /// What all workers of this daemon have in common.
 struct Spawner: ~Copyable {
+    /// RELOADERD_NAME.
+    let name: String
     /// LISTEN_FDNAMES, one for each listener.
     let listenerNames: [String?]
     /// The daemon raises its own limit of open files; workers get back what the daemon was given.
@@ -20,11 +22,12 @@ struct Spawner: ~Copyable {
     private let null: FileDescriptor
 
     init(
-        listenerNames: [String?], fileLimit: ResourceLimit, pipesOutput: Bool, pipesErrors: Bool,
+        name: String, listenerNames: [String?], fileLimit: ResourceLimit, pipesOutput: Bool, pipesErrors: Bool,
         cpus: [Int32], sharesPorts: Bool
     ) throws(SystemError) {
         let calls = try CallChannel.make(where: sharesPorts)
         let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
+        self.name = name
         self.listenerNames = listenerNames
         self.cpus = cpus
         self.fileLimit = fileLimit
@@ -66,6 +69,7 @@ struct Spawner: ~Copyable {
         set("RELOADERD_SLOT", String(slot))
         set("RELOADERD_GENERATION", String(generation.number))
         set("RELOADERD_WORKERS", String(workers))
+        set("RELOADERD_NAME", name)
         set("READY_FD", String(readyNumber))
         set("NOTIFY_SOCKET", notify.address)
         if let watchdog { set("WATCHDOG_USEC", String(watchdog.nanoseconds / 1000)) }

@@ -9,7 +9,7 @@ private struct ScaleResult: Answer {
 
 func scalePool(_ call: Call) throws(VerbError) -> Int32 {
     let workers = try Conversation(call).answer().decoded(as: ScaleResult.self).workers
-    return printOut("\(workers) \(workers == 1 ? "worker" : "workers")\n")
+    return printOut(counted(workers, "worker") + "\n")
 }
 
 func changePool(_ call: Call, saying done: String) throws(VerbError) -> Int32 {

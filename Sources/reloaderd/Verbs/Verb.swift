@@ -46,9 +46,13 @@ struct Verb: Sendable {
         self.run = run
     }
 
-    /// `[OPTIONS] SLOT`, what follows the name.
+    /// It asks a daemon, whose name may stand before the operand.
+    var takesName: Bool { options.contains { $0.group == .contact } }
+
+    /// `[OPTIONS] [NAME] SLOT`, what follows the verb.
     var synopsis: String {
         var words = ["[OPTIONS]"]
+        if takesName { words.append("[NAME]") }
         if let operand { words.append(operand.isOptional ? "[\(operand.value)]" : operand.value) }
         if takesArguments { words.append("[-- NEW-ARG...]") }
         return words.joined(separator: " ")

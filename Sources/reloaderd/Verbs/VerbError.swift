@@ -5,6 +5,8 @@ enum ExitStatus {
     static let failed: Int32 = 1
     /// Another reload took its place.
     static let superseded: Int32 = 2
+    /// `status --exit-code`: not every slot has a worker that serves, and none fails.
+    static let notReady: Int32 = 2
     static let timedOut: Int32 = 3
     /// There is none, or it has ended or broken off without an answer.
     static let noDaemon: Int32 = 4

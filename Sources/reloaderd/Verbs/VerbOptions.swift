@@ -66,6 +66,18 @@ enum VerbOptions {
         (_, call) throws(ConfigurationError) in call.isWatching = true
     }
 
+    static let exitCode = VerbOption("exit-code", .verb, "0: all ready, 1: failing, 2: neither") {
+        (_, call) throws(ConfigurationError) in call.wantsExitCode = true
+    }
+
+    static let note = VerbOption("note", value: "TEXT", .verb, "what history and status say of it") {
+        (text, call) throws(ConfigurationError) in call.request.note = try parseNote(text)
+    }
+
+    static let force = VerbOption("force", .verb, "also where its files were changed in place") {
+        (_, call) throws(ConfigurationError) in call.request.force = true
+    }
+
     static let limit = VerbOption("limit", short: "n", value: "N", .verb, "the last N only") {
         (text, call) throws(ConfigurationError) in
         call.request.limit = Int(try wholeNumber(text, in: Bounds.historyEntries))
@@ -85,9 +97,17 @@ enum VerbOptions {
 }
 
 /// What may be a file name in the runtime directory.
-private func parseDaemonName(_ text: String) throws(ConfigurationError) -> String {
+func parseDaemonName(_ text: String) throws(ConfigurationError) -> String {
     guard 1...Bounds.daemonNameBytesMax ~= text.utf8.count, !text.utf8.contains(UInt8(ascii: "/")) else {
         throw ConfigurationError("\(quoted(text)) is not a name: 1 to \(Bounds.daemonNameBytesMax) bytes without '/'")
+    }
+    return text
+}
+
+/// One line of a table, more or less.
+private func parseNote(_ text: String) throws(ConfigurationError) -> String {
+    guard !text.isEmpty, text.unicodeScalars.count <= Bounds.noteScalarsMax, text == printable(text) else {
+        throw ConfigurationError("\(quoted(text)) is not a note: 1 to \(Bounds.noteScalarsMax) printable characters")
     }
     return text
 }

@@ -7,7 +7,7 @@ extension Verb {
     private static let deploying = [
         Verb(
             "reload", "roll to the newest version of the program, and say how it went", takesArguments: true,
-            options: VerbOptions.waiting + VerbOptions.reload,
+            options: VerbOptions.waiting + VerbOptions.reload + [VerbOptions.note],
             explanation: """
                 Rolls the pool to the newest version of the program, waits for the end, and says
                 how it went. What follows -- are new arguments for the program, instead of
@@ -22,10 +22,12 @@ extension Verb {
                 """,
             run: promoteRoll),
         Verb(
-            "rollback", "roll back to an earlier generation", operand: .generation, options: VerbOptions.waiting,
+            "rollback", "roll back to an earlier generation", operand: .generation,
+            options: VerbOptions.waiting + [VerbOptions.force],
             explanation: """
                 Rolls the pool to an earlier generation that is still kept: GENERATION, or the
-                one before the present one.
+                one before the present one. It is refused if files that the generation's
+                arguments name have been changed in place, which no rollback can undo.
                 """,
             run: followRoll),
     ]
@@ -33,7 +35,7 @@ extension Verb {
     private static let looking = [
         Verb(
             "status", "slots, workers, generations, listeners, and what is going on",
-            options: [VerbOptions.json, VerbOptions.watch],
+            options: [VerbOptions.json, VerbOptions.watch, VerbOptions.exitCode],
             explanation: "Shows the pool: slots, workers, generations, listeners, and what is going on.",
             run: showStatus),
         Verb(
@@ -55,8 +57,11 @@ extension Verb {
                 """,
             run: showLogs),
         Verb(
-            "list", "all daemons that answer", options: [VerbOptions.json], contact: [],
-            explanation: "Lists the daemons that answer on the control sockets of this user.",
+            "list", "all daemons", options: [VerbOptions.json], contact: [],
+            explanation: """
+                Lists the daemons in the runtime directories of this user and of root, also
+                those that do not answer and those that this user may not ask.
+                """,
             run: listDaemons),
     ]
 

@@ -79,6 +79,8 @@ struct Cast {
         case .recycleFailed(_, _, let id, let reason, let failure):
             return "recycle-failed \(name(id)) \(reason) \(short(failure))"
         case .recycleAbandoned(let slot, let reason): return "recycle-abandoned \(slot) \(reason)"
+        case .memoryLimitTooLow(let id, _, _, let age, _, let times):
+            return "memory-limit-too-low \(name(id)) after \(age.short) times \(times)"
         case .refused(let refusal): return "refused \(short(refusal))"
         case .scaled(let before, let after): return "scaled \(before) to \(after)"
         case .drainingAll: return "draining-all"

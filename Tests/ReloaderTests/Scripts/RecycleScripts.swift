@@ -155,6 +155,50 @@ import Testing
             """)
     }
 
+    /// The next one takes as much from its start: it stays for a while, longer each time, and everything else goes on.
+    @Test func aLimitThatIsTooLowBacksOff() {
+        Script.play(
+            """
+            start -> spawn 0/1
+            ready 0/1
+            wait 10s
+            over-memory 0/1 -> spawn 0/1#2
+            ready 0/1#2 -> term 0/1
+            exit 0/1
+            wait 10s
+            over-memory 0/1#2 | memory-limit-too-low 0/1#2 after 10s times 1
+            over-memory 0/1#2
+            serving 0/1#2
+            wait 29s
+            wait 31s -> spawn 0/1#3 | recycle 0/1 memory
+            ready 0/1#3 -> term 0/1#2
+            exit 0/1#2
+            over-memory 0/1#3 | memory-limit-too-low 0/1#3 after 0s times 2
+            wait 59s
+            restart 0 -> spawn 0/1#4
+            ready 0/1#4 -> term 0/1#3
+            exit 0/1#3
+            over-memory 0/1#4 | memory-limit-too-low 0/1#4 after 0s times 2
+            reload 2 -> spawn 0/2
+            ready 0/2 -> term 0/1#4 release 1
+            over-memory 0/2 -> spawn 0/2#2
+            """)
+    }
+
+    /// A leak is not a limit that is too low.
+    @Test func oneThatGrowsSlowlyIsReplacedAtOnce() {
+        Script.play(
+            """
+            start -> spawn 0/1
+            ready 0/1
+            over-memory 0/1 -> spawn 0/1#2
+            ready 0/1#2 -> term 0/1
+            exit 0/1
+            wait 60s
+            over-memory 0/1#2 -> spawn 0/1#3
+            """)
+    }
+
     @Test func theOldWorkerDiesMeanwhile() {
         Script.play(
             """

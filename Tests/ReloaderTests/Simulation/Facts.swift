@@ -34,6 +34,8 @@ struct Facts {
     var hungSince: Instant?
     /// The runtime said that it takes too much memory while it served.
     var isOverMemory = false
+    /// It did so soon after it was ready, as the one before it did: it is to be recycled then.
+    var memoryAt: Instant?
 
     init(id: WorkerID, slot: Int, generation: Int, startedAt: Instant, policy: Policy, isInFlight: Bool) {
         self.id = id
@@ -66,8 +68,10 @@ struct Facts {
     /// It serves its slot, and must be recycled.
     func isOverdue(at now: Instant) -> Bool {
         guard isReady, !isInFlight else { return false }
-        return isOverMemory || hungSince != nil || ageLimits.map { $0.latest <= now } ?? false
+        return takesTooMuch(at: now) || hungSince != nil || ageLimits.map { $0.latest <= now } ?? false
     }
+
+    func takesTooMuch(at now: Instant) -> Bool { isOverMemory || memoryAt.map { $0 <= now } ?? false }
 
     /// Starting, ready, or killed by the watchdog and not yet gone.
     var isInOffice: Bool { !isGone && !hasLeft }

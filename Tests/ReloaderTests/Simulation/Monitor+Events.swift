@@ -14,10 +14,7 @@ extension Monitor {
         case .resume: paused(false)
         case .restart(let slot): askedForRestart(slot)
         case .overMemory(let id):
-            if let index = index(of: id), workers[index].isReady, !workers[index].isInFlight {
-                // Of one that is silent there is no more to be said.
-                if workers[index].hungSince == nil { workers[index].isOverMemory = true }
-            }
+            if let index = index(of: id) { takesTooMuch(index) }
         case .scale(let change): scaled(change)
         case .drainAll: drainedAll()
         case .stop(let mode): stopped(mode)
@@ -36,6 +33,24 @@ extension Monitor {
         case .overslept: grantTimeAgain()
         }
         noteSilence()
+    }
+
+    /// Of one that is silent, or is to be recycled already, there is no more to be said.
+    private mutating func takesTooMuch(_ index: Int) {
+        let worker = workers[index]
+        guard let readySince = worker.readySince, worker.isReady, !worker.isInFlight, worker.hungSince == nil else {
+            return
+        }
+        guard !worker.isOverMemory, worker.memoryAt == nil else { return }
+        // Within its bounds only the pool knows when its age is due.
+        let mayBeOld = worker.ageLimits.map { $0.earliest <= now } ?? false
+        let isYoung = now - readySince < Policy.memoryYouth
+        if !isYoung, !mayBeOld { seats[worker.slot].memoryRecycles = 0 }
+        if isYoung, course == .none, seats[worker.slot].memoryRecycles > 0 {
+            step.owedSparing = worker.id
+        } else {
+            workers[index].isOverMemory = true
+        }
     }
 
     private mutating func hasPinged(_ index: Int) {

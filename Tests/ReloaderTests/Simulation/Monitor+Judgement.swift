@@ -26,6 +26,10 @@ extension Monitor {
         try requireNone(step.owedRecycleFailure, .story, "failed, and its recycle goes on")
         try require(step.owedRetries.isEmpty, .backoff, "slots \(step.owedRetries) failed and are not tried again")
         try requireNone(step.owedFailure, .story, "failed unseen")
+        if let id = step.owedSparing, let index = index(of: id) {
+            let mayBeOld = workers[index].ageLimits.map { $0.earliest <= now } ?? false
+            try require(mayBeOld, .recycle, "\(id) takes too much from its start, and nobody is told")
+        }
         try requireNone(step.owedReady, .story, "said that it is ready, and is not")
         try requireNone(step.owedStopping, .story, "said that it stops, and does not")
         try requireNone(step.owedRollFailure, .reverts, "failed, and the roll goes on")
@@ -178,7 +182,8 @@ extension Monitor {
     /// What must hold at rest.
     func judgeRest(of pool: Pool) throws(Violation) {
         let watched = live.contains { workers[$0].policy.watchdog != nil }
-        try require(pool.nextDeadline == nil || watched || isAging, .settles, "a timer is armed at rest")
+        let isSparing = live.contains { workers[$0].memoryAt != nil }
+        try require(pool.nextDeadline == nil || watched || isAging || isSparing, .settles, "a timer is armed at rest")
         guard phase == .running || phase == .drained else { return }
         let pinned = (1...newest).filter { !released.contains($0) }
         try require(pinned == kept.sorted(), .release, "generations \(pinned) are still pinned; \(kept) are kept")

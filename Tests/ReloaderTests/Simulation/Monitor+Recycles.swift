@@ -11,7 +11,7 @@ extension Monitor {
             switch reason {
             case .asked: askedRestarts.contains(slot)
             case .watchdog: any(in: slot) { $0.isReady && !$0.isInFlight && $0.hungSince != nil }
-            case .memory: any(in: slot) { $0.isReady && !$0.isInFlight && $0.isOverMemory }
+            case .memory: any(in: slot) { $0.isReady && !$0.isInFlight && $0.takesTooMuch(at: now) }
             case .age:
                 any(in: slot) { $0.isReady && !$0.isInFlight && $0.ageLimits.map { $0.earliest <= now } ?? false }
             }
@@ -54,7 +54,9 @@ extension Monitor {
         }
         try require(took == now - recycling.beganAt, .story, "slot \(slot) was recycled in \(took)")
         let failures = seats[slot].failures
+        let memoryRecycles = seats[slot].memoryRecycles
         try takeOver(slot)
+        seats[slot].memoryRecycles = memoryRecycles + (reason == .memory ? 1 : 0)
         try require(seats[slot].generation == generation, .story, "slot \(slot) is not at \(generation)")
         self.recycling = nil
         guard let hung = step.killedAsHung, let readySince = workers[hung].readySince else { return }
@@ -76,6 +78,23 @@ extension Monitor {
         } else if reason != .asked {
             countRetry(in: worker.slot)
         }
+    }
+
+    mutating func isSpared(
+        _ index: Int, _ age: Duration, _ delay: Duration, _ times: Int
+    ) throws(Violation) {
+        let worker = workers[index]
+        try require(step.owedSparing == worker.id, .recycle, "\(worker.id) is spared, and does not take too much")
+        step.owedSparing = nil
+        let counted = seats[worker.slot].memoryRecycles
+        try require(times == counted, .recycle, "\(counted) were replaced for memory, told \(times)")
+        try require(worker.readySince.map { now - $0 } == age, .story, "\(worker.id) was ready for \(age)")
+        var longest = Policy.memoryBackoffBase
+        for _ in 1..<times where longest < Policy.memoryBackoffCap { longest = longest * 2 }
+        longest = min(longest, Policy.memoryBackoffCap)
+        let isInRange = delay >= longest / 2 - .nanoseconds(1) && delay <= longest
+        try require(isInRange, .recycle, "\(worker.id) is spared for \(delay), as number \(times)")
+        workers[index].memoryAt = now + delay
     }
 
     mutating func recycleAbandoned(_ slot: Int, _ reason: RecycleReason) throws(Violation) {

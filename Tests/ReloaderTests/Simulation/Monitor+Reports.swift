@@ -65,6 +65,8 @@ extension Monitor {
         case .recycleFailed(let slot, let generation, let id, let reason, _):
             try recycleFailed(known(id, slot, generation), reason)
         case .recycleAbandoned(let slot, let reason): try recycleAbandoned(slot, reason)
+        case .memoryLimitTooLow(let id, let slot, let generation, let age, let delay, let times):
+            try isSpared(known(id, slot, generation), age, delay, times)
         case .refused(let refusal):
             try require(step.owedRefusal == refusal, .story, "\(step.event) is refused: \(refusal)")
             step.owedRefusal = nil

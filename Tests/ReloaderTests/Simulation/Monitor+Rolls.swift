@@ -27,7 +27,7 @@ extension Monitor {
         canary = target == settled ? nil : plan.canary
         waitsSince = nil
         rollFailures = 0
-        for slot in seats.indices { seats[slot] = Seat(generation: seats[slot].generation) }
+        for slot in seats.indices { seats[slot].forgetBackoff() }
     }
 
     /// Replacements that have not taken their slot must be let go, and those of them that run must hear of it.
@@ -97,7 +97,7 @@ extension Monitor {
         course = .revert(failed: target)
         revertBeganAt = now
         for slot in seats.indices {
-            if seats[slot].generation != settled { seats[slot] = Seat(generation: seats[slot].generation) }
+            if seats[slot].generation != settled { seats[slot].forgetBackoff() }
             seats[slot].retryAt = nil
         }
     }

@@ -23,9 +23,17 @@ struct Monitor {
     struct Seat {
         var generation: Int
         var failures = 0
+        /// Recycles for memory, in a row.
+        var memoryRecycles = 0
         var restartAt: Instant?
         /// No replacement before.
         var retryAt: Instant?
+
+        mutating func forgetBackoff() {
+            failures = 0
+            restartAt = nil
+            retryAt = nil
+        }
     }
 
     /// A slot whose worker is being replaced by one of its own generation.
@@ -114,6 +122,8 @@ struct Monitor {
         /// The target of a rollback.
         var owedRoll: Int?
         var owedRefusal: Refusal?
+        /// It takes too much memory from its start.
+        var owedSparing: WorkerID?
         var owedWord: Report?
         var owedGiveUp = false
         var scaledFrom: Int?

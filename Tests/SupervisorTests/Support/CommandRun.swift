@@ -9,6 +9,9 @@ struct CommandRun {
     /// Lines of standard error.
     var errorLines: [Substring] { errors.split(separator: "\n", omittingEmptySubsequences: true) }
 
+    /// Both outputs in one line, wherever their lines were broken.
+    var flat: String { (output + errors).split { $0 == " " || $0 == "\n" }.joined(separator: " ") }
+
     /// Runs `reloaderd` with these words.
     static func reloaderd(_ words: [String], environment: [String] = ["PATH=/usr/bin:/bin"]) throws -> CommandRun {
         try run([Products.reloaderd] + words, environment: environment)

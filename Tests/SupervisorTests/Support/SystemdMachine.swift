@@ -3,6 +3,9 @@ import Foundation
 import Glibc
 
 final class SystemdMachine {
+    /// Where a built program is inside.
+    static func inside(_ program: String) -> String { "/programs" + program.dropFirst(Products.directory.count) }
+
     let folder: TestFolder
     private let process: ChildProcess
     /// nsenter(1), into all of its namespaces.
@@ -10,14 +13,17 @@ final class SystemdMachine {
 
     /// Boots. `units` are unit files by name, `files` by their path below the folder (`etc` and `srv` are the machine's
     /// /etc/reloaderd and /srv).
-    init(units: [String: String], files: [String: String] = [:]) throws {
+    ///
+    /// - Parameter systemd: where another version was unpacked; nil: the real machine's.
+    init(units: [String: String], files: [String: String] = [:], systemd: String? = nil) throws {
         folder = try TestFolder()
         for (name, text) in Self.basicUnits.merging(units, uniquingKeysWith: { $1 }) {
             try folder.write("units/\(name)", text)
         }
         for (name, text) in files { try folder.write(name, text) }
         let boot = try NotifyReceiver("\(folder.path)/boot")
-        process = try ChildProcess(["\(Products.tests)/Workers/machine.sh", folder.path])
+        process = try ChildProcess(
+            ["\(Products.tests)/Workers/machine.sh", folder.path, Products.directory] + [systemd].compactMap { $0 })
         guard let line = try process.output.next(), let pid = Int32(line) else {
             throw DidNotHappen(description: "no machine: \(try process.errors.rest())")
         }

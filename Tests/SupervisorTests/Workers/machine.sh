@@ -2,10 +2,12 @@
 # A machine of a test's own: systemd as PID 1 in its own namespaces, on a root file system in memory. Nothing of the real
 # machine can be written, and all of it ends when standard input does, whatever becomes of the test.
 #
-#     machine.sh FOLDER
+#     machine.sh FOLDER PROGRAMS [SYSTEMD]
 #
 # FOLDER is seen inside under its own path, writable; FOLDER/units as the only unit path, FOLDER/etc as /etc/reloaderd,
-# FOLDER/srv as /srv. Prints the PID whose namespaces nsenter(1) is to enter; systemd sends READY=1 to FOLDER/boot when up.
+# FOLDER/srv as /srv; and PROGRAMS, the folder of those under test, as /programs, since it may lie under /tmp. SYSTEMD is where
+# another version of systemd was unpacked, to be booted instead of the real machine's. Prints the PID whose namespaces
+# nsenter(1) is to enter; systemd sends READY=1 to FOLDER/boot when up.
 set -eu
 
 outside() {
@@ -17,7 +19,7 @@ outside() {
     # Its cgroup namespace begins where it is when it is made: what lies above is out of reach.
     (
         echo 0 >"$group/cgroup.procs"
-        exec unshare --pid --mount --uts --ipc --net --cgroup --fork --kill-child /bin/sh "$0" --inside "$folder" </dev/null
+        exec unshare --pid --mount --uts --ipc --net --cgroup --fork --kill-child /bin/sh "$0" --inside "$folder" "$programs" "$systemd" </dev/null
     ) &
     machine=$!
     echo "$machine"
@@ -48,9 +50,17 @@ inside() {
         esac
     done
     mkdir -p dev etc/reloaderd proc run srv sys tmp var/log var/tmp ".$folder"
+    mkdir programs
+    mount --bind "$programs" programs
+    mount -o remount,bind,ro programs
     for name in alternatives group ld.so.cache ld.so.conf ld.so.conf.d localtime nsswitch.conf passwd; do
         [ ! -e "/etc/$name" ] || cp -a "/etc/$name" etc/
     done
+    if [ -n "$systemd" ]; then
+        mount --bind "$systemd/lib/systemd" usr/lib/systemd
+        for path in "$systemd"/usr/lib/*/systemd; do mount --bind "$path" "${path#"$systemd"/}"; done
+        for name in systemctl journalctl; do mount --bind "$systemd/bin/$name" "usr/bin/$name"; done
+    fi
     echo 0123456789abcdef0123456789abcdef >etc/machine-id
     # Without a mount here systemd would mount the real machine's.
     mount -t tmpfs dev dev
@@ -80,8 +90,12 @@ inside() {
 
 if [ "$1" = --inside ]; then
     folder=$2
+    programs=$3
+    systemd=$4
     inside
 else
     folder=$1
+    programs=$2
+    systemd=${3:-}
     outside
 fi

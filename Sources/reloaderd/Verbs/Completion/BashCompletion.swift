@@ -20,7 +20,9 @@ func bashCompletion() -> String {
         }
     }
     let operands = CompletionTable.verbs.compactMap { entry in
-        entry.operand.flatMap(offer).map { "            \(entry.verb)) \($0) ;;\n" }
+        (entry.operand.flatMap(offer) ?? (entry.takesName ? offer(.daemon) : nil)).map {
+            "            \(entry.verb)) \($0) ;;\n"
+        }
     }
     return """
         # bash completion of reloaderd, printed by `reloaderd completion bash`.

@@ -37,19 +37,21 @@ struct CompletionTable {
         let options: [Option]
         let operand: CompletedValue?
         let operandName: String
+        /// The name of a daemon may stand first.
+        let takesName: Bool
         let takesArguments: Bool
     }
 
     static let daemon = Entry(
         verb: "", summary: "", options: DaemonOptions.all.map { Option($0) }, operand: nil, operandName: "",
-        takesArguments: false)
+        takesName: false, takesArguments: false)
     static let verbs = Verb.all.map { verb in
         Entry(
             verb: verb.name, summary: verb.summary, options: verb.options.map { Option($0) },
             operand: verb.operand.map { CompletedValue($0.value) }, operandName: verb.operand?.value ?? "",
-            takesArguments: verb.takesArguments)
+            takesName: verb.takesName, takesArguments: verb.takesArguments)
     }
 
     /// A shell command that prints the names of the daemons that run, a line each.
-    static let daemonNames = "reloaderd list 2>/dev/null | sed 1d | cut -d' ' -f1"
+    static let daemonNames = "reloaderd list 2>/dev/null | sed 1d | grep -v '^ ' | cut -d' ' -f1"
 }

@@ -6,7 +6,8 @@ func fishCompletion() -> String {
     let ofVerbs = CompletionTable.verbs.flatMap { entry in
         let condition = "__reloaderd_is \(entry.verb)"
         let files = entry.takesArguments ? [] : ["complete -c reloaderd -n '\(condition)' -f\n"]
-        let operand = entry.operand.map { ["complete -c reloaderd -n '\(condition)'\(offer($0))\n"] } ?? []
+        let words = [entry.takesName ? CompletedValue.daemon : nil, entry.operand].compactMap { $0 }.map(offer)
+        let operand = words.filter { !$0.isEmpty }.map { "complete -c reloaderd -n '\(condition)'\($0)\n" }
         return files + operand + entry.options.map { line(condition, $0) }
     }
     let first = CompletionTable.verbs.map { entry in

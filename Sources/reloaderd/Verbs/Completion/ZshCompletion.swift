@@ -53,7 +53,14 @@ func zshCompletion() -> String {
                 '*:: :_normal'
         }
 
-        _reloaderd "$@"
+        # In a file of $fpath this is the function's first call; sourced, it announces the function.
+        if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+            _reloaderd "$@"
+        elif (( $+functions[compdef] )); then
+            compdef _reloaderd reloaderd
+        else
+            print -u2 'reloaderd: the completion needs: autoload -Uz compinit && compinit'
+        fi
 
         """
 }
@@ -61,7 +68,11 @@ func zshCompletion() -> String {
 private func arguments(_ entry: CompletionTable.Entry) -> [String] {
     // The verb itself is a word.
     var arguments = entry.options.flatMap(spec) + ["'1: :'"]
-    if let operand = entry.operand { arguments.append("'2:\(quotable(entry.operandName)):\(action(operand))'") }
+    if entry.takesName { arguments.append("'2::daemon:_reloaderd_daemons'") }
+    if let operand = entry.operand {
+        let place = entry.takesName ? 3 : 2
+        arguments.append("'\(place):\(quotable(entry.operandName)):\(action(operand))'")
+    }
     if entry.takesArguments { arguments.append("'*:argument:_files'") }
     return arguments
 }

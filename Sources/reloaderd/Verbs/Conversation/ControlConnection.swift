@@ -49,6 +49,9 @@ final class ControlConnection {
         return (address, socklen_t(MemoryLayout<sockaddr_un>.size))
     }
 
+    /// The daemon's process; nil: the kernel does not say.
+    var peer: Int32? { peerProcess(of: socket.number) }
+
     /// - Throws: where the daemon has gone meanwhile.
     func send(_ request: Request) throws(VerbError) {
         var rest = (request.json.line + [UInt8(ascii: "\n")])[...]

@@ -31,7 +31,7 @@ struct DaemonChoice {
             }
         }
         throw VerbError(
-            "no daemon \(quoted(name)) runs: no answer at \(name).sock in \(Self.list(directories))",
+            "no daemon \(quoted(name)) is running: no answer at \(printable(name)).sock in \(Self.list(directories))\(Self.closed)",
             ExitStatus.noDaemon)
     }
 
@@ -47,12 +47,15 @@ struct DaemonChoice {
             }
             if found.count > 1 {
                 let names = found.map { printable($0.name) }.joined(separator: ", ")
-                throw VerbError("\(found.count) daemons run: \(names); choose one with --name", exitUsage)
+                throw VerbError(
+                    "\(found.count) daemons are running: \(names); choose one: reloaderd VERB NAME", exitUsage)
             }
             if let only = found.first { return only.connection }
         }
         throw denial
-            ?? VerbError("no daemon runs: no control socket answers in \(Self.list(directories))", ExitStatus.noDaemon)
+            ?? VerbError(
+                "no daemon is running: no control socket answers in \(Self.list(directories))\(Self.closed)",
+                ExitStatus.noDaemon)
     }
 
     /// Nobody listens there.
@@ -70,6 +73,8 @@ struct DaemonChoice {
         default: VerbError("cannot talk to \(printable(path)): \(error.reason)", ExitStatus.failed)
         }
     }
+
+    private static var closed: String { RuntimeDirectories.closed.map { "; \($0)" }.joined() }
 
     private static func list(_ directories: [String]) -> String {
         directories.map { printable($0) }.joined(separator: ", ")

@@ -25,6 +25,10 @@ struct Request {
     var by: Int?
     var fast: Bool?
     var generation: Int?
+    /// Of a reload: what people call it.
+    var note: String?
+    /// Of a rollback: whatever has changed.
+    var force: Bool?
 
     init(verb: String) { self.verb = verb }
 
@@ -37,6 +41,7 @@ struct Request {
             ("arguments", arguments.map { .array($0.map(JSON.string)) }), ("limit", limit.map(JSON.integer)),
             ("follow", follow.map(JSON.bool)), ("slot", slot.map(JSON.integer)), ("to", to.map(JSON.integer)),
             ("by", by.map(JSON.integer)), ("fast", fast.map(JSON.bool)), ("generation", generation.map(JSON.integer)),
+            ("note", note.map(JSON.string)), ("force", force.map(JSON.bool)),
         ]
         return .object(members.compactMap { name, value in value.map { JSON.Member(name, $0) } })
     }

@@ -42,7 +42,8 @@ private func waitForAnswer(_ call: Call, _ conversation: Conversation) throws(Ve
 /// Says how it went: what is good on standard output, what is not on standard error.
 private func report(_ result: RollResult, of call: Call) -> Int32 {
     let text = RollReport(result, verb: call.verb.name)
-    if text.exitStatus == 0 { return printOut(text.line + "\n") }
-    writeAll("reloaderd: \(text.line)\n" + text.details.map { $0 + "\n" }.joined(), to: STDERR_FILENO)
+    if text.exitStatus == 0 { return printOut(([text.line] + text.notes).map { $0 + "\n" }.joined()) }
+    let more = (text.details + text.notes).map { $0 + "\n" }.joined()
+    writeAll("reloaderd: \(text.line)\n\(more)", to: STDERR_FILENO)
     return text.exitStatus
 }

@@ -5,6 +5,7 @@ struct RollReport {
     let line: String
     /// About the worker that failed.
     let details: [String]
+    let notes: [String]
     let exitStatus: Int32
 
     init(_ result: RollResult, verb: String) {
@@ -12,6 +13,7 @@ struct RollReport {
         let time = result.seconds.map { " after \(secondsText($0))" } ?? ""
         let reason = result.reason.map { ": \(terminalText($0))" } ?? ""
         details = Self.details(result)
+        notes = result.notes.map { "note: \(terminalText($0))" }
         switch result.outcome {
         case .done where verb == "restart":
             line = "restarted\(time)"

@@ -24,6 +24,8 @@ struct RollResult: Answer {
     /// What that worker said on standard error, and on standard output.
     let errorLines: [String]
     let outputLines: [String]
+    /// What people should know of what serves now.
+    let notes: [String]
 
     init(_ json: JSON) throws(AnswerError) {
         if let name = json["outcome"]?.text {
@@ -39,5 +41,6 @@ struct RollResult: Answer {
         signal = json["signal"]?.text ?? json["signal"]?.whole.flatMap { Int32(exactly: $0) }.map(signalName)
         errorLines = json.texts("stderr")
         outputLines = json.texts("stdout")
+        notes = json.texts("notes")
     }
 }

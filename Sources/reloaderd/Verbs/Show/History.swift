@@ -9,6 +9,11 @@ struct History: Answer {
     struct Entry: Answer {
         /// nil: the reload was refused.
         let generation: Int?
+        /// `start`, `reload`, `rollback`; nil: an older daemon did not say.
+        let what: String?
+        let workingDirectory: String?
+        let note: String?
+        let changedFiles: [String]
         let askedAt: String
         let by: Asker?
         let executable: Executable?
@@ -19,6 +24,10 @@ struct History: Answer {
 
         init(_ json: JSON) throws(AnswerError) {
             generation = json["generation"]?.whole
+            what = json["what"]?.text
+            workingDirectory = json["working_directory"]?.text
+            note = json["note"]?.text
+            changedFiles = json.texts("changed_files")
             askedAt = try json.text("asked_at")
             by = try json.optional("by")
             executable = try json.optional("executable")

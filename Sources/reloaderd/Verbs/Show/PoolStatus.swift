@@ -30,7 +30,10 @@ struct PoolStatus: Answer {
         let program: String
         let arguments: [String]
         let workers: Int
+        /// Slots whose worker serves; nil: an older daemon does not say.
+        let ready: Int?
         let phase: String
+        let failing: Failing?
         /// The generation that slots go back to.
         let generation: Int
         let newest: Int
@@ -43,10 +46,24 @@ struct PoolStatus: Answer {
             program = try json.text("program")
             arguments = json.texts("arguments")
             workers = try json.whole("workers")
+            ready = json["ready"]?.whole
             phase = try json.text("phase")
+            failing = try json.optional("failing")
             generation = try json.whole("generation")
             newest = try json.whole("newest")
             version = try json.text("version")
+        }
+    }
+
+    /// Slots whose workers fail, and that none serves.
+    struct Failing: Answer {
+        let slots: Int
+        /// Of the last failure.
+        let reason: String?
+
+        init(_ json: JSON) throws(AnswerError) {
+            slots = try json.whole("slots")
+            reason = json["reason"]?.text
         }
     }
 
@@ -90,6 +107,9 @@ struct PoolStatus: Answer {
         let workingDirectory: String
         let madeAt: String
         let state: String
+        let note: String?
+        /// Files that its arguments name, and that are not what they were when it was made.
+        let changedFiles: [String]
 
         init(_ json: JSON) throws(AnswerError) {
             number = try json.whole("number")
@@ -97,6 +117,8 @@ struct PoolStatus: Answer {
             workingDirectory = try json.text("working_directory")
             madeAt = try json.text("made_at")
             state = try json.text("state")
+            note = json["note"]?.text
+            changedFiles = json.texts("changed_files")
         }
     }
 
@@ -105,11 +127,17 @@ struct PoolStatus: Answer {
         let name: String?
         /// Connections that wait; nil: not known for this kind.
         let queue: Int?
+        /// `listen`: opened by the daemon, `shared`: by workers, through it, `own`: by workers, without it.
+        let kind: String?
+        /// How many of them have it.
+        let workers: Int?
 
         init(_ json: JSON) throws(AnswerError) {
             address = try json.text("address")
             name = json["name"]?.text
             queue = json["queue"]?.whole
+            kind = json["kind"]?.text
+            workers = json["workers"]?.whole
         }
     }
 
@@ -135,6 +163,7 @@ struct PoolStatus: Answer {
         let failures: Int
         /// What is left of the delay.
         let backoffSeconds: Double?
+        let lastFailure: String?
         let workers: [WorkerStatus]
 
         init(_ json: JSON) throws(AnswerError) {
@@ -142,6 +171,7 @@ struct PoolStatus: Answer {
             generation = json["generation"]?.whole
             failures = json["failures"]?.whole ?? 0
             backoffSeconds = json["backoff_s"]?.decimal
+            lastFailure = json["last_failure"]?.text
             workers = try json.list("workers")
         }
     }

@@ -1,4 +1,4 @@
-// `history`: a line for each generation, and for each reload that was refused.
+// `history`: each generation, and each reload that was refused: a line, and below it what it was about.
 import Supervisor
 
 func showHistory(_ call: Call) throws(VerbError) -> Int32 {
@@ -11,22 +11,34 @@ func showHistory(_ call: Call) throws(VerbError) -> Int32 {
 
 private func table(_ entries: [History.Entry]) -> Table {
     var table = Table([
-        .right("GEN"), .left("ASKED"), .left("BY"), .right("TOOK"), .left("OUTCOME"), .left("EXECUTABLE"),
-        .left("REASON"),
+        .right("GEN"), .left("WHEN"), .left("WHAT"), .left("OUTCOME"), .right("TOOK"), .cutAtStart("DIRECTORY"),
     ])
     for entry in entries {
-        let executable = entry.executable
-        let identity = [
-            terminalText(executable?.path ?? "-"), executable?.inode.map { "inode \($0)" },
-            executable?.modifiedAt.map { "of \(timeText($0))" },
-        ].compactMap { $0 }.joined(separator: " ")
-        table.add([
-            entry.generation.map { "\($0)" } ?? "-", timeText(entry.askedAt), entry.by.map(text) ?? "-",
-            entry.seconds.map { secondsText($0) } ?? "-",
-            terminalText(entry.outcome ?? "-"), identity, terminalText(entry.reason ?? ""),
-        ])
+        table.add(
+            [
+                entry.generation.map { "\($0)" } ?? "-", timeText(entry.askedAt), terminalText(entry.what ?? "-"),
+                terminalText(entry.outcome ?? "-"), entry.seconds.map { secondsText($0) } ?? "-",
+                terminalText(entry.workingDirectory ?? "-"),
+            ], remarks: remarks(entry))
     }
     return table
+}
+
+/// What people look for first stands first.
+private func remarks(_ entry: History.Entry) -> [String] {
+    let changed = entry.changedFiles.map { terminalText($0) }.joined(separator: ", ")
+    return [
+        entry.note.map { "note: \(terminalText($0))" }, entry.reason.map { terminalText($0) },
+        changed.isEmpty ? nil : "changed since it was made: \(changed)",
+        entry.by.map { "by \(text($0))" }, entry.executable.map(text),
+    ].compactMap { $0 }
+}
+
+private func text(_ executable: History.Executable) -> String {
+    let identity = [
+        executable.inode.map { "inode \($0)" }, executable.modifiedAt.map { "of \(timeText($0))" },
+    ].compactMap { $0 }.joined(separator: ", ")
+    return terminalText(executable.path) + (identity.isEmpty ? "" : " (\(identity))")
 }
 
 private func text(_ asker: History.Asker) -> String {

@@ -5,20 +5,31 @@ import Supervisor
 func showStatus(_ call: Call) throws(VerbError) -> Int32 {
     let conversation = try Conversation(call)
     let answer = try conversation.answer()
-    if call.isJSON { return printOut(answer.line) }
-    if call.isWatching { return try watch(conversation, call, from: try answer.decoded()) }
-    let text = StatusText(try answer.decoded())
-    return printOut(text.lines.map { $0 + "\n" }.joined())
+    let status: PoolStatus = try answer.decoded()
+    if call.isWatching { return try watch(conversation, call, from: status) }
+    let result = printOut(call.isJSON ? answer.line : StatusText(status).lines.map { $0 + "\n" }.joined())
+    return result == 0 && call.wantsExitCode ? exitCode(status.pool) : result
+}
+
+/// For scripts: the pool serves with all that it is to have, or workers fail, or neither.
+private func exitCode(_ pool: PoolStatus.Pool) -> Int32 {
+    switch pool.phase {
+    case "failing": ExitStatus.failed
+    case "running", "paused": pool.ready == pool.workers ? 0 : ExitStatus.notReady
+    default: ExitStatus.notReady
+    }
 }
 
 /// Goes on until it is interrupted, or the daemon has gone.
 private func watch(_ conversation: Conversation, _ call: Call, from first: PoolStatus) throws(VerbError) -> Int32 {
     let terminal = Terminal.output
     var status = first
+    var cpu = CPUShare()
     if terminal != nil { printOut(Terminal.eraseScreen) }
     while true {
-        let result = terminal.map { redraw(status, on: $0) } ?? printOut(plain(status))
+        let result = terminal.map { redraw(status, cpu, on: $0) } ?? printOut(plain(status, cpu))
         if result != 0 { return result }
+        cpu.look(status)
         try conversation.pause(until: Moment.now() + 1)
         try conversation.connection.send(call.request)
         status = try conversation.answer().decoded()
@@ -26,9 +37,9 @@ private func watch(_ conversation: Conversation, _ call: Call, from first: PoolS
 }
 
 /// In place: line by line, so that nothing flickers; what has no room is left out.
-private func redraw(_ status: PoolStatus, on terminal: Terminal) -> Int32 {
+private func redraw(_ status: PoolStatus, _ cpu: CPUShare, on terminal: Terminal) -> Int32 {
     let (columns, rows) = terminal.size
-    var lines = StatusText(status, width: columns).lines
+    var lines = StatusText(status, cpu: cpu, width: columns).lines
     // The cursor's line stays free.
     if lines.count > rows - 1 {
         let hidden = lines.count - (rows - 2)
@@ -38,4 +49,6 @@ private func redraw(_ status: PoolStatus, on terminal: Terminal) -> Int32 {
     return printOut(Terminal.home + text + Terminal.eraseToEndOfScreen)
 }
 
-private func plain(_ status: PoolStatus) -> String { StatusText(status).lines.map { $0 + "\n" }.joined() + "\n" }
+private func plain(_ status: PoolStatus, _ cpu: CPUShare) -> String {
+    StatusText(status, cpu: cpu).lines.map { $0 + "\n" }.joined() + "\n"
+}

@@ -2,11 +2,15 @@
 import Supervisor
 
 struct WorkerStatus: Answer {
+    /// In this daemon, for ever.
+    let id: Int?
     let pid: Int
     let generation: Int
     let state: String
     /// In this state.
     let seconds: Double
+    /// Since it was started.
+    let age: Double?
     let restarts: Int?
     let memoryBytes: Int?
     let cpuSeconds: Double?
@@ -17,10 +21,12 @@ struct WorkerStatus: Answer {
     let status: String?
 
     init(_ json: JSON) throws(AnswerError) {
+        id = json["id"]?.whole
         pid = try json.whole("pid")
         generation = try json.whole("generation")
         state = try json.text("state")
         seconds = try json.seconds("since_s")
+        age = json["age_s"]?.decimal
         restarts = json["restarts"]?.whole
         memoryBytes = json["memory_bytes"]?.whole
         cpuSeconds = json["cpu_s"]?.decimal

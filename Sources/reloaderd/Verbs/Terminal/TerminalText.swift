@@ -1,4 +1,5 @@
 // Text that workers or other processes wrote, made harmless for a terminal, and numbers as people read them.
+import Glibc
 import Supervisor
 
 /// `text` in one line, without anything that a terminal takes for a command.
@@ -33,6 +34,12 @@ func secondsText(_ seconds: Double) -> String {
     return "\(hundredths / 100).\(twoDigits(hundredths % 100))s"
 }
 
+/// `0.4%`, `12.3%`, `397%`.
+func percentText(_ percent: Double) -> String {
+    let tenths = Int((min(max(0, percent), 1e9) * 10).rounded())
+    return tenths < 1000 ? "\(tenths / 10).\(tenths % 10)%" : "\((tenths + 5) / 10)%"
+}
+
 /// `512B`, `12.3M`.
 func memoryText(_ bytes: Int) -> String {
     var size = Double(max(0, bytes))
@@ -53,6 +60,27 @@ func timeText(_ timestamp: String) -> String {
         return text
     }
     return text.prefix(10) + " " + text.dropFirst(11).prefix(8) + "Z"
+}
+
+/// Seconds from `2026-11-24T21:34:05.123Z` to `now`; nil: it is no such text, or lies ahead.
+func secondsSince(_ timestamp: String, _ now: Int) -> Int? {
+    let bytes = Array(timestamp.utf8)
+    func number(_ range: Range<Int>) -> Int? {
+        range.upperBound <= bytes.count ? Int(String(decoding: bytes[range], as: UTF8.self)) : nil
+    }
+    guard bytes.last == UInt8(ascii: "Z"), let year = number(0..<4), let month = number(5..<7),
+        let day = number(8..<10),
+        let hour = number(11..<13), let minute = number(14..<16), let second = number(17..<19)
+    else { return nil }
+    var parts = tm()
+    parts.tm_year = Int32(clamping: year - 1900)
+    parts.tm_mon = Int32(clamping: month - 1)
+    parts.tm_mday = Int32(clamping: day)
+    parts.tm_hour = Int32(clamping: hour)
+    parts.tm_min = Int32(clamping: minute)
+    parts.tm_sec = Int32(clamping: second)
+    let then = timegm(&parts)
+    return then > 0 && then <= now ? now - then : nil
 }
 
 private func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }

@@ -1,0 +1,84 @@
+// Who has a TCP port that somebody else wants: found in the kernel's table of sockets, then among all processes' descriptors.
+internal import CLinux
+internal import Glibc
+
+public struct PortHolder: Sendable {
+    public let pid: Int32
+    public let parent: Int32?
+    /// The short name of its program.
+    public let command: String
+    /// It is a worker, and this is the name of the daemon that started it.
+    private let daemon: String?
+    /// No daemon is above it any more.
+    private let isOrphan: Bool
+
+    /// nil: nobody listens there, or whoever does may not be looked at.
+    public init?(of address: ListenAddress) {
+        let table: SocketTable
+        do throws(SystemError) { table = try SocketTable() } catch { return nil }
+        let inodes = Set(table.all.lazy.filter { $0.listens && address.isTaken(by: $0) }.map { $0.inode })
+        guard !inodes.isEmpty, let pid = Self.process(with: inodes) else { return nil }
+        self.pid = pid
+        parent = ProcessTree.parent(of: pid)
+        command = Self.text("/proc/\(pid)/comm").split(separator: "\n").first.map { printable(String($0)) } ?? "?"
+        let variables = Self.text("/proc/\(pid)/environ").split(separator: "\0")
+        let prefix = "RELOADERD_NAME="
+        daemon = variables.first { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+        isOrphan = !Self.hasDaemonAbove(pid)
+    }
+
+    /// `python3 (pid 123)`, and what it is besides.
+    public func words(seenFrom name: String?) -> String {
+        let process = "\(command) (pid \(pid))"
+        guard let daemon, isOrphan else { return process }
+        let whose = daemon == name ? "this name" : "the name \(printable(daemon))"
+        return "\(process), left over from a dead daemon of \(whose): end it with kill \(pid)"
+    }
+
+    /// A worker's descendants hold its sockets too: the eldest counts.
+    private static func process(with inodes: Set<UInt64>) -> Int32? {
+        let pids = ProcessTree.all.sorted()
+        return pids.first { pid in OpenSockets.all(of: pid).contains { inodes.contains($0.inode) } }
+    }
+
+    private static func hasDaemonAbove(_ pid: Int32) -> Bool {
+        var pid = pid
+        // A chain of processes that changes while it is followed must end.
+        for _ in 0..<64 {
+            guard let parent = ProcessTree.parent(of: pid), parent > 0 else { return false }
+            if text("/proc/\(parent)/comm") == "reloaderd\n" { return true }
+            pid = parent
+        }
+        return false
+    }
+
+    private static func text(_ path: String) -> String {
+        let bytes: [UInt8]
+        do throws(FileReadError) { bytes = try fileContents(path, bytesMax: 1 << 20) } catch { return "" }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension ListenAddress {
+    /// Nobody else could listen there beside this socket.
+    fileprivate func isTaken(by socket: rl_socket) -> Bool {
+        guard let other = ListenAddress(socket), let port = other.port else { return false }
+        switch self {
+        case .tcpAny(port): return true
+        case .tcp4(let host, port): return host == 0 || other.isWildcard || self == other
+        case .tcp6(let host, _, port):
+            guard case .tcp6(let otherHost, _, _) = other else { return isWildcard }
+            return isWildcard || other.isWildcard || host == otherHost
+        default: return false
+        }
+    }
+
+    private var isWildcard: Bool {
+        switch self {
+        case .tcpAny: true
+        case .tcp4(let host, _): host == 0
+        case .tcp6(let host, _, _): host.allSatisfy { $0 == 0 }
+        default: false
+        }
+    }
+}
