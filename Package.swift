@@ -1,5 +1,5 @@
 // swift-tools-version: 6.1
-// Packages: none, ever. Each target is a room of ../shared/DESIGN.md; the arrows between them are the architecture:
+// Packages: none, ever. Each target is a room; the arrows between them are the architecture:
 // reloaderd -> Supervisor -> Reloader, Supervisor -> CLinux. ReloaderWorker and Reloader depend on nothing.
 import PackageDescription
 

@@ -22,10 +22,11 @@ import Testing
     private typealias Row = (name: String, load: () throws -> ShapedLoad)
 
     private static var rows: [Row] {
-        let servers: [SharedProgram] = [.node, .go, .uvicorn, .aiohttp, .puma, .threaded, .hypercorn]
+        let servers: [SharedProgram] = [.node, .go, .uvicorn, .aiohttp, .threaded, .hypercorn]
         return servers.map { program in (program.name, { try asked(program) }) } + [
-            // It forgets requests that were sent ahead, with reloads or without.
+            // These forget requests that were sent ahead, with reloads or without.
             ("gunicorn --threads", { try asked(.gunicornThreads, in: shapes.filter { $0 != "pipelined=1" }) }),
+            ("Puma", { try asked(.puma, in: shapes.filter { $0 != "pipelined=1" }) }),
             ("nginx in front of node", { try asked(.node, in: shapes + ["--proxied"], proxied: true) }),
             ("h2c", { try ShapedLoad(.h2c) { ["node", "\(folder)/h2c.js", "\($0)", "2"] } }),
             ("gRPC", { try ShapedLoad(.grpc) { [Apps.python, "\(folder)/rpc.py", "ask", "\($0)", "2"] } }),

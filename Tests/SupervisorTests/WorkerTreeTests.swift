@@ -86,6 +86,17 @@ import Testing
     private static let escapes = ["setsid env -i \(helper) &", "(setsid env -i \(helper) &);"]
     private static let helper = "/bin/sh -c 'echo helper $$; exec /bin/sleep 1000' >&2"
 
+    /// Starts processes until one is younger than this by the kernel's clock, which ticks a hundred times a second: what starts
+    /// within a tick can't be told from what was there before.
+    private static func kernelTicks(after process: ProcessView) throws {
+        func start(_ stat: String) throws -> Int {
+            let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
+            return try #require(fields.count > 20 ? Int(fields[20]) : nil)
+        }
+        let before = try start(String(contentsOfFile: "/proc/\(process.pid)/stat", encoding: .utf8))
+        while try start(try CommandRun.run(["cat", "/proc/self/stat"]).output) <= before {}
+    }
+
     @Test(arguments: escapes, ["TERM", "crash", "reload"])
     func aHelperInASessionOfItsOwnEndsWithItsWorker(escape: String, end: String) throws {
         let daemon = try DaemonUnderTest(
@@ -96,7 +107,9 @@ import Testing
         #expect(helper.isAlive)
         switch end {
         case "crash": kill(try #require(ready.pid), SIGKILL)
-        case "reload": daemon.signal(SIGHUP)
+        case "reload":
+            try Self.kernelTicks(after: helper)
+            daemon.signal(SIGHUP)
         default: daemon.signal(SIGTERM)
         }
         try daemon.next("leftovers_gone")

@@ -1,6 +1,6 @@
 import Testing
 
-/// DESIGN.md, Backoff: after a failure, and when to give up.
+/// Backoff: after a failure, and when to give up.
 @Suite struct BackoffScripts {
     @Test func theDelayDoublesUpToItsCap() {
         Script.play(

@@ -1,6 +1,6 @@
 import Testing
 
-/// DESIGN.md, The roll: what a failed one leaves behind.
+/// The roll: what a failed one leaves behind.
 @Suite struct RevertScripts {
     /// Four ready workers of generation 1, the first two of them replaced by 2, the third in flight.
     private static let halfway = """

@@ -1,6 +1,6 @@
 import Testing
 
-/// DESIGN.md, The roll: forward, superseded, aborted.
+/// The roll: forward, superseded, aborted.
 @Suite struct RollScripts {
     @Test func eachSlotIsReplacedStartFirstAndTheRollDoesNotWaitForDrains() {
         Script.play(

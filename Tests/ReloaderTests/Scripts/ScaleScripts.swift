@@ -1,6 +1,6 @@
 import Testing
 
-/// DESIGN.md, Signals: one worker more, one fewer.
+/// Signals: one worker more, one fewer.
 @Suite struct ScaleScripts {
     @Test func moreAndFewer() {
         Script.play(

@@ -1,6 +1,6 @@
 import Testing
 
-/// DESIGN.md, Readiness and Spawning: how a pool comes up, and what makes a worker ready.
+/// Readiness and Spawning: how a pool comes up, and what makes a worker ready.
 @Suite struct StartScripts {
     @Test func allSlotsStartAtOnceAndThePoolIsReadyWhenTheLastOneIs() {
         Script.play(

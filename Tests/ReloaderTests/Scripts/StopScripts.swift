@@ -1,6 +1,6 @@
 import Testing
 
-/// DESIGN.md, Signals: stop and drain-all.
+/// Signals: stop and drain-all.
 @Suite struct StopScripts {
     @Test func theStopSignalThenSIGKILLThenTheEnd() {
         Script.play(
