@@ -1,5 +1,5 @@
 """What a reload cuts that is in the middle, and how long the old workers live. Parts: matrix own signal multiplexed trees ends;
-all by default, or those that BENCH_DRAINS names. BENCH_RELOADS=3 reloads a row, BENCH_AT_ONCE=6 rows at the same time (they
+all by default, or those that BENCH_DRAINS names. BENCH_RELOADS=3 reloads a row, BENCH_AT_ONCE=8 rows at the same time (they
 wait most of the time); BENCH_SERVERS=node,Puma and BENCH_SHAPES=think-100,pipelined leave the other rows out.
 
 The strict clients are the tests' own: Programs/shapes.py says what the shapes are, what counts as cut, and what is the race
@@ -9,7 +9,7 @@ import threading, time
 from pool import folder, median, reloaderd, surroundings, table
 
 WORKERS = 4
-RELOADS, AT_ONCE = int(os.environ.get("BENCH_RELOADS", 3)), int(os.environ.get("BENCH_AT_ONCE", 6))
+RELOADS, AT_ONCE = int(os.environ.get("BENCH_RELOADS", 3)), int(os.environ.get("BENCH_AT_ONCE", 8))
 ONLY = [set(filter(None, os.environ.get(name, "").split(","))) for name in ("BENCH_SERVERS", "BENCH_SHAPES")]
 LIMIT = 70  # s, for anything: the drain's time-out, the stop's, and some
 programs, own = os.path.abspath("Tests/SupervisorTests/Programs"), tempfile.TemporaryDirectory()
@@ -199,7 +199,9 @@ def row(name, shape, start, load, reloads=RELOADS):
         for process in (client, server):
             if process and process.process.poll() is None: process.stop()
     cut = collections.Counter()
-    for report in reports: cut.update(report["cut"])
+    for report in reports:
+        cut.update(report["cut"])
+        for detail in report["details"]: print(name, shape, detail, sep="  ", file=sys.stderr)
     requests, races, lives = sum(r["requests"] for r in reports), sum(r["races"] for r in reports), server.lives()
     kinds = [f"{kind}={count}" for kind, count in sorted(cut.items())]
     if timed_out := len(server.times("drain_timed_out")): kinds.append(f"timed_out_drains={timed_out}")
