@@ -18,6 +18,7 @@ import Testing
             daemon.signal(SIGHUP)
             try daemon.next("reload_done")
         }
+        while let line = try client.output.next(), !line.contains(" generation=4 ") {}
         let report = try SharingLoad.report(of: client)
         #expect(report.failed == 0 && report.clientErrors == 0, "\(report.columns) \(report.failures)")
         #expect(report.generations.contains(4))

@@ -99,15 +99,22 @@ import Testing
             }
             throw DidNotHappen(description: "tail has ended without \(words)")
         }
+        /// What a worker prints may come before or after what is said of it.
+        func nextLines(with event: String) throws {
+            var missing: Set<String> = [event, "out", "err"]
+            while !missing.isEmpty, let line = try tail.output.next() {
+                missing = missing.filter { line != $0 && !line.contains("\"event\":\"\($0)\"") }
+            }
+        }
         let daemon = try DaemonUnderTest(
             ["--workers", "1"] + Apps.shell("echo out; echo err >&2; echo READY=1 >&$READY_FD; exec sleep 1000"),
             under: ["/bin/sh", "-c", "exec \"$@\" >>\(log) 2>&1", "sh"])
-        try nextLine("pool_ready")
+        try nextLines(with: "pool_ready")
         rename(log, "\(log).1")
         daemon.signal(SIGUSR1)
         try nextLine("logs_reopened", log)
         daemon.signal(SIGHUP)
-        try nextLine("reload_done")
+        try nextLines(with: "reload_done")
         let rotated = folder.text(of: "log.1")
         #expect(rotated.contains("pool_ready") && !rotated.contains("reload_done"))
         #expect(rotated.split(separator: "\n").filter { $0 == "out" || $0 == "err" }.count == 2)
