@@ -136,7 +136,8 @@ extension Daemon {
         // What the pool comes back to; what was asked for since may be on its way, or have failed.
         let program = generations[pool.settledGeneration]?.program ?? settings.program
         let usage = PoolUsage(
-            of: workersByPID.values.compactMap { workers[$0] }.sorted { $0.id < $1.id }, memoryGauge, listeners: listeners.compactMap { $0.inode },
+            of: workersByPID.values.compactMap { workers[$0] }.sorted { $0.id < $1.id }, memoryGauge,
+            listeners: listeners.compactMap { $0.inode },
             shared: sharedSockets,
             known: Set(sharing?.listening.flatMap { $0.sockets.map { UInt64($0.inode) } } ?? []), turnBuffer)
         let report = StatusReport(
