@@ -125,12 +125,13 @@ import Testing
         }
     }
 
-    /// Two workers, each with a helper: that of the one that lives is not touched.
+    /// Two workers, each with a helper: that of the one that lives is not touched. (Its environment tells them apart; while a
+    /// process is in exec(2) it has none, so the helper is done with that when it speaks.)
     @Test func theHelperOfAnotherWorkerLivesOn() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "2", "--backoff", "1h", "--backoff-cap", "1h"]
                 + Apps.shell(
-                    "(setsid sh -c 'echo helper$RELOADERD_SLOT $$ >&2; exec sleep 1000' &); echo READY=1 >&$READY_FD; "
+                    "(setsid sh -c 'echo helper$RELOADERD_SLOT $$ >&2; sleep 1000; :' &); echo READY=1 >&$READY_FD; "
                         + "exec sleep 1000"))
         try daemon.next("pool_ready")
         let own = try process("helper0", of: daemon)
