@@ -39,6 +39,23 @@ import Testing
         try app.daemon.endsClean()
     }
 
+    /// No variable more and none less.
+    @Test func workersGetTheVariablesOfTheReadme() throws {
+        let folder = try TestFolder()
+        let fifo = try Fifo(in: folder)
+        let daemon = try DaemonUnderTest(
+            ["-w", "1", "--listen", "127.0.0.1:0", "--watchdog", "1h"] + ShownWorker.program
+                + ["show-to", fifo.path, "ready", "wait"])
+        let worker = try ShownWorker(line: try #require(try fifo.lines.next()))
+        let inherited = ChildProcess.plainEnvironment.compactMap { $0.split(separator: "=").first.map(String.init) }
+        let rows = try Self.readme().drop { $0 != "| variable | |" }.dropFirst(2).prefix { $0.hasPrefix("| ") }
+        let names = rows.flatMap { row in
+            row.dropFirst(2).prefix { $0 != "|" }.matches(of: #/`(\w+)`/#).map { String($0.1) }
+        }
+        #expect(Set(names) == Set(worker.env.keys).subtracting(inherited))
+        try daemon.endsClean()
+    }
+
     private static let good = "#!/bin/sh\necho READY=1 >&$READY_FD\nexec sleep 1000\n"
     private static let bad = "#!/bin/sh\necho 'app: cannot open settings.toml: No such file or directory' >&2\nexit 3\n"
 
@@ -49,10 +66,13 @@ import Testing
 
     /// The indented block of the README from this line on, to a line of text.
     private static func sample(from start: String) throws -> [Substring] {
-        let readme = try String(contentsOfFile: "\(Products.package)/README.md", encoding: .utf8)
-        let lines = readme.split(separator: "\n").map { $0.hasPrefix("    ") ? $0.dropFirst(4) : "" }
+        let lines = try readme().map { $0.hasPrefix("    ") ? $0.dropFirst(4) : "" }
         let first = try #require(lines.firstIndex { $0.hasPrefix(start) })
         return Array(lines[first...].prefix { !$0.isEmpty })
+    }
+
+    private static func readme() throws -> [Substring] {
+        try String(contentsOfFile: "\(Products.package)/README.md", encoding: .utf8).split(separator: "\n")
     }
 
     private static func timeless(_ line: Substring) -> String {

@@ -2,6 +2,8 @@
 import Foundation
 import Testing
 
+@testable import Supervisor
+
 @Suite struct ProtocolPageTests {
     @Test func statusHasTheMembersOfItsPage() throws {
         var members: Set<String> = []
@@ -46,6 +48,23 @@ import Testing
         let members = try [told, silent].map { Self.members(of: try $0.ask("logs").fields) }
         try expect(members[0].union(members[1]), in: "logs", values: ["stdout", "stderr", "follow"])
         for app in [told, silent] { try app.daemon.endsClean() }
+    }
+
+    @Test func boundsAreThoseOfThePage() throws {
+        let page = try Self.page().split { $0 == "\n" || $0 == " " }.joined(separator: " ")
+        for bound in [
+            "nested deeper than \(JSONReader.depthMax) levels",
+            "longer than \(ControlLimits.requestBytesMax >> 10) KiB",
+            "\(ControlLimits.clientsMax) clients are connected",
+            "\(ControlLimits.waitingBytesMax >> 20) MiB wait",
+            "more than \(ControlLimits.followerBytesMax >> 10) KiB would wait",
+            "at most \(Drain.holdersShown) of those connections",
+            "text of 1 to \(ControlLimits.noteScalarsMax) characters",
+            "1 to \(ControlLimits.historyMax); \(ControlLimits.historyMax) by default",
+            "as events, at most \(ControlLimits.eventsMax)",
+        ] {
+            #expect(page.contains(bound), "\(bound)")
+        }
     }
 
     // MARK: answers with as much in them as there can be
@@ -113,13 +132,16 @@ import Testing
 
     /// All that a section sets as literal text, but for the arguments of its verb.
     private func named(in section: String) throws -> Set<String> {
-        let page = try String(contentsOfFile: "\(Products.package)/man/reloaderd-control.7", encoding: .utf8)
-        let lines = page.split(separator: "\n")
+        let lines = try Self.page().split(separator: "\n")
         let start = try #require(lines.firstIndex(of: ".Ss \(section)")) + 1
         let own = lines[start...].prefix { !$0.hasPrefix(".Ss ") && !$0.hasPrefix(".Sh ") }
         return Set(
             own.filter { $0.hasPrefix(".") && !$0.hasSuffix(" ?") }
                 .flatMap { $0.matches(of: #/\bQl (\S+)/#).map { String($0.1) } })
+    }
+
+    private static func page() throws -> String {
+        try String(contentsOfFile: "\(Products.package)/man/reloaderd-control.7", encoding: .utf8)
     }
 
     private static func members(of value: Any) -> Set<String> {
