@@ -90,6 +90,21 @@ import Testing
         try app.daemon.endsClean()
     }
 
+    /// It misses events, and not the result.
+    @Test func aWaiterThatDoesNotReadIsToldTheEnd() throws {
+        let failures = 2000
+        let app = try startedApp(["--workers", "4", "--backoff-cap", "1ms"])
+        let slow = try app.connect()
+        try slow.send("reload", ["arguments": ["-c", "exit 3"], "surge": 4, "max_failures": failures])
+        try app.daemon.next("reload_reverted")
+        let (events, end) = try slow.answer()
+        #expect(end.outcome == "failed", "\(end)")
+        let told = events.count { $0.event == "worker_failed" }
+        #expect(told > 100 && told < failures, "\(told)")
+        #expect(events.first?.event == "reload_began")
+        try app.daemon.endsClean()
+    }
+
     /// Hundreds that ask for much and read nothing: all together have a bound as well, and it ends with them.
     @Test func whatWaitsForAllHasABound() throws {
         let app = try ControlledDaemon(
