@@ -37,6 +37,11 @@ import Testing
         }
     }
 
+    /// As the manual and the README have it.
+    @Test func fourStandOnTheCommandLineOnly() {
+        #expect(Option.all.filter { !$0.isForFiles }.map { $0.name } == ["config", "check", "help", "version"])
+    }
+
     /// The lines of one section, without its heading.
     private func section(_ name: String) throws -> ArraySlice<Substring> {
         let lines = try lines(of: "man/reloaderd.8")

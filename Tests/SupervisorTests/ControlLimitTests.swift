@@ -90,6 +90,47 @@ import Testing
         try app.daemon.endsClean()
     }
 
+    /// It misses events, and not the result.
+    @Test func aWaiterThatDoesNotReadIsToldTheEnd() throws {
+        let failures = 2000
+        let app = try startedApp(["--workers", "4", "--backoff-cap", "1ms"])
+        let slow = try app.connect()
+        try slow.send("reload", ["arguments": ["-c", "exit 3"], "surge": 4, "max_failures": failures])
+        try app.daemon.next("reload_reverted")
+        let (events, end) = try slow.answer()
+        #expect(end.outcome == "failed", "\(end)")
+        let told = events.count { $0.event == "worker_failed" }
+        #expect(told > 100 && told < failures, "\(told)")
+        #expect(events.first?.event == "reload_began")
+        try app.daemon.endsClean()
+    }
+
+    /// Hundreds that ask for much and read nothing: all together have a bound as well, and it ends with them.
+    @Test func whatWaitsForAllHasABound() throws {
+        let app = try ControlledDaemon(
+            Apps.shell(
+                "i=0; while [ $((i += 1)) -le 64 ]; do printf '%0500d\\n' $i >&2; done; echo READY=1 >&$READY_FD; "
+                    + "exec sleep 1000"),
+            options: ["--workers", "12"])
+        try app.daemon.next("pool_ready")
+        var clients: [ControlConversation] = []
+        var answer = try app.ask("status")
+        // An answer has some 470 KB, of which a socket takes half, or less.
+        while answer.isOK, clients.count < 490 {
+            let client = try app.connect()
+            try client.send("logs")
+            clients.append(client)
+            answer = try app.ask("status")
+        }
+        #expect(answer.type == "error" && answer.code == "busy", "\(answer)")
+        #expect(answer.string("message")?.contains("ask again later") == true)
+        #expect(clients.count > 30)
+        clients = []
+        // The daemon may not have heard yet that they are gone.
+        while answer.code == "busy" { answer = try app.ask("status") }
+        try app.daemon.endsClean()
+    }
+
     @Test func fiveHundredClientsAndNotOneMore() throws {
         let app = try startedApp()
         var clients = try (0..<500).map { _ in try app.connect() }

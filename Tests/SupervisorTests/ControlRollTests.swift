@@ -56,8 +56,10 @@ import Testing
     @Test func aRestartReplacesOneWorker() throws {
         let app = try started("--workers", "2")
         let before = app.daemon.records("worker_ready").last { $0.slot == 1 }?.pid
-        let end = try app.ask("restart", ["slot": 1])
-        #expect(end.outcome == "done" && end.number("generation") == 1, "\(end)")
+        let client = try app.connect()
+        try client.send("restart", ["slot": 1])
+        let (events, end) = try client.answer()
+        #expect(events.isEmpty && end.outcome == "done" && end.number("generation") == 1, "\(events) \(end)")
         let gone = try app.daemon.next("worker_exited")
         #expect(gone.slot == 1 && gone.pid == before)
         #expect(app.daemon.records("worker_ready").last?.slot == 1)

@@ -23,6 +23,20 @@ import Testing
         #expect(report.generations.count >= 2, "it was loaded while it reloaded: \(report.workers)")
     }
 
+    /// `--balance slot`: a listener for each slot, which its next worker gets too.
+    @Test func reloadsLoseNoRequestOfAListenerASlot() throws {
+        let load = try Load(example: .python, keepsAlive: false, options: ["--balance", "slot"])
+        for generation in 2...4 {
+            load.daemon.signal(SIGHUP)
+            try load.daemon.next("reload_done")
+            try load.isAnswered(byGeneration: generation)
+        }
+        // Connections are spread by chance: in the end each slot's worker has had one.
+        for slot in 0..<Self.workers { try load.isAnswered(bySlot: slot) }
+        let report = try load.finish()
+        #expect(report.failed == 0 && report.clientErrors == 0, "\(report.columns) \(report.failures)")
+    }
+
     @Test(arguments: Example.allCases, [false, true])
     func aKilledWorkerLosesOnlyWhatItHadAccepted(example: Example, keepsAlive: Bool) throws {
         let load = try Load(example: example, keepsAlive: keepsAlive)
@@ -50,11 +64,12 @@ import Testing
 private final class Load {
     let daemon: DaemonUnderTest
     private let client: ChildProcess
+    private var announced: [String] = []
 
-    init(example: Example, keepsAlive: Bool) throws {
+    init(example: Example, keepsAlive: Bool, options: [String] = []) throws {
         let port = try Network.freePort()
         daemon = try DaemonUnderTest(
-            ["--listen", "127.0.0.1:\(port)", "--workers", "\(LoadTests.workers)"] + example.command)
+            ["--listen", "127.0.0.1:\(port)", "--workers", "\(LoadTests.workers)"] + options + example.command)
         try daemon.next("pool_ready")
         client = try ChildProcess.strictClient(
             "127.0.0.1:\(port)",
@@ -68,11 +83,19 @@ private final class Load {
     }
 
     /// Reads on until a worker of the generation has answered.
-    func isAnswered(byGeneration generation: Int) throws {
+    func isAnswered(byGeneration generation: Int) throws { try isAnnounced("generation=\(generation)") }
+
+    /// The client announces each worker once: those that have answered before are remembered.
+    func isAnswered(bySlot slot: Int) throws { try isAnnounced("slot=\(slot)") }
+
+    private func isAnnounced(_ word: String) throws {
+        func fits(_ line: String) -> Bool { line.split(separator: " ").contains { $0 == word } }
+        if announced.contains(where: fits) { return }
         while let line = try client.output.next() {
-            if line.contains("generation=\(generation) ") { return }
+            announced.append(line)
+            if fits(line) { return }
         }
-        throw DidNotHappen(description: "generation \(generation) never answers")
+        throw DidNotHappen(description: "\(word) never answers")
     }
 
     func finish() throws -> ClientReport {

@@ -35,6 +35,39 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// What the README says of a daemon that is killed: its workers serve on, and bind and listen have nobody to ask.
+    @Test func workersOfAKilledDaemonServeAndCannotListen() throws {
+        let folder = try TestFolder()
+        let port = try Network.freePort()
+        let gate = try Gate(in: folder)
+        let fifo = try Fifo(in: folder)
+        let code = """
+            import errno, os, socket, sys
+            served = socket.create_server(("127.0.0.1", \(port)))
+            bound = socket.socket()
+            open(sys.argv[1]).readline()
+            told = []
+            for call in (lambda: bound.bind(("127.0.0.1", 0)), lambda: bound.listen()):
+                try: told.append(str(call()))
+                except OSError as error: told.append(errno.errorcode[error.errno])
+            print(*told, file=open(sys.argv[2], "w"))
+            connection, _ = served.accept()
+            connection.sendall(b"still here")
+            """
+        let daemon = try DaemonUnderTest(["--workers", "1", Apps.python, "-ISc", code, gate.path, fifo.path])
+        let worker = try ProcessView(try #require(try daemon.next("worker_ready").pid))
+        daemon.signal(SIGKILL)
+        try daemon.process.wait()
+        gate.letPass()
+        #expect(try fifo.lines.next() == "ENOSYS ENOSYS")
+        let client = Client.connected(.ipv4("127.0.0.1", port))
+        defer { close(client) }
+        var answer = [UInt8](repeating: 0, count: 100)
+        let count = recv(client, &answer, answer.count, Int32(MSG_WAITALL))
+        #expect(String(decoding: answer.prefix(max(0, count)), as: UTF8.self) == "still here")
+        try worker.waitForEnd()
+    }
+
     private func kill(oneOf count: Int, of program: SharedProgram) throws {
         let folder = try TestFolder()
         let port = try Network.freePort()

@@ -8,7 +8,9 @@ import Testing
         let folder = try TestFolder()
         let fifo = try Fifo(in: folder)
         let daemon = try DaemonUnderTest(
-            ["-w", "3", "--surge", "1"] + ShownWorker.program + ["show-to", fifo.path, "ready", "wait"])
+            ["-w", "3", "--surge", "1", "--name", "shop"] + ShownWorker.program + [
+                "show-to", fifo.path, "ready", "wait",
+            ])
         try daemon.next("pool_ready")
         var slots: Set<String> = []
         for _ in 0..<3 {
@@ -16,6 +18,7 @@ import Testing
             slots.insert(worker.env["RELOADERD_SLOT"] ?? "")
             #expect(worker.env["RELOADERD_GENERATION"] == "1")
             #expect(worker.env["RELOADERD_WORKERS"] == "3")
+            #expect(worker.env["RELOADERD_NAME"] == "shop")
         }
         #expect(slots == ["0", "1", "2"])
         daemon.signal(1)
