@@ -35,6 +35,41 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// The daemon is killed: a worker serves on; what it prints meets a pipe that nobody reads, and it binds no more.
+    @Test(arguments: ["relay", "inherit"])
+    func aWorkerOutlivesItsDaemon(output: String) throws {
+        let folder = try TestFolder()
+        let fifo = try Fifo(in: folder)
+        let port = try Network.freePort()
+        let program = """
+            import errno, os, socket, sys
+            def outcome(call):
+                try: call()
+                except OSError as error: return errno.errorcode[error.errno]
+                return "done"
+            server = socket.create_server(("127.0.0.1", \(port)))
+            other = socket.socket()
+            connection = server.accept()[0]
+            connection.recv(100)
+            words = [outcome(lambda: other.bind(("127.0.0.1", 0))), outcome(lambda: server.listen()),
+                     outcome(lambda: os.write(1, b"printed\\n")), outcome(lambda: os.write(2, b"printed\\n"))]
+            connection.sendall(b"served")
+            with open("\(fifo.path)", "w") as fifo: print(*words, file=fifo)
+            os._exit(0)
+            """
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--output", output, Apps.python, "-IS", "-c", program])
+        let worker = try ProcessView(try #require(try daemon.next("worker_ready").pid))
+        daemon.signal(SIGKILL)
+        #expect(try daemon.process.wait() == 128 + SIGKILL)
+        let client = try Dialogue(port)
+        client.say("?")
+        #expect(try client.hear("served") != nil)
+        let printed = output == "inherit" ? "done done" : "EPIPE EPIPE"
+        #expect(try fifo.lines.next() == "ENOSYS ENOSYS \(printed)")
+        try worker.waitForEnd()
+    }
+
     private func kill(oneOf count: Int, of program: SharedProgram) throws {
         let folder = try TestFolder()
         let port = try Network.freePort()
