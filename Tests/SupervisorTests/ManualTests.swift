@@ -189,6 +189,17 @@ import Testing
         #expect(home.text(of: history).contains("\n"))
     }
 
+    /// What may be found in LISTEN_FDNAMES.
+    @Test func namesOfListeners() throws {
+        for name in ["a", " ~", String(repeating: "x", count: 255)] {
+            #expect(try CommandRun.reloaderd(["--check", "--listen", "\(name)=0", "/bin/true"]).status == 0, "\(name)")
+        }
+        for name in ["", "a:b", "ä", "\t", String(repeating: "x", count: 256)] {
+            #expect(
+                try CommandRun.reloaderd(["--check", "--listen", "\(name)=0", "/bin/true"]).status == 64, "\(name)")
+        }
+    }
+
     /// The last of two counts; two in a file are a slip.
     @Test func whatIsGivenTwice() throws {
         let settings = try loadSettings(
