@@ -60,6 +60,7 @@ import Testing
         // Starts
         "not ready after \(words[seconds(Daemon.slowStart)]) seconds",
         "its start is tried again for \(seconds(Daemon.writersPatience)) seconds",
+        "to start or to finish, \(seconds(Worker.extensionMax) == 3600 ? "an hour" : "?") at most in all",
         // Ports
         "More than \(PortSharing.boundMax) sockets of one worker", "Beyond \(PortSharing.copiesMax) listening sockets",
         "within \(words[seconds(PortSharing.takeoverPatience)]) seconds, they are reset",
@@ -129,6 +130,42 @@ import Testing
         let settings = try loadSettings(arguments: ["--config", file, "./app"], startDirectory: "/").settings
         #expect(settings.listeners.count == 2 && settings.workers == .fixed(4))
         #expect(settings.program.workingDirectory == "/srv/web/current" && settings.program.environment.count == 1)
+    }
+
+    /// Neither quotes nor comments: what stands in a line is the value.
+    @Test func aValueInTheConfigurationFileIsTheRestOfItsLine() throws {
+        let folder = try TestFolder()
+        let file = try folder.write("conf", "  # a comment\n\nenv   A='x  y' # no comment  \n")
+        let settings = try loadSettings(arguments: ["--config", file, "./app"], startDirectory: "/").settings
+        #expect(settings.program.environment.map(\.value) == ["'x  y' # no comment"])
+    }
+
+    /// What needs a restart, and which limits there are, in no particular order.
+    @Test func listsAreComplete() throws {
+        func list(after start: String, _ count: Int) throws -> Set<String> {
+            let lines = try Self.lines().drop { $0 != start }.dropFirst().prefix(count).filter {
+                $0.hasPrefix(".") || $0 == "and"
+            }
+            return Set(lines.flatMap { $0.split(separator: " ").map(String.init) }).subtracting([
+                ".Cm", ",", ".", "and",
+            ])
+        }
+        func settings(_ words: String...) throws -> Settings {
+            try loadSettings(arguments: words + ["./app"], startDirectory: "/").settings
+        }
+        var changed = try settings(
+            "--listen", "8081", "--backlog", "5", "--balance", "slot", "--name", "b", "--pid-file", "p", "--output",
+            "prefix", "--log-format", "json", "--control", "none", "--control-group", "0")
+        var needsRestart = changed.keepForLife(of: Settings())
+        changed = try settings("--no-share=80", "--share", "udp")
+        needsRestart += changed.keepForLife(of: Settings())
+        #expect(try list(after: "Changes to", 3) == Set(needsRestart))
+        let limits = try Self.lines().drop { $0 != ".It Fl -rlimit Ar NAME=SOFT[:HARD]" }.prefix {
+            !$0.hasPrefix("Memory")
+        }
+        .joined(separator: " ")
+        let words = limits.split { $0 == " " || $0 == "," || $0 == "." }.drop { $0 != "of" }.map(String.init)
+        #expect(Set(words).isSuperset(of: ResourceLimit.names) && ResourceLimit.names.count == 16)
     }
 
     /// What DIAGNOSTICS shows is what is said.
