@@ -163,6 +163,27 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// Standard output is a full pipe, and what workers leave in theirs when they end is more than is kept.
+    @Test func whatTheDeadLeaveIsDroppedAndCounted() throws {
+        let script = """
+            import os, signal
+            os.set_blocking(1, False)
+            try:
+                while True: os.write(1, b"123456789\\n" * 100)
+            except BlockingIOError: os.write(int(os.environ["READY_FD"]), b"READY=1\\n")
+            signal.pause()
+            """
+        let daemon = try DaemonUnderTest(["-w", "12", Apps.python, "-IS", "-c", script])
+        try daemon.next("pool_ready")
+        daemon.signal(SIGQUIT)
+        // Each has some 64 KiB in its pipe, and 256 KiB of all that are kept, but for the last read that did not fit.
+        let dropped = try daemon.next("output_dropped")
+        #expect(dropped.number("lines") > 0 && dropped.level == "warning")
+        #expect(Int(dropped.number("lines")) * 10 <= 12 * 65_536 - OutputSink.waitingBytesMax + 65_536)
+        #expect(try daemon.end() == 0)
+        daemon.leavesNothing()
+    }
+
     /// Nobody reads the log: the daemon goes on deciding, and counts what it had to drop.
     @Test func aBlockedLogIsDroppedAndCounted() throws {
         let folder = try TestFolder()

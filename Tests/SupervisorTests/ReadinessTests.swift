@@ -52,6 +52,25 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// A release with fewer ports than the one before is given a second to open the rest.
+    @Test func aReplacementWithFewerPortsIsReadyAfterASecond() throws {
+        let (first, second) = (try Network.freePort(), try Network.freePort())
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1"]
+                + Apps.shell(
+                    "[ $RELOADERD_GENERATION = 2 ] || set -- tcp4 \(second); "
+                        + "exec \(Apps.python) \(SharedProgram.folder)/ports.py tcp4 \(first) \"$@\""))
+        try daemon.next("pool_ready")
+        daemon.signal(SIGHUP)
+        let listens = try daemon.next("worker_listening") { $0.generation == 2 }
+        let ready = try daemon.next("worker_ready")
+        #expect(ready.pid == listens.pid && ready.time - listens.time >= 1 - 0.002)
+        // With as many again, it has all at once.
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done") { $0.generation == 3 }
+        try daemon.endsClean()
+    }
+
     @Test func aWordComesBeforeTheAge() throws {
         let daemon = try DaemonUnderTest(["--workers", "1", "--ready", "50s"] + Apps.readyShell)
         try daemon.next("pool_ready")

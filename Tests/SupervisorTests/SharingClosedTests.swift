@@ -105,6 +105,40 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// As above, with a kernel that is told to give what waits to another worker.
+    @Test(.enabled(if: Launcher.isRoot, "needs root"), .enabled(if: Namespaces.problem == nil))
+    func theKernelMayGiveWhatWaitsToOthers() throws {
+        let folder = try TestFolder()
+        let gate = try Gate(in: folder)
+        let daemon = try DaemonUnderTest(
+            ["--workers", "2"]
+                + Apps.shell(
+                    "[ $RELOADERD_SLOT = 1 ] || set -- close \(gate.path); "
+                        + "exec \(Apps.python) \(SharedProgram.folder)/ports.py tcp4 8080 \"$@\""),
+            under: [
+                "unshare", "--net", "sh", "-c",
+                "ip link set lo up && echo 1 >/proc/sys/net/ipv4/tcp_migrate_req && exec \"$@\"", "sh",
+            ])
+        try daemon.next("pool_ready")
+        gate.letPass()
+        try daemon.lines(1, thatStartWith: "closed")
+        let program = """
+            import re, socket
+            clients = [socket.create_connection(("127.0.0.1", 8080)) for _ in range(20)]
+            for client in clients: client.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n")
+            for client in clients:
+                try: print(re.search("slot=.", client.recv(1000).decode()).group())
+                except OSError as error: print(error)
+            """
+        let client = try ChildProcess(["nsenter", "-t", "\(daemon.pid)", "-n", Apps.python, "-c", program])
+        try daemon.next("worker_closed")
+        #expect(try client.output.rest() == Array(repeating: "slot=1", count: 20))
+        try client.wait()
+        try daemon.endsClean()
+        // What is said of them is not that they are lost for certain.
+        #expect(daemon.records("queue_lost").allSatisfy { $0.message.contains("unless") }, "\(daemon.story)")
+    }
+
     /// A connection that a worker makes from a port that it has bound ends when the worker closes it.
     @Test func aConnectionFromABoundPortEnds() throws {
         let server = try TestListener()
@@ -147,6 +181,33 @@ import Testing
         try daemon.hearsAll()
         #expect(daemon.descriptorCount == count)
         try daemon.holdsNoListenerAlone()
+        try daemon.endsClean()
+    }
+
+    /// A program that binds and does not listen: from some number on its sockets are its own.
+    @Test(.enabled(if: Launcher.isRoot, "needs root"), .enabled(if: Namespaces.problem == nil))
+    func boundSocketsAreBounded() throws {
+        let script = """
+            import os, resource, signal, socket
+            resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            with open("/proc/sys/net/ipv4/ip_local_port_range") as file: top = int(file.read().split()[0])
+            sockets, port = [], top
+            while len(sockets) < 1100:
+                port -= 1
+                s = socket.socket()
+                try: s.bind(("127.0.0.1", port))
+                except OSError: continue
+                sockets.append(s)
+            shared = [s.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) for s in sockets]
+            os.write(2, f"shared {sum(shared)} {sum(shared[:1024])}\\n".encode())
+            signal.pause()
+            """
+        // In a network of its own, it takes no port that another test was promised.
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--ready", "1ms", Apps.python, "-IS", "-c", script],
+            under: ["unshare", "--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
+        try daemon.lines(1, thatStartWith: "shared")
+        #expect(daemon.otherLines.contains("shared 1024 1024"), "\(daemon.otherLines)")
         try daemon.endsClean()
     }
 

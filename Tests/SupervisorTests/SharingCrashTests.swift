@@ -35,36 +35,38 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// What the README says of a daemon that is killed: its workers serve on, and bind and listen have nobody to ask.
-    @Test func workersOfAKilledDaemonServeAndCannotListen() throws {
+    /// The daemon is killed: a worker serves on; what it prints meets a pipe that nobody reads, and it binds no more.
+    @Test(arguments: ["relay", "inherit"])
+    func aWorkerOutlivesItsDaemon(output: String) throws {
         let folder = try TestFolder()
-        let port = try Network.freePort()
-        let gate = try Gate(in: folder)
         let fifo = try Fifo(in: folder)
-        let code = """
+        let port = try Network.freePort()
+        let program = """
             import errno, os, socket, sys
-            served = socket.create_server(("127.0.0.1", \(port)))
-            bound = socket.socket()
-            open(sys.argv[1]).readline()
-            told = []
-            for call in (lambda: bound.bind(("127.0.0.1", 0)), lambda: bound.listen()):
-                try: told.append(str(call()))
-                except OSError as error: told.append(errno.errorcode[error.errno])
-            print(*told, file=open(sys.argv[2], "w"))
-            connection, _ = served.accept()
-            connection.sendall(b"still here")
+            def outcome(call):
+                try: call()
+                except OSError as error: return errno.errorcode[error.errno]
+                return "done"
+            server = socket.create_server(("127.0.0.1", \(port)))
+            other = socket.socket()
+            connection = server.accept()[0]
+            connection.recv(100)
+            words = [outcome(lambda: other.bind(("127.0.0.1", 0))), outcome(lambda: server.listen()),
+                     outcome(lambda: os.write(1, b"printed\\n")), outcome(lambda: os.write(2, b"printed\\n"))]
+            connection.sendall(b"served")
+            with open("\(fifo.path)", "w") as fifo: print(*words, file=fifo)
+            os._exit(0)
             """
-        let daemon = try DaemonUnderTest(["--workers", "1", Apps.python, "-ISc", code, gate.path, fifo.path])
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--output", output, Apps.python, "-IS", "-c", program])
         let worker = try ProcessView(try #require(try daemon.next("worker_ready").pid))
         daemon.signal(SIGKILL)
-        try daemon.process.wait()
-        gate.letPass()
-        #expect(try fifo.lines.next() == "ENOSYS ENOSYS")
-        let client = Client.connected(.ipv4("127.0.0.1", port))
-        defer { close(client) }
-        var answer = [UInt8](repeating: 0, count: 100)
-        let count = recv(client, &answer, answer.count, Int32(MSG_WAITALL))
-        #expect(String(decoding: answer.prefix(max(0, count)), as: UTF8.self) == "still here")
+        #expect(try daemon.process.wait() == 128 + SIGKILL)
+        let client = try Dialogue(port)
+        client.say("?")
+        #expect(try client.hear("served") != nil)
+        let printed = output == "inherit" ? "done done" : "EPIPE EPIPE"
+        #expect(try fifo.lines.next() == "ENOSYS ENOSYS \(printed)")
         try worker.waitForEnd()
     }
 

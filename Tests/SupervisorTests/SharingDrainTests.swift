@@ -132,6 +132,28 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// As above, of a slot that is given up: its listener goes with it.
+    @Test func theQueueOfASlotThatIsGivenUpIsWaitedFor() throws {
+        let port = try Network.freePort()
+        let daemon = try DaemonUnderTest(
+            ["--workers", "2", "--listen", "127.0.0.1:\(port)", "--balance", "slot"] + Apps.worker("ready", "serve"))
+        try daemon.next("pool_ready")
+        let worker = try #require(daemon.records("worker_ready").first { $0.slot == 1 }?.pid)
+        // A daemon that runs would send all that comes to the other.
+        daemon.signal(SIGSTOP)
+        try ProcessGroup.stop(worker)
+        let askers = try (0..<24).map { _ in try Asker(port, asking: "/") }
+        // CONT discards a TTOU that waits.
+        daemon.signal(SIGCONT)
+        daemon.signal(SIGTTOU)
+        try daemon.next("worker_draining") { $0.pid == worker }
+        kill(worker, SIGCONT)
+        let pids = try askers.map { try $0.answer()?.pid }
+        #expect(pids.allSatisfy { $0 != nil } && pids.contains(worker), "\(pids)")
+        try daemon.next("worker_exited") { $0.pid == worker }
+        try daemon.endsClean()
+    }
+
     /// WINCH drains all workers; what comes meanwhile is served by those that HUP starts.
     @Test func drainedPoolsComeBack() throws {
         let folder = try TestFolder()

@@ -71,6 +71,19 @@ import Testing
         #expect(try Self.outcome(of: late) == "ECONNREFUSED")
     }
 
+    /// A kernel that permits neither way to refuse: that is said, and the stop goes on.
+    @Test func whatCannotBeRefusedIsSaid() throws {
+        let port = try Network.freePort()
+        let daemon = try DaemonUnderTest(
+            ["--workers", "2", Apps.python, "\(SharedProgram.folder)/ports.py", "tcp4", "\(port)"],
+            under: [try BuiltPrograms.c("confined"), "no-socket-filter"])
+        try daemon.next("pool_ready")
+        #expect(try Asker(port, asking: "/").answer() != nil)
+        try daemon.endsClean()
+        let told = daemon.records("not_refused")
+        #expect(told.count == 1 && told.first?.level == "warning", "\(daemon.story)")
+    }
+
     /// Listeners of the daemon are closed with its workers' own.
     @Test(arguments: ["shared", "slot", "unix"])
     func handedListenersAreNotHeldOpen(kind: String) throws {

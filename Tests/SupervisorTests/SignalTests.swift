@@ -74,6 +74,20 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// Control-Z stops the daemon as it would any program, and an error of its own ends it with a core dump.
+    @Test func someSignalsKeepTheirMeaning() throws {
+        let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.readyShell)
+        try daemon.next("pool_ready")
+        let status = try String(contentsOfFile: "/proc/\(daemon.pid)/status", encoding: .utf8)
+        let kept = [SIGTSTP, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGSYS]
+        for set in ["SigBlk", "SigIgn", "SigCgt"] {
+            let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("\(set):") })
+            let bits = try #require(UInt64(line.suffix(16), radix: 16))
+            #expect(kept.filter { bits >> UInt64($0 - 1) & 1 == 1 } == [], "\(line)")
+        }
+        try daemon.endsClean()
+    }
+
     /// Workers start with a clean slate, whatever the daemon blocks and ignores.
     @Test func workersGetAllSignals() throws {
         let daemon = try DaemonUnderTest(
@@ -166,6 +180,28 @@ import Testing
         }
         try daemon.endsClean()
         #expect(daemon.records("worker_killed").isEmpty && daemon.records("worker_failed").isEmpty, "\(daemon.story)")
+    }
+
+    /// As above, for a hook.
+    @Test func aTimeInWhichNobodyRanIsNotAHooksFault() throws {
+        let folder = try TestFolder()
+        let gate = try Gate(in: folder)
+        let fifo = try Fifo(in: folder)
+        let daemon = try DaemonUnderTest(
+            [
+                "--workers", "1", "--on-event-timeout", "5s", "--on-event",
+                "echo >\(fifo.path); read line <\(gate.path); exit 7",
+            ] + Apps.readyShell)
+        _ = try fifo.lines.next()
+        daemon.signal(SIGSTOP)
+        try ChildProcess(["sleep", "7"]).wait()
+        daemon.signal(SIGCONT)
+        // Its time was over when the daemon ran again.
+        for _ in 0..<2 { try daemon.hearsAll() }
+        gate.letPass()
+        #expect(try daemon.next("hook_failed").message == "hook for ready exited with status 7")
+        try daemon.endsClean()
+        #expect(daemon.records("hook_killed").isEmpty)
     }
 
     /// One that pings is not killed for what the daemon could not hear while it was stopped, and what was asked happens.

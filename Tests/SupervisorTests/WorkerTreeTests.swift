@@ -158,6 +158,29 @@ import Testing
         try helper.waitForEnd()
     }
 
+    /// What lives on has nobody who reads its words, once its worker has ended.
+    @Test func whatLivesOnWritesNoMore() throws {
+        let folder = try TestFolder()
+        let gate = try Gate(in: folder)
+        let fifo = try Fifo(in: folder)
+        let helper =
+            "trap '' PIPE; for l in before after; do read x <\(gate.path); "
+            + "r=written; echo $l 2>/dev/null || r=failed; echo $r >>\(fifo.path); done"
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--keep-children"]
+                + Apps.shell("setsid sh -c \"$0\" & echo READY=1 >&$READY_FD; exec sleep 1000") + [helper])
+        try daemon.next("pool_ready")
+        gate.letPass()
+        #expect(try fifo.lines.next() == "written" && daemon.process.output.next() == "before")
+        // Without another worker, whose helper would wait at the same gate.
+        daemon.signal(SIGWINCH)
+        try daemon.next("worker_exited")
+        try daemon.hearsAll()
+        gate.letPass()
+        #expect(try fifo.lines.next() == "failed")
+        try daemon.endsClean()
+    }
+
     /// A child of the program that has become the daemon is nobody's leftover.
     @Test func whatWasThereBeforeTheDaemonIsNotTouched() throws {
         let daemon = try DaemonUnderTest(

@@ -223,8 +223,8 @@ extension Daemon {
         write(
             LogRecord(
                 .warning, "queue_lost",
-                "connections to \(address) are reset: their worker has closed its socket, and no other has taken them over "
-                    + "(net.ipv4.tcp_migrate_req=1 would give them to other workers)",
+                "connections to \(address) are reset, unless net.ipv4.tcp_migrate_req=1 gives them to other workers: theirs has "
+                    + "closed its socket, and no other has taken it over",
                 [("connections", .number(connections))]))
     }
 

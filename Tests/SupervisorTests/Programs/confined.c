@@ -2,6 +2,7 @@
 // taken     somebody else reads notifications already: the kernel refuses a second reader (EBUSY)
 // no-getfd  pidfd_getfd(2) is refused, as it is without CAP_SYS_PTRACE in many containers
 // no-filter seccomp(2) itself is refused
+// no-socket-filter  sockets get no filter, and bpf(2) is refused, as some kernels do for all but root
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,6 +24,21 @@ static int refuse(unsigned number) {
     const struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    return install(filter, sizeof filter / sizeof *filter, 0);
+}
+
+// The low halves of its arguments, on machines that store them first.
+static int refuse_socket_filters(void) {
+    const struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 5),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOL_SOCKET, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SO_ATTACH_FILTER, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -41,6 +58,8 @@ int main(int count, char **words) {
         result = refuse(SYS_pidfd_getfd);
     } else if (!strcmp(words[1], "no-filter")) {
         result = refuse(SYS_seccomp);
+    } else if (!strcmp(words[1], "no-socket-filter")) {
+        result = refuse(SYS_bpf) < 0 ? -1 : refuse_socket_filters();
     }
     if (result < 0) return perror("seccomp"), 1;
     execvp(words[2], words + 2);
