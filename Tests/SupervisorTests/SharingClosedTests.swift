@@ -160,6 +160,8 @@ import Testing
         // As many as with one that never did that.
         let other = try self.daemon(["tcp4", "\(try Network.freePort())", "say", "serves"], workers: 1)
         try other.lines(1, thatStartWith: "serves")
+        try daemon.hearsAll()
+        try other.hearsAll()
         #expect(daemon.descriptorCount == other.descriptorCount)
         try daemon.holdsNoListenerAlone()
         try daemon.endsClean()

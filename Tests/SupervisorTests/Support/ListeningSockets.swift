@@ -1,23 +1,22 @@
-// Which listening TCP sockets there are, and who has them, from /proc.
+// Which listening TCP sockets there are, and who has them, from the kernel.
+import CLinux
 import Foundation
 import Testing
 
 enum ListeningSockets {
-    /// Inodes of all that listen on a port of this network; nil: on any.
+    /// Inodes of all that listen on a port of this network; nil: on any. (From the kernel's own dump: who reads
+    /// /proc/net/tcp while others open and close sockets may miss some.)
     static func inodes(on port: Int? = nil) throws -> Set<Int> {
-        var inodes: Set<Int> = []
-        for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
-            let text = try String(contentsOfFile: table, encoding: .utf8)
-            for line in text.split(separator: "\n").dropFirst() {
-                let fields = line.split(separator: " ")
-                guard fields.count > 9, fields[3] == "0A", let inode = Int(fields[9]),
-                    let own = fields[1].split(separator: ":").last.flatMap({ Int($0, radix: 16) }),
-                    port == nil || port == own
-                else { continue }
-                inodes.insert(inode)
-            }
+        let room = 65_536
+        let buffer = UnsafeMutableBufferPointer<rl_socket>.allocate(capacity: room)
+        defer { buffer.deallocate() }
+        let count = rl_sockets(buffer.baseAddress, room)
+        guard count >= 0 else {
+            throw DidNotHappen(description: "no dump of sockets: \(String(cString: strerror(errno)))")
         }
-        return inodes
+        return Set(
+            buffer[..<count].lazy.filter { $0.listens && $0.address <= UInt64(UInt16.max) }
+                .filter { port == nil || $0.address == UInt64(port ?? 0) }.map { Int($0.inode) })
     }
 
     /// Inodes of the sockets that a process has open.
