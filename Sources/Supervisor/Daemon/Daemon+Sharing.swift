@@ -66,6 +66,7 @@ extension Daemon {
 
     /// It serves: what it has closed until now, and what it did not take over, is nobody's.
     func settlePorts(of id: WorkerID) {
+        slowStarts[id] = nil
         guard let worker = workers[id] else { return }
         isReadySoon[id] = nil
         sharing?.workerIsReady(worker, kin: orphans, at: MonotonicClock.now())
@@ -249,6 +250,7 @@ extension Daemon {
     func letGoOfPorts(_ worker: WorkerProcess) {
         drains[worker.id] = nil
         isReadySoon[worker.id] = nil
+        slowStarts[worker.id] = nil
         sharing?.workerIsGone(worker.id, succession(to: worker), at: MonotonicClock.now())
     }
 

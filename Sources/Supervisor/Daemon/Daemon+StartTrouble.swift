@@ -42,21 +42,20 @@ extension Daemon {
 
     // MARK: slow starts
 
-    var nextSlowStart: Instant? { workers.values.compactMap { $0.isSlowAt }.min() }
+    var nextSlowStart: Instant? { slowStarts.values.min() }
 
     /// To be called when a worker has been started.
     func expectReadiness(of worker: WorkerProcess) {
         guard case .message = pool.policy.readiness, pool.policy.readyTimeout > Self.slowStart else { return }
-        worker.isSlowAt = MonotonicClock.now() + Self.slowStart
+        slowStarts[worker.id] = MonotonicClock.now() + Self.slowStart
     }
 
     /// Long before the ready timeout is over: what is known of a worker that is not ready by then.
     func tellSlowStarts() {
         let now = MonotonicClock.now()
-        for worker in workers.values.sorted(by: { $0.id < $1.id }) {
-            guard let isSlowAt = worker.isSlowAt, isSlowAt <= now else { continue }
-            worker.isSlowAt = nil
-            guard isStarting(worker) else { continue }
+        for id in slowStarts.keys.filter({ slowStarts[$0].map { $0 <= now } ?? false }).sorted() {
+            slowStarts[id] = nil
+            guard let worker = workers[id], isStarting(worker) else { continue }
             write(
                 .worker(
                     .warning, "worker_not_ready",

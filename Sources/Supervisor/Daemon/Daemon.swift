@@ -78,6 +78,8 @@ public final class Daemon {
     /// When the memory of workers is looked at next.
     var memoryLookAt: Instant?
     let memoryGauge = MemoryGauge()
+    /// Workers that are not ready yet, and when that is worth telling. Nobody is woken for one that is.
+    var slowStarts: [WorkerID: Instant] = [:]
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 

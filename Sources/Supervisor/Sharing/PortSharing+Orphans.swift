@@ -41,16 +41,20 @@ extension PortSharing {
         // What can't be refused comes to it for as long as it is there: it is not made worse by that.
         do throws(SystemError) { try socket.refuse() } catch {}
         socket.goesAt = socket.goesAt ?? now + Self.takeoverPatience
+        noteTime(of: socket)
     }
 
     // MARK: queues that stand still
 
     /// Somebody waits to be accepted.
-    func queueHasSomebody(_ socket: SharedSocket, at now: Instant) { socket.lookAt = now + Self.queuePatience }
+    func queueHasSomebody(_ socket: SharedSocket, at now: Instant) {
+        socket.lookAt = now + Self.queuePatience
+        noteTime(of: socket)
+    }
 
     /// Those whose queues were not empty a while ago.
     func queuesToLookAt(at now: Instant) -> [SharedSocket] {
-        sockets.filter { $0.lookAt.map { $0 <= now } ?? false }
+        timed.filter { $0.lookAt.map { $0 <= now } ?? false }
     }
 
     /// Connections may wait because the worker has closed its socket: true if so, and then they wait for another.
@@ -81,16 +85,22 @@ extension PortSharing {
         if socket.isListening { groups[socket.address]?.expel(socket) } else { socket.shutDown() }
         if groups[socket.address]?.isEmpty ?? false { groups[socket.address] = nil }
         sockets.removeAll { $0 === socket }
+        timed.removeAll { $0 === socket }
         departed.append(socket)
     }
 
     /// Discards those that nobody has taken over in time, and returns those in whose queue somebody was, with how many.
     func discardOverdue(at now: Instant) -> [(address: SharedAddress, connections: Int)] {
-        let overdue = sockets.filter { $0.goesAt.map { $0 <= now } ?? false }
+        let overdue = timed.filter { $0.goesAt.map { $0 <= now } ?? false }
         let lost = overdue.map { ($0.address, $0.queue ?? 0) }
         for socket in overdue { discard(socket) }
         return lost.filter { $0.1 > 0 }
     }
 
-    var nextDeadline: Instant? { sockets.lazy.flatMap { [$0.goesAt, $0.lookAt] }.compactMap { $0 }.min() }
+    var nextDeadline: Instant? { timed.lazy.compactMap { $0.nextTime }.min() }
+
+    private func noteTime(of socket: SharedSocket) {
+        timed.removeAll { $0 === socket || $0.nextTime == nil }
+        timed.append(socket)
+    }
 }

@@ -36,6 +36,8 @@ final class PortSharing {
     var probes = ProbeBook()
     /// What a worker was refused by the last call, because somebody else has it.
     private(set) var refused: SharedAddress?
+    /// Those that have `goesAt` or `lookAt`, or had: so that a turn of the loop need not go through all sockets.
+    var timed: [SharedSocket] = []
     /// No longer ours; the loop must cease to watch them.
     var departed: [SharedSocket] = []
 

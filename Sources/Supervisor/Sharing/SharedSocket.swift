@@ -22,6 +22,14 @@ final class SharedSocket {
     var lookAt: Instant?
     private var refuses = false
 
+    /// When something is to be done about it.
+    var nextTime: Instant? {
+        switch (goesAt, lookAt) {
+        case (let goesAt?, let lookAt?): min(goesAt, lookAt)
+        case (let one, let other): one ?? other
+        }
+    }
+
     init(
         _ descriptor: consuming FileDescriptor, address: SharedAddress, inode: UInt64, slot: Int, owner: WorkerID,
         place: SocketSearch.Place?, at now: Instant

@@ -33,8 +33,6 @@ final class WorkerProcess {
     var usesRing = false
     /// A port that it was refused, and who has that.
     var portTrouble: String?
-    /// When it is said that it is not ready yet, on the monotonic clock; nil: that was said, or is not to be.
-    var isSlowAt: Instant?
     /// Its last STATUS=.
     var status: String?
     var statusLinesTold = 0
