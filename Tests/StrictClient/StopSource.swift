@@ -20,7 +20,9 @@ struct StopSource {
         var action = sigaction()
         action.__sigaction_handler.sa_handler = { _ in
             let savedErrno = errno
-            _ = write(signalPipe, "!", 1)
+            // Not a string: making a pointer of one may allocate, and the signal may have come in the middle of malloc.
+            var byte: UInt8 = 1
+            _ = write(signalPipe, &byte, 1)
             errno = savedErrno
         }
         for signal in [SIGTERM, SIGINT] {
