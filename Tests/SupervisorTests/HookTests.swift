@@ -195,6 +195,27 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// The pool has ended, and only the hook is waited for: no order begins a deploy that nobody would end.
+    @Test func nothingIsDeployedWhileTheLastHookIsWaitedFor() throws {
+        let folder = try TestFolder()
+        let gate = try Gate(in: folder)
+        let app = try ControlledDaemon(
+            Apps.readyShell, options: ["-w", "1", "--on-event", "read line <\(gate.path)"], in: folder)
+        try app.daemon.next("pool_ready")
+        let client = try app.connect()
+        app.daemon.signal(SIGTERM)
+        try app.daemon.next("worker_exited")
+        app.daemon.signal(SIGHUP)
+        try client.send("reload")
+        let answer = try client.next()
+        #expect(answer?.code == "refused", "\(answer?.text ?? "the daemon had ended")")
+        try app.daemon.end()
+        #expect(app.daemon.records("reload_asked").isEmpty)
+        let history = folder.text(of: "state/app.history").split(separator: "\n")
+        #expect(history.count == 1, "\(history)")
+        app.daemon.leavesNothing()
+    }
+
     /// It may be another after a reload.
     @Test func theConfigFileMayChangeIt() throws {
         let folder = try TestFolder()

@@ -17,6 +17,8 @@ final class ControlClient {
         case logs(slot: Int?)
     }
 
+    /// Under which the server knows it.
+    let number: Int
     let channel: Channel
     let peer: ControlPeer
     var task = Task.none
@@ -29,7 +31,8 @@ final class ControlClient {
     /// The first line of `output` has been sent in part.
     private var isMidLine = false
 
-    init(_ descriptor: consuming FileDescriptor, _ peer: ControlPeer) {
+    init(_ number: Int, _ descriptor: consuming FileDescriptor, _ peer: ControlPeer) {
+        self.number = number
         channel = Channel(descriptor)
         self.peer = peer
     }

@@ -19,14 +19,12 @@ final class ControlServer {
     var failureReasons: [Int: SlotFailure] = [:]
     /// While the core hears of a rollback: who asked for it, since only the core knows where it leads.
     var rollback: (order: ReloadOrder, client: ControlClient?)?
-    /// While the core hears of a command: why it changes nothing.
-    var refusal: Refusal?
     /// The process is out of descriptors: nobody is let in until one is free.
     var isFull = false
     private(set) var events = EventRing()
     private(set) var clients: [Int: ControlClient] = [:]
     /// To be looked at when the turn ends: something was sent to them, or they were served.
-    private var touched: Set<Int> = []
+    private var touched: [Int: ControlClient] = [:]
     private var lastNumber = 0
     private var waitingBytes = 0
 
@@ -39,8 +37,10 @@ final class ControlServer {
 
     // MARK: clients
 
-    /// nil, and an error for it, when there are too many.
-    func admit(_ client: ControlClient) -> Int? {
+    /// A client whose `isEnding` is set already was not let in, and has an error to read.
+    func admit(_ socket: consuming FileDescriptor, _ peer: ControlPeer) -> ControlClient {
+        lastNumber += 1
+        let client = ControlClient(lastNumber, socket, peer)
         let isFull = clients.count >= ControlLimits.clientsMax
         if isFull { client.end(with: ControlError(.busy, "\(ControlLimits.clientsMax) clients are connected already")) }
         if !client.peer.isAllowed {
@@ -49,22 +49,21 @@ final class ControlServer {
                     .forbidden,
                     "user \(client.peer.userID) may not: only root, the daemon's own user and --control-group"))
         }
-        if client.isEnding { return nil }
-        lastNumber += 1
-        clients[lastNumber] = client
-        return lastNumber
+        if !client.isEnding { clients[client.number] = client }
+        return client
     }
 
-    func dismiss(_ number: Int) {
-        guard let client = clients.removeValue(forKey: number) else { return }
+    func dismiss(_ client: ControlClient) {
+        guard clients.removeValue(forKey: client.number) != nil else { return }
+        touched[client.number] = nil
         waitingBytes -= client.waitingBytes
     }
 
-    func touch(_ number: Int) { touched.insert(number) }
+    func touch(_ client: ControlClient) { touched[client.number] = client }
 
-    func takeTouched() -> Set<Int> {
+    func takeTouched() -> [ControlClient] {
         defer { touched.removeAll(keepingCapacity: true) }
-        return touched
+        return Array(touched.values)
     }
 
     /// - Throws: where the client is gone.
@@ -77,41 +76,37 @@ final class ControlServer {
     // MARK: answers
 
     /// Ends a request.
-    func answer(_ number: Int, _ json: JSON) {
-        guard let client = clients[number] else { return }
+    func answer(_ client: ControlClient, _ json: JSON) {
         client.task = .none
         if waitingBytes > ControlLimits.waitingBytesMax {
-            send(ControlError(.busy, "too much waits for other clients: ask again later").json.line, to: number, client)
+            send(ControlError(.busy, "too much waits for other clients: ask again later").json.line, to: client)
         } else {
-            send(json.line, to: number, client)
+            send(json.line, to: client)
         }
     }
 
-    func answer(_ number: Int, _ error: ControlError) {
-        guard let client = clients[number] else { return }
+    func answer(_ client: ControlClient, _ error: ControlError) {
         switch error.code {
         case .tooLong, .forbidden, .lagged:
             change(client) { $0.end(with: error) }
-            touch(number)
-        case .usage, .version, .busy, .refused: answer(number, error.json)
+            touch(client)
+        case .usage, .version, .busy, .refused: answer(client, error.json)
         }
     }
 
     /// To one that follows: it keeps up, or it is told and dropped.
-    func follow(_ number: Int, _ line: [UInt8]) {
-        guard let client = clients[number] else { return }
+    func follow(_ client: ControlClient, _ line: [UInt8]) {
         if hasRoom(client, for: line) {
-            send(line, to: number, client)
+            send(line, to: client)
         } else {
             change(client) { $0.lag() }
-            touch(number)
+            touch(client)
         }
     }
 
     /// To one that waits: progress is a convenience, and left out where the client does not read it.
-    func progress(_ number: Int, _ line: [UInt8]) {
-        guard let client = clients[number], hasRoom(client, for: line) else { return }
-        send(line, to: number, client)
+    func progress(_ client: ControlClient, _ line: [UInt8]) {
+        if hasRoom(client, for: line) { send(line, to: client) }
     }
 
     private func hasRoom(_ client: ControlClient, for line: [UInt8]) -> Bool {
@@ -119,9 +114,9 @@ final class ControlServer {
             && waitingBytes + line.count < ControlLimits.waitingBytesMax
     }
 
-    private func send(_ line: [UInt8], to number: Int, _ client: ControlClient) {
+    private func send(_ line: [UInt8], to client: ControlClient) {
         change(client) { $0.send(line) }
-        touch(number)
+        touch(client)
     }
 
     private func change(_ client: ControlClient, _ body: (ControlClient) -> Void) {
@@ -136,19 +131,19 @@ final class ControlServer {
     func hear(_ record: StampedRecord) {
         events.append(record)
         var line: [UInt8]?
-        for (number, client) in clients {
+        for client in clients.values {
             guard case .events = client.task else { continue }
             let text = line ?? record.json.line
             line = text
-            follow(number, text)
+            follow(client, text)
         }
     }
 
     /// Some last lines of a worker.
     func hear(_ lines: [OutputLine], of worker: WorkerProcess) {
-        for (number, client) in clients {
+        for client in clients.values {
             guard case .logs(let slot) = client.task, slot == nil || slot == worker.slot else { continue }
-            for line in lines { follow(number, WorkerLine(worker, line).event.line) }
+            for line in lines { follow(client, WorkerLine(worker, line).event.line) }
         }
     }
 
@@ -167,18 +162,18 @@ final class ControlServer {
     }
 
     /// Those who wait for the roll to this generation.
-    func waiters(for generation: Int) -> [Int] {
-        clients.compactMap { number, client in
-            guard case .roll(generation) = client.task else { return nil }
-            return number
+    func waiters(for generation: Int) -> [ControlClient] {
+        clients.values.filter { client in
+            guard case .roll(generation) = client.task else { return false }
+            return true
         }
     }
 
     /// Those who wait for the slot's restart.
-    func waiters(forRestartOf slot: Int) -> [Int] {
-        clients.compactMap { number, client in
-            guard case .restart(slot) = client.task else { return nil }
-            return number
+    func waiters(forRestartOf slot: Int) -> [ControlClient] {
+        clients.values.filter { client in
+            guard case .restart(slot) = client.task else { return false }
+            return true
         }
     }
 }

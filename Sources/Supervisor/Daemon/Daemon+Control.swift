@@ -73,7 +73,7 @@ extension Daemon {
     // MARK: clients
 
     func watchControl() throws(SystemError) {
-        if let channel = control.listener?.channel { try watch(channel, .control) }
+        if let channel = control.listener?.channel { try loop.watch(channel, .control) }
     }
 
     func acceptClients() throws(SystemError) {
@@ -82,7 +82,7 @@ extension Daemon {
             while let socket = try listener.accept() { try admit(socket) }
         } catch {
             // Level-triggered: it would be reported again and again.
-            try unwatch(listener.channel)
+            try loop.unwatch(listener.channel)
             control.isFull = true
             throw error
         }
@@ -90,40 +90,39 @@ extension Daemon {
 
     private func admit(_ socket: consuming FileDescriptor) throws(SystemError) {
         let peer = try ControlPeer(of: socket, group: control.group)
-        let client = ControlClient(socket, peer)
-        guard let number = control.admit(client) else {
+        let client = control.admit(socket, peer)
+        if client.isEnding {
             // A line always fits into a new socket; a client that is gone has missed nothing.
             try? client.flush()
             return
         }
-        do throws(SystemError) { try watch(client.channel, .client(number)) } catch {
-            control.dismiss(number)
+        do throws(SystemError) { try loop.watch(client.channel, .client(client)) } catch {
+            control.dismiss(client)
             throw error
         }
     }
 
-    func serveClient(_ number: Int) {
-        guard let client = control.clients[number] else { return }
-        control.touch(number)
+    func serve(_ client: ControlClient) {
+        control.touch(client)
         do throws(SystemError) {
             if client.waitingBytes > 0 {
                 try control.flush(client)
             } else if !client.isIdle {
                 // Nothing is read from one that waits: it has hung up.
-                return dismissClient(number)
+                return dismiss(client)
             } else if !client.hasRequest, try !receive(client) {
-                return dismissClient(number)
+                return dismiss(client)
             }
-        } catch { return dismissClient(number) }
-        if client.isIdle { takeRequest(of: client, number) }
+        } catch { return dismiss(client) }
+        if client.isIdle { takeRequest(of: client) }
     }
 
     /// One a turn: whoever sends a thousand at once lets the others have theirs.
-    private func takeRequest(of client: ControlClient, _ number: Int) {
+    private func takeRequest(of client: ControlClient) {
         do throws(ControlError) {
             guard let line = try client.nextRequest() else { return }
-            try answer(try ControlRequest(line), client, number)
-        } catch { control.answer(number, error) }
+            try answer(try ControlRequest(line), client)
+        } catch { control.answer(client, error) }
     }
 
     /// False at the end of what it sends.
@@ -137,12 +136,11 @@ extension Daemon {
         return count > 0
     }
 
-    private func dismissClient(_ number: Int) {
-        guard let client = control.clients[number] else { return }
-        do throws(SystemError) { try unwatch(client.channel) } catch {
+    private func dismiss(_ client: ControlClient) {
+        do throws(SystemError) { try loop.unwatch(client.channel) } catch {
             write(LogRecord(.error, "system_error", "\(error)"))
         }
-        control.dismiss(number)
+        control.dismiss(client)
         descriptorIsFree()
     }
 
@@ -150,7 +148,7 @@ extension Daemon {
     func descriptorIsFree() {
         guard control.isFull, let channel = control.listener?.channel else { return }
         control.isFull = false
-        do throws(SystemError) { try watch(channel, .control) } catch { control.isFull = true }
+        do throws(SystemError) { try loop.watch(channel, .control) } catch { control.isFull = true }
     }
 
     // MARK: each turn
@@ -161,27 +159,26 @@ extension Daemon {
             tellHistory("\(error); what it was to say is written with the next deploy")
         }
         // Those who are dismissed touch nobody; a warning may touch those who follow.
-        while case let numbers = control.takeTouched(), !numbers.isEmpty {
-            for number in numbers { settle(number) }
+        while case let clients = control.takeTouched(), !clients.isEmpty {
+            for client in clients { settle(client) }
         }
     }
 
-    private func settle(_ number: Int) {
-        guard let client = control.clients[number], let token = client.channel.token else { return }
+    private func settle(_ client: ControlClient) {
         do throws(SystemError) {
             try control.flush(client)
-            if client.isDone { return dismissClient(number) }
+            if client.isDone { return dismiss(client) }
             if client.interest == client.wantedInterest { return }
             client.interest = client.wantedInterest
-            try poller.change(client.channel.number, client.interest, token)
-        } catch { dismissClient(number) }
+            try loop.rewatch(client.channel, client.interest)
+        } catch { dismiss(client) }
     }
 
     /// The daemon ends: those who wait for that are told, as far as they listen.
     func closeControl() {
-        for (number, client) in control.clients {
+        for client in control.clients.values {
             if case .end = client.task {
-                control.answer(number, .result([.init("exit_status", .integer(Int(exitStatus ?? 1)))]))
+                control.answer(client, .result([.init("exit_status", .integer(Int(exitStatus ?? 1)))]))
             }
             try? control.flush(client)
         }
@@ -196,13 +193,12 @@ extension Daemon {
     /// Tells those who wait for a roll what has become of it.
     func tellWaiters(_ report: Report, _ record: StampedRecord) {
         if case .rollBegan(let target, _, _) = report { beginRollback(to: target) }
-        if case .refused(let refusal) = report { control.refusal = refusal }
         tellRestart(report)
         let watches = control.rolls.hear(report, failure: failure, changed: changedFiles)
         for watch in watches {
-            for number in control.waiters(for: watch.generation) {
-                control.progress(number, watch.event(record).line)
-                if let result = watch.result { control.answer(number, result) }
+            for client in control.waiters(for: watch.generation) {
+                control.progress(client, watch.event(record).line)
+                if let result = watch.result { control.answer(client, result) }
             }
         }
     }
@@ -247,8 +243,8 @@ extension Daemon {
     }
 
     private func endRestart(_ slot: Int, _ members: [JSON.Member]) {
-        for number in control.waiters(forRestartOf: slot) {
-            control.answer(number, .result(members))
+        for client in control.waiters(forRestartOf: slot) {
+            control.answer(client, .result(members))
         }
     }
 }

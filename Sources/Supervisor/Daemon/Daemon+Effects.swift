@@ -11,7 +11,6 @@ extension Daemon {
         case .drain(let id): return beginDrain(of: id)
         case .terminate(let id):
             endDrain(of: id)
-            steer()
             askToFinish(id)
         case .kill(let id): kill(id)
         case .terminateLeftovers(let id): askLeftoversToFinish(id)
@@ -19,8 +18,6 @@ extension Daemon {
         case .release(let generation): generations[generation] = nil
         case .finish(let status): exitStatus = Int32(status)
         case .report(let report):
-            // What is told is true already: a worker that drains takes nothing new.
-            if case .workerDraining = report { steer() }
             // Looked at while it is there: the report of its failure comes after its stop signal.
             if case .workerDraining(let id, _, _, .startTimedOut) = report, let worker = workers[id] {
                 worker.usesRing = ProcessTree.usesRing(worker.pid)
@@ -42,13 +39,13 @@ extension Daemon {
     /// Watches the new worker's channels; where that fails (epoll is out of memory) there is no worker.
     func register(_ worker: WorkerProcess) throws(SpawnError) {
         do throws(SystemError) {
-            try watch(worker.exit, .exit(worker.id))
-            try watch(worker.notifySocket, .notifySocket(worker.id))
-            if let pipe = worker.readyPipe { try watch(pipe, .readyPipe(worker.id)) }
-            for stream in worker.streams { try watch(stream.pipe, .stream(stream)) }
-            if let calls = worker.calls { try watch(calls, .call(worker.id)) }
+            try loop.watch(worker.exit, .exit(worker))
+            try loop.watch(worker.notifySocket, .notifySocket(worker))
+            if let pipe = worker.readyPipe { try loop.watch(pipe, .readyPipe(worker)) }
+            for stream in worker.streams { try loop.watch(stream.pipe, .stream(stream, of: worker)) }
+            if let calls = worker.calls { try loop.watch(calls, .call(worker)) }
         } catch {
-            for channel in worker.channels { try? unwatch(channel) }
+            for channel in worker.channels { try? loop.unwatch(channel) }
             _ = rl_kill_with_group(worker.exit.number, worker.pid)
             var exit = rl_exit()
             _ = rl_reap_child(worker.pid, &exit)

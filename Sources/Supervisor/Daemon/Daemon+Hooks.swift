@@ -55,8 +55,8 @@ extension Daemon {
         let (pid, exit) = try startHook(event, environment: workerEnvironment, fileLimit: spawner.fileLimit)
         let hook = HookProcess(
             event, pid: pid, exit: FileDescriptor(owning: exit).moved(), startedAt: MonotonicClock.now())
-        let number = hooks.began(hook)
-        do throws(SystemError) { try watch(hook.exit, .hook(number)) } catch {
+        hooks.began(hook)
+        do throws(SystemError) { try loop.watch(hook.exit, .hook(hook)) } catch {
             // Unheard it would never end for us.
             kill(hook)
             throw error
@@ -64,8 +64,7 @@ extension Daemon {
     }
 
     /// Does nothing while it still runs.
-    func hookExited(_ number: Int) throws(SystemError) {
-        guard let hook = hooks.running[number] else { return }
+    func hookExited(_ hook: HookProcess) throws(SystemError) {
         var exit = rl_exit()
         let descriptor = hook.exit.number
         try checked("waitid", "pid \(hook.pid)") { rl_peek_pidfd(descriptor, &exit) }
@@ -75,8 +74,8 @@ extension Daemon {
         let startTicks = ProcessStatus(hook.pid, turnBuffer)?.startTicks ?? 0
         try checked("waitid", "pid \(hook.pid)") { rl_reap_pidfd(descriptor, &exit) }
         noteOrphans(ofHookStartedAt: startTicks)
-        try unwatch(hook.exit)
-        hooks.ended(number)
+        try loop.unwatch(hook.exit)
+        hooks.ended(hook)
         let status = ExitStatus(exit)
         if hook.isKilled || status == .exited(code: 0) { return }
         tell(hook, "hook_failed", "hook for \(hook.event) \(status.words)", status.fields)
@@ -85,13 +84,13 @@ extension Daemon {
     /// Its end comes later, by itself.
     func endOverdueHooks() throws(SystemError) {
         hooks.grantTimeAgain(at: MonotonicClock.now())
-        for number in hooks.overdue(at: MonotonicClock.now()) {
-            try hookExited(number)
-            guard let hook = hooks.running[number] else { continue }
+        for hook in hooks.overdue(at: MonotonicClock.now()) {
+            try hookExited(hook)
+            guard hooks.process(hook.pid) === hook else { continue }
             if hook.isKilled {
                 // The kernel cannot end it now (a dead file server); nobody is to wait for that.
-                try unwatch(hook.exit)
-                hooks.ended(number)
+                try loop.unwatch(hook.exit)
+                hooks.ended(hook)
                 continue
             }
             tell(
@@ -120,6 +119,6 @@ extension Daemon {
 
     /// The loop itself has failed.
     func killHooks() {
-        for hook in hooks.running.values { kill(hook) }
+        for hook in hooks.running { kill(hook) }
     }
 }

@@ -27,7 +27,7 @@ extension Daemon {
         worker.left.set(own.map { $0.identity }, families: families.map { $0.identity })
     }
 
-    private func isStarted(_ pid: Int32) -> Bool { workersByPID[pid] != nil || hooks.number(of: pid) != nil }
+    private func isStarted(_ pid: Int32) -> Bool { workersByPID[pid] != nil || hooks.process(pid) != nil }
 
     private func isLeft(_ orphan: Orphan, by worker: WorkerProcess) -> Bool {
         if orphan.session == worker.pid { return true }

@@ -11,11 +11,10 @@ extension Daemon {
     /// On a disk that is almost full some writes work and some don't: that is one failure, not hundreds.
     private static let failureLastsAtLeast = Duration.seconds(10)
 
-    func readStream(_ stream: WorkerStream) throws(SystemError) {
-        guard let worker = workers[stream.worker] else { return }
+    func readStream(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) {
         if stream.sink.isWaiting {
             // Not just without interest: the kernel would go on to report a pipe that was closed.
-            try unwatch(stream.pipe)
+            try loop.unwatch(stream.pipe)
             stream.sink.queue.append(stream)
             return
         }
@@ -32,7 +31,7 @@ extension Daemon {
 
     /// What it has left may have more to say.
     func readWordsSoFar(of worker: WorkerProcess) throws(SystemError) {
-        for stream in worker.streams where stream.pipe.token != nil { try readStream(stream) }
+        for stream in worker.streams where stream.pipe.token != nil { try readStream(stream, of: worker) }
     }
 
     private func read(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) -> End {
@@ -50,7 +49,7 @@ extension Daemon {
 
     private func close(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) {
         stream.finish()
-        try unwatch(stream.pipe)
+        try loop.unwatch(stream.pipe)
         stream.sink.queue.removeAll { $0 === stream }
         worker.streams.removeAll { $0 === stream }
     }
@@ -66,8 +65,13 @@ extension Daemon {
         for sink in roads.sinks {
             try goOn(sink)
             tellLosses(sink)
-            if sink.isWaiting == (sink.token != nil) { continue }
-            if sink.token != nil { try unwatch(sink) } else { try watch(sink) }
+            let isWatched = sink.channel.token != nil
+            if sink.isWaiting == isWatched { continue }
+            if isWatched {
+                try loop.unwatch(sink.channel)
+            } else {
+                try loop.watch(sink.channel, .output(sink), .writable)
+            }
         }
     }
 
@@ -75,23 +79,11 @@ extension Daemon {
         var turns = 0
         while !sink.isWaiting, !sink.queue.isEmpty {
             let stream = sink.queue.removeFirst()
-            try watch(stream.pipe, .stream(stream))
+            guard let worker = workers[stream.worker] else { continue }
+            try loop.watch(stream.pipe, .stream(stream, of: worker))
             turns += 1
-            if turns <= Self.streamsAtOnce { try readStream(stream) }
+            if turns <= Self.streamsAtOnce { try readStream(stream, of: worker) }
         }
-    }
-
-    private func watch(_ sink: OutputSink) throws(SystemError) {
-        let token = try poller.add(sink.number, .writable)
-        sources[token] = .output(sink)
-        sink.token = token
-    }
-
-    private func unwatch(_ sink: OutputSink) throws(SystemError) {
-        guard let token = sink.token else { return }
-        sources[token] = nil
-        sink.token = nil
-        try poller.remove(sink.number)
     }
 
     /// A full disk is told once, and when there is room again, how much was lost.
@@ -149,7 +141,7 @@ extension Daemon {
         var paths = redirections.reopen { failures.append($0) }
         for sink in roads.sinks {
             do throws(SystemError) {
-                try unwatch(sink)
+                try loop.unwatch(sink.channel)
                 try sink.reopen()
                 if case .file(let path) = sink.destination { paths.append(path) }
             } catch { failures.append(error) }

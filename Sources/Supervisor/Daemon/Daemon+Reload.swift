@@ -13,6 +13,7 @@ extension Daemon {
     func reload(
         _ order: ReloadOrder, willBegin: (RollWatch) -> Void = { _ in }
     ) throws(ReloadRefusal) -> RollWatch {
+        if pool.isEnding { throw .ending }
         let asked = tellReloading(askedBy: order.asker)
         do throws(ReloadRefusal) {
             let fresh = try settingsForReload(order.changes)
@@ -54,7 +55,7 @@ extension Daemon {
                 "nothing has changed on disk since generation \(bad), which was reverted: the program, the files that its "
                     + "arguments name, its directory and environment are the same",
                 [("generation", .number(watch.generation)), ("same_as", .number(bad))]))
-        for number in control.waiters(for: watch.generation) { control.progress(number, watch.event(record).line) }
+        for client in control.waiters(for: watch.generation) { control.progress(client, watch.event(record).line) }
     }
 
     private func settingsForReload(
@@ -88,11 +89,14 @@ extension Daemon {
 enum ReloadRefusal: Error, CustomStringConvertible {
     case configuration(ConfigurationError)
     case generation(GenerationError)
+    /// The pool stops, or has ended and the daemon waits for its last hook. Nothing is told or kept of such a reload.
+    case ending
 
     var description: String {
         switch self {
         case .configuration(let error): error.description
         case .generation(let error): error.description
+        case .ending: "the pool stops: nothing is started any more"
         }
     }
 }

@@ -3,31 +3,30 @@ internal import Glibc
 internal import Reloader
 
 extension Daemon {
-    func answer(_ request: ControlRequest, _ client: ControlClient, _ number: Int) throws(ControlError) {
+    func answer(_ request: ControlRequest, _ client: ControlClient) throws(ControlError) {
         switch request {
-        case .status: control.answer(number, status())
-        case .reload(let request): try reload(request, client, number)
+        case .status: control.answer(client, status())
+        case .reload(let request): try reload(request, client)
         case .history(let limit):
             control.answer(
-                number, JSON.result([.init("entries", control.rolls.history.last(limit, changed: changedFiles))]))
-        case .events(let follow): tellEvents(client, number, follow: follow)
-        case .logs(let slot, let follow): tellLogs(client, number, slot, follow: follow)
-        case .scale(let change): control.answer(number, try scale(change))
-        case .stop(let mode, let wait): stop(mode, client, number, wait: wait)
-        case .pause: control.answer(number, try command(.pause))
-        case .resume: control.answer(number, try command(.resume))
-        case .promote: control.answer(number, try command(.promote))
-        case .restart(let slot, let wait): try restart(slot, client, number, wait: wait)
+                client, JSON.result([.init("entries", control.rolls.history.last(limit, changed: changedFiles))]))
+        case .events(let follow): tellEvents(client, follow: follow)
+        case .logs(let slot, let follow): tellLogs(client, slot, follow: follow)
+        case .scale(let change): control.answer(client, try scale(change))
+        case .stop(let mode, let wait): stop(mode, client, wait: wait)
+        case .pause: control.answer(client, try command(.pause))
+        case .resume: control.answer(client, try command(.resume))
+        case .promote: control.answer(client, try command(.promote))
+        case .restart(let slot, let wait): try restart(slot, client, wait: wait)
         case .rollback(let generation, let force, let wait):
             if !force { try refuseRollbackToChanged(generation) }
-            try rollback(to: generation, client, number, wait: wait)
+            try rollback(to: generation, client, wait: wait)
         }
     }
 
     // MARK: verbs
 
-    private func reload(_ request: ReloadRequest, _ client: ControlClient, _ number: Int) throws(ControlError) {
-        if pool.isEnding { throw Self.isStopping }
+    private func reload(_ request: ReloadRequest, _ client: ControlClient) throws(ControlError) {
         let watch: RollWatch
         do throws(ReloadRefusal) {
             watch = try reload(ReloadOrder(asker: client.peer.asker, changes: request.changes)) { watch in
@@ -35,21 +34,22 @@ extension Daemon {
                 client.task = .roll(generation: watch.generation)
             }
         } catch {
+            if case .ending = error { throw Self.isStopping }
             let reason = JSON.string("\(error)")
-            return control.answer(number, JSON.result([.init("outcome", "refused"), .init("reason", reason)]))
+            return control.answer(client, JSON.result([.init("outcome", "refused"), .init("reason", reason)]))
         }
-        if !request.wait { control.answer(number, watch.begun(isPaused: pool.isPaused)) }
+        if !request.wait { control.answer(client, watch.begun(isPaused: pool.isPaused)) }
     }
 
-    private func tellEvents(_ client: ControlClient, _ number: Int, follow: Bool) {
-        for line in control.events.lines { control.follow(number, line) }
-        if follow { client.task = .events } else { control.answer(number, JSON.result()) }
+    private func tellEvents(_ client: ControlClient, follow: Bool) {
+        for line in control.events.lines { control.follow(client, line) }
+        if follow { client.task = .events } else { control.answer(client, JSON.result()) }
     }
 
-    private func tellLogs(_ client: ControlClient, _ number: Int, _ slot: Int?, follow: Bool) {
+    private func tellLogs(_ client: ControlClient, _ slot: Int?, follow: Bool) {
         if follow {
             let lines = workerLines(slot, atMost: ControlLimits.followedLogLinesMax).map { $0.event.line }
-            for line in lastLines(lines, bytesMax: ControlLimits.eventBytesMax) { control.follow(number, line) }
+            for line in lastLines(lines, bytesMax: ControlLimits.eventBytesMax) { control.follow(client, line) }
             client.task = .logs(slot: slot)
             return
         }
@@ -60,7 +60,7 @@ extension Daemon {
                 "--output inherit keeps no lines: they are where the daemon's own output goes (use --output relay)"
             members.append(.init("note", .string(note)))
         }
-        control.answer(number, JSON.result(members))
+        control.answer(client, JSON.result(members))
     }
 
     /// In the order in which they came. Of many workers the last few lines each.
@@ -82,8 +82,8 @@ extension Daemon {
     }
 
     /// A second graceful stop does not hurry the first: of two people who ask for one neither has asked for that.
-    private func stop(_ mode: StopMode, _ client: ControlClient, _ number: Int, wait: Bool) {
-        if wait { client.task = .end } else { control.answer(number, JSON.result()) }
+    private func stop(_ mode: StopMode, _ client: ControlClient, wait: Bool) {
+        if wait { client.task = .end } else { control.answer(client, JSON.result()) }
         if pool.isEnding, mode == .graceful { return }
         handle(.stop(mode))
     }
@@ -92,13 +92,11 @@ extension Daemon {
     @discardableResult
     private func command(_ event: Event) throws(ControlError) -> JSON {
         if pool.isEnding { throw Self.isStopping }
-        control.refusal = nil
-        handle(event)
-        if let refusal = control.refusal { throw ControlError(.refused, refusal.words) }
+        for case .refused(let refusal) in handle(event) { throw ControlError(.refused, refusal.words) }
         return JSON.result()
     }
 
-    private func restart(_ slot: Int, _ client: ControlClient, _ number: Int, wait: Bool) throws(ControlError) {
+    private func restart(_ slot: Int, _ client: ControlClient, wait: Bool) throws(ControlError) {
         if wait { client.task = .restart(slot: slot) }
         do throws(ControlError) {
             try command(.restart(slot: slot))
@@ -106,11 +104,11 @@ extension Daemon {
             client.task = .none
             throw error
         }
-        if !wait { control.answer(number, JSON.result([.init("outcome", "begun")])) }
+        if !wait { control.answer(client, JSON.result([.init("outcome", "begun")])) }
     }
 
     private func rollback(
-        to generation: Int?, _ client: ControlClient, _ number: Int, wait: Bool
+        to generation: Int?, _ client: ControlClient, wait: Bool
     ) throws(ControlError) {
         control.rollback = (ReloadOrder(asker: client.peer.asker, isRollback: true), wait ? client : nil)
         defer { control.rollback = nil }
@@ -120,14 +118,14 @@ extension Daemon {
         if !wait || control.rollback != nil {
             let target = pool.roll?.target ?? pool.settledGeneration
             control.answer(
-                number,
+                client,
                 wait
                     ? JSON.result([.init("outcome", "done"), .init("generation", .integer(target))])
                     : RollWatch.begun(generation: target, isPaused: pool.isPaused && pool.roll != nil))
         }
     }
 
-    private static let isStopping = ControlError(.refused, "the pool stops: nothing is started any more")
+    private static let isStopping = ControlError(.refused, "\(ReloadRefusal.ending)")
 
     // MARK: status
 

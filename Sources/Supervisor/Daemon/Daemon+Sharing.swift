@@ -11,8 +11,8 @@ extension Daemon {
     // MARK: calls that wait
 
     /// A call is answered in every path: a worker must never hang in one.
-    func answerCall(of id: WorkerID) throws(SystemError) {
-        guard let worker = workers[id], let channel = worker.calls, let sharing else { return }
+    func answerCall(of worker: WorkerProcess) throws(SystemError) {
+        guard let channel = worker.calls, let sharing else { return }
         var call = rl_call()
         let number = channel.number
         do throws(SystemError) {
@@ -42,7 +42,7 @@ extension Daemon {
 
     /// Processes that were handed to us when their parents ended: any worker's, for all that we know.
     func orphans() -> [Int32] {
-        ProcessTree.children(of: getpid()).filter { workersByPID[$0] == nil && hooks.number(of: $0) == nil }
+        ProcessTree.children(of: getpid()).filter { workersByPID[$0] == nil && hooks.process($0) == nil }
     }
 
     private func beganToListen(_ worker: WorkerProcess, on address: SharedAddress) {
@@ -52,7 +52,6 @@ extension Daemon {
                 .info, "worker_listening", "worker listens on \(address)", worker.slot, worker.generation.number,
                 context(of: worker.id)))
         // Its group has a new member, whether it takes part already or not.
-        needsSteering = true
         steer()
         guard listeningMeansReady else { return }
         let current = pool.slots[worker.slot].current?.id
@@ -110,8 +109,6 @@ extension Daemon {
 
     /// Brings the kernel's choice in line with who serves now.
     func steer() {
-        guard needsSteering else { return }
-        needsSteering = false
         let failures =
             (sharing?.steer(isServing: isServing) ?? []) + (slotListeners?.steer(isServing: serves) ?? [])
         for error in failures {
@@ -123,7 +120,6 @@ extension Daemon {
 
     /// Yields `drained` at once where there is nothing to see off.
     func beginDrain(of id: WorkerID) -> Event? {
-        steer()
         guard let worker = workers[id] else { return .drained(id) }
         let sockets = socketsToEmpty(of: worker)
         if sockets.isEmpty { return .drained(id) }
@@ -183,11 +179,11 @@ extension Daemon {
     /// Each is watched until somebody waits in its queue, and again when that was looked at.
     private func watchQueues() throws(SystemError) {
         guard let sharing else { return }
-        for socket in sharing.departed { try unwatch(socket.channel) }
+        for socket in sharing.departed { try loop.unwatch(socket.channel) }
         sharing.departed.removeAll()
         for socket in sharing.sockets
         where socket.isListening && !socket.address.isDatagram && socket.channel.token == nil {
-            try watch(socket.channel, .queue(socket), [.readable, .once])
+            try loop.watch(socket.channel, .queue(socket), [.readable, .once])
         }
     }
 
@@ -202,8 +198,8 @@ extension Daemon {
             }
             if sharing.isLeftBehind(socket, by: worker, kin: orphans, at: now) {
                 tellClosed(socket, by: worker)
-            } else if let token = socket.channel.token {
-                try poller.change(socket.number, [.readable, .once], token)
+            } else {
+                try loop.rewatch(socket.channel, [.readable, .once])
             }
         }
         for (address, connections) in sharing.discardOverdue(at: now) { tellLost(connections, on: address) }
@@ -211,7 +207,6 @@ extension Daemon {
     }
 
     private func tellClosed(_ socket: SharedSocket, by worker: WorkerProcess) {
-        needsSteering = true
         steer()
         write(
             .worker(

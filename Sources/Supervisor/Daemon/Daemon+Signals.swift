@@ -32,7 +32,6 @@ extension Daemon {
     // MARK: SIGHUP
 
     private func hangUpOrReload(_ signal: SignalReader.Signal) {
-        if pool.isEnding { return }
         switch signal.origin {
         case .kernel: terminalIsClosed()
         case .process(let sender) where terminal?.explains(sender) ?? false: terminalIsClosed()
@@ -40,13 +39,14 @@ extension Daemon {
         }
     }
 
-    /// What refuses it has been told.
+    /// What refuses it has been told, and a pool that ends needs no word about it.
     private func reloadOnSignal(_ signal: SignalReader.Signal) {
         do throws(ReloadRefusal) { try reload(ReloadOrder(asker: Asker(signal))) } catch {}
     }
 
     /// Whoever wants the daemon to go on starts it with nohup(1), and everybody else has closed it with its window.
     private func terminalIsClosed() {
+        if pool.isEnding { return }
         if rl_hangup_was_ignored() {
             if hasToldHangUp { return }
             hasToldHangUp = true
@@ -59,7 +59,7 @@ extension Daemon {
     /// The terminal's end is seen when it happens, so that it is known how long ago that was.
     func lookAtTerminal() throws(SystemError) {
         guard let terminal, terminal.hasHungUp else { return }
-        try unwatch(terminal.channel)
+        try loop.unwatch(terminal.channel)
     }
 
     // MARK: SIGWINCH

@@ -34,10 +34,7 @@ extension Daemon {
 
     func tell(_ report: Report) {
         // What is told has happened: whoever reads that a worker serves may count on it.
-        if report.changesWhoServes {
-            needsSteering = true
-            steer()
-        }
+        if report.changesWhoServes { steer() }
         if case .workerFailed(let id, _, _, .exitedBeforeReady) = report { noteRefusedPort(of: id) }
         let record = report.record(context(of: report))
         let written = write(record)
@@ -280,15 +277,9 @@ extension Daemon {
 
     /// Its socket is watched only while there is something left to tell.
     func watchManager() throws(SystemError) {
-        guard let number = manager.number, manager.isWaiting != (managerToken != nil) else { return }
-        if let token = managerToken {
-            sources[token] = nil
-            managerToken = nil
-            try poller.remove(number)
-        } else {
-            let token = try poller.add(number, .writable)
-            sources[token] = .manager
-            managerToken = token
-        }
+        guard let socket = manager.socket else { return }
+        let isWatched = socket.token != nil
+        if manager.isWaiting == isWatched { return }
+        if isWatched { try loop.unwatch(socket) } else { try loop.watch(socket, .manager, .writable) }
     }
 }

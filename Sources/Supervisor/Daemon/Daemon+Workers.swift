@@ -9,8 +9,8 @@ extension Daemon {
 
     // MARK: its messages
 
-    func readReadyPipe(_ id: WorkerID) throws(SystemError) {
-        guard let worker = workers[id], let pipe = worker.readyPipe else { return }
+    func readReadyPipe(of worker: WorkerProcess) throws(SystemError) {
+        guard let pipe = worker.readyPipe else { return }
         var messages: [WorkerMessage] = []
         let end = try read(pipe) { bytes in
             worker.readyLines.feed(bytes) { line in
@@ -19,13 +19,12 @@ extension Daemon {
         }
         for message in messages { heard(message, from: worker) }
         if end == .reached {
-            try unwatch(pipe)
+            try loop.unwatch(pipe)
             worker.readyPipe = nil
         }
     }
 
-    func readNotifySocket(_ id: WorkerID) throws(SystemError) {
-        guard let worker = workers[id] else { return }
+    func readNotifySocket(of worker: WorkerProcess) throws(SystemError) {
         for _ in 0..<Self.turnDatagrams {
             guard let datagram = try NotifySocket.receive(worker.notifySocket.number) else { return }
             guard isTrusted(datagram.sender, worker) else { continue }
@@ -55,8 +54,9 @@ extension Daemon {
 
     // MARK: its end
 
-    func workerExited(_ id: WorkerID) throws(SystemError) {
-        guard let worker = workers[id], workersByPID[worker.pid] == id else { return }
+    func workerExited(_ worker: WorkerProcess) throws(SystemError) {
+        let id = worker.id
+        guard workersByPID[worker.pid] == id else { return }
         var exit = rl_exit()
         let number = worker.exit.number
         // Reaped only when all that it has left is known: until then its number can't be anybody else's.
@@ -74,20 +74,20 @@ extension Daemon {
         }
 
         // Its last words count before its end: a worker may be ready and gone in one breath.
-        try readReadyPipe(id)
-        try readNotifySocket(id)
+        try readReadyPipe(of: worker)
+        try readNotifySocket(of: worker)
         if worker.left.isEmpty { try readLastWords(of: worker) } else { try readWordsSoFar(of: worker) }
         letGoOfPorts(worker)
         if !worker.left.isEmpty { leaving.insert(id) }
         handle(.exited(id, status, leaves: !worker.left.isEmpty))
-        try unwatch(worker.exit)
+        try loop.unwatch(worker.exit)
         if worker.left.isEmpty { try forget(worker) }
     }
 
     /// Nothing is left of it.
     func forget(_ worker: WorkerProcess) throws(SystemError) {
         try readLastWords(of: worker)
-        for channel in worker.channels { try unwatch(channel) }
+        for channel in worker.channels { try loop.unwatch(channel) }
         workers[worker.id] = nil
         memoryGauge.forget(worker.id)
         control.endedWorkers[worker.slot] = EndedWorker(worker)
@@ -102,10 +102,10 @@ extension Daemon {
             var exit = rl_exit()
             try checked("waitid") { rl_peek_child(&exit) }
             if exit.pid == 0 { break }
-            if let id = workersByPID[exit.pid] {
-                try workerExited(id)
-            } else if let number = hooks.number(of: exit.pid) {
-                try hookExited(number)
+            if let worker = workersByPID[exit.pid].flatMap({ workers[$0] }) {
+                try workerExited(worker)
+            } else if let hook = hooks.process(exit.pid) {
+                try hookExited(hook)
             } else {
                 let orphan = exit.pid
                 try checked("waitid", "pid \(orphan)") { rl_reap_child(orphan, &exit) }
@@ -124,7 +124,6 @@ extension Daemon {
             let signal = stop.signal == 0 ? nil : stop.signal
             if worker.stoppedBy == signal { continue }
             worker.stoppedBy = signal
-            needsSteering = true
             steer()
             tellStop(of: worker)
         }

@@ -9,30 +9,6 @@ internal import Glibc
 internal import Reloader
 
 public final class Daemon {
-    /// What a registered descriptor is for.
-    enum Source {
-        case signals
-        case terminal
-        case deadline
-        case output(OutputSink)
-        case manager
-        case managerWatchdog
-        case exit(WorkerID)
-        case readyPipe(WorkerID)
-        case notifySocket(WorkerID)
-        case stream(WorkerStream)
-        /// A worker waits in a call for an answer.
-        case call(WorkerID)
-        /// Somebody waits to be accepted from a socket that workers share a port by.
-        case queue(SharedSocket)
-        /// Time to look at drains, at hooks that have run long enough, and at starts that wait.
-        case drains
-        /// Somebody wants to be a client of the control socket.
-        case control
-        case client(Int)
-        case hook(Int)
-    }
-
     /// How many batches a due deadline waits for: a flood must not hold up time for ever.
     private static let postponementsMax = 32
 
@@ -44,7 +20,7 @@ public final class Daemon {
     var pool: Pool
     private var clock = PoolClock()
 
-    var poller: Poller
+    let loop: Loop
     var timer: DeadlineTimer
     let signals: SignalReader
     /// Who asks for what is being handled, where that was by a signal.
@@ -70,8 +46,6 @@ public final class Daemon {
     let obstacleToSharing: SystemError?
     /// nil: workers bind as they like.
     let sharing: PortSharing?
-    /// Somebody has begun or ceased to serve.
-    var needsSteering = false
     private var hasStoppedListening = false
     var drainTimer: DeadlineTimer
     var drains: [WorkerID: Drain] = [:]
@@ -103,9 +77,6 @@ public final class Daemon {
     var spawnErrors: [WorkerID: SpawnError] = [:]
     /// Not answered yet.
     var delayedStarts: [DelayedStart] = []
-    var sources: [Poller.Token: Source] = [:]
-    /// Registered while the service manager's socket is full.
-    var managerToken: Poller.Token?
     /// READY=1 was sent once; and a RELOADING=1 still needs its own.
     var hasToldReady = false
     var owesReady = false
@@ -119,9 +90,7 @@ public final class Daemon {
     var lastReadNumber = 0
 
     private var pending: [Event] = []
-    private var isHandling = false
     private var effects: [Effect] = []
-    private var tokens: [Poller.Token] = []
     private var postponements = 0
 
     /// Opens everything, and starts nothing yet.
@@ -153,7 +122,7 @@ public final class Daemon {
             signals = try SignalReader()
             timer = try DeadlineTimer()
             drainTimer = try DeadlineTimer()
-            poller = try Poller()
+            loop = try Loop()
             spawner = try Spawner(
                 name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
                 pipesOutput: roads.standardOutput != nil, pipesErrors: roads.standardError != nil,
@@ -203,7 +172,7 @@ public final class Daemon {
 
     private func runPool() throws(StartError) -> Int32 {
         do throws(SystemError) {
-            return try loop()
+            return try turn()
         } catch {
             killHooks()
             for worker in workers.values where !leaving.contains(worker.id) {
@@ -214,13 +183,13 @@ public final class Daemon {
         }
     }
 
-    private func loop() throws(SystemError) -> Int32 {
-        sources[try poller.add(signals.descriptor.number, .readable)] = .signals
-        sources[try poller.add(timer.descriptor.number, .readable)] = .deadline
-        sources[try poller.add(drainTimer.descriptor.number, .readable)] = .drains
-        if let terminal { try watch(terminal.channel, .terminal, [.readable, .edges]) }
+    private func turn() throws(SystemError) -> Int32 {
+        try loop.watch(signals.channel, .signals)
+        try loop.watch(timer.channel, .deadline)
+        try loop.watch(drainTimer.channel, .looks)
+        if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
         try watchControl()
-        if let number = managerWatchdog.number { sources[try poller.add(number, .readable)] = .managerWatchdog }
+        if let timer = managerWatchdog.timer { try loop.watch(timer, .managerWatchdog) }
         tellStarted()
         beginFirstGeneration()
         handle(.start)
@@ -228,9 +197,9 @@ public final class Daemon {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armDrainTimer()
             let wasHeld = clock.isHeld
-            let mayHaveMore = try poller.wait(into: &tokens, blocking: !wasHeld)
+            let mayHaveMore = try loop.wait(blocking: !wasHeld)
             clock.hold(before: pool.nextDeadline)
-            for token in tokens { dispatch(token) }
+            while let source = loop.next() { dispatch(source) }
             handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
             startHooks()
             if exitStatus != nil { hooks.end(by: MonotonicClock.now() + HookQueue.lastMoment) }
@@ -243,8 +212,7 @@ public final class Daemon {
     }
 
     /// One descriptor's failure is told, and costs nobody else anything.
-    private func dispatch(_ token: Poller.Token) {
-        guard let source = sources[token] else { return }  // closed earlier in this batch
+    private func dispatch(_ source: Source) {
         do throws(SystemError) {
             switch source {
             case .signals: try readSignals()
@@ -255,13 +223,13 @@ public final class Daemon {
             case .managerWatchdog:
                 try managerWatchdog.acknowledge()
                 sendManager([ManagerWatchdog.ping])
-            case .exit(let id): try workerExited(id)
-            case .readyPipe(let id): try readReadyPipe(id)
-            case .notifySocket(let id): try readNotifySocket(id)
-            case .stream(let stream): try readStream(stream)
-            case .call(let id): try answerCall(of: id)
+            case .exit(let worker): try workerExited(worker)
+            case .readyPipe(let worker): try readReadyPipe(of: worker)
+            case .notifySocket(let worker): try readNotifySocket(of: worker)
+            case .stream(let stream, let worker): try readStream(stream, of: worker)
+            case .call(let worker): try answerCall(of: worker)
             case .queue(let socket): sharing?.queueHasSomebody(socket, at: MonotonicClock.now())
-            case .drains:
+            case .looks:
                 tryDelayedStarts()
                 try lookAtDrains()
                 try lookAtSharedSockets()
@@ -269,8 +237,8 @@ public final class Daemon {
                 lookAtMemory()
                 tellSlowStarts()
             case .control: try acceptClients()
-            case .client(let number): serveClient(number)
-            case .hook(let number): try hookExited(number)
+            case .client(let client): serve(client)
+            case .hook(let hook): try hookExited(hook)
             }
         } catch {
             write(LogRecord(.error, "system_error", "\(error)"))
@@ -294,11 +262,12 @@ public final class Daemon {
     }
 
     /// The contract with the core. Answers to effects wait until the effects before them are done.
-    func handle(_ event: Event) {
+    ///
+    /// - Returns: what the core has told, which people have been told already.
+    @discardableResult
+    func handle(_ event: Event) -> [Report] {
         pending.append(event)
-        if isHandling { return }
-        isHandling = true
-        defer { isHandling = false }
+        var reports: [Report] = []
         var next = 0
         while next < pending.count {
             let event = pending[next]
@@ -307,13 +276,14 @@ public final class Daemon {
             next += 1
             if pool.isEnding { stopListening() }
             for effect in effects {
+                if case .report(let report) = effect { reports.append(report) }
                 if let answer = carryOut(effect) { pending.append(answer) }
             }
             effects.removeAll(keepingCapacity: true)
         }
         pending.removeAll(keepingCapacity: true)
         spawnErrors.removeAll()
-        steer()
+        return reports
     }
 
     /// The pool stops. What workers have accepted, and what waits for them, is theirs to answer; nobody new is let in, and as
@@ -335,18 +305,4 @@ public final class Daemon {
 
     /// The time that the core lives in.
     var poolTime: Instant { clock.current }
-
-    func watch(_ channel: Channel, _ source: Source, _ interest: Poller.Interest = .readable) throws(SystemError) {
-        let token = try poller.add(channel.number, interest)
-        sources[token] = source
-        channel.token = token
-    }
-
-    /// Must come before the channel is dropped. Does nothing to one that is not watched.
-    func unwatch(_ channel: Channel) throws(SystemError) {
-        guard let token = channel.token else { return }
-        channel.token = nil
-        sources[token] = nil
-        try poller.remove(channel.number)
-    }
 }

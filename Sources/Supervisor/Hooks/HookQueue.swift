@@ -10,17 +10,16 @@ struct HookQueue {
     /// How long the daemon, at its end, waits for those that run.
     static let lastMoment = Duration.seconds(1)
 
-    private(set) var running: [Int: HookProcess] = [:]
+    private(set) var running: [HookProcess] = []
     private var waiting: [HookEvent] = []
     private var droppedEvents = 0
-    private var lastNumber = 0
     private var end: Instant?
 
     /// Nothing runs or waits any more.
     var areDone: Bool { waiting.isEmpty && running.isEmpty }
 
     var nextDeadline: Instant? {
-        let deadlines = running.values.filter(hasDeadline).map { $0.deadline }
+        let deadlines = running.filter(hasDeadline).map { $0.deadline }
         return (deadlines + (waiting.isEmpty ? [] : [end].compactMap { $0 })).min()
     }
 
@@ -38,39 +37,36 @@ struct HookQueue {
         running.count < Self.runningMax && !waiting.isEmpty ? waiting.removeFirst() : nil
     }
 
-    /// Returns the number under which `process` is known from now on.
-    mutating func began(_ process: HookProcess) -> Int {
-        lastNumber += 1
+    mutating func began(_ process: HookProcess) {
         if let end { process.deadline = min(process.deadline, end) }
-        running[lastNumber] = process
-        return lastNumber
+        running.append(process)
     }
 
-    mutating func ended(_ number: Int) { running[number] = nil }
+    mutating func ended(_ process: HookProcess) { running.removeAll { $0 === process } }
 
     /// Nobody ran for a while: those that seem to have run too long have all of their time again.
     func grantTimeAgain(at now: Instant) {
-        for process in running.values where !process.isKilled && process.deadline + PoolClock.longSleep <= now {
+        for process in running where !process.isKilled && process.deadline + PoolClock.longSleep <= now {
             process.deadline = min(now + process.timeout, end ?? Instant(nanoseconds: .max))
         }
     }
 
-    func number(of pid: Int32) -> Int? { running.first { $0.value.pid == pid }?.key }
+    func process(_ pid: Int32) -> HookProcess? { running.first { $0.pid == pid } }
 
     /// Those that have run too long. Once all is to end, those that wait are dropped.
-    mutating func overdue(at now: Instant) -> [Int] {
+    mutating func overdue(at now: Instant) -> [HookProcess] {
         if let end, end <= now {
             droppedEvents += waiting.count
             waiting.removeAll()
         }
-        return running.filter { hasDeadline($0.value) && $0.value.deadline <= now }.map { $0.key }
+        return running.filter { hasDeadline($0) && $0.deadline <= now }
     }
 
     /// The daemon ends: no hook may run beyond `instant`. The first call counts.
     mutating func end(by instant: Instant) {
         if end != nil { return }
         end = instant
-        for process in running.values {
+        for process in running {
             process.deadline = process.isKilled ? instant : min(process.deadline, instant)
         }
     }

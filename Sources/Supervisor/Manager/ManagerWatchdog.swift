@@ -8,7 +8,8 @@ struct ManagerWatchdog: ~Copyable {
     /// A manager that asks for more often would be asking for a busy loop.
     private static let periodMinMicroseconds: Int64 = 1000
 
-    private let timer: FileDescriptor?
+    /// Readable when it is time for a ping; nil if nobody waits for one.
+    let timer: Channel?
 
     init(_ environment: Environment) throws(SystemError) {
         guard let period = Self.periodMicroseconds(environment) else {
@@ -22,19 +23,11 @@ struct ManagerWatchdog: ~Copyable {
         var setting = itimerspec(it_interval: time, it_value: time)
         let number = timer.number
         try checked("timerfd_settime") { timerfd_settime(number, 0, &setting, nil) }
-        self.timer = consume timer
-    }
-
-    /// Readable when it is time for a ping; nil where nobody waits for one.
-    var number: Int32? {
-        switch timer {
-        case .some(let timer): timer.number
-        case .none: nil
-        }
+        self.timer = Channel(timer)
     }
 
     func acknowledge() throws(SystemError) {
-        guard let number else { return }
+        guard let number = timer?.number else { return }
         var expirations: UInt64 = 0
         _ = try checkedUnlessWouldBlock("read", "timerfd") { read(number, &expirations, 8) }
     }

@@ -9,7 +9,8 @@ struct ServiceManager: ~Copyable {
     static let waitingMax = 64
 
     private let address: String?
-    private let socket: FileDescriptor?
+    /// nil: nobody listens.
+    let socket: Channel?
     private var waiting: [[UInt8]] = []
 
     init(_ environment: Environment) throws(SystemError) {
@@ -18,13 +19,14 @@ struct ServiceManager: ~Copyable {
             socket = nil
         } else {
             let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue)
-            socket = FileDescriptor(owning: try checked("socket", "AF_UNIX") { Glibc.socket(AF_UNIX, type, 0) })
+            socket = Channel(
+                FileDescriptor(owning: try checked("socket", "AF_UNIX") { Glibc.socket(AF_UNIX, type, 0) }))
         }
     }
 
     var isPresent: Bool { address != nil }
 
-    /// Something could not be sent yet: wait until `number` is writable, then `flush`.
+    /// Something could not be sent yet: wait until `socket` is writable, then `flush`.
     var isWaiting: Bool { !waiting.isEmpty }
 
     /// Sends all assignments in one datagram; where the manager's socket is full, once it has room. To lose a READY=1 would
@@ -32,7 +34,7 @@ struct ServiceManager: ~Copyable {
     ///
     /// - Throws: where it could not be delivered; the caller tells the log, and goes on.
     mutating func send(_ assignments: [String]) throws(SystemError) {
-        guard let address, let number else { return }
+        guard let address, let number = socket?.number else { return }
         let message = Array(assignments.joined(separator: "\n").utf8)
         if waiting.isEmpty {
             if try sendNow(message) { return }
@@ -56,7 +58,7 @@ struct ServiceManager: ~Copyable {
 
     /// False where the manager's socket is full.
     private func sendNow(_ message: [UInt8]) throws(SystemError) -> Bool {
-        guard let address, let number else { return true }
+        guard let address, let number = socket?.number else { return true }
         let sent = try checkedUnlessWouldBlock("sendto", address) {
             rl_send_datagram(number, address, message, message.count)
         }
@@ -71,12 +73,5 @@ struct ServiceManager: ~Copyable {
     /// Asks for time to go on with what takes longer than the manager would wait.
     static func extendTimeout(by duration: Duration) -> String {
         "EXTEND_TIMEOUT_USEC=\(max(0, duration.nanoseconds) / 1000)"
-    }
-
-    var number: Int32? {
-        switch socket {
-        case .some(let socket): socket.number
-        case .none: nil
-        }
     }
 }

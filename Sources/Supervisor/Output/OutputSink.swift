@@ -39,14 +39,12 @@ final class OutputSink {
         case guarded
     }
 
-    private struct Target: ~Copyable {
+    private struct Target {
         let kind: Kind
-        let descriptor: FileDescriptor
+        let channel: Channel
     }
 
     let destination: Destination
-    /// Registered while something waits.
-    var token: Poller.Token?
     /// Streams of workers that have more to say than goes out now, in the order in which they go on.
     var queue: [WorkerStream] = []
     /// Why the last write failed; nil: it did not.
@@ -72,9 +70,9 @@ final class OutputSink {
     }
 
     /// What to wait on while `isWaiting`.
-    var number: Int32 { target.descriptor.number }
+    var channel: Channel { target.channel }
 
-    /// Something could not be written yet: wait until `number` is writable, then `flush`.
+    /// Something could not be written yet: wait until `channel` is writable, then `flush`.
     var isWaiting: Bool { !waiting.isEmpty }
 
     /// Takes a whole log line, on a line of its own.
@@ -113,7 +111,7 @@ final class OutputSink {
     /// Blocks, as long as what waits is being read.
     func drain() {
         while isWaiting {
-            var request = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
+            var request = pollfd(fd: channel.number, events: Int16(POLLOUT), revents: 0)
             if poll(&request, 1, Self.patienceMilliseconds) <= 0 { return }
             flush()
         }
@@ -169,7 +167,7 @@ final class OutputSink {
     }
 
     private func writeOnce(_ bytes: UnsafeRawBufferPointer) throws(SystemError) -> Int? {
-        let number = target.descriptor.number
+        let number = channel.number
         switch target.kind {
         case .file, .nonBlocking:
             return try checkedUnlessWouldBlock("write", destination.name) {
@@ -197,13 +195,13 @@ final class OutputSink {
     private static func open(standard number: Int32, _ name: String) throws(SystemError) -> Target {
         switch try type(of: number, name) {
         case S_IFSOCK:
-            return Target(kind: .socket, descriptor: try duplicate(number, name))
+            return Target(kind: .socket, channel: Channel(try duplicate(number, name)))
         case S_IFIFO, S_IFCHR:
             let own = Glibc.open("/proc/self/fd/\(number)", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
-            if own >= 0 { return Target(kind: .nonBlocking, descriptor: FileDescriptor(owning: own)) }
-            return Target(kind: .guarded, descriptor: try duplicate(number, name))
+            if own >= 0 { return Target(kind: .nonBlocking, channel: Channel(FileDescriptor(owning: own))) }
+            return Target(kind: .guarded, channel: Channel(try duplicate(number, name)))
         default:
-            return Target(kind: .file, descriptor: try duplicate(number, name))
+            return Target(kind: .file, channel: Channel(try duplicate(number, name)))
         }
     }
 
@@ -211,8 +209,8 @@ final class OutputSink {
     private static func open(path: String, _ name: String) throws(SystemError) -> Target {
         let file = try SafeFile.appending(to: path)
         switch try type(of: file.number, name) {
-        case S_IFIFO, S_IFCHR: return Target(kind: .nonBlocking, descriptor: file)
-        default: return Target(kind: .file, descriptor: file)
+        case S_IFIFO, S_IFCHR: return Target(kind: .nonBlocking, channel: Channel(file))
+        default: return Target(kind: .file, channel: Channel(file))
         }
     }
 

@@ -37,16 +37,16 @@ struct SignalReader: ~Copyable {
         private static let kernelCode: Int32 = 0x80
     }
 
-    let descriptor: FileDescriptor
+    let channel: Channel
 
     init() throws(SystemError) {
-        descriptor = FileDescriptor(owning: try checked("signalfd") { rl_signal_descriptor() })
+        channel = Channel(FileDescriptor(owning: try checked("signalfd") { rl_signal_descriptor() }))
     }
 
     /// The next signal; nil when there is none.
     func next() throws(SystemError) -> Signal? {
         var record = signalfd_siginfo()
-        let number = descriptor.number
+        let number = channel.number
         let size = MemoryLayout<signalfd_siginfo>.size
         guard try checkedUnlessWouldBlock("read", "signalfd", { read(number, &record, size) }) != nil else {
             return nil

@@ -4,14 +4,16 @@ internal import Glibc
 internal import Reloader
 
 struct DeadlineTimer: ~Copyable {
-    let descriptor: FileDescriptor
+    /// Readable when the deadline has come.
+    let channel: Channel
     private var armed: Instant?
 
     init() throws(SystemError) {
-        descriptor = FileDescriptor(
-            owning: try checked("timerfd_create") {
-                timerfd_create(CLOCK_MONOTONIC, Int32(TFD_CLOEXEC | TFD_NONBLOCK))
-            })
+        channel = Channel(
+            FileDescriptor(
+                owning: try checked("timerfd_create") {
+                    timerfd_create(CLOCK_MONOTONIC, Int32(TFD_CLOEXEC | TFD_NONBLOCK))
+                }))
     }
 
     /// Makes the descriptor readable at `deadline`, or never.
@@ -24,15 +26,15 @@ struct DeadlineTimer: ~Copyable {
             setting.it_value.tv_sec = time_t(nanoseconds / 1_000_000_000)
             setting.it_value.tv_nsec = Int(nanoseconds % 1_000_000_000)
         }
-        let number = descriptor.number
+        let number = channel.number
         try checked("timerfd_settime") { timerfd_settime(number, Int32(TFD_TIMER_ABSTIME), &setting, nil) }
         armed = deadline
     }
 
-    /// Takes notice of an expiry, so that the descriptor is quiet until it is armed anew.
+    /// Takes notice of an expiry, so that the descriptor is quiet until it is armed again.
     mutating func acknowledge() throws(SystemError) {
         var expirations: UInt64 = 0
-        let number = descriptor.number
+        let number = channel.number
         _ = try checkedUnlessWouldBlock("read", "timerfd") { read(number, &expirations, 8) }
         armed = nil
     }

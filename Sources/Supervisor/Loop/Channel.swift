@@ -1,6 +1,6 @@
 // A descriptor that the loop watches, with the identity under which it is registered.
 
-/// Owns the descriptor. Whoever drops it while it is watched must have removed it from the poller (`Daemon.unwatch`).
+/// Owns the descriptor. Whoever drops it while it is watched must have removed it from the poller (`Loop.unwatch`).
 final class Channel {
     let descriptor: FileDescriptor
     /// nil: not watched.

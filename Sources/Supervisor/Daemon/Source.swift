@@ -1,0 +1,26 @@
+// The switchboard: what a watched descriptor is for. Every room names its own cases here, and the daemon's dispatch answers
+// each of them.
+
+enum Source {
+    case signals
+    case terminal
+    /// The core's next deadline has come.
+    case deadline
+    /// It is time to look at what only time tells: drains, hooks that have run long enough, starts that wait.
+    case looks
+    case output(OutputSink)
+    case manager
+    case managerWatchdog
+    case exit(WorkerProcess)
+    case readyPipe(WorkerProcess)
+    case notifySocket(WorkerProcess)
+    case stream(WorkerStream, of: WorkerProcess)
+    /// The worker waits in a call for an answer.
+    case call(WorkerProcess)
+    /// A connection waits to be accepted from a socket by which workers share a port.
+    case queue(SharedSocket)
+    /// Somebody wants to become a client of the control socket.
+    case control
+    case client(ControlClient)
+    case hook(HookProcess)
+}

@@ -1,0 +1,51 @@
+// The one loop of the daemon: which descriptors are watched, what each is watched for, and what has come of one wait. Knows
+// no room: what is to be done about a source is the daemon's to say.
+internal import Glibc
+
+final class Loop {
+    private var poller: Poller
+    private var sources: [Poller.Token: Source] = [:]
+    private var batch: [Poller.Token] = []
+    private var taken = 0
+
+    init() throws(SystemError) { poller = try Poller() }
+
+    /// Must be ended by `unwatch` before the channel is dropped.
+    func watch(
+        _ channel: Channel, _ source: Source, _ interest: Poller.Interest = .readable
+    ) throws(SystemError) {
+        let token = try poller.add(channel.number, interest)
+        sources[token] = source
+        channel.token = token
+    }
+
+    /// Changes what a channel is watched for. Does nothing to one that is not watched.
+    func rewatch(_ channel: Channel, _ interest: Poller.Interest) throws(SystemError) {
+        guard let token = channel.token else { return }
+        try poller.change(channel.number, interest, token)
+    }
+
+    /// Does nothing to a channel that is not watched.
+    func unwatch(_ channel: Channel) throws(SystemError) {
+        guard let token = channel.token else { return }
+        channel.token = nil
+        sources[token] = nil
+        try poller.remove(channel.number)
+    }
+
+    /// Waits for the next batch, or takes what there is; yields true if more may be waiting already.
+    func wait(blocking: Bool) throws(SystemError) -> Bool {
+        taken = 0
+        return try poller.wait(into: &batch, blocking: blocking)
+    }
+
+    /// The next source of the batch that has something to say; nil at its end. A source that was closed earlier in the same
+    /// batch is left out.
+    func next() -> Source? {
+        while taken < batch.count {
+            defer { taken += 1 }
+            if let source = sources[batch[taken]] { return source }
+        }
+        return nil
+    }
+}
