@@ -24,7 +24,7 @@ let package = Package(
             dependencies: [
                 "CLinux", "Supervisor", "reloaderd", "ReloaderWorker", "http-worker", "strict-client", "kit-probe",
             ],
-            exclude: ["Programs", "Workers"]),
+            exclude: ["Programs"]),
     ],
     swiftLanguageModes: [.v6]
 )

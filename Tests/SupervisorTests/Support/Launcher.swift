@@ -3,7 +3,7 @@ import Glibc
 
 enum Launcher {
     /// launcher.py, whose head says what it can be told; `--` and the program follow.
-    static let words = ["/usr/bin/python3", "\(Products.tests)/Workers/launcher.py"]
+    static let words = ["/usr/bin/python3", "\(Products.tests)/Programs/launcher.py"]
 
     /// Announces descriptors 3, 4, … to the program that follows as its listeners (LISTEN_FDS, LISTEN_PID). It becomes
     /// the program: only a process itself knows its number before that.

@@ -23,7 +23,7 @@ enum Products {
     }()
     static let tests = "\(package)/Tests/SupervisorTests"
     /// A Python worker that misbehaves on request; its own head says how.
-    static let worker = "\(tests)/Workers/worker.py"
+    static let worker = "\(tests)/Programs/worker.py"
     static let strictClient = "\(directory)/strict-client"
     static let httpWorker = "\(directory)/http-worker"
     /// Tries the kit out, in a process of its own.

@@ -1,4 +1,4 @@
-// A machine with a real systemd as PID 1, made by Workers/machine.sh: in namespaces of its own, gone with the test.
+// A machine with a real systemd as PID 1, made by Programs/machine.sh: in namespaces of its own, gone with the test.
 import Foundation
 import Glibc
 
@@ -23,7 +23,7 @@ final class SystemdMachine {
         for (name, text) in files { try folder.write(name, text) }
         let boot = try NotifyReceiver("\(folder.path)/boot")
         process = try ChildProcess(
-            ["\(Products.tests)/Workers/machine.sh", folder.path, Products.directory] + [systemd].compactMap { $0 })
+            ["\(Products.tests)/Programs/machine.sh", folder.path, Products.directory] + [systemd].compactMap { $0 })
         guard let line = try process.output.next(), let pid = Int32(line) else {
             throw DidNotHappen(description: "no machine: \(try process.errors.rest())")
         }

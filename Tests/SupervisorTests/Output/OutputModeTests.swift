@@ -211,7 +211,7 @@ import Testing
         let fifo = try Fifo(in: folder)
         let terminal = try ChildProcess(
             [
-                Apps.python, "-IS", "\(Products.tests)/Workers/terminal.py", Products.reloaderd, "--control", "none",
+                Apps.python, "-IS", "\(Products.tests)/Programs/terminal.py", Products.reloaderd, "--control", "none",
                 "-w", "1", "--output",
                 "prefix",
             ]
