@@ -47,6 +47,11 @@ final class ControlClient {
         return output.isEmpty && !isEnding
     }
 
+    var followsEvents: Bool {
+        guard case .events = task else { return false }
+        return true
+    }
+
     var hasRequest: Bool { input.contains(UInt8(ascii: "\n")) || isTooLong }
 
     private var isTooLong: Bool { input.count > ControlLimits.requestBytesMax }

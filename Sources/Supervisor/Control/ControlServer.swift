@@ -21,7 +21,6 @@ final class ControlServer {
     var rollback: (order: ReloadOrder, client: ControlClient?)?
     /// The process is out of descriptors: nobody is let in until one is free.
     var isFull = false
-    private(set) var events = EventRing()
     private(set) var clients: [Int: ControlClient] = [:]
     /// To be looked at when the turn ends: something was sent to them, or they were served.
     private var touched: [Int: ControlClient] = [:]
@@ -127,17 +126,18 @@ final class ControlServer {
 
     // MARK: what happens
 
-    /// A record of the log, for those who follow and for those who will ask.
-    func hear(_ record: StampedRecord) {
-        events.append(record)
-        var line: [UInt8]?
-        for client in clients.values {
-            guard case .events = client.task else { continue }
-            let text = line ?? record.json.line
-            line = text
-            follow(client, text)
+    /// Records of the log, for those who follow them.
+    func tellFollowers(_ records: [StampedRecord]) {
+        if records.isEmpty { return }
+        let followers = clients.values.filter { $0.followsEvents }
+        if followers.isEmpty { return }
+        for record in records {
+            let line = record.json.line
+            for client in followers where client.followsEvents { follow(client, line) }
         }
     }
+
+    var hasEventFollowers: Bool { clients.values.contains { $0.followsEvents } }
 
     /// Some last lines of a worker.
     func hear(_ lines: [OutputLine], of worker: WorkerProcess) {

@@ -14,7 +14,7 @@ extension Daemon {
             listener = try openSocket(paths, &name)
         } catch {
             guard case .automatic = settings.control, error.reason != .isLive else { throw .control(error) }
-            write(LogRecord(.warning, "control_unavailable", "\(error)"))
+            story.tell(LogRecord(.warning, "control_unavailable", "\(error)"))
         }
         // What is only called so because another is called so already will be called otherwise the next time.
         let history = openHistory(name == paths.name ? paths.stateDirectory : nil, name)
@@ -67,7 +67,7 @@ extension Daemon {
     }
 
     private func tellHistory(_ reason: String) {
-        write(LogRecord(.warning, "history_unavailable", "cannot keep the history of deploys: \(reason)"))
+        story.tell(LogRecord(.warning, "history_unavailable", "cannot keep the history of deploys: \(reason)"))
     }
 
     // MARK: clients
@@ -129,16 +129,16 @@ extension Daemon {
     private func receive(_ client: ControlClient) throws(SystemError) -> Bool {
         let number = client.channel.number
         let count = try checkedUnlessWouldBlock("recv", "a control client") {
-            recv(number, turnBuffer.baseAddress, turnBuffer.count, Int32(MSG_DONTWAIT))
+            recv(number, loop.buffer.baseAddress, loop.buffer.count, Int32(MSG_DONTWAIT))
         }
         guard let count else { return true }
-        client.receive(UnsafeRawBufferPointer(rebasing: turnBuffer[..<count]))
+        client.receive(UnsafeRawBufferPointer(rebasing: loop.buffer[..<count]))
         return count > 0
     }
 
     private func dismiss(_ client: ControlClient) {
         do throws(SystemError) { try loop.unwatch(client.channel) } catch {
-            write(LogRecord(.error, "system_error", "\(error)"))
+            story.tell(LogRecord(.error, "system_error", "\(error)"))
         }
         control.dismiss(client)
         descriptorIsFree()
@@ -159,9 +159,12 @@ extension Daemon {
             tellHistory("\(error); what it was to say is written with the next deploy")
         }
         // Those who are dismissed touch nobody; a warning may touch those who follow.
+        control.tellFollowers(story.takeNews())
         while case let clients = control.takeTouched(), !clients.isEmpty {
             for client in clients { settle(client) }
+            control.tellFollowers(story.takeNews())
         }
+        story.isFollowed = control.hasEventFollowers
     }
 
     private func settle(_ client: ControlClient) {
@@ -176,6 +179,7 @@ extension Daemon {
 
     /// The daemon ends: those who wait for that are told, as far as they listen.
     func closeControl() {
+        control.tellFollowers(story.takeNews())
         for client in control.clients.values {
             if case .end = client.task {
                 control.answer(client, .result([.init("exit_status", .integer(Int(exitStatus ?? 1)))]))
@@ -184,7 +188,7 @@ extension Daemon {
         }
         do throws(SystemError) { try control.rolls.save(isLast: true) } catch { tellHistory("\(error)") }
         do throws(SystemError) { try control.listener?.removeFile() } catch {
-            write(LogRecord(.warning, "not_removed", "cannot remove the control socket: \(error)"))
+            story.tell(LogRecord(.warning, "not_removed", "cannot remove the control socket: \(error)"))
         }
     }
 

@@ -36,14 +36,14 @@ extension Daemon {
     func startHooks() {
         while let event = hooks.next() {
             do throws(SystemError) { try start(event) } catch {
-                write(
+                story.tell(
                     LogRecord(
                         .warning, "hook_failed", "cannot run a hook for \(event.name): \(error)",
                         [("hook", .text(event.name))]))
             }
             let dropped = hooks.takeDroppedEvents()
             if dropped > 0 {
-                write(
+                story.tell(
                     LogRecord(
                         .warning, "hooks_dropped", "too many events waited for their hooks: some hooks are not run",
                         [("events", .number(dropped))]))
@@ -71,7 +71,7 @@ extension Daemon {
         if exit.pid == 0 { return }
         // Not yet reaped, its number can't be anybody else's: what it leaves behind goes with it.
         _ = rl_signal_group(descriptor, hook.pid, SIGKILL)
-        let startTicks = ProcessStatus(hook.pid, turnBuffer)?.startTicks ?? 0
+        let startTicks = ProcessStatus(hook.pid, loop.buffer)?.startTicks ?? 0
         try checked("waitid", "pid \(hook.pid)") { rl_reap_pidfd(descriptor, &exit) }
         noteOrphans(ofHookStartedAt: startTicks)
         try loop.unwatch(hook.exit)
@@ -114,7 +114,7 @@ extension Daemon {
         let fields: [(key: String, value: LogRecord.Value)] = [
             ("hook", .text(hook.event)), ("pid", .number(Int(hook.pid))),
         ]
-        write(LogRecord(.warning, event, message, fields + more))
+        story.tell(LogRecord(.warning, event, message, fields + more))
     }
 
     /// The loop itself has failed.

@@ -84,7 +84,7 @@ extension Daemon {
 
     private func signalLeftovers(_ processes: [ProcessIdentity], _ signals: [Int32], of worker: WorkerProcess) {
         for process in processes {
-            do throws(SystemError) { try process.send(signals, turnBuffer) } catch {
+            do throws(SystemError) { try process.send(signals, loop.buffer) } catch {
                 tellFailure(error, "cannot signal what the worker has left", worker)
             }
         }
@@ -115,8 +115,8 @@ extension Daemon {
         if settings.keepsChildren || getpid() == 1 { return }
         for orphan in adopted.living(isOwn: isStarted) {
             for process in adopted.family(of: orphan.identity.pid) {
-                do throws(SystemError) { try process.identity.send([SIGKILL], turnBuffer) } catch {
-                    write(LogRecord(.error, "system_error", "cannot kill what is left: \(error)"))
+                do throws(SystemError) { try process.identity.send([SIGKILL], loop.buffer) } catch {
+                    story.tell(LogRecord(.error, "system_error", "cannot kill what is left: \(error)"))
                 }
             }
         }

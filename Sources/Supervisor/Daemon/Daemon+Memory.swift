@@ -31,13 +31,13 @@ extension Daemon {
     /// Where that is above the limit; the dear measure only where the cheap one may be.
     private func memory(of worker: WorkerProcess, above limit: UInt64) -> UInt64? {
         let processes = ProcessTree.processes(of: worker.pid)
-        if memoryGauge.upperBound(processes, turnBuffer) <= limit { return nil }
-        let bytes = memoryGauge.measure(worker.id, processes, turnBuffer)
+        if memoryGauge.upperBound(processes, loop.buffer) <= limit { return nil }
+        let bytes = memoryGauge.measure(worker.id, processes, loop.buffer)
         return bytes > limit ? bytes : nil
     }
 
     private func tellOverMemory(_ worker: WorkerProcess, _ bytes: UInt64, _ limit: UInt64) {
-        write(
+        story.tell(
             .worker(
                 .warning, "worker_over_memory",
                 "worker takes \(byteCountText(bytes)) of memory, more than --max-memory \(byteCountText(limit))",

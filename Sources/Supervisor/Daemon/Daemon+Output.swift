@@ -34,8 +34,8 @@ extension Daemon {
         for stream in worker.streams where stream.pipe.token != nil { try readStream(stream, of: worker) }
     }
 
-    private func read(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) -> End {
-        try read(stream.pipe) { bytes in
+    private func read(_ stream: WorkerStream, of worker: WorkerProcess) throws(SystemError) -> Loop.End {
+        try loop.read(stream.pipe) { bytes in
             keepLines(bytes, of: worker, stream.kind)
             stream.pass(bytes, &lineBuffer)
         }
@@ -57,7 +57,7 @@ extension Daemon {
     // MARK: the ways out
 
     func flush(_ sink: OutputSink) {
-        if sink === log.sink { log.flush() } else { sink.flush() }
+        if sink === story.sink { story.flush() } else { sink.flush() }
     }
 
     /// At the end of each turn: who waits may go on where there is room, and a sink is watched only while it is full.
@@ -91,7 +91,7 @@ extension Daemon {
         if let failure = sink.failure {
             if sink.failureToldAt != nil { return }
             sink.failureToldAt = MonotonicClock.now()
-            write(
+            story.tell(
                 LogRecord(
                     .error, "output_failed",
                     "cannot write to \(sink.destination.name): \(failure.reason): output is lost until that works again",
@@ -107,7 +107,7 @@ extension Daemon {
     private func tellLostBytes(_ sink: OutputSink) {
         let bytes = sink.takeLostBytes()
         if bytes == 0 { return }
-        write(
+        story.tell(
             LogRecord(
                 .warning, "output_lost", "some output to \(sink.destination.name) was lost",
                 [("to", .text(sink.destination.name)), ("bytes", .number(bytes))]))
@@ -115,9 +115,9 @@ extension Daemon {
 
     /// Those of the log are told by the log.
     private func tellDroppedLines(_ sink: OutputSink) {
-        let lines = sink === log.sink ? 0 : sink.takeDroppedLines()
+        let lines = sink === story.sink ? 0 : sink.takeDroppedLines()
         if lines == 0 { return }
-        write(
+        story.tell(
             LogRecord(
                 .warning, "output_dropped",
                 "\(sink.destination.name) was blocked: lines of workers that have ended are lost",
@@ -131,7 +131,7 @@ extension Daemon {
             tellDroppedLines(sink)
             tellLostBytes(sink)
         }
-        log.finish()
+        story.finish()
     }
 
     // MARK: rotation
@@ -148,13 +148,13 @@ extension Daemon {
             flush(sink)
         }
         for failure in failures {
-            write(
+            story.tell(
                 LogRecord(
                     .error, "logs_not_reopened",
                     "cannot reopen a log file, which goes on where it is: \(failure.subject): \(failure.reason)"))
         }
         if paths.isEmpty && !failures.isEmpty { return }
         let message = paths.isEmpty ? "no log files to reopen" : "log files are open anew"
-        write(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))
+        story.tell(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))
     }
 }

@@ -41,7 +41,7 @@ extension Daemon {
                 "\(names) changed since generation \(generation.number) was made, and stays as it is now")
         }
         for note in watch.notes {
-            write(LogRecord(.warning, "release_note", note, [("generation", .number(generation.number))]))
+            story.tell(LogRecord(.warning, "release_note", note, [("generation", .number(generation.number))]))
         }
     }
 

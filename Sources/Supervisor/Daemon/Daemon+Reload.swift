@@ -49,7 +49,7 @@ extension Daemon {
 
     /// It is rolled out all the same: what made it fail may be a thing that nobody here can see.
     private func tellUnchanged(_ watch: RollWatch, since bad: Int) {
-        let record = write(
+        let record = story.tell(
             LogRecord(
                 .warning, "reload_unchanged",
                 "nothing has changed on disk since generation \(bad), which was reverted: the program, the files that its "

@@ -42,8 +42,11 @@ extension Daemon {
     }
 
     private func tellEvents(_ client: ControlClient, follow: Bool) {
-        for line in control.events.lines { control.follow(client, line) }
+        // What those who follow already have not heard yet is in these lines too.
+        control.tellFollowers(story.takeNews())
+        for line in story.recentLines(bytesMax: ControlLimits.eventBytesMax) { control.follow(client, line) }
         if follow { client.task = .events } else { control.answer(client, JSON.result()) }
+        story.isFollowed = control.hasEventFollowers
     }
 
     private func tellLogs(_ client: ControlClient, _ slot: Int?, follow: Bool) {
@@ -137,7 +140,7 @@ extension Daemon {
             of: workersByPID.values.compactMap { workers[$0] }.sorted { $0.id < $1.id }, memoryGauge,
             listeners: listeners.compactMap { $0.inode },
             shared: sharedSockets,
-            known: Set(sharing?.listening.flatMap { $0.sockets.map { UInt64($0.inode) } } ?? []), turnBuffer)
+            known: Set(sharing?.listening.flatMap { $0.sockets.map { UInt64($0.inode) } } ?? []), loop.buffer)
         let report = StatusReport(
             pool: pool, now: poolTime, usage: usage, workers: workers, drains: drains, restarts: control.failures,
             failureReasons: control.failureReasons)

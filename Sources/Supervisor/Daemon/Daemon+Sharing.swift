@@ -47,7 +47,7 @@ extension Daemon {
 
     private func beganToListen(_ worker: WorkerProcess, on address: SharedAddress) {
         guard let sharing else { return }
-        write(
+        story.tell(
             .worker(
                 .info, "worker_listening", "worker listens on \(address)", worker.slot, worker.generation.number,
                 context(of: worker.id)))
@@ -112,7 +112,7 @@ extension Daemon {
         let failures =
             (sharing?.steer(isServing: isServing) ?? []) + (slotListeners?.steer(isServing: serves) ?? [])
         for error in failures {
-            write(LogRecord(.error, "steering_failed", "cannot steer connections: \(error)"))
+            story.tell(LogRecord(.error, "steering_failed", "cannot steer connections: \(error)"))
         }
     }
 
@@ -208,7 +208,7 @@ extension Daemon {
 
     private func tellClosed(_ socket: SharedSocket, by worker: WorkerProcess) {
         steer()
-        write(
+        story.tell(
             .worker(
                 .warning, "worker_closed",
                 "worker has closed its socket on \(socket.address): connections go to other workers",
@@ -216,7 +216,7 @@ extension Daemon {
     }
 
     private func tellLost(_ connections: Int, on address: SharedAddress) {
-        write(
+        story.tell(
             LogRecord(
                 .warning, "queue_lost",
                 "connections to \(address) are reset, unless net.ipv4.tcp_migrate_req=1 gives them to other workers: theirs has "
@@ -238,7 +238,7 @@ extension Daemon {
         ]
         let holders = drain.holders(atMost: Drain.holdersShown, at: now)
         if !holders.isEmpty { fields.append(("held_by", .text(holders.map { $0.words }.joined(separator: "; ")))) }
-        write(.worker(level, event, message, worker.slot, worker.generation.number, context(of: worker.id), fields))
+        story.tell(.worker(level, event, message, worker.slot, worker.generation.number, context(of: worker.id), fields))
     }
 
     /// Before its exit is told to the core: what waits in its queues is for its replacement.

@@ -61,14 +61,14 @@ extension Daemon {
     func removeSocketFiles() {
         for listener in listeners {
             do throws(SystemError) { try listener.removeFile() } catch {
-                write(LogRecord(.warning, "not_removed", "cannot remove a socket's file: \(error)"))
+                story.tell(LogRecord(.warning, "not_removed", "cannot remove a socket's file: \(error)"))
             }
         }
     }
 
     func remove(_ pidFile: PidFile) {
         do throws(SystemError) { try pidFile.remove() } catch {
-            write(LogRecord(.warning, "not_removed", "cannot remove the pid file: \(error)"))
+            story.tell(LogRecord(.warning, "not_removed", "cannot remove the pid file: \(error)"))
         }
     }
 }

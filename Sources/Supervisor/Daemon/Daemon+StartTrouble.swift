@@ -16,7 +16,7 @@ extension Daemon {
         let who = holder ?? "a process that cannot be found (of another user or namespace, or it has just ended)"
         let words = "\(address) is in use by \(who)"
         worker.portTrouble = words
-        write(
+        story.tell(
             .worker(
                 .error, "port_in_use", words, worker.slot, worker.generation.number, ReportContext(pid: worker.pid)))
     }
@@ -56,7 +56,7 @@ extension Daemon {
         for id in slowStarts.keys.filter({ slowStarts[$0].map { $0 <= now } ?? false }).sorted() {
             slowStarts[id] = nil
             guard let worker = workers[id], isStarting(worker) else { continue }
-            write(
+            story.tell(
                 .worker(
                     .warning, "worker_not_ready",
                     "worker is not ready after \(LogFormatter.seconds(Self.slowStart))s: \(diagnosis(of: worker))",

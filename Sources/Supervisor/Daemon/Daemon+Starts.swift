@@ -31,7 +31,7 @@ extension Daemon {
                 id: id, slot: slot, generation: generation, nextTry: now + Self.writersPeriod,
                 givenUpAt: now + Self.writersPatience)
             delayedStarts.append(start)
-            write(
+            story.tell(
                 .worker(
                     .warning, "start_delayed",
                     "\(generation.program.path) is open for writing (\(error.error.reason)): the start is tried again for "
@@ -79,6 +79,6 @@ extension Daemon {
         let worker = WorkerProcess(spawned, id: id, slot: slot, generation: generation, roads: roads)
         try register(worker)
         expectReadiness(of: worker)
-        write(.worker(.info, "worker_started", "worker starts", slot, generation.number, context(of: id)))
+        story.tell(.worker(.info, "worker_started", "worker starts", slot, generation.number, context(of: id)))
     }
 }

@@ -3,14 +3,6 @@ internal import Glibc
 internal import Reloader
 
 extension Daemon {
-    /// Returns the record as it was written.
-    @discardableResult
-    func write(_ record: LogRecord) -> StampedRecord {
-        let stamped = log.write(record)
-        control.hear(stamped)
-        return stamped
-    }
-
     func context(of id: WorkerID) -> ReportContext {
         let worker = workers[id]
         var context = ReportContext(
@@ -37,7 +29,7 @@ extension Daemon {
         if report.changesWhoServes { steer() }
         if case .workerFailed(let id, _, _, .exitedBeforeReady) = report { noteRefusedPort(of: id) }
         let record = report.record(context(of: report))
-        let written = write(record)
+        let written = story.tell(record)
         if case .workerFailed(let id, let slot, _, let reason) = report {
             control.failures[slot, default: 0] += 1
             control.failureReasons[slot] = SlotFailure(reason: record.message, at: MonotonicClock.now())
@@ -53,7 +45,7 @@ extension Daemon {
     private func tellWords(of id: WorkerID, fromStart: Bool) {
         guard let worker = workers[id] else { return }
         if roads.standardError == nil {
-            write(
+            story.tell(
                 LogRecord(
                     .info, "words_not_kept",
                     "what the worker said last is not kept with --output inherit: it is wherever standard error goes "
@@ -67,7 +59,7 @@ extension Daemon {
                 let record = LogRecord.worker(
                     .error, "worker_said", text, worker.slot, worker.generation.number, ReportContext(pid: worker.pid),
                     [("stream", .text(stream.name))])
-                if roads.endsInLog(stream) { control.hear(log.stamped(record)) } else { write(record) }
+                if roads.endsInLog(stream) { story.note(record) } else { story.tell(record) }
             }
         }
     }
@@ -77,14 +69,14 @@ extension Daemon {
         let (slot, generation) = (worker.slot, worker.generation.number)
         if let signal = worker.stoppedBy {
             let message = "worker is stopped by \(signalWord(signal)), until it gets SIGCONT"
-            write(.worker(.warning, "worker_stopped", message, slot, generation, context))
+            story.tell(.worker(.warning, "worker_stopped", message, slot, generation, context))
         } else {
-            write(.worker(.info, "worker_continued", "worker runs again", slot, generation, context))
+            story.tell(.worker(.info, "worker_continued", "worker runs again", slot, generation, context))
         }
     }
 
     func tellNothingLeft(by worker: WorkerProcess) {
-        write(
+        story.tell(
             .worker(
                 .info, "leftovers_gone", "nothing that the worker has started is left", worker.slot,
                 worker.generation.number, ReportContext(pid: worker.pid)))
@@ -96,7 +88,7 @@ extension Daemon {
         worker.statusLinesTold += 1
         let status: [(key: String, value: LogRecord.Value)] = [("status", .text(worker.status ?? ""))]
         let context = context(of: worker.id)
-        write(
+        story.tell(
             .worker(
                 .info, "worker_status", "worker reports its status", worker.slot, worker.generation.number, context,
                 status))
@@ -104,26 +96,26 @@ extension Daemon {
 
     func tellStarted() {
         if InheritedListeners.areMeantForAnother(environment) {
-            write(
+            story.tell(
                 LogRecord(
                     .warning, "sockets_ignored",
                     "LISTEN_FDS is set and LISTEN_PID names another process: its sockets are not taken (a wrapper script "
                         + "must start reloaderd by exec)"))
         }
         if let obstacleToSharing {
-            write(
+            story.tell(
                 LogRecord(
                     .warning, "ports_not_shared",
                     "ports cannot be shared (\(obstacleToSharing)): a reload of a program that binds its own port will fail, "
                         + "and a worker counts as ready when it has lived for 2s; pass listeners with --listen"))
         }
         for (index, listener) in listeners.enumerated() {
-            write(
+            story.tell(
                 LogRecord(
                     .info, "listening", "listening on \(listener.label)",
                     [("fd", .number(index + 3)), ("name", .text(listener.name ?? "unknown"))]))
         }
-        write(
+        story.tell(
             LogRecord(
                 .info, "started",
                 "reloaderd starts \(counted(pool.policy.workers, "worker")) of \(settings.program.path)",
@@ -134,7 +126,7 @@ extension Daemon {
     func tellReloading(askedBy asker: Asker) -> StampedRecord {
         let by: [(key: String, value: LogRecord.Value)] = asker.pid.map { [("by", .number(Int($0)))] } ?? []
         let how = asker.signal == nil ? " over the control socket" : ""
-        let record = write(LogRecord(.info, "reload_asked", "reload asked for by \(asker.words)\(how)", by))
+        let record = story.tell(LogRecord(.info, "reload_asked", "reload asked for by \(asker.words)\(how)", by))
         if hasToldReady {
             owesReady = true
             sendManager(ServiceManager.reloading(at: MonotonicClock.now()))
@@ -143,13 +135,13 @@ extension Daemon {
     }
 
     func tellRefused(_ refusal: ReloadRefusal) {
-        write(LogRecord(.error, "reload_refused", "reload refused, everything goes on as before: \(refusal)"))
+        story.tell(LogRecord(.error, "reload_refused", "reload refused, everything goes on as before: \(refusal)"))
         if pool.roll == nil { settleManager("Reload refused: \(refusal)") }
     }
 
     func tellNeedsRestart(_ options: [String]) {
         let names = options.joined(separator: ", ")
-        write(LogRecord(.warning, "needs_restart", "changed, and only taken up by a restart of the daemon: \(names)"))
+        story.tell(LogRecord(.warning, "needs_restart", "changed, and only taken up by a restart of the daemon: \(names)"))
     }
 
     func tellUnsupported(_ signal: Int32) {
@@ -164,21 +156,21 @@ extension Daemon {
     }
 
     private func tellIgnored(_ signal: Int32, _ reason: String) {
-        write(
+        story.tell(
             LogRecord(
                 .warning, "signal_ignored", "\(signalWord(signal)) is ignored: \(reason)",
                 [("signal", .number(Int(signal)))]))
     }
 
     func tellHangUpIgnored() {
-        write(
+        story.tell(
             LogRecord(
                 .info, "terminal_closed",
                 "the terminal was closed, and all goes on as before: SIGHUP was ignored at the start (nohup)"))
     }
 
     func tellTerminalClosed() {
-        write(
+        story.tell(
             LogRecord(
                 .warning, "terminal_closed",
                 "the terminal was closed: stopping (a daemon that is to outlive its terminal is started with nohup, or as a "
@@ -186,7 +178,7 @@ extension Daemon {
     }
 
     func tellOverslept(_ time: Duration) {
-        write(
+        story.tell(
             LogRecord(
                 .warning, "overslept",
                 "the daemon did not run for a while (stopped, frozen, or the machine too busy): whoever had a limited time has all "
@@ -194,7 +186,7 @@ extension Daemon {
     }
 
     func tellFailure(_ error: SystemError, _ what: String, _ worker: WorkerProcess) {
-        write(
+        story.tell(
             .worker(
                 .error, "system_error", "\(what): \(error)", worker.slot, worker.generation.number,
                 ReportContext(pid: worker.pid)))
@@ -272,7 +264,7 @@ extension Daemon {
     }
 
     private func tellNotifyFailed(_ error: SystemError) {
-        write(LogRecord(.warning, "notify_failed", "cannot tell the service manager: \(error)"))
+        story.tell(LogRecord(.warning, "notify_failed", "cannot tell the service manager: \(error)"))
     }
 
     /// Its socket is watched only while there is something left to tell.

@@ -12,7 +12,7 @@ extension Daemon {
     func readReadyPipe(of worker: WorkerProcess) throws(SystemError) {
         guard let pipe = worker.readyPipe else { return }
         var messages: [WorkerMessage] = []
-        let end = try read(pipe) { bytes in
+        let end = try loop.read(pipe) { bytes in
             worker.readyLines.feed(bytes) { line in
                 if let message = WorkerMessage(line: line, emptyMeansReady: true) { messages.append(message) }
             }
@@ -127,26 +127,6 @@ extension Daemon {
             steer()
             tellStop(of: worker)
         }
-    }
-
-    // MARK: reading
-
-    enum End {
-        case reached
-        case empty
-        case more
-    }
-
-    /// Reads once; an end by an error is an end.
-    func read(_ channel: Channel, _ body: (UnsafeRawBufferPointer) -> Void) throws(SystemError) -> End {
-        let number = channel.number
-        let count = try checkedUnlessWouldBlock("read", "a worker's pipe") {
-            Glibc.read(number, turnBuffer.baseAddress, turnBuffer.count)
-        }
-        guard let count else { return .empty }
-        if count == 0 { return .reached }
-        body(UnsafeRawBufferPointer(rebasing: turnBuffer[..<count]))
-        return .more
     }
 }
 

@@ -30,7 +30,7 @@ public final class Daemon {
     /// Each is told once.
     var hasToldHangUp = false
     var hasToldWinch = false
-    var log: Log
+    let story: Story
     var manager: ServiceManager
     let managerWatchdog: ManagerWatchdog
     var spawner: Spawner
@@ -82,8 +82,6 @@ public final class Daemon {
     var owesReady = false
     var exitStatus: Int32?
 
-    /// Bytes read from one worker in a turn: one that floods is read in turns like everybody else.
-    let turnBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
     /// The whole lines of such a turn.
     var lineBuffer: [UInt8] = []
     /// Counts what was read from workers: the order in which their lines came.
@@ -115,8 +113,8 @@ public final class Daemon {
         if let obstacle, policy.workers > 1 { throw .sharing(obstacle) }
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
-            log = try Log(format: settings.logFormat, name: settings.name, environment: environment)
-            roads = try OutputRoads(settings.output, log: log.sink, file: outputFile)
+            story = try Story(format: settings.logFormat, name: settings.name, environment: environment)
+            roads = try OutputRoads(settings.output, log: story.sink, file: outputFile)
             manager = try ServiceManager(environment)
             managerWatchdog = try ManagerWatchdog(environment)
             signals = try SignalReader()
@@ -140,15 +138,13 @@ public final class Daemon {
         workerEnvironment = environment.withoutOuterSupervisor()
         redirections = Redirections()
         terminal = ControllingTerminal()
-        adopted = Orphans(turnBuffer)
+        adopted = Orphans(loop.buffer)
         obstacleToSharing = obstacle
         self.slotListeners = slotListeners
         sharing =
             sharesPorts
             ? PortSharing(excluding: settings.unsharedPorts, udp: settings.sharesUDP, backlog: settings.backlog) : nil
     }
-
-    deinit { turnBuffer.deallocate() }
 
     /// Runs until the pool has ended; then nothing of it is left.
     ///
@@ -241,7 +237,7 @@ public final class Daemon {
             case .hook(let hook): try hookExited(hook)
             }
         } catch {
-            write(LogRecord(.error, "system_error", "\(error)"))
+            story.tell(LogRecord(.error, "system_error", "\(error)"))
         }
     }
 
@@ -292,7 +288,7 @@ public final class Daemon {
         if hasStoppedListening { return }
         hasStoppedListening = true
         if let error = sharing?.refuseConnections().first {
-            write(
+            story.tell(
                 LogRecord(
                     .warning, "not_refused",
                     "new connections cannot be refused while workers drain: \(error) (those left at the end are reset)")

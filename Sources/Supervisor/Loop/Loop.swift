@@ -7,8 +7,13 @@ final class Loop {
     private var sources: [Poller.Token: Source] = [:]
     private var batch: [Poller.Token] = []
     private var taken = 0
+    /// For what one read yields, and for the files of /proc; nothing in it outlives the call that fills it. Its size is what
+    /// one worker may say in a turn: one that floods is read in turns like everybody else.
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
 
     init() throws(SystemError) { poller = try Poller() }
+
+    deinit { buffer.deallocate() }
 
     /// Must be ended by `unwatch` before the channel is dropped.
     func watch(
@@ -47,5 +52,25 @@ final class Loop {
             if let source = sources[batch[taken]] { return source }
         }
         return nil
+    }
+
+    // MARK: reading
+
+    enum End {
+        case reached
+        case empty
+        case more
+    }
+
+    /// Reads from a pipe once, into `buffer`. A read that fails for good is thrown.
+    func read(_ channel: Channel, _ body: (UnsafeRawBufferPointer) -> Void) throws(SystemError) -> End {
+        let number = channel.number
+        let count = try checkedUnlessWouldBlock("read", "a worker's pipe") {
+            Glibc.read(number, buffer.baseAddress, buffer.count)
+        }
+        guard let count else { return .empty }
+        if count == 0 { return .reached }
+        body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        return .more
     }
 }

@@ -53,7 +53,7 @@ import Testing
         "up to \(Bounds.nameBytesMax) letters, digits",
         "\(milliseconds(Bounds.onEventTimeout.lowerBound))ms to \(seconds(Bounds.onEventTimeout.upperBound) / 3600)h.",
         "\(Bounds.noteScalarsMax) characters", "only, at most \(Bounds.historyEntries.upperBound).",
-        "the daemon's log, at most \(ControlLimits.eventsMax).",
+        "the daemon's log, at most \(RecentRecords.recordsMax).",
         "within \(seconds(Policy.memoryYouth) == 60 ? "a minute" : "?") of being ready",
         "for up to \(seconds(Policy.memoryBackoffBase) == 60 ? "a minute" : "?"), the next one for up to two minutes",
         "and so on up to \(seconds(Policy.memoryBackoffCap) == 3600 ? "an hour" : "?").",

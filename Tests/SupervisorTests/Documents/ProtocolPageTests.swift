@@ -61,7 +61,7 @@ import Testing
             "at most \(Drain.holdersShown) of those connections",
             "text of 1 to \(ControlLimits.noteScalarsMax) characters",
             "1 to \(ControlLimits.historyMax); \(ControlLimits.historyMax) by default",
-            "as events, at most \(ControlLimits.eventsMax)",
+            "as events, at most \(RecentRecords.recordsMax)",
         ] {
             #expect(page.contains(bound), "\(bound)")
         }

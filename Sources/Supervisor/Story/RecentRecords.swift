@@ -1,11 +1,13 @@
 // The last records of the log, for `events`. Formatted only when somebody asks: most are never looked at.
 
-struct EventRing {
+struct RecentRecords {
+    static let recordsMax = 256
+
     private var records: [StampedRecord] = []
     private var oldest = 0
 
     mutating func append(_ record: StampedRecord) {
-        if records.count < ControlLimits.eventsMax {
+        if records.count < Self.recordsMax {
             records.append(record)
         } else {
             records[oldest] = record
@@ -13,9 +15,9 @@ struct EventRing {
         }
     }
 
-    /// As events, oldest first; the newest that fit `ControlLimits.eventBytesMax`.
-    var lines: ArraySlice<[UInt8]> {
-        lastLines((records[oldest...] + records[..<oldest]).map { $0.json.line }, bytesMax: ControlLimits.eventBytesMax)
+    /// As events, oldest first; the newest that fit into `bytesMax`.
+    func lines(bytesMax: Int) -> ArraySlice<[UInt8]> {
+        lastLines((records[oldest...] + records[..<oldest]).map { $0.json.line }, bytesMax: bytesMax)
     }
 }
 

@@ -1,12 +1,18 @@
-// The daemon's log: records become lines on standard error. Also the road of workers' output, which shares the same end.
+// What people are told: one record in. It becomes a line on standard error, is kept for whoever asks for the last events, and
+// waits for those who follow them.
 internal import CLinux
 internal import Glibc
 
-struct Log: ~Copyable {
+final class Story {
+    /// The log's way out, shared with workers whose output goes there too.
     let sink: OutputSink
     private let formatter: LogFormatter
-    /// Marks each line, where the user named this daemon.
+    /// Marks each record, if the user has named this daemon.
     private let name: String?
+    private var recent = RecentRecords()
+    private var news: [StampedRecord] = []
+    /// Set it while somebody follows: records are then kept for `takeNews`.
+    var isFollowed = false
 
     init(format: LogFormat, name: String?, environment: Environment) throws(SystemError) {
         sink = try OutputSink(.standardError)
@@ -16,26 +22,43 @@ struct Log: ~Copyable {
 
     /// Returns the record as it was written.
     @discardableResult
-    mutating func write(_ record: LogRecord) -> StampedRecord {
+    func tell(_ record: LogRecord) -> StampedRecord {
         let stamped = stamped(record)
         sink.writeLine(formatter.line(stamped.record, at: stamped.time))
+        keep(stamped)
         return stamped
     }
 
-    /// The record as it would be written now.
-    func stamped(_ record: LogRecord) -> StampedRecord {
+    /// For a record whose words stand in the log already: only those who ask for events or follow them get it.
+    func note(_ record: LogRecord) { keep(stamped(record)) }
+
+    /// The last records as events of the control protocol, oldest first; the newest that fit into `bytesMax`.
+    func recentLines(bytesMax: Int) -> ArraySlice<[UInt8]> { recent.lines(bytesMax: bytesMax) }
+
+    /// Returns what has been told since the last call while somebody followed.
+    func takeNews() -> [StampedRecord] {
+        defer { news.removeAll() }
+        return news
+    }
+
+    private func stamped(_ record: LogRecord) -> StampedRecord {
         var record = record
         if let name { record.fields.insert(("daemon", .text(name)), at: 0) }
         return StampedRecord(record: record, time: WallClock.now())
     }
 
+    private func keep(_ record: StampedRecord) {
+        recent.append(record)
+        if isFollowed { news.append(record) }
+    }
+
     /// Writes what waits; once all is out, says what had to be dropped meanwhile.
-    mutating func flush() {
+    func flush() {
         sink.flush()
         guard !sink.isWaiting else { return }
         let dropped = sink.takeDroppedLines()
         if dropped > 0 {
-            write(
+            tell(
                 LogRecord(
                     .warning, "log_dropped", "standard error was blocked: log lines are lost",
                     [("lines", .number(dropped))]))
@@ -43,7 +66,7 @@ struct Log: ~Copyable {
     }
 
     /// The end: a reader that is slow still gets all, one that has stopped is not waited for.
-    mutating func finish() {
+    func finish() {
         sink.drain()
         flush()
     }
