@@ -11,8 +11,6 @@ final class ControlServer {
     /// How clients call this daemon.
     let name: String
     let rolls: RollBook
-    /// Each slot's last worker that has ended.
-    var endedWorkers: [Int: EndedWorker] = [:]
     /// How often each slot's worker has failed.
     var failures: [Int: Int] = [:]
     /// Why each slot's worker has failed last.
@@ -139,11 +137,11 @@ final class ControlServer {
 
     var hasEventFollowers: Bool { clients.values.contains { $0.followsEvents } }
 
-    /// Some last lines of a worker.
-    func hear(_ lines: [OutputLine], of worker: WorkerProcess) {
+    /// Lines of workers, for those who follow them.
+    func tellFollowers(_ lines: [WorkerLine]) {
         for client in clients.values {
-            guard case .logs(let slot) = client.task, slot == nil || slot == worker.slot else { continue }
-            for line in lines { follow(client, WorkerLine(worker, line).event.line) }
+            guard case .logs(let slot) = client.task else { continue }
+            for line in lines where slot == nil || slot == line.worker.slot { follow(client, line.event.line) }
         }
     }
 
@@ -156,7 +154,6 @@ final class ControlServer {
 
     /// The slot is no more.
     func forget(_ slot: Int) {
-        endedWorkers[slot] = nil
         failures[slot] = nil
         failureReasons[slot] = nil
     }

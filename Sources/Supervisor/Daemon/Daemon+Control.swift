@@ -158,6 +158,7 @@ extension Daemon {
         do throws(SystemError) { try control.rolls.save() } catch {
             tellHistory("\(error); what it was to say is written with the next deploy")
         }
+        control.tellFollowers(output.takeNews())
         // Those who are dismissed touch nobody; a warning may touch those who follow.
         control.tellFollowers(story.takeNews())
         while case let clients = control.takeTouched(), !clients.isEmpty {
@@ -165,6 +166,7 @@ extension Daemon {
             control.tellFollowers(story.takeNews())
         }
         story.isFollowed = control.hasEventFollowers
+        output.isFollowed = control.hasLogFollowers
     }
 
     private func settle(_ client: ControlClient) {
@@ -179,6 +181,7 @@ extension Daemon {
 
     /// The daemon ends: those who wait for that are told, as far as they listen.
     func closeControl() {
+        control.tellFollowers(output.takeNews())
         control.tellFollowers(story.takeNews())
         for client in control.clients.values {
             if case .end = client.task {
@@ -208,7 +211,7 @@ extension Daemon {
     }
 
     private func failure(of id: WorkerID, _ slot: Int, _ reason: FailureReason) -> RollFailure {
-        let lines = workers[id]?.lines.all(of: WorkerStream.Kind.allCases, fromStart: reason.isOfStart)
+        let lines = workers[id]?.output.lines.all(of: WorkerStream.Kind.allCases, fromStart: reason.isOfStart)
         return RollFailure(reason, context(of: id), slot: slot, lines: lines ?? [])
     }
 

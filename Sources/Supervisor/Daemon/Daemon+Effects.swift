@@ -42,7 +42,7 @@ extension Daemon {
             try loop.watch(worker.exit, .exit(worker))
             try loop.watch(worker.notifySocket, .notifySocket(worker))
             if let pipe = worker.readyPipe { try loop.watch(pipe, .readyPipe(worker)) }
-            for stream in worker.streams { try loop.watch(stream.pipe, .stream(stream, of: worker)) }
+            try output.watch(worker.output)
             if let calls = worker.calls { try loop.watch(calls, .call(worker)) }
         } catch {
             for channel in worker.channels { try? loop.unwatch(channel) }

@@ -27,7 +27,7 @@ extension Daemon {
             at: 0)
         if let worker = report.worker.flatMap({ workers[$0] }) {
             let isOfStart = report.failure?.isOfStart ?? false
-            let lines = worker.lines.all(of: WorkerStream.Kind.allCases, fromStart: isOfStart).texts
+            let lines = worker.output.lines.all(of: WorkerStream.Kind.allCases, fromStart: isOfStart).texts
             if !lines.isEmpty { record.fields.append(("last_lines", .text(lines.joined(separator: "\n")))) }
         }
         return LogFormatter(format: .json, isJournal: false).line(record, at: time)

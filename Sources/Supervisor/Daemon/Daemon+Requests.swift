@@ -51,6 +51,9 @@ extension Daemon {
 
     private func tellLogs(_ client: ControlClient, _ slot: Int?, follow: Bool) {
         if follow {
+            // What those who follow already have not heard yet is in these lines too.
+            control.tellFollowers(output.takeNews())
+            output.isFollowed = true
             let lines = workerLines(slot, atMost: ControlLimits.followedLogLinesMax).map { $0.event.line }
             for line in lastLines(lines, bytesMax: ControlLimits.eventBytesMax) { control.follow(client, line) }
             client.task = .logs(slot: slot)
@@ -66,16 +69,8 @@ extension Daemon {
         control.answer(client, JSON.result(members))
     }
 
-    /// In the order in which they came. Of many workers the last few lines each.
     private func workerLines(_ slot: Int?, atMost linesMax: Int) -> [WorkerLine] {
-        func isAsked(_ other: Int) -> Bool { slot == nil || slot == other }
-        let ended = control.endedWorkers.values.filter { isAsked($0.slot) }
-        let alive = workers.values.filter { isAsked($0.slot) }
-        let each = max(1, linesMax / max(1, ended.count + alive.count))
-        let lines =
-            ended.flatMap { worker in worker.lines.last(each).map { WorkerLine(worker, $0) } }
-            + alive.flatMap { worker in worker.lines.last(each).map { WorkerLine(worker, $0) } }
-        return lines.sorted { $0.line.number < $1.line.number }
+        output.lastLines(of: slot, workers.values.map { $0.output }, atMost: linesMax)
     }
 
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {

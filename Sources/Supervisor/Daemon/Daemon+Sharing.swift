@@ -94,6 +94,7 @@ extension Daemon {
         guard !pool.slots.indices.contains(slot) || pool.slots[slot].isEmpty else { return }
         slotListeners?.close(slot)
         control.forget(slot)
+        output.forget(slot: slot)
     }
 
     /// And runs: what comes to one that is stopped waits for as long as that lasts.

@@ -24,7 +24,7 @@ extension Daemon {
     /// Calls of workers are only seen where ports are shared; elsewhere their last lines tell.
     func noteRefusedPort(of id: WorkerID) {
         guard sharing == nil, let worker = workers[id], worker.portTrouble == nil else { return }
-        let speaks = worker.lines.all(of: WorkerStream.Kind.allCases, fromStart: true).contains { line in
+        let speaks = worker.output.lines.all(of: WorkerStream.Kind.allCases, fromStart: true).contains { line in
             let line = line.text.lowercased()
             return line.contains("address already in use") || line.contains("eaddrinuse")
         }

@@ -76,7 +76,7 @@ extension Daemon {
         let spawned = try spawner.spawn(
             generation, slot: slot, workers: pool.policy.workers, watchdog: pool.policy.watchdog,
             listeners: try listenerDescriptors(for: slot, of: generation))
-        let worker = WorkerProcess(spawned, id: id, slot: slot, generation: generation, roads: roads)
+        let worker = WorkerProcess(spawned, id: id, slot: slot, generation: generation, output)
         try register(worker)
         expectReadiness(of: worker)
         story.tell(.worker(.info, "worker_started", "worker starts", slot, generation.number, context(of: id)))

@@ -33,35 +33,12 @@ extension Daemon {
         if case .workerFailed(let id, let slot, _, let reason) = report {
             control.failures[slot, default: 0] += 1
             control.failureReasons[slot] = SlotFailure(reason: record.message, at: MonotonicClock.now())
-            tellWords(of: id, fromStart: reason.isOfStart)
+            if let worker = workers[id] { output.tellWords(of: worker.output, fromStart: reason.isOfStart) }
         }
         noteReleases(report)
         tellWaiters(report, written)
         raiseEvent(report, record, at: written.time)
         tellManager(report)
-    }
-
-    /// What stands above in the log is not said twice, but to those who only hear of events.
-    private func tellWords(of id: WorkerID, fromStart: Bool) {
-        guard let worker = workers[id] else { return }
-        if roads.standardError == nil {
-            story.tell(
-                LogRecord(
-                    .info, "words_not_kept",
-                    "what the worker said last is not kept with --output inherit: it is wherever standard error goes "
-                        + "(relay, prefix and file:PATH keep it)"))
-            return
-        }
-        let stream = worker.lines.isEmpty(.standardError) ? WorkerStream.Kind.standardOutput : .standardError
-        for line in worker.lines.all(of: [stream], fromStart: fromStart).excerpt {
-            let texts = [line].texts
-            for text in texts {
-                let record = LogRecord.worker(
-                    .error, "worker_said", text, worker.slot, worker.generation.number, ReportContext(pid: worker.pid),
-                    [("stream", .text(stream.name))])
-                if roads.endsInLog(stream) { story.note(record) } else { story.tell(record) }
-            }
-        }
     }
 
     func tellStop(of worker: WorkerProcess) {

@@ -76,7 +76,11 @@ extension Daemon {
         // Its last words count before its end: a worker may be ready and gone in one breath.
         try readReadyPipe(of: worker)
         try readNotifySocket(of: worker)
-        if worker.left.isEmpty { try readLastWords(of: worker) } else { try readWordsSoFar(of: worker) }
+        if worker.left.isEmpty {
+            try output.readLastWords(of: worker.output)
+        } else {
+            try output.readWordsSoFar(of: worker.output)
+        }
         letGoOfPorts(worker)
         if !worker.left.isEmpty { leaving.insert(id) }
         handle(.exited(id, status, leaves: !worker.left.isEmpty))
@@ -86,11 +90,11 @@ extension Daemon {
 
     /// Nothing is left of it.
     func forget(_ worker: WorkerProcess) throws(SystemError) {
-        try readLastWords(of: worker)
+        try output.readLastWords(of: worker.output)
         for channel in worker.channels { try loop.unwatch(channel) }
         workers[worker.id] = nil
         memoryGauge.forget(worker.id)
-        control.endedWorkers[worker.slot] = EndedWorker(worker)
+        output.keepEnded(worker.output)
         closeListenersIfGone(worker.slot)
         descriptorIsFree()
     }

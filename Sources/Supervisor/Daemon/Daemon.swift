@@ -36,8 +36,7 @@ public final class Daemon {
     var spawner: Spawner
     /// Those that workers are handed; none any more when the pool stops.
     var listeners: [Listener]
-    let redirections: Redirections
-    let roads: OutputRoads
+    let output: Output
     var hooks = HookQueue()
 
     /// nil: all workers accept from the same listeners.
@@ -82,10 +81,6 @@ public final class Daemon {
     var owesReady = false
     var exitStatus: Int32?
 
-    /// The whole lines of such a turn.
-    var lineBuffer: [UInt8] = []
-    /// Counts what was read from workers: the order in which their lines came.
-    var lastReadNumber = 0
 
     private var pending: [Event] = []
     private var effects: [Effect] = []
@@ -114,16 +109,16 @@ public final class Daemon {
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             story = try Story(format: settings.logFormat, name: settings.name, environment: environment)
-            roads = try OutputRoads(settings.output, log: story.sink, file: outputFile)
+            loop = try Loop()
+            output = try Output(settings.output, file: outputFile, loop, story)
             manager = try ServiceManager(environment)
             managerWatchdog = try ManagerWatchdog(environment)
             signals = try SignalReader()
             timer = try DeadlineTimer()
             drainTimer = try DeadlineTimer()
-            loop = try Loop()
             spawner = try Spawner(
                 name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
-                pipesOutput: roads.standardOutput != nil, pipesErrors: roads.standardError != nil,
+                pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
@@ -136,7 +131,6 @@ public final class Daemon {
         self.environment = environment
         self.listeners = listeners
         workerEnvironment = environment.withoutOuterSupervisor()
-        redirections = Redirections()
         terminal = ControllingTerminal()
         adopted = Orphans(loop.buffer)
         obstacleToSharing = obstacle
@@ -154,7 +148,7 @@ public final class Daemon {
     public func run() throws(StartError) -> Int32 {
         defer {
             removeSocketFiles()
-            endOutput()
+            output.end()
         }
         try makeFirstGeneration()
         try openControl()
@@ -199,7 +193,7 @@ public final class Daemon {
             handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
             startHooks()
             if exitStatus != nil { hooks.end(by: MonotonicClock.now() + HookQueue.lastMoment) }
-            try watchSinks()
+            try output.endTurn()
             try watchManager()
             try endControlTurn()
         }
@@ -214,7 +208,7 @@ public final class Daemon {
             case .signals: try readSignals()
             case .terminal: try lookAtTerminal()
             case .deadline: try timer.acknowledge()
-            case .output(let sink): flush(sink)
+            case .output(let sink): output.flush(sink)
             case .manager: flushManager()
             case .managerWatchdog:
                 try managerWatchdog.acknowledge()
@@ -222,7 +216,7 @@ public final class Daemon {
             case .exit(let worker): try workerExited(worker)
             case .readyPipe(let worker): try readReadyPipe(of: worker)
             case .notifySocket(let worker): try readNotifySocket(of: worker)
-            case .stream(let stream, let worker): try readStream(stream, of: worker)
+            case .stream(let stream): try output.read(stream)
             case .call(let worker): try answerCall(of: worker)
             case .queue(let socket): sharing?.queueHasSomebody(socket, at: MonotonicClock.now())
             case .looks:

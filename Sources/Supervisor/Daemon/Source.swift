@@ -14,7 +14,7 @@ enum Source {
     case exit(WorkerProcess)
     case readyPipe(WorkerProcess)
     case notifySocket(WorkerProcess)
-    case stream(WorkerStream, of: WorkerProcess)
+    case stream(WorkerStream)
     /// The worker waits in a call for an answer.
     case call(WorkerProcess)
     /// A connection waits to be accepted from a socket by which workers share a port.

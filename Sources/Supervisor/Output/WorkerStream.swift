@@ -1,6 +1,5 @@
 // A worker's standard output or standard error on its way out: from its pipe to a sink, in whole lines, with a tag or as
 // they are.
-internal import Reloader
 
 final class WorkerStream {
     enum Kind: CaseIterable {
@@ -16,7 +15,7 @@ final class WorkerStream {
         }
     }
 
-    let worker: WorkerID
+    unowned let worker: WorkerOutput
     let kind: Kind
     let pipe: Channel
     let sink: OutputSink
@@ -25,7 +24,7 @@ final class WorkerStream {
     private var tagged: TaggedLines?
 
     /// - Parameter tag: begins each line; nil: its bytes pass as they are.
-    init(_ kind: Kind, of worker: WorkerID, _ pipe: Channel, to sink: OutputSink, tag: String?) {
+    init(_ kind: Kind, of worker: WorkerOutput, _ pipe: Channel, to sink: OutputSink, tag: String?) {
         self.worker = worker
         self.kind = kind
         self.pipe = pipe

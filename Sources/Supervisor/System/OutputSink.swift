@@ -45,12 +45,8 @@ final class OutputSink {
     }
 
     let destination: Destination
-    /// Streams of workers that have more to say than goes out now, in the order in which they go on.
-    var queue: [WorkerStream] = []
     /// Why the last write failed; nil: it did not.
     private(set) var failure: SystemError?
-    /// When a failure was told, until its end is told.
-    var failureToldAt: Instant?
 
     private var target: Target
     private var waiting: [UInt8] = []
@@ -133,7 +129,6 @@ final class OutputSink {
     func reopen() throws(SystemError) {
         target = try Self.open(destination)
         failure = nil
-        failureToldAt = nil
     }
 
     /// Returns how many bytes are done with: written, or lost because nobody can read them any more.

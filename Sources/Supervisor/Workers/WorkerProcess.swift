@@ -21,12 +21,11 @@ final class WorkerProcess {
     let notifyAddress: String
     /// When it was started, as the kernel counts; see `ProcessStatus`.
     let startTicks: Int
-    /// What it writes, as far as that passes through the daemon and has not ended.
-    var streams: [WorkerStream] = []
+    /// What it writes, and what is kept of it.
+    let output: WorkerOutput
     /// Its calls of bind(2) and listen(2); nil where its ports are its own.
     let calls: Channel?
     var readyLines = LineSplitter()
-    var lines = KeptLines()
     /// When it was sent SIGKILL, on the pool's clock.
     var killedAt: Instant?
     /// It has set up an io_uring(7), as was seen when it was late.
@@ -43,7 +42,7 @@ final class WorkerProcess {
     /// Of one that has ended.
     var left = Leftovers()
 
-    init(_ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Generation, roads: OutputRoads) {
+    init(_ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Generation, _ output: Output) {
         self.id = id
         self.slot = slot
         self.generation = generation
@@ -53,17 +52,10 @@ final class WorkerProcess {
         notifyAddress = spawned.notifyAddress
         startTicks = spawned.startTicks
         notifySocket = Channel(spawned.notifySocket)
-        let output = Channel(spawned.stdoutPipe)
-        let errors = Channel(spawned.stderrPipe)
         calls = Channel(spawned.calls)
-        addStream(.standardOutput, output, to: roads.standardOutput, roads)
-        addStream(.standardError, errors, to: roads.standardError, roads)
+        self.output = WorkerOutput(slot: slot, pid: pid, generation: generation.number)
+        output.begin(self.output, Channel(spawned.stdoutPipe), Channel(spawned.stderrPipe))
     }
 
-    private func addStream(_ kind: WorkerStream.Kind, _ pipe: Channel?, to sink: OutputSink?, _ roads: OutputRoads) {
-        guard let pipe, let sink else { return }
-        streams.append(WorkerStream(kind, of: id, pipe, to: sink, tag: roads.tag(slot: slot, pid: pid)))
-    }
-
-    var channels: [Channel] { [exit, readyPipe, notifySocket, calls].compactMap { $0 } + streams.map { $0.pipe } }
+    var channels: [Channel] { [exit, readyPipe, notifySocket, calls].compactMap { $0 } + output.streams.map { $0.pipe } }
 }

@@ -2,7 +2,7 @@
 internal import Glibc
 
 /// Fixed for the daemon's life.
-struct OutputRoads {
+struct OutputRoutes {
     let mode: OutputMode
     /// nil: workers write to the daemon's own descriptor.
     let standardOutput: OutputSink?
@@ -12,7 +12,7 @@ struct OutputRoads {
 
     /// - Parameters:
     ///   - log: where the log goes.
-    ///   - file: opened already, where `mode` names one.
+    ///   - file: opened already, if `mode` names one.
     init(_ mode: OutputMode, log: OutputSink, file: OutputSink?) throws(SystemError) {
         self.mode = mode
         switch mode {
@@ -30,7 +30,7 @@ struct OutputRoads {
     /// What a worker writes to this stream stands where the log does.
     func endsInLog(_ stream: WorkerStream.Kind) -> Bool { sink(of: stream) === sinks.first }
 
-    private func sink(of stream: WorkerStream.Kind) -> OutputSink? {
+    func sink(of stream: WorkerStream.Kind) -> OutputSink? {
         switch stream {
         case .standardOutput: standardOutput
         case .standardError: standardError
