@@ -141,7 +141,7 @@ extension Daemon {
             shared: sharedSockets,
             known: Set(sharing?.listening.flatMap { $0.sockets.map { UInt64($0.inode) } } ?? []), turnBuffer)
         let report = StatusReport(
-            pool: pool, now: poolTime, usage: usage, workers: workers, drains: drains, restarts: control.failures,
+            pool: pool, now: poolTime, usage: usage, workers: workers, emptyings: emptyings, restarts: control.failures,
             failureReasons: control.failureReasons)
         return JSON.result([
             .init(
