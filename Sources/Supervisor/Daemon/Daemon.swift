@@ -47,7 +47,7 @@ public final class Daemon {
     let sharing: PortSharing?
     private var hasStoppedListening = false
     var drainTimer: DeadlineTimer
-    var drains: [WorkerID: Drain] = [:]
+    var emptyings: [WorkerID: Emptying] = [:]
     /// When the memory of workers is looked at next.
     var memoryLookAt: Instant?
     let memoryGauge = MemoryGauge()
@@ -80,7 +80,6 @@ public final class Daemon {
     var hasToldReady = false
     var owesReady = false
     var exitStatus: Int32?
-
 
     private var pending: [Event] = []
     private var effects: [Effect] = []

@@ -57,5 +57,7 @@ final class WorkerProcess {
         output.begin(self.output, Channel(spawned.stdoutPipe), Channel(spawned.stderrPipe))
     }
 
-    var channels: [Channel] { [exit, readyPipe, notifySocket, calls].compactMap { $0 } + output.streams.map { $0.pipe } }
+    var channels: [Channel] {
+        [exit, readyPipe, notifySocket, calls].compactMap { $0 } + output.streams.map { $0.pipe }
+    }
 }
