@@ -40,7 +40,7 @@ extension Daemon {
         if case .roll(let report) = report { noteReleases(report) }
         tellWaiters(report, written)
         raiseEvent(report, record, at: written.time)
-        tellManager(report)
+        manager.hear(report, pool)
     }
 
     func tellStop(of worker: WorkerProcess) {
@@ -106,16 +106,13 @@ extension Daemon {
         let by: [(key: String, value: LogRecord.Value)] = asker.pid.map { [("by", .number(Int($0)))] } ?? []
         let how = asker.signal == nil ? " over the control socket" : ""
         let record = story.tell(LogRecord(.info, "reload_asked", "reload asked for by \(asker.words)\(how)", by))
-        if hasToldReady {
-            owesReady = true
-            sendManager(ServiceManager.reloading(at: MonotonicClock.now()))
-        }
+        manager.reloadAsked(at: MonotonicClock.now())
         return record
     }
 
     func tellRefused(_ refusal: ReloadRefusal) {
         story.tell(LogRecord(.error, "reload_refused", "reload refused, everything goes on as before: \(refusal)"))
-        if pool.roll == nil { settleManager("Reload refused: \(refusal)") }
+        manager.reloadRefused("\(refusal)", isRolling: pool.roll != nil)
     }
 
     func tellNeedsRestart(_ options: [String]) {
@@ -169,98 +166,5 @@ extension Daemon {
             .worker(
                 .error, "system_error", "\(what): \(error)", worker.slot, worker.generation.number,
                 ReportContext(pid: worker.pid)))
-    }
-
-    // MARK: the service manager
-
-    private func tellManager(_ report: Report) {
-        guard manager.isPresent else { return }
-        switch report {
-        case .roll(let report): tellManager(report)
-        case .pool(let report): tellManager(report)
-        case .worker, .recycle: break
-        }
-    }
-
-    private func tellManager(_ report: RollReport) {
-        switch report {
-        case .began, .slotReplaced:
-            sendManager([
-                rollStatus,
-                ServiceManager.extendTimeout(
-                    by: settings.policy.readyTimeout + (pool.roll?.plan.soak ?? settings.policy.soak) + .seconds(5)),
-            ])
-        // The manager would not wait for people.
-        case .canaryWaits(let target, let replaced, let workers, _):
-            settleManager("\(replaced) of \(serving(workers)) generation \(target) on trial")
-        case .failed(let target, let base, _, _, _, _), .timedOut(let target, let base, _, _):
-            sendManager(["STATUS=Reload to generation \(target) failed, going back to generation \(base)"])
-        case .reverted(let target, let base, _):
-            settleManager(
-                "Reload to generation \(target) failed; \(serving(pool.policy.workers)) generation \(base)")
-        case .done(let target, let workers, _):
-            settleManager("\(serving(workers)) generation \(target)")
-        // What aborts a roll, a stop or a drain, is what counts, and has just been told.
-        case .aborted, .superseded, .promoted: break
-        }
-    }
-
-    private func tellManager(_ report: PoolReport) {
-        switch report {
-        case .ready(let workers, _):
-            hasToldReady = true
-            sendManager(["READY=1", "STATUS=\(serving(workers)) generation \(pool.settledGeneration)"])
-        case .paused: if pool.roll != nil { settleManager("Reload paused") }
-        case .drainingAll: settleManager("Draining all workers")
-        case .stopping:
-            sendManager([
-                "STOPPING=1", "STATUS=Stopping",
-                ServiceManager.extendTimeout(by: timeToStop + .seconds(5)),
-            ])
-        case .backoffBegan, .resumed, .refused, .scaled, .gaveUp: break
-        }
-    }
-
-    /// What the slowest worker may take.
-    private var timeToStop: Duration {
-        switch pool.policy.drain {
-        case .signal: pool.policy.stopTimeout
-        case .outside(let timeout): timeout + pool.policy.stopTimeout
-        }
-    }
-
-    /// `1 worker serves`.
-    private func serving(_ workers: Int) -> String {
-        "\(counted(workers, "worker")) \(workers == 1 ? "serves" : "serve")"
-    }
-
-    private var rollStatus: String {
-        "STATUS=Reloading: \(pool.slotsReplaced) of \(counted(pool.policy.workers, "slot")) replaced"
-    }
-
-    /// Ends a reload in the manager's eyes: with success or without, there is no other word for it in the protocol.
-    private func settleManager(_ status: String) {
-        sendManager((owesReady ? ["READY=1"] : []) + ["STATUS=\(status)"])
-        owesReady = false
-    }
-
-    func sendManager(_ assignments: [String]) {
-        do throws(SystemError) { try manager.send(assignments) } catch { tellNotifyFailed(error) }
-    }
-
-    func flushManager() {
-        do throws(SystemError) { try manager.flush() } catch { tellNotifyFailed(error) }
-    }
-
-    private func tellNotifyFailed(_ error: SystemError) {
-        story.tell(LogRecord(.warning, "notify_failed", "cannot tell the service manager: \(error)"))
-    }
-
-    /// Its socket is watched only while there is something left to tell.
-    func watchManager() throws(SystemError) {
-        guard let socket = manager.socket else { return }
-        let isWatched = socket.token != nil
-        if manager.isWaiting == isWatched { return }
-        if isWatched { try loop.unwatch(socket) } else { try loop.watch(socket, .manager, .writable) }
     }
 }

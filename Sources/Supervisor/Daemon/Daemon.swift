@@ -31,8 +31,7 @@ public final class Daemon {
     var hasToldHangUp = false
     var hasToldWinch = false
     let story: Story
-    var manager: ServiceManager
-    let managerWatchdog: ManagerWatchdog
+    let manager: ServiceManager
     var spawner: Spawner
     /// Those that workers are handed; none any more when the pool stops.
     var listeners: [Listener]
@@ -76,9 +75,6 @@ public final class Daemon {
     var spawnErrors: [WorkerID: SpawnError] = [:]
     /// Not answered yet.
     var delayedStarts: [DelayedStart] = []
-    /// READY=1 was sent once; and a RELOADING=1 still needs its own.
-    var hasToldReady = false
-    var owesReady = false
     var exitStatus: Int32?
 
     private var pending: [Event] = []
@@ -110,8 +106,7 @@ public final class Daemon {
             story = try Story(format: settings.logFormat, name: settings.name, environment: environment)
             loop = try Loop()
             output = try Output(settings.output, file: outputFile, loop, story)
-            manager = try ServiceManager(environment)
-            managerWatchdog = try ManagerWatchdog(environment)
+            manager = try ServiceManager(environment, loop, story)
             signals = try SignalReader()
             timer = try DeadlineTimer()
             drainTimer = try DeadlineTimer()
@@ -178,7 +173,7 @@ public final class Daemon {
         try loop.watch(drainTimer.channel, .looks)
         if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
         try watchControl()
-        if let timer = managerWatchdog.timer { try loop.watch(timer, .managerWatchdog) }
+        try manager.watch()
         tellStarted()
         beginFirstGeneration()
         handle(.start)
@@ -193,7 +188,7 @@ public final class Daemon {
             startHooks()
             if exitStatus != nil { hooks.end(by: MonotonicClock.now() + HookQueue.lastMoment) }
             try output.endTurn()
-            try watchManager()
+            try manager.endTurn()
             try endControlTurn()
         }
         killTheRest()
@@ -208,10 +203,8 @@ public final class Daemon {
             case .terminal: try lookAtTerminal()
             case .deadline: try timer.acknowledge()
             case .output(let sink): output.flush(sink)
-            case .manager: flushManager()
-            case .managerWatchdog:
-                try managerWatchdog.acknowledge()
-                sendManager([ManagerWatchdog.ping])
+            case .manager: manager.flush()
+            case .managerWatchdog: try manager.ping()
             case .exit(let worker): try workerExited(worker)
             case .readyPipe(let worker): try readReadyPipe(of: worker)
             case .notifySocket(let worker): try readNotifySocket(of: worker)

@@ -1,77 +1,139 @@
-// The daemon's own word to whoever started it: sd_notify(3), client side. Silent where nobody listens.
-internal import CLinux
+// The service manager's view of the pool: when the daemon is ready, reloads and stops, in sd_notify(3)'s words, and that its
+// loop still turns. Silent if no manager listens.
 internal import Glibc
 internal import Reloader
 
-struct ServiceManager: ~Copyable {
-    /// Datagrams that wait for room in the manager's socket; beyond them the oldest are dropped. A reload of a pool of
-    /// usual size says less than this.
-    static let waitingMax = 64
+final class ServiceManager {
+    private let loop: Loop
+    private let story: Story
+    private var socket: ManagerSocket
+    private let watchdog: ManagerWatchdog
+    /// READY=1 was sent once.
+    private var hasToldReady = false
+    /// A RELOADING=1 still needs its own READY=1.
+    private var owesReady = false
 
-    private let address: String?
-    /// nil: nobody listens.
-    let socket: Channel?
-    private var waiting: [[UInt8]] = []
+    init(_ environment: Environment, _ loop: Loop, _ story: Story) throws(SystemError) {
+        self.loop = loop
+        self.story = story
+        socket = try ManagerSocket(environment)
+        watchdog = try ManagerWatchdog(environment)
+    }
 
-    init(_ environment: Environment) throws(SystemError) {
-        address = environment["NOTIFY_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
-        if address == nil {
-            socket = nil
-        } else {
-            let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue)
-            socket = Channel(
-                FileDescriptor(owning: try checked("socket", "AF_UNIX") { Glibc.socket(AF_UNIX, type, 0) }))
+    /// Begins to answer the manager's watchdog, if it has one over the daemon.
+    func watch() throws(SystemError) {
+        if let timer = watchdog.timer { try loop.watch(timer, .managerWatchdog) }
+    }
+
+    /// The watchdog's timer has come.
+    func ping() throws(SystemError) {
+        try watchdog.acknowledge()
+        send([ManagerWatchdog.ping])
+    }
+
+    /// Sends what waited for room.
+    func flush() {
+        do throws(SystemError) { try socket.flush() } catch { tellFailure(error) }
+    }
+
+    /// The socket is watched only while there is something left to send.
+    func endTurn() throws(SystemError) {
+        guard let channel = socket.channel else { return }
+        let isWatched = channel.token != nil
+        if socket.isWaiting == isWatched { return }
+        if isWatched { try loop.unwatch(channel) } else { try loop.watch(channel, .manager, .writable) }
+    }
+
+    // MARK: what happens
+
+    /// A reload was asked for. The assignments go together, so that the manager can tell it from an earlier one.
+    func reloadAsked(at now: Instant) {
+        if !hasToldReady { return }
+        owesReady = true
+        send(["RELOADING=1", "MONOTONIC_USEC=\(now.nanoseconds / 1000)"])
+    }
+
+    /// - Parameter isRolling: an earlier reload goes on, whose end will be told.
+    func reloadRefused(_ reason: String, isRolling: Bool) {
+        if !isRolling { settle("Reload refused: \(reason)") }
+    }
+
+    func hear(_ report: Report, _ pool: borrowing Pool) {
+        guard socket.isPresent else { return }
+        switch report {
+        case .roll(let report): hear(report, pool)
+        case .pool(let report): hear(report, pool)
+        case .worker, .recycle: break
         }
     }
 
-    var isPresent: Bool { address != nil }
-
-    /// Something could not be sent yet: wait until `socket` is writable, then `flush`.
-    var isWaiting: Bool { !waiting.isEmpty }
-
-    /// Sends all assignments in one datagram; where the manager's socket is full, once it has room. To lose a READY=1 would
-    /// be to be killed for it.
-    ///
-    /// - Throws: where it could not be delivered; the caller tells the log, and goes on.
-    mutating func send(_ assignments: [String]) throws(SystemError) {
-        guard let address, let number = socket?.number else { return }
-        let message = Array(assignments.joined(separator: "\n").utf8)
-        if waiting.isEmpty {
-            if try sendNow(message) { return }
-            try checked("connect", address) { rl_connect_datagram(number, address) }
-        }
-        if waiting.count == Self.waitingMax { waiting.removeFirst() }
-        waiting.append(message)
-    }
-
-    /// Sends what waits, as much as goes.
-    ///
-    /// - Throws: where the manager is gone; nothing waits then.
-    mutating func flush() throws(SystemError) {
-        do throws(SystemError) {
-            while let first = waiting.first, try sendNow(first) { waiting.removeFirst() }
-        } catch {
-            waiting.removeAll()
-            throw error
+    private func hear(_ report: RollReport, _ pool: borrowing Pool) {
+        switch report {
+        case .began, .slotReplaced:
+            let policy = pool.policy
+            let time = policy.readyTimeout + (pool.roll?.plan.soak ?? policy.soak) + .seconds(5)
+            send([
+                "STATUS=Reloading: \(pool.slotsReplaced) of \(counted(policy.workers, "slot")) replaced",
+                Self.extendTimeout(by: time),
+            ])
+        // The manager would not wait for people.
+        case .canaryWaits(let target, let replaced, let workers, _):
+            settle("\(replaced) of \(serving(workers)) generation \(target) on trial")
+        case .failed(let target, let base, _, _, _, _), .timedOut(let target, let base, _, _):
+            send(["STATUS=Reload to generation \(target) failed, going back to generation \(base)"])
+        case .reverted(let target, let base, _):
+            settle("Reload to generation \(target) failed; \(serving(pool.policy.workers)) generation \(base)")
+        case .done(let target, let workers, _): settle("\(serving(workers)) generation \(target)")
+        // What aborts a roll, a stop or a drain, is what counts, and has just been told.
+        case .aborted, .superseded, .promoted: break
         }
     }
 
-    /// False where the manager's socket is full.
-    private func sendNow(_ message: [UInt8]) throws(SystemError) -> Bool {
-        guard let address, let number = socket?.number else { return true }
-        let sent = try checkedUnlessWouldBlock("sendto", address) {
-            rl_send_datagram(number, address, message, message.count)
+    private func hear(_ report: PoolReport, _ pool: borrowing Pool) {
+        switch report {
+        case .ready(let workers, _):
+            hasToldReady = true
+            send(["READY=1", "STATUS=\(serving(workers)) generation \(pool.settledGeneration)"])
+        case .paused: if pool.roll != nil { settle("Reload paused") }
+        case .drainingAll: settle("Draining all workers")
+        case .stopping:
+            let time = Self.timeToStop(pool.policy) + .seconds(5)
+            send(["STOPPING=1", "STATUS=Stopping", Self.extendTimeout(by: time)])
+        case .backoffBegan, .resumed, .refused, .scaled, .gaveUp: break
         }
-        return sent != nil
     }
 
-    /// The assignments that open a reload: sent together, so that the manager can tell it from an earlier one.
-    static func reloading(at now: Instant) -> [String] {
-        ["RELOADING=1", "MONOTONIC_USEC=\(now.nanoseconds / 1000)"]
+    // MARK: words
+
+    /// Ends a reload in the manager's eyes: with success or without, there is no other word for it in the protocol.
+    private func settle(_ status: String) {
+        send((owesReady ? ["READY=1"] : []) + ["STATUS=\(status)"])
+        owesReady = false
+    }
+
+    private func send(_ assignments: [String]) {
+        do throws(SystemError) { try socket.send(assignments) } catch { tellFailure(error) }
+    }
+
+    private func tellFailure(_ error: SystemError) {
+        story.tell(LogRecord(.warning, "notify_failed", "cannot tell the service manager: \(error)"))
     }
 
     /// Asks for time to go on with what takes longer than the manager would wait.
-    static func extendTimeout(by duration: Duration) -> String {
+    private static func extendTimeout(by duration: Duration) -> String {
         "EXTEND_TIMEOUT_USEC=\(max(0, duration.nanoseconds) / 1000)"
+    }
+
+    /// What the slowest worker may take.
+    private static func timeToStop(_ policy: Policy) -> Duration {
+        switch policy.drain {
+        case .signal: policy.stopTimeout
+        case .outside(let timeout): timeout + policy.stopTimeout
+        }
+    }
+
+    /// `1 worker serves`.
+    private func serving(_ workers: Int) -> String {
+        "\(counted(workers, "worker")) \(workers == 1 ? "serves" : "serve")"
     }
 }
