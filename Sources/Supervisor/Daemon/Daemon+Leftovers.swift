@@ -48,7 +48,7 @@ extension Daemon {
 
     /// Each worker that lives was started later, and no hook can have left it.
     private func isLeftByElimination(_ orphan: Orphan) -> Bool {
-        guard adopted.areAllOurs, !hooksMayHaveLeft, hooks.running.isEmpty else { return false }
+        guard adopted.areAllOurs, !hooksMayHaveLeft, !hooks.areRunning else { return false }
         return workersByPID.values.allSatisfy { id in
             workers[id].map { $0.startTicks > orphan.identity.startTicks } ?? true
         }

@@ -39,8 +39,18 @@ extension Daemon {
         }
         if case .roll(let report) = report { noteReleases(report) }
         tellWaiters(report, written)
-        raiseEvent(report, record, at: written.time)
+        raiseHook(report, record, at: written.time)
         manager.hear(report, pool)
+    }
+
+    private func raiseHook(_ report: Report, _ record: LogRecord, at time: timespec) {
+        guard let command = settings.onEvent, let name = report.hookName else { return }
+        let isOfStart = report.failure?.isOfStart ?? false
+        let lines = report.worker.flatMap { workers[$0] }?.output.lines
+            .all(of: WorkerStream.Kind.allCases, fromStart: isOfStart)
+        hooks.raise(
+            name, record, at: time, daemon: settings.daemonName, lastWords: lines?.texts ?? [], command,
+            timeout: settings.onEventTimeout)
     }
 
     func tellStop(of worker: WorkerProcess) {

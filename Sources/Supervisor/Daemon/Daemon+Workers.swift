@@ -99,6 +99,10 @@ extension Daemon {
         descriptorIsFree()
     }
 
+    func reap(_ hook: HookProcess) throws(SystemError) {
+        if let ticks = try hooks.reap(hook) { noteOrphans(ofHookStartedAt: ticks) }
+    }
+
     /// Reaps what was handed to us as subreaper or PID 1, and the workers that are gone; and hears who is stopped.
     func reapChildren() throws(SystemError) {
         try noteStops()
@@ -109,7 +113,7 @@ extension Daemon {
             if let worker = workersByPID[exit.pid].flatMap({ workers[$0] }) {
                 try workerExited(worker)
             } else if let hook = hooks.process(exit.pid) {
-                try hookExited(hook)
+                try reap(hook)
             } else {
                 let orphan = exit.pid
                 try checked("waitid", "pid \(orphan)") { rl_reap_child(orphan, &exit) }

@@ -36,7 +36,7 @@ public final class Daemon {
     /// Those that workers are handed; none any more when the pool stops.
     var listeners: [Listener]
     let output: Output
-    var hooks = HookQueue()
+    let hooks: Hooks
 
     /// nil: all workers accept from the same listeners.
     var slotListeners: SlotListeners?
@@ -101,6 +101,7 @@ public final class Daemon {
         var policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, sharing: sharesPorts)
         if obstacle != nil { policy = settings.policyWithoutSharing(policy) }
         if let obstacle, policy.workers > 1 { throw .sharing(obstacle) }
+        let workerEnvironment = environment.withoutOuterSupervisor()
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             story = try Story(format: settings.logFormat, name: settings.name, environment: environment)
@@ -110,8 +111,10 @@ public final class Daemon {
             signals = try SignalReader()
             timer = try DeadlineTimer()
             drainTimer = try DeadlineTimer()
+            let fileLimit = try raiseFileLimit()
+            hooks = Hooks(environment: workerEnvironment, fileLimit: fileLimit, loop, story)
             spawner = try Spawner(
-                name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
+                name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
             pool = Pool(policy: policy, seed: try randomSeed())
@@ -124,7 +127,7 @@ public final class Daemon {
         self.readSettings = readSettings
         self.environment = environment
         self.listeners = listeners
-        workerEnvironment = environment.withoutOuterSupervisor()
+        self.workerEnvironment = workerEnvironment
         terminal = ControllingTerminal()
         adopted = Orphans(loop.buffer)
         obstacleToSharing = obstacle
@@ -158,7 +161,7 @@ public final class Daemon {
         do throws(SystemError) {
             return try turn()
         } catch {
-            killHooks()
+            hooks.killAll()
             for worker in workers.values where !leaving.contains(worker.id) {
                 _ = rl_kill_with_group(worker.exit.number, worker.pid)
             }
@@ -185,8 +188,8 @@ public final class Daemon {
             clock.hold(before: pool.nextDeadline)
             while let source = loop.next() { dispatch(source) }
             handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
-            startHooks()
-            if exitStatus != nil { hooks.end(by: MonotonicClock.now() + HookQueue.lastMoment) }
+            hooks.startWaiting()
+            if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
             try output.endTurn()
             try manager.endTurn()
             try endControlTurn()
@@ -215,12 +218,12 @@ public final class Daemon {
                 tryDelayedStarts()
                 try lookAtDrains()
                 try lookAtSharedSockets()
-                try endOverdueHooks()
+                for ticks in try hooks.endOverdue(at: MonotonicClock.now()) { noteOrphans(ofHookStartedAt: ticks) }
                 lookAtMemory()
                 tellSlowStarts()
             case .control: try acceptClients()
             case .client(let client): serve(client)
-            case .hook(let hook): try hookExited(hook)
+            case .hook(let hook): try reap(hook)
             }
         } catch {
             story.tell(LogRecord(.error, "system_error", "\(error)"))

@@ -2,6 +2,17 @@
 // nothing itself.
 internal import Reloader
 
+/// One run of the hook, still to come.
+struct HookEvent {
+    /// RELOADERD_EVENT.
+    let name: String
+    /// One line.
+    let json: [UInt8]
+    /// For /bin/sh -c, as the settings had it when the event happened.
+    let command: String
+    let timeout: Duration
+}
+
 struct HookQueue {
     /// Run at once: enough that one that hangs doesn't hold up the next, too few to matter beside the workers.
     static let runningMax = 4
@@ -14,6 +25,9 @@ struct HookQueue {
     private var waiting: [HookEvent] = []
     private var droppedEvents = 0
     private var end: Instant?
+
+    /// The daemon ends.
+    var isEnding: Bool { end != nil }
 
     /// Nothing runs or waits any more.
     var areDone: Bool { waiting.isEmpty && running.isEmpty }

@@ -1,17 +1,5 @@
-// What --on-event is told: an event of the pool under its public name, as one JSON object.
-internal import Glibc
+// Which of the core's reports hooks are told of, under which public name.
 internal import Reloader
-
-/// One run of the hook, still to come.
-struct HookEvent {
-    /// RELOADERD_EVENT.
-    let name: String
-    /// One line.
-    let json: [UInt8]
-    /// For /bin/sh -c, as the settings had it when the event happened.
-    let command: String
-    let timeout: Duration
-}
 
 extension Report {
     /// The event's name for hooks; nil: they are not told.
