@@ -70,7 +70,7 @@ extension Daemon {
     private func workerLines(_ slot: Int?, atMost linesMax: Int) -> [WorkerLine] {
         func isAsked(_ other: Int) -> Bool { slot == nil || slot == other }
         let ended = control.endedWorkers.values.filter { isAsked($0.slot) }
-        let alive = workers.values.filter { isAsked($0.slot) }
+        let alive = workers.all.filter { isAsked($0.slot) }
         let each = max(1, linesMax / max(1, ended.count + alive.count))
         let lines =
             ended.flatMap { worker in worker.lines.last(each).map { WorkerLine(worker, $0) } }
@@ -133,11 +133,11 @@ extension Daemon {
     // MARK: status
 
     private func status() -> JSON {
-        for id in leaving { workers[id].map(findLeftovers) }
+        workers.findLeftovers(orphanTerms)
         // What the pool comes back to; what was asked for since may be on its way, or have failed.
         let program = generations[pool.settledGeneration]?.program ?? settings.program
         let usage = PoolUsage(
-            of: workersByPID.values.compactMap { workers[$0] }.sorted { $0.id < $1.id }, memoryGauge,
+            of: workers.living, memoryWatch.gauge,
             listeners: listeners.compactMap { $0.inode },
             shared: sharedSockets,
             known: Set(sharing?.listening.flatMap { $0.sockets.map { UInt64($0.inode) } } ?? []), loop.buffer)

@@ -1,8 +1,8 @@
 // The daemon: one thread, one loop. One event in, all effects out, then wait for what comes next or for the core's next
 // deadline. It obeys the core and decides nothing about workers.
 //
-// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Leftovers (what they leave behind), Daemon+Signals (what
-// people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Output (what
+// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers),
+// Daemon+Signals (what people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Output (what
 // workers write), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
 internal import CLinux
 internal import Glibc
@@ -33,7 +33,6 @@ public final class Daemon {
     let story: Story
     var manager: ServiceManager
     let managerWatchdog: ManagerWatchdog
-    var spawner: Spawner
     /// Those that workers are handed; none any more when the pool stops.
     var listeners: [Listener]
     let redirections: Redirections
@@ -49,11 +48,6 @@ public final class Daemon {
     private var hasStoppedListening = false
     var drainTimer: DeadlineTimer
     var drains: [WorkerID: Drain] = [:]
-    /// When the memory of workers is looked at next.
-    var memoryLookAt: Instant?
-    let memoryGauge = MemoryGauge()
-    /// Workers that are not ready yet, and when that is worth telling. Nobody is woken for one that is.
-    var slowStarts: [WorkerID: Instant] = [:]
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 
@@ -66,17 +60,10 @@ public final class Daemon {
     var newestGeneration = 1
     /// Of the newest generation, and of those that have failed.
     var traces: [Int: GenerationTrace] = [:]
-    var workers: [WorkerID: WorkerProcess] = [:]
-    var workersByPID: [Int32: WorkerID] = [:]
-    let adopted: Orphans
-    var outOfMemoryKills = OutOfMemoryKills()
-    /// Workers that have ended, and left something.
-    var leaving: Set<WorkerID> = []
-    var hooksMayHaveLeft = false
-    /// Until the core has reported on them.
-    var spawnErrors: [WorkerID: SpawnError] = [:]
-    /// Not answered yet.
-    var delayedStarts: [DelayedStart] = []
+    let workers: Workers
+    let starts: Starts
+    let startTrouble: StartTrouble
+    let memoryWatch: MemoryWatch
     /// READY=1 was sent once; and a RELOADING=1 still needs its own.
     var hasToldReady = false
     var owesReady = false
@@ -121,10 +108,11 @@ public final class Daemon {
             timer = try DeadlineTimer()
             drainTimer = try DeadlineTimer()
             loop = try Loop()
-            spawner = try Spawner(
+            let spawner = try Spawner(
                 name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
                 pipesOutput: roads.standardOutput != nil, pipesErrors: roads.standardError != nil,
                 cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
+            starts = Starts(spawner, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             Self.removeFiles(of: listeners)
@@ -138,7 +126,9 @@ public final class Daemon {
         workerEnvironment = environment.withoutOuterSupervisor()
         redirections = Redirections()
         terminal = ControllingTerminal()
-        adopted = Orphans(loop.buffer)
+        workers = Workers(loop, story)
+        startTrouble = StartTrouble(story)
+        memoryWatch = MemoryWatch(loop, story)
         obstacleToSharing = obstacle
         self.slotListeners = slotListeners
         sharing =
@@ -171,10 +161,8 @@ public final class Daemon {
             return try turn()
         } catch {
             killHooks()
-            for worker in workers.values where !leaving.contains(worker.id) {
-                _ = rl_kill_with_group(worker.exit.number, worker.pid)
-            }
-            killTheRest()
+            workers.killAll()
+            workers.killTheRest(orphanTerms)
             throw .system(error)
         }
     }
@@ -203,7 +191,7 @@ public final class Daemon {
             try watchManager()
             try endControlTurn()
         }
-        killTheRest()
+        workers.killTheRest(orphanTerms)
         return exitStatus ?? 0
     }
 
@@ -220,8 +208,8 @@ public final class Daemon {
                 try managerWatchdog.acknowledge()
                 sendManager([ManagerWatchdog.ping])
             case .exit(let worker): try workerExited(worker)
-            case .readyPipe(let worker): try readReadyPipe(of: worker)
-            case .notifySocket(let worker): try readNotifySocket(of: worker)
+            case .readyPipe(let worker): hear(try workers.readReadyPipe(of: worker), from: worker)
+            case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream, let worker): try readStream(stream, of: worker)
             case .call(let worker): try answerCall(of: worker)
             case .queue(let socket): sharing?.queueHasSomebody(socket, at: MonotonicClock.now())
@@ -231,7 +219,7 @@ public final class Daemon {
                 try lookAtSharedSockets()
                 try endOverdueHooks()
                 lookAtMemory()
-                tellSlowStarts()
+                startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: listeners)
             case .control: try acceptClients()
             case .client(let client): serve(client)
             case .hook(let hook): try hookExited(hook)
@@ -278,7 +266,7 @@ public final class Daemon {
             effects.removeAll(keepingCapacity: true)
         }
         pending.removeAll(keepingCapacity: true)
-        spawnErrors.removeAll()
+        starts.forgetErrors()
         return reports
     }
 

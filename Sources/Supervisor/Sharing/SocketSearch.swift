@@ -41,7 +41,9 @@ enum SocketSearch {
                 return .found(Place(process: process, descriptor: socket.descriptor))
             }
             // One process alone has nobody to send a descriptor to.
-            if orOnItsWay, processes.count > 1, sockets.contains(where: { ProcessTree.sendsDescriptors(process, over: $0.descriptor) }) {
+            if orOnItsWay, processes.count > 1,
+                sockets.contains(where: { ProcessTree.sendsDescriptors(process, over: $0.descriptor) })
+            {
                 isComplete = false
             }
         }
