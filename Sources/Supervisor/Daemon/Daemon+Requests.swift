@@ -70,7 +70,7 @@ extension Daemon {
     }
 
     private func workerLines(_ slot: Int?, atMost linesMax: Int) -> [WorkerLine] {
-        output.lastLines(of: slot, workers.values.map { $0.output }, atMost: linesMax)
+        output.lastLines(of: slot, workers.all.map { $0.output }, atMost: linesMax)
     }
 
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {
@@ -128,11 +128,11 @@ extension Daemon {
     // MARK: status
 
     private func status() -> JSON {
-        for id in leaving { workers[id].map(findLeftovers) }
+        workers.findLeftovers(orphanTerms)
         // What the pool comes back to; what was asked for since may be on its way, or have failed.
         let program = generations[pool.settledGeneration]?.program ?? settings.program
         let usage = PoolUsage(
-            of: workersByPID.values.compactMap { workers[$0] }.sorted { $0.id < $1.id }, memoryGauge,
+            of: workers.living, memoryWatch.gauge,
             listeners: listeners.compactMap { $0.inode },
             shared: sharedSockets,
             known: Set(sharing?.listening.flatMap { $0.sockets.map { UInt64($0.inode) } } ?? []), loop.buffer)

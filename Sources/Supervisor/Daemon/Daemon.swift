@@ -1,8 +1,8 @@
 // The daemon: one thread, one loop. One event in, all effects out, then wait for what comes next or for the core's next
 // deadline. It obeys the core and decides nothing about workers.
 //
-// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Leftovers (what they leave behind), Daemon+Signals (what
-// people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Output (what
+// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers),
+// Daemon+Signals (what people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Output (what
 // workers write), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
 internal import CLinux
 internal import Glibc
@@ -32,7 +32,6 @@ public final class Daemon {
     var hasToldWinch = false
     let story: Story
     let manager: ServiceManager
-    var spawner: Spawner
     /// Those that workers are handed; none any more when the pool stops.
     var listeners: [Listener]
     let output: Output
@@ -47,11 +46,6 @@ public final class Daemon {
     private var hasStoppedListening = false
     var drainTimer: DeadlineTimer
     var emptyings: [WorkerID: Emptying] = [:]
-    /// When the memory of workers is looked at next.
-    var memoryLookAt: Instant?
-    let memoryGauge = MemoryGauge()
-    /// Workers that are not ready yet, and when that is worth telling. Nobody is woken for one that is.
-    var slowStarts: [WorkerID: Instant] = [:]
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 
@@ -64,17 +58,10 @@ public final class Daemon {
     var newestGeneration = 1
     /// Of the newest generation, and of those that have failed.
     var traces: [Int: GenerationTrace] = [:]
-    var workers: [WorkerID: WorkerProcess] = [:]
-    var workersByPID: [Int32: WorkerID] = [:]
-    let adopted: Orphans
-    var outOfMemoryKills = OutOfMemoryKills()
-    /// Workers that have ended, and left something.
-    var leaving: Set<WorkerID> = []
-    var hooksMayHaveLeft = false
-    /// Until the core has reported on them.
-    var spawnErrors: [WorkerID: SpawnError] = [:]
-    /// Not answered yet.
-    var delayedStarts: [DelayedStart] = []
+    let workers: Workers
+    let starts: Starts
+    let startTrouble: StartTrouble
+    let memoryWatch: MemoryWatch
     var exitStatus: Int32?
 
     private var pending: [Event] = []
@@ -113,10 +100,11 @@ public final class Daemon {
             drainTimer = try DeadlineTimer()
             let fileLimit = try raiseFileLimit()
             hooks = Hooks(environment: workerEnvironment, fileLimit: fileLimit, loop, story)
-            spawner = try Spawner(
+            let spawner = try Spawner(
                 name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
+            starts = Starts(spawner, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             Self.removeFiles(of: listeners)
@@ -129,7 +117,9 @@ public final class Daemon {
         self.listeners = listeners
         self.workerEnvironment = workerEnvironment
         terminal = ControllingTerminal()
-        adopted = Orphans(loop.buffer)
+        workers = Workers(loop, story)
+        startTrouble = StartTrouble(story)
+        memoryWatch = MemoryWatch(loop, story)
         obstacleToSharing = obstacle
         self.slotListeners = slotListeners
         sharing =
@@ -162,10 +152,8 @@ public final class Daemon {
             return try turn()
         } catch {
             hooks.killAll()
-            for worker in workers.values where !leaving.contains(worker.id) {
-                _ = rl_kill_with_group(worker.exit.number, worker.pid)
-            }
-            killTheRest()
+            workers.killAll()
+            workers.killTheRest(orphanTerms)
             throw .system(error)
         }
     }
@@ -194,7 +182,7 @@ public final class Daemon {
             try manager.endTurn()
             try endControlTurn()
         }
-        killTheRest()
+        workers.killTheRest(orphanTerms)
         return exitStatus ?? 0
     }
 
@@ -209,8 +197,8 @@ public final class Daemon {
             case .manager: manager.flush()
             case .managerWatchdog: try manager.ping()
             case .exit(let worker): try workerExited(worker)
-            case .readyPipe(let worker): try readReadyPipe(of: worker)
-            case .notifySocket(let worker): try readNotifySocket(of: worker)
+            case .readyPipe(let worker): hear(try workers.readReadyPipe(of: worker), from: worker)
+            case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try answerCall(of: worker)
             case .queue(let socket): sharing?.queueHasSomebody(socket, at: MonotonicClock.now())
@@ -218,9 +206,11 @@ public final class Daemon {
                 tryDelayedStarts()
                 try lookAtDrains()
                 try lookAtSharedSockets()
-                for ticks in try hooks.endOverdue(at: MonotonicClock.now()) { noteOrphans(ofHookStartedAt: ticks) }
+                for ticks in try hooks.endOverdue(at: MonotonicClock.now()) {
+                    workers.noteOrphans(ofHookStartedAt: ticks, orphanTerms)
+                }
                 lookAtMemory()
-                tellSlowStarts()
+                startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: listeners)
             case .control: try acceptClients()
             case .client(let client): serve(client)
             case .hook(let hook): try reap(hook)
@@ -267,7 +257,7 @@ public final class Daemon {
             effects.removeAll(keepingCapacity: true)
         }
         pending.removeAll(keepingCapacity: true)
-        spawnErrors.removeAll()
+        starts.forgetErrors()
         return reports
     }
 
