@@ -43,9 +43,9 @@ public enum Event: Equatable, Sendable {
     /// The runtime has measured that the worker takes more memory than it may: one that serves is replaced by a new one of
     /// its generation, start-first, when its turn comes. Once is enough.
     case overMemory(WorkerID)
-    /// Nothing is left of what `Effect.drain` was to take from the worker: it gets its stop signal. Too late if it had
+    /// Nothing is left of what `Effect.empty` was to take from the worker: it gets its stop signal. Too late if it had
     /// that, said that it ends, or was killed.
-    case drained(WorkerID)
+    case emptied(WorkerID)
     /// The process is gone and reaped. `leaves`: others that it has started are not; `leftoversGone` will tell of their end.
     case exited(WorkerID, ExitStatus, leaves: Bool = false)
     /// Nothing that the worker has started is left.

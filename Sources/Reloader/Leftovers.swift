@@ -5,4 +5,8 @@ public struct Leftovers: Equatable, Sendable {
     public let generation: Int
     /// Still there then, they are killed. nil: they have been.
     public internal(set) var killAt: Instant?
+
+    mutating func grantTimeAgain(under policy: Policy, at now: Instant) {
+        killAt = killAt.map { max($0, now + policy.stopTimeout) }
+    }
 }

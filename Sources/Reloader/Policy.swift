@@ -25,13 +25,13 @@ public struct Policy: Equatable, Sendable {
     public var workers = 1
     /// How many replacements a roll has in flight at once, at least 1; nil: 25 % of the workers, rounded up.
     public var surge: Int?
-    /// How long a replacement must stay ready before its old worker is drained.
+    /// How long a replacement must stay ready before its old worker is asked to finish.
     public var soak: Duration = .zero
     public var readiness: Readiness = .message
     /// A worker that is not ready this long after its start has failed to start.
     public var readyTimeout: Duration = .seconds(60)
     public var drain: Drain = .signal
-    /// From the stop signal to SIGKILL, so from the end of the first half of a drain from outside.
+    /// From the stop signal to SIGKILL; for a worker that is emptied first, from the end of that.
     public var stopTimeout: Duration = .seconds(30)
     /// Delay after the first failure in a row; doubles with each further one.
     public var backoffBase: Duration = .milliseconds(100)
@@ -51,9 +51,7 @@ public struct Policy: Equatable, Sendable {
 
     public init() {}
 
-    /// `surge` with its default filled in: 1 ... `workers`... a surge above `workers` has nothing more to start.
-    public var effectiveSurge: Int { effective(surge) }
-
+    /// A surge with its default filled in: 1 ... `workers`; one above `workers` has nothing more to start.
     func effective(_ surge: Int?) -> Int { max(1, min(surge ?? (workers + 3) / 4, workers)) }
 }
 
@@ -69,8 +67,8 @@ public enum Readiness: Equatable, Sendable {
 public enum Drain: Equatable, Sendable {
     /// By its stop signal, at once: it drains its connections itself.
     case signal
-    /// Its connections are taken from it first (`Effect.drain`); the stop signal comes when they are gone, or after
-    /// `timeout`. For programs that die of the signal with whatever they are about. A later policy changes nothing for
+    /// It is emptied first (`Effect.empty`): its connections are taken from it; the stop signal comes when they are gone,
+    /// or after `timeout`. For programs that die of the signal with whatever they are about. A later policy changes nothing for
     /// a worker that is already being emptied.
     case outside(timeout: Duration)
 }

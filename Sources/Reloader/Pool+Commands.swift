@@ -123,25 +123,16 @@ extension Pool {
 
     private mutating func addSlots(from first: Int) {
         for slot in first..<policy.workers {
-            if slot == slots.count { slots.append(Slot(generation: settledGeneration)) }
-            slots[slot].generation = settledGeneration
-            slots[slot].memoryRecycles = 0
-            slots[slot].forgetBackoff()
-            refresh(slot)
+            if slot == slots.count { addSlot(Slot(generation: settledGeneration)) }
+            beginAfresh(slot)
         }
     }
 
     private mutating func retire(_ slot: Int) {
-        slots[slot].forgetBackoff()
+        change(slot) { $0.forgetBackoff() }
         dropRecycle(of: slot)
         drain(.replacement, of: slot, .retired)
         drain(.current, of: slot, .retired)
-        refresh(slot)
-    }
-
-    /// A retired slot stays until its last worker is gone; one below it that still has workers keeps it.
-    mutating func removeEmptySlots() {
-        while slots.count > policy.workers, let last = slots.last, last.isEmpty { slots.removeLast() }
     }
 
     private static func workers(after change: ScaleChange, of before: Int) -> Int {

@@ -39,9 +39,10 @@ extension Pool {
         else { return }
         let isOnTrial = role == .replacement || isCanary(worker)
         if let interval = worker.watchdog, !isOnTrial, !worker.isHung {
-            slots[slot].current?.state = .ready(since: since, watchdogAt: now + interval)
-            slots[slot].current?.recycleReason = .watchdog
-            refresh(slot)
+            change(slot) { [now] in
+                $0.current?.state = .ready(since: since, watchdogAt: now + interval)
+                $0.current?.recycleReason = .watchdog
+            }
         } else if isOnTrial || slots[slot].replacement == nil {
             kill(role, of: slot, .watchdog)
         }
@@ -66,28 +67,24 @@ extension Pool {
 
     private mutating func expireBackoff(_ slot: Int) {
         guard let restartAt = slots[slot].restartAt, restartAt <= now else { return }
-        slots[slot].restartAt = nil
-        refresh(slot)
+        change(slot) { $0.restartAt = nil }
         if slots[slot].isVacant { restart(slot) }
         roll?.reconsider(slot)
     }
 
     private mutating func expireRetry(_ slot: Int) {
         guard let retryAt = slots[slot].retryAt, retryAt <= now else { return }
-        slots[slot].retryAt = nil
-        refresh(slot)
+        change(slot) { $0.retryAt = nil }
         roll?.reconsider(slot)
     }
 
     private mutating func expireSparing(_ slot: Int) {
         guard let sparedUntil = slots[slot].current?.sparedUntil, sparedUntil <= now else { return }
-        slots[slot].current?.recycleReason = .memory
-        refresh(slot)
+        change(slot) { $0.current?.recycleReason = .memory }
     }
 
     private mutating func expireAge(_ slot: Int) {
         guard let recycleAt = slots[slot].current?.recycleAt, recycleAt <= now else { return }
-        slots[slot].current?.recycleReason = .age
-        refresh(slot)
+        change(slot) { $0.current?.recycleReason = .age }
     }
 }

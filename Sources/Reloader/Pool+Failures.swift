@@ -31,7 +31,7 @@ extension Pool {
             // The failed generation's last act; how it fared says nothing about the base.
             if slots[slot].isVacant, slots[slot].restartAt == nil { restart(slot) }
         } else if let readySince, now - readySince >= policy.backoffReset {
-            slots[slot].failures = 0
+            change(slot) { $0.failures = 0 }
             if slots[slot].isVacant { restart(slot) }
         } else {
             slotFailed(slot)
@@ -40,19 +40,19 @@ extension Pool {
 
     /// One more failure in a row of this slot: it waits, or the pool gives up.
     mutating func slotFailed(_ slot: Int) {
-        slots[slot].failures += 1
+        change(slot) { $0.failures += 1 }
         if let failures = history.record(at: now, limit: policy.giveUp) { return giveUp(after: failures) }
         guard slots[slot].replacement == nil else { return }
-        slots[slot].restartAt = now + drawDelay(of: slot)
-        refresh(slot)
+        let restartAt = now + drawDelay(of: slot)
+        change(slot) { $0.restartAt = restartAt }
     }
 
     /// The next replacement in this slot waits; meanwhile its own worker goes on, or is started. It does not count for
     /// giving up: the pool serves.
     mutating func delayReplacement(in slot: Int) {
-        slots[slot].failures += 1
-        slots[slot].retryAt = now + drawDelay(of: slot)
-        refresh(slot)
+        change(slot) { $0.failures += 1 }
+        let retryAt = now + drawDelay(of: slot)
+        change(slot) { $0.retryAt = retryAt }
         if slots[slot].isVacant, slots[slot].restartAt == nil { restart(slot) }
     }
 
@@ -65,7 +65,7 @@ extension Pool {
     /// Of a slot whose workers hang one after the other the next is not replaced at once. `failures`: those before this one.
     mutating func replacedHung(_ worker: Worker, in slot: Int, after failures: Int) {
         guard let readySince = worker.state.readySince, now - readySince < policy.backoffReset else { return }
-        slots[slot].failures = failures
+        change(slot) { $0.failures = failures }
         delayReplacement(in: slot)
     }
 
@@ -77,7 +77,7 @@ extension Pool {
     }
 
     mutating func reportFailure(of worker: Worker, in slot: Int, _ reason: FailureReason) {
-        report(.workerFailed(worker.id, slot: slot, generation: worker.generation, reason))
+        report(.failed(reason), of: worker, in: slot)
     }
 
     private mutating func giveUp(after failures: Int) {

@@ -7,14 +7,12 @@ extension Pool {
     /// `worker` is removed from its slot already.
     mutating func keepLeftovers(of worker: Worker, in slot: Int) {
         let place = slots[slot].leftovers.count
-        slots[slot].leftovers.append(Leftovers(id: worker.id, generation: worker.generation, killAt: now))
+        let left = Leftovers(id: worker.id, generation: worker.generation, killAt: killTime(after: worker))
+        change(slot) { $0.leftovers.append(left) }
         slotOfLeftovers[worker.id] = slot
         if worker.state.isKilled { return killLeftovers(at: place, of: slot, .withWorker) }
         if case .stopping(.fast, _) = phase { return killLeftovers(at: place, of: slot, .fastStop) }
-        let killAt = killTime(after: worker)
-        slots[slot].leftovers[place].killAt = killAt
-        refresh(slot)
-        report(.leftoversEnding(worker.id, slot: slot, generation: worker.generation, time: killAt - now))
+        report(.leftoversEnding(time: killTime(after: worker) - now), of: worker, in: slot)
         emit(.terminateLeftovers(worker.id))
     }
 
@@ -29,16 +27,14 @@ extension Pool {
     mutating func killLeftovers(at place: Int, of slot: Int, _ reason: KillReason) {
         let left = slots[slot].leftovers[place]
         guard left.killAt != nil else { return }
-        slots[slot].leftovers[place].killAt = nil
-        refresh(slot)
-        report(.leftoversKilled(left.id, slot: slot, generation: left.generation, reason))
+        change(slot) { $0.leftovers[place].killAt = nil }
+        report(.leftoversKilled(reason), of: left, in: slot)
         emit(.killLeftovers(left.id))
     }
 
     mutating func leftoversGone(_ id: WorkerID) {
         guard let slot = slotOfLeftovers.removeValue(forKey: id) else { return }
-        slots[slot].leftovers.removeAll { $0.id == id }
-        refresh(slot)
+        change(slot) { $0.leftovers.removeAll { $0.id == id } }
         lingererEnded(in: slot)
     }
 }

@@ -3,8 +3,7 @@ extension Pool {
     /// Sends what is owed to a worker that was asked to end before it was known to run.
     mutating func confirmSpawned(_ role: Slot.Role, in slot: Int) {
         guard let worker = slots[slot][role], !worker.isSpawned else { return }
-        slots[slot][role]?.beginToLive(at: now)
-        refresh(slot)
+        change(slot) { [now] in $0[role]?.beginToLive(at: now) }
         hasSpawned = true
         switch worker.state {
         case .starting, .ready, .emptying: break
@@ -45,19 +44,20 @@ extension Pool {
     /// By its word or by its age. Only once, and only while it starts.
     mutating func becomeReady(_ role: Slot.Role, in slot: Int) {
         guard let worker = slots[slot][role], case .starting = worker.state else { return }
-        slots[slot][role]?.state = .ready(since: now, watchdogAt: worker.watchdog.map { now + $0 })
-        refresh(slot)
-        report(
-            .workerReady(worker.id, slot: slot, generation: worker.generation, after: now - worker.startedAt))
+        change(slot) { [now] in
+            $0[role]?.state = .ready(since: now, watchdogAt: worker.watchdog.map { now + $0 })
+        }
+        report(.ready(after: now - worker.startedAt), of: worker, in: slot)
         handOverIfSoaked(slot)
     }
 
     mutating func saidAlive(_ role: Slot.Role, in slot: Int) {
         confirmSpawned(role, in: slot)
         guard let worker = slots[slot][role], case .ready(let since, _) = worker.state else { return }
-        slots[slot][role]?.state = .ready(since: since, watchdogAt: worker.watchdog.map { now + $0 })
-        if worker.isHung { slots[slot][role]?.recycleReason = nil }
-        refresh(slot)
+        change(slot) { [now] in
+            $0[role]?.state = .ready(since: since, watchdogAt: worker.watchdog.map { now + $0 })
+            if worker.isHung { $0[role]?.recycleReason = nil }
+        }
     }
 
     /// Of a replacement it is ignored: its exit will tell. One that is being emptied gets no stop signal any more: it
@@ -78,17 +78,7 @@ extension Pool {
 
     mutating func askedForTime(_ role: Slot.Role, in slot: Int, _ time: Duration) {
         confirmSpawned(role, in: slot)
-        guard let worker = slots[slot][role] else { return }
-        switch worker.state {
-        case .starting(let deadline, let readyAt):
-            let extended = min(now + time, worker.startedAt + Worker.extensionMax)
-            slots[slot][role]?.state = .starting(deadline: max(deadline, extended), readyAt: readyAt)
-        case .draining(let since, let killAt, let reason):
-            let extended = min(now + time, since + Worker.extensionMax)
-            slots[slot][role]?.state = .draining(since: since, killAt: max(killAt, extended), reason)
-        case .ready, .emptying, .killed: break
-        }
-        refresh(slot)
+        change(slot) { [now] in $0[role]?.extendTime(by: time, at: now) }
     }
 
     /// Of one that is about to take its slot, too early: the runtime will say it again.
@@ -96,13 +86,12 @@ extension Pool {
         guard role == .current, let worker = slots[slot].current, let readySince = worker.state.readySince,
             worker.recycleReason == nil, worker.memoryAt == nil
         else { return }
-        if now - readySince >= Policy.memoryYouth { slots[slot].memoryRecycles = 0 }
+        if now - readySince >= Policy.memoryYouth { change(slot) { $0.memoryRecycles = 0 } }
         if roll == nil, slots[slot].memoryRecycles > 0 {
             spare(worker, in: slot, readyFor: now - readySince)
         } else {
-            slots[slot].current?.recycleReason = .memory
+            change(slot) { $0.current?.recycleReason = .memory }
         }
-        refresh(slot)
     }
 
     /// It took so much from its start, as the one before it did: replacing it at once would help nobody.
@@ -110,17 +99,16 @@ extension Pool {
         let times = slots[slot].memoryRecycles
         let backoff = Backoff(base: Policy.memoryBackoffBase, cap: Policy.memoryBackoffCap)
         let delay = backoff.delay(failures: times, random: &random)
-        slots[slot].current?.memoryAt = now + delay
-        report(
-            .memoryLimitTooLow(
-                worker.id, slot: slot, generation: worker.generation, readyFor: age, delay: delay, times: times))
+        change(slot) { [now] in $0.current?.memoryAt = now + delay }
+        report(.memoryLimitTooLow(readyFor: age, delay: delay, times: times), of: worker, in: slot)
     }
 
     /// What it has left is seen to before anything is made of its end, which may be the start of another.
     mutating func exited(_ role: Slot.Role, in slot: Int, _ status: ExitStatus, leaves: Bool) {
         hasSpawned = true
         let worker = remove(role, from: slot)
-        reportExit(of: worker, from: slot, status, expected: wasAskedToEnd(worker, role))
+        report(
+            .exited(status, lived: now - worker.startedAt, expected: wasAskedToEnd(worker, role)), of: worker, in: slot)
         if leaves { keepLeftovers(of: worker, in: slot) }
         switch role {
         case .draining: lingererEnded(in: slot)
@@ -137,12 +125,5 @@ extension Pool {
 
     private func reason(_ status: ExitStatus, of worker: Worker, ready: FailureReason) -> FailureReason {
         worker.state.readySince == nil ? .exitedBeforeReady(status) : ready
-    }
-
-    private mutating func reportExit(of worker: Worker, from slot: Int, _ status: ExitStatus, expected: Bool) {
-        report(
-            .workerExited(
-                worker.id, slot: slot, generation: worker.generation, status, lived: now - worker.startedAt,
-                expected: expected))
     }
 }

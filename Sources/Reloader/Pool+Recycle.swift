@@ -8,7 +8,7 @@
 //                                                                     └──a roll begins, the pool ends──▶ recycleAbandoned
 //
 // - The age and the memory of a worker are its own: they are forgotten with it. What is asked for is the slot's.
-// - One that is silent is killed instead of drained. Where its replacement does not begin for another interval (a roll, another
+// - One that is silent is killed instead of asked to finish. If its replacement does not begin for another interval (a roll, another
 //   recycle, a crowded slot, a backoff) it is killed all the same, and has crashed. A word of it, and all is forgotten.
 // - Where a worker that took too much memory is replaced by one that soon does so too, that one is spared for a while.
 // - In a slot without a worker the new one is started in place, and its failure is that of any start.
@@ -28,7 +28,7 @@ extension Pool {
         guard phase == .running, roll == nil, recycle == nil, let (slot, reason) = nextToRecycle() else { return }
         askedRestarts.removeAll { $0 == slot }
         recycle = Recycle(slot: slot, reason: reason, startedAt: now)
-        report(.recycleBegan(slot: slot, generation: slots[slot].generation, reason))
+        report(.began(generation: slots[slot].generation), of: slot, reason)
         startReplacement(in: slot)
     }
 
@@ -50,18 +50,16 @@ extension Pool {
     mutating func completeRecycle() {
         guard let recycle else { return }
         self.recycle = nil
-        if recycle.reason == .memory { slots[recycle.slot].memoryRecycles += 1 }
-        report(
-            .recycleDone(
-                slot: recycle.slot, generation: slots[recycle.slot].generation, recycle.reason,
-                took: now - recycle.startedAt))
+        if recycle.reason == .memory { change(recycle.slot) { $0.memoryRecycles += 1 } }
+        let took = now - recycle.startedAt
+        report(.done(generation: slots[recycle.slot].generation, took: took), of: recycle.slot, recycle.reason)
     }
 
     /// Where nothing else is left in the slot, this was its start.
     mutating func recycleFailed(because worker: Worker, in slot: Int, _ reason: FailureReason) {
         guard let recycle else { return }
         self.recycle = nil
-        report(.recycleFailed(slot: slot, generation: worker.generation, worker.id, recycle.reason, reason))
+        report(.failed(generation: worker.generation, worker.id, reason), of: slot, recycle.reason)
         if slots[slot].isVacant {
             slotFailed(slot)
         } else if recycle.reason != .asked {
@@ -82,7 +80,7 @@ extension Pool {
     /// The caller ends all workers.
     mutating func dropRecycles() {
         if let slot = recycle?.slot { dropRecycle(of: slot) }
-        for slot in askedRestarts { report(.recycleAbandoned(slot: slot, .asked)) }
+        for slot in askedRestarts { report(.abandoned, of: slot, .asked) }
         askedRestarts.removeAll()
     }
 
@@ -90,11 +88,11 @@ extension Pool {
     mutating func dropRecycle(of slot: Int) {
         if let reason = recycle.flatMap({ $0.slot == slot ? $0.reason : nil }) {
             recycle = nil
-            report(.recycleAbandoned(slot: slot, reason))
+            report(.abandoned, of: slot, reason)
         }
         if askedRestarts.contains(slot) {
             askedRestarts.removeAll { $0 == slot }
-            report(.recycleAbandoned(slot: slot, .asked))
+            report(.abandoned, of: slot, .asked)
         }
     }
 }

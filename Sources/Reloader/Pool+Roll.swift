@@ -29,11 +29,10 @@ extension Pool {
         abandonRecycles()
         roll = Roll(.forward, to: target, by: plan, startedAt: now)
         if target == settledGeneration { roll?.canary = nil }
-        report(.rollBegan(target: target, base: settledGeneration, workers: policy.workers))
+        report(.began(target: target, base: settledGeneration, workers: policy.workers))
         if isPaused { report(.paused) }
         for slot in 0..<policy.workers {
-            slots[slot].forgetBackoff()
-            refresh(slot)
+            change(slot) { $0.forgetBackoff() }
             if slots[slot].isVacant { fillVacant(slot) }
         }
     }
@@ -75,9 +74,9 @@ extension Pool {
         switch finished.direction {
         case .forward:
             settled.settle(finished.target, keeping: policy.generationsKept)
-            report(.rollDone(target: finished.target, workers: policy.workers, took: now - finished.startedAt))
+            report(.done(target: finished.target, workers: policy.workers, took: now - finished.startedAt))
         case .revert(let failed):
-            report(.rollReverted(target: failed, base: finished.target, took: now - finished.startedAt))
+            report(.reverted(target: failed, base: finished.target, took: now - finished.startedAt))
         }
     }
 
@@ -95,16 +94,17 @@ extension Pool {
         if let hung { killHung(hung, in: slot) }
         drain(.current, of: slot, .replaced)
         let failures = slots[slot].failures
-        slots[slot].replacement = nil
-        slots[slot].current = replacement
-        slots[slot].generation = replacement.generation
-        slots[slot].forgetBackoff()
-        refresh(slot)
+        change(slot) {
+            $0.replacement = nil
+            $0.current = replacement
+            $0.generation = replacement.generation
+            $0.forgetBackoff()
+        }
         if roll == nil {
             completeRecycle()
             if let hung { replacedHung(hung, in: slot, after: failures) }
         } else {
-            slots[slot].memoryRecycles = 0
+            change(slot) { $0.memoryRecycles = 0 }
             report(
                 .slotReplaced(
                     slot: slot, generation: replacement.generation, replaced: slotsReplaced, workers: policy.workers))
@@ -116,7 +116,7 @@ extension Pool {
     mutating func failRoll(_ failed: Roll, because worker: Worker, in slot: Int, _ reason: FailureReason) {
         let base = settledGeneration
         revert(failed) { toRevert in
-            .rollFailed(target: failed.target, base: base, slot: slot, worker.id, reason, toRevert: toRevert)
+            .failed(target: failed.target, base: base, slot: slot, worker.id, reason, toRevert: toRevert)
         }
     }
 
@@ -124,13 +124,13 @@ extension Pool {
         let base = settledGeneration
         let after = now - late.startedAt
         revert(late) { toRevert in
-            .rollTimedOut(target: late.target, base: base, after: after, toRevert: toRevert)
+            .timedOut(target: late.target, base: base, after: after, toRevert: toRevert)
         }
         advanceRoll()
     }
 
     /// `story` tells why, and how many slots go back.
-    private mutating func revert(_ failed: Roll, story: (Int) -> Report) {
+    private mutating func revert(_ failed: Roll, story: (Int) -> RollReport) {
         keepServingReplacements()
         let base = settledGeneration
         report(story(policy.workers - generations.slots(at: base)))
@@ -138,9 +138,10 @@ extension Pool {
         roll = Roll(.revert(failed: failed.target), to: base, by: failed.plan.ofRevert, startedAt: now)
         for slot in 0..<policy.workers {
             drain(.replacement, of: slot, .abandoned)
-            if slots[slot].generation != base { slots[slot].forgetBackoff() }
-            slots[slot].retryAt = nil
-            refresh(slot)
+            change(slot) {
+                if $0.generation != base { $0.forgetBackoff() }
+                $0.retryAt = nil
+            }
             if slots[slot].isVacant, slots[slot].restartAt == nil { restart(slot) }
         }
     }
@@ -149,7 +150,7 @@ extension Pool {
     mutating func supersedeRoll(by newest: Int) {
         guard let superseded = roll else { return }
         keepServingReplacements()
-        if !superseded.isRevert { report(.rollSuperseded(target: superseded.target, by: newest)) }
+        if !superseded.isRevert { report(.superseded(target: superseded.target, by: newest)) }
         for slot in 0..<policy.workers { drain(.replacement, of: slot, .abandoned) }
         roll = nil
     }
@@ -158,7 +159,7 @@ extension Pool {
     mutating func abortRoll() {
         guard let aborted = roll else { return }
         roll = nil
-        if !aborted.isRevert { report(.rollAborted(target: aborted.target)) }
+        if !aborted.isRevert { report(.aborted(target: aborted.target)) }
     }
 
     private mutating func keepServingReplacements() {

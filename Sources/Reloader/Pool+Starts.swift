@@ -13,7 +13,7 @@ extension Pool {
     /// Starts the roll's target in a slot (in a recycle: its own generation), next to its worker or, in a vacant slot, in
     /// place.
     mutating func startReplacement(in slot: Int) {
-        slots[slot].restartAt = nil
+        change(slot) { $0.restartAt = nil }
         spawn(roll?.target ?? slots[slot].generation, as: .replacement, in: slot)
     }
 
@@ -33,10 +33,9 @@ extension Pool {
         assert(slots[slot][role] == nil, "a role has one worker at a time")
         lastWorkerNumber += 1
         let id = WorkerID(number: lastWorkerNumber)
-        slots[slot][role] = Worker(
-            id: id, generation: generation, startedAt: now, policy: policy, ageMax: drawAgeMax())
+        let worker = Worker(id: id, generation: generation, startedAt: now, policy: policy, ageMax: drawAgeMax())
+        change(slot) { $0[role] = worker }
         slotOfWorker[id] = slot
-        refresh(slot)
         emit(.spawn(id, slot: slot, generation: generation))
     }
 

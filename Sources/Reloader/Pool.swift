@@ -17,20 +17,20 @@
 // 10. At most one worker is being recycled, and none during a roll.
 // 11. A generation is let go of once, when nothing can start it again: no slot serves it, it is not the roll's, and it is
 //     none of the last `Policy.generationsKept` that were brought to every slot.
-// 12. What a worker leaves behind gets the stop signal once, has what was left of the worker's stop timeout (of one that ended
-//     unasked all of it), and then gets SIGKILL; the daemon ends when nothing is left.
+// 12. What a worker leaves behind gets the stop signal once, has what was left of the worker's stop timeout (of one that
+//     ended unasked all of it), and then gets SIGKILL; the daemon ends when nothing is left.
 // 13. After a time in which nobody ran, each wait that would fail or kill somebody is as long as at its begin.
 // 14. A worker that has its slot for good and is silent for its watchdog's interval is killed when its replacement takes
 //     the slot, and else only when it was silent for a second interval and none was on the way.
-// 13. A worker that takes too much memory soon after it was ready, in place of one that did, is not replaced for that at
+// 15. A worker that takes too much memory soon after it was ready, in place of one that did, is not replaced for that at
 //     once: the delay doubles with each one in a row.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.
 //
 // Where to look: Pool+Commands (what people ask), Pool+News (what workers do), Pool+Deadlines (what time does),
-// Pool+Starts and Pool+Endings (the only places that start and end workers), Pool+Leftovers (what they leave behind), Pool+Failures (backoff), Pool+Roll,
-// Pool+Canary (what holds a roll back), Pool+Recycle.
+// Pool+Starts and Pool+Endings (the only places that start and end workers), Pool+Leftovers (what they leave behind),
+// Pool+Failures (backoff), Pool+Roll, Pool+Canary (what holds a roll back), Pool+Recycle. A slot is changed by `change` only.
 
 /// All slots, and every rule about them: a state machine that turns events into effects.
 public struct Pool: Sendable {
@@ -48,7 +48,7 @@ public struct Pool: Sendable {
     public internal(set) var policy: Policy
     public internal(set) var phase = Phase.notStarted
     /// 0 ..< n; beyond them slots of a once larger pool, until their last worker is gone.
-    public internal(set) var slots: [Slot] = []
+    public private(set) var slots: [Slot] = []
     public internal(set) var roll: Roll?
     /// Rolls take no further slots.
     public internal(set) var isPaused = false
@@ -159,7 +159,7 @@ public struct Pool: Sendable {
         case .stopping(let id): withWorker(id) { $0.saidStopping($1, in: $2) }
         case .extendTimeout(let id, let time): withWorker(id) { $0.askedForTime($1, in: $2, time) }
         case .overMemory(let id): withWorker(id) { $0.exceedsMemory($1, in: $2) }
-        case .drained(let id): withWorker(id) { $0.endEmptying($1, in: $2) }
+        case .emptied(let id): withWorker(id) { $0.endEmptying($1, in: $2) }
         case .exited(let id, let status, let leaves): withWorker(id) { $0.exited($1, in: $2, status, leaves: leaves) }
         case .leftoversGone(let id): leftoversGone(id)
         case .overslept: grantAllTimeAgain()
@@ -189,7 +189,7 @@ public struct Pool: Sendable {
     private mutating func announceReadiness() {
         guard !hasBeenReady, phase == .running, totals.serving == policy.workers else { return }
         hasBeenReady = true
-        report(.poolReady(workers: policy.workers, after: now - startedAt))
+        report(.ready(workers: policy.workers, after: now - startedAt))
     }
 
     /// After a stop nothing needs to be let go of: the daemon ends.
@@ -207,10 +207,35 @@ public struct Pool: Sendable {
 
     mutating func emit(_ effect: Effect) { effects.append(effect) }
 
-    mutating func report(_ report: Report) { effects.append(.report(report)) }
+    mutating func report(_ report: PoolReport) { emit(.report(.pool(report))) }
 
-    /// To be called after every change of a slot: keeps sums, ledger and deadlines true. O(log n).
-    mutating func refresh(_ slot: Int) {
+    mutating func report(_ report: RollReport) { emit(.report(.roll(report))) }
+
+    mutating func report(_ what: RecycleReport.What, of slot: Int, _ reason: RecycleReason) {
+        emit(.report(.recycle(RecycleReport(slot: slot, reason: reason, what: what))))
+    }
+
+    mutating func report(_ what: WorkerReport.What, of worker: Worker, in slot: Int) {
+        report(what, of: worker.id, of: worker.generation, in: slot)
+    }
+
+    mutating func report(_ what: WorkerReport.What, of left: Leftovers, in slot: Int) {
+        report(what, of: left.id, of: left.generation, in: slot)
+    }
+
+    private mutating func report(_ what: WorkerReport.What, of id: WorkerID, of generation: Int, in slot: Int) {
+        emit(.report(.worker(WorkerReport(id: id, slot: slot, generation: generation, what: what))))
+    }
+
+    // MARK: slots
+
+    /// The only way to change a slot: keeps sums, ledger and deadlines true. O(log n).
+    mutating func change(_ slot: Int, _ body: (inout Slot) -> Void) {
+        body(&slots[slot])
+        refresh(slot)
+    }
+
+    private mutating func refresh(_ slot: Int) {
         let tally = Tally(of: slots[slot])
         totals.exchange(slots[slot].tally, for: tally)
         slots[slot].tally = tally
@@ -221,6 +246,13 @@ public struct Pool: Sendable {
             slots[slot].countedGeneration = generation
         }
         deadlines.set(slot, to: slots[slot].deadline(soak: soak))
+    }
+
+    mutating func addSlot(_ slot: Slot) { slots.append(slot) }
+
+    /// A retired slot stays until its last worker is gone; one below it that still has workers keeps it.
+    mutating func removeEmptySlots() {
+        while slots.count > policy.workers, let last = slots.last, last.isEmpty { slots.removeLast() }
     }
 
     /// Of the roll, or of a recycle.

@@ -3,7 +3,7 @@
 public struct RollPlan: Equatable, Sendable {
     /// How many replacements are in flight at once, at least 1; nil: as the policy says.
     public var surge: Int?
-    /// How long a replacement must stay ready before its old worker is drained; nil: as the policy says.
+    /// How long a replacement must stay ready before its old worker is asked to finish; nil: as the policy says.
     public var soak: Duration?
     /// nil: the roll goes through all slots without a stop.
     public var canary: Canary?

@@ -56,6 +56,13 @@ public struct Slot: Equatable, Sendable {
         retryAt = nil
     }
 
+    mutating func grantTimeAgain(under policy: Policy, at now: Instant) {
+        current?.grantTimeAgain(under: policy, at: now)
+        replacement?.grantTimeAgain(under: policy, at: now)
+        for place in draining.indices { draining[place].grantTimeAgain(under: policy, at: now) }
+        for place in leftovers.indices { leftovers[place].grantTimeAgain(under: policy, at: now) }
+    }
+
     func role(of id: WorkerID) -> Role? {
         if current?.id == id { return .current }
         if replacement?.id == id { return .replacement }

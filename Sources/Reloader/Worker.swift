@@ -54,4 +54,33 @@ public struct Worker: Equatable, Sendable {
             state = .starting(deadline: max(deadline, now + age), readyAt: now + age)
         }
     }
+
+    /// At its own request, to start or to drain.
+    mutating func extendTime(by time: Duration, at now: Instant) {
+        switch state {
+        case .starting(let deadline, let readyAt):
+            let extended = min(now + time, startedAt + Self.extensionMax)
+            state = .starting(deadline: max(deadline, extended), readyAt: readyAt)
+        case .draining(let since, let killAt, let reason):
+            let extended = min(now + time, since + Self.extensionMax)
+            state = .draining(since: since, killAt: max(killAt, extended), reason)
+        case .ready, .emptying, .killed: break
+        }
+    }
+
+    /// What would fail or kill it waits as long as at its begin, or as long as it would have anyway.
+    mutating func grantTimeAgain(under policy: Policy, at now: Instant) {
+        switch state {
+        case .starting(let deadline, let readyAt):
+            state = .starting(deadline: max(deadline, readyAt ?? deadline, now + policy.readyTimeout), readyAt: readyAt)
+        case .ready(let since, let watchdogAt):
+            state = .ready(since: since, watchdogAt: watchdogAt.map { max($0, now + (watchdog ?? .zero)) })
+        case .emptying(let since, let stopAt, let reason):
+            guard case .outside(let timeout) = policy.drain else { return }
+            state = .emptying(since: since, stopAt: max(stopAt, now + timeout), reason)
+        case .draining(let since, let killAt, let reason):
+            state = .draining(since: since, killAt: max(killAt, now + policy.stopTimeout), reason)
+        case .killed: break
+        }
+    }
 }

@@ -6,9 +6,9 @@
 ///     │          └───────(watchdog)─────────────────┘
 ///     └───────────────────▶ draining
 /// ```
-/// Emptying is a drain's first half where it is done from outside (`Drain.outside`): of workers that are ready and have not
-/// said that they end. It is left once: when nothing is left to take, when its time is up, or when the worker says that it
-/// ends. No watchdog runs in it, and no word prolongs it.
+/// Emptying is done from outside (`Drain.outside`), to workers that are ready and have not said that they end; draining is
+/// what a worker does itself, after its stop signal or of its own accord. Emptying is left once: when nothing is left to
+/// take, when its time is up, or when the worker says that it ends. No watchdog runs in it, and no word prolongs it.
 /// A fast stop kills from any state; an exit may come in any state.
 public enum WorkerState: Equatable, Sendable {
     /// `deadline`: not ready then, it has failed to start. `readyAt`: it counts as ready then by itself

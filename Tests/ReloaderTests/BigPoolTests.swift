@@ -75,8 +75,8 @@ private struct Crowd {
             case .spawn(let id, let slot, _):
                 workers.append(id)
                 started.append(slot)
-            case .report(.backoffBegan(let slot, let delay, _)): delays[slot] = delay
-            case .drain, .terminate, .kill, .terminateLeftovers, .killLeftovers, .release, .finish, .report: break
+            case .report(.pool(.backoffBegan(let slot, let delay, _))): delays[slot] = delay
+            case .empty, .terminate, .kill, .terminateLeftovers, .killLeftovers, .release, .finish, .report: break
             }
         }
         return started.sorted()

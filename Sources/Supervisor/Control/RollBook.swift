@@ -38,7 +38,18 @@ final class RollBook {
         _ report: Report, failure: (WorkerID, Int, FailureReason) -> RollFailure, changed: (Int) -> [String]
     ) -> [RollWatch] {
         switch report {
-        case .rollBegan(let target, _, let workers):
+        case .worker(let report): if case .failed = report.what { watches(report.generation) } else { [] }
+        case .roll(let report): hear(report, failure: failure, changed: changed)
+        case .recycle: []
+        case .pool(let report): hear(report)
+        }
+    }
+
+    private func hear(
+        _ report: RollReport, failure: (WorkerID, Int, FailureReason) -> RollFailure, changed: (Int) -> [String]
+    ) -> [RollWatch] {
+        switch report {
+        case .began(let target, _, let workers):
             rolling = target
             underWay[target]?.progress(0, of: workers)
             return cutShort(by: target) + watches(target)
@@ -46,40 +57,40 @@ final class RollBook {
             guard let watch = rolling.flatMap({ underWay[$0] }) else { return [] }
             watch.progress(replaced, of: workers)
             return [watch]
-        case .workerFailed(_, _, let generation, _):
-            return watches(generation)
-        case .rollFailed(let target, _, let slot, let id, let reason, _):
-            underWay[target]?.fail(failure(id, slot, reason))
-            return watches(target)
-        case .rollTimedOut(let target, _, let time, _):
-            underWay[target]?.fail(RollFailure(timedOutAfter: time))
-            return watches(target)
         case .canaryWaits(let target, _, _, _), .promoted(let target, _):
             return watches(target)
-        // A revert goes on all the same.
-        case .paused, .resumed:
-            return rolling.map(watches)?.filter { $0.failure == nil } ?? []
-        case .rollReverted(let target, let base, _):
-            let isTimeout = underWay[target]?.failure?.isTimeout ?? false
-            return end(target, isTimeout ? .timedOut : .failed, servesAgain(base, changed: changed(base)))
-        case .rollSuperseded(let target, let by):
-            return end(target, .superseded, "generation \(by) was asked for meanwhile")
-        case .rollDone(let target, _, _):
+        case .done(let target, _, _):
             let ended = end(target, .done)
             for watch in ended { arguments = watch.order.changes.arguments ?? arguments }
             return ended
-        case .poolReady:
-            return underWay.values.filter { $0.isStart }.flatMap { end($0.generation, .done) }
-        case .rollAborted(let target):
+        case .superseded(let target, let by):
+            return end(target, .superseded, "generation \(by) was asked for meanwhile")
+        case .failed(let target, _, let slot, let id, let reason, _):
+            underWay[target]?.fail(failure(id, slot, reason))
+            return watches(target)
+        case .timedOut(let target, _, let time, _):
+            underWay[target]?.fail(RollFailure(timedOutAfter: time))
+            return watches(target)
+        case .reverted(let target, let base, _):
+            let isTimeout = underWay[target]?.failure?.isTimeout ?? false
+            return end(target, isTimeout ? .timedOut : .failed, servesAgain(base, changed: changed(base)))
+        case .aborted(let target):
             return endByStop(target)
+        }
+    }
+
+    private func hear(_ report: PoolReport) -> [RollWatch] {
+        switch report {
+        case .ready:
+            return underWay.values.filter { $0.isStart }.flatMap { end($0.generation, .done) }
+        // A revert goes on all the same.
+        case .paused, .resumed:
+            return rolling.map(watches)?.filter { $0.failure == nil } ?? []
         case .drainingAll: return endReverts()
         case .stopping, .gaveUp:
             isStopping = true
             return endReverts()
-        case .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding, .leftoversKilled,
-            .backoffBegan, .scaled, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned, .memoryLimitTooLow,
-            .refused:
-            return []
+        case .backoffBegan, .refused, .scaled: return []
         }
     }
 

@@ -8,7 +8,7 @@ struct StatusReport {
     let now: Instant
     let usage: PoolUsage
     let workers: [WorkerID: WorkerProcess]
-    let drains: [WorkerID: Drain]
+    let emptyings: [WorkerID: Emptying]
     /// How often each slot's worker has failed since the daemon started.
     let restarts: [Int: Int]
     /// Of each slot's last failure, in words.
@@ -91,18 +91,18 @@ struct StatusReport {
             "cpu_s": .optional(usage.cpuSeconds) { .number($0) },
             "connections": .optional(usage.connections) { .integer($0) },
             "queue": .optional(usage.queue) { .integer($0) },
-            "drain": .optional(drains[worker.id], drain),
+            "drain": .optional(emptyings[worker.id], emptying),
             "status": .optional(process.status) { .string($0) },
         ]
     }
 
-    private func drain(_ drain: Drain) -> JSON {
+    private func emptying(_ emptying: Emptying) -> JSON {
         let now = MonotonicClock.now()
         return [
-            "connections": .integer(drain.connections), "queue": .integer(drain.waiting),
-            "oldest_s": .seconds(now - drain.startedAt),
+            "connections": .integer(emptying.connections), "queue": .integer(emptying.waiting),
+            "oldest_s": .seconds(now - emptying.startedAt),
             "held_by": .array(
-                drain.holders(atMost: Drain.holdersShown, at: now).map {
+                emptying.holders(atMost: Emptying.holdersShown, at: now).map {
                     ["peer": .string($0.peer), "age_s": .seconds($0.age), "why": .string($0.reason.words)]
                 }),
         ]

@@ -196,8 +196,8 @@ extension Daemon {
 
     /// Tells those who wait for a roll what has become of it.
     func tellWaiters(_ report: Report, _ record: StampedRecord) {
-        if case .rollBegan(let target, _, _) = report { beginRollback(to: target) }
-        tellRestart(report)
+        if case .roll(.began(let target, _, _)) = report { beginRollback(to: target) }
+        if case .recycle(let report) = report { tellRestart(report) }
         let watches = control.rolls.hear(report, failure: failure, changed: changedFiles)
         for watch in watches {
             for client in control.waiters(for: watch.generation) {
@@ -221,28 +221,28 @@ extension Daemon {
     }
 
     /// Those who wait for a slot's restart hear of its end.
-    private func tellRestart(_ report: Report) {
-        switch report {
-        case .recycleDone(let slot, let generation, _, let took):
+    private func tellRestart(_ report: RecycleReport) {
+        switch report.what {
+        case .began: break
+        case .done(let generation, let took):
             endRestart(
-                slot,
+                report.slot,
                 [.init("outcome", "done"), .init("generation", .integer(generation)), .init("took_s", .seconds(took))])
-        case .recycleFailed(let slot, let generation, let id, _, let reason):
-            let failure = failure(of: id, slot, reason)
+        case .failed(let generation, let id, let reason):
+            let failure = failure(of: id, report.slot, reason)
             endRestart(
-                slot,
+                report.slot,
                 [
                     .init("outcome", "failed"), .init("generation", .integer(generation)),
                     .init("reason", .string(failure.reason)),
                 ] + failure.members)
-        case .recycleAbandoned(let slot, _):
+        case .abandoned:
             endRestart(
-                slot,
+                report.slot,
                 [
                     .init("outcome", "failed"),
                     .init("reason", "a reload began, the pool drains or stops, or the slot is gone"),
                 ])
-        default: break
         }
     }
 

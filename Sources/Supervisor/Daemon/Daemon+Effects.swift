@@ -8,9 +8,9 @@ extension Daemon {
     func carryOut(_ effect: Effect) -> Event? {
         switch effect {
         case .spawn(let id, let slot, let generation): return spawn(id, slot: slot, generation: generation)
-        case .drain(let id): return beginDrain(of: id)
+        case .empty(let id): return beginEmptying(id)
         case .terminate(let id):
-            endDrain(of: id)
+            endEmptying(id)
             askToFinish(id)
         case .kill(let id): kill(id)
         case .terminateLeftovers(let id): askLeftoversToFinish(id)
@@ -18,14 +18,23 @@ extension Daemon {
         case .release(let generation): generations[generation] = nil
         case .finish(let status): exitStatus = Int32(status)
         case .report(let report):
-            // Looked at while it is there: the report of its failure comes after its stop signal.
-            if case .workerDraining(let id, _, _, .startTimedOut) = report, let worker = workers[id] {
-                worker.usesRing = ProcessTree.usesRing(worker.pid)
-            }
-            if case .workerReady(let id, _, _, _) = report { settlePorts(of: id) }
+            if case .worker(let report) = report { prepare(for: report) }
             tell(report)
         }
         return nil
+    }
+
+    /// Makes true what is about to be told.
+    private func prepare(for report: WorkerReport) {
+        switch report.what {
+        case .ready: settlePorts(of: report.id)
+        case .draining(let reason):
+            // Looked at while it is there: the report of its failure comes after its stop signal.
+            if reason == .startTimedOut, let worker = workers[report.id] {
+                worker.usesRing = ProcessTree.usesRing(worker.pid)
+            }
+        case .killed, .exited, .failed, .leftoversEnding, .leftoversKilled, .memoryLimitTooLow: break
+        }
     }
 
     private func spawn(_ id: WorkerID, slot: Int, generation number: Int) -> Event? {

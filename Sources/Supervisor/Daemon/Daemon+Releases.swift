@@ -20,12 +20,12 @@ extension Daemon {
     }
 
     /// To be called before those who wait for a roll hear of its end.
-    func noteReleases(_ report: Report) {
+    func noteReleases(_ report: RollReport) {
         let ended: (roll: Int, serving: Int)
         switch report {
-        case .rollReverted(let target, let base, _): ended = (target, base)
-        case .rollDone(let target, _, _): ended = (target, target)
-        default: return
+        case .reverted(let target, let base, _): ended = (target, base)
+        case .done(let target, _, _): ended = (target, target)
+        case .began, .slotReplaced, .canaryWaits, .promoted, .superseded, .failed, .timedOut, .aborted: return
         }
         guard let watch = control.rolls.underWay[ended.roll], let generation = generations[ended.serving],
             watch.order.isRollback || ended.roll != ended.serving

@@ -95,7 +95,7 @@ extension Daemon {
     @discardableResult
     private func command(_ event: Event) throws(ControlError) -> JSON {
         if pool.isEnding { throw Self.isStopping }
-        for case .refused(let refusal) in handle(event) { throw ControlError(.refused, refusal.words) }
+        for case .pool(.refused(let refusal)) in handle(event) { throw ControlError(.refused, refusal.words) }
         return JSON.result()
     }
 
@@ -142,7 +142,7 @@ extension Daemon {
             shared: sharedSockets,
             known: Set(sharing?.listening.flatMap { $0.sockets.map { UInt64($0.inode) } } ?? []), loop.buffer)
         let report = StatusReport(
-            pool: pool, now: poolTime, usage: usage, workers: workers, drains: drains, restarts: control.failures,
+            pool: pool, now: poolTime, usage: usage, workers: workers, emptyings: emptyings, restarts: control.failures,
             failureReasons: control.failureReasons)
         return JSON.result([
             .init(

@@ -1,4 +1,4 @@
-// Ports that workers share without knowing it, and drains from outside: what `Sharing/` needs of the loop.
+// Ports that workers share without knowing it, and workers that are emptied: what `Sharing/` needs of the loop.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -116,14 +116,14 @@ extension Daemon {
         }
     }
 
-    // MARK: drains
+    // MARK: emptying
 
-    /// Yields `drained` at once where there is nothing to see off.
-    func beginDrain(of id: WorkerID) -> Event? {
-        guard let worker = workers[id] else { return .drained(id) }
+    /// Yields `emptied` at once if there is nothing to see off.
+    func beginEmptying(_ id: WorkerID) -> Event? {
+        guard let worker = workers[id] else { return .emptied(id) }
         let sockets = socketsToEmpty(of: worker)
-        if sockets.isEmpty { return .drained(id) }
-        drains[id] = Drain(
+        if sockets.isEmpty { return .emptied(id) }
+        emptyings[id] = Emptying(
             worker, sockets: sockets, takesConnections: sharing != nil && settings.drain != .signal,
             idle: settings.drainIdle, limit: settings.drainTimeout, at: MonotonicClock.now())
         return nil
@@ -137,17 +137,17 @@ extension Daemon {
         return worker.slot < pool.policy.workers ? [] : slotListeners?.sockets(of: worker.slot) ?? []
     }
 
-    /// A drain's connections can only be looked at, so time drives it; without a drain nothing is armed.
+    /// Connections can only be looked at, so time drives it; while no worker is emptied, nothing is armed for it.
     func lookAtDrains() throws(SystemError) {
         try drainTimer.acknowledge()
         let now = MonotonicClock.now()
         for (id, instant) in isReadySoon where instant <= now { endPortsPatience(with: id, at: now) }
-        for (id, drain) in drains where drain.nextLook <= now {
-            if drain.isDone(at: now, isReplaced: pool.phase == .running) {
-                drains[id] = nil
-                handle(.drained(id))
+        for (id, emptying) in emptyings where emptying.nextLook <= now {
+            if emptying.isDone(at: now, isReplaced: pool.phase == .running) {
+                emptyings[id] = nil
+                handle(.emptied(id))
             } else {
-                tellIfSlow(drain, at: now)
+                tellIfSlow(emptying, at: now)
             }
         }
     }
@@ -160,14 +160,14 @@ extension Daemon {
         if !sharing.addresses(of: id).isEmpty { handle(.ready(id)) }
     }
 
-    /// The drain is over, with or without success: the worker gets its stop signal.
-    func endDrain(of id: WorkerID) {
-        guard let drain = drains.removeValue(forKey: id) else { return }
-        tellDrain(drain, .warning, "drain_timed_out", "worker is asked to finish with connections open")
+    /// The time for it is over: the worker gets its stop signal.
+    func endEmptying(_ id: WorkerID) {
+        guard let emptying = emptyings.removeValue(forKey: id) else { return }
+        tellEmptying(emptying, .warning, "drain_timed_out", "worker is asked to finish with connections open")
     }
 
     func armDrainTimer() throws(SystemError) {
-        let looks = drains.values.lazy.map { $0.nextLook }
+        let looks = emptyings.values.lazy.map { $0.nextLook }
         let others = [
             planMemoryLook(), hooks.nextDeadline, sharing?.nextDeadline, nextDelayedStart, nextSlowStart,
         ].compactMap { $0 }
@@ -224,26 +224,28 @@ extension Daemon {
                 [("connections", .number(connections))]))
     }
 
-    private func tellIfSlow(_ drain: Drain, at now: Instant) {
-        guard drain.isWorthTelling(at: now) else { return }
-        tellDrain(drain, .info, "drain_waits", "worker still has connections")
+    private func tellIfSlow(_ emptying: Emptying, at now: Instant) {
+        guard emptying.isWorthTelling(at: now) else { return }
+        tellEmptying(emptying, .info, "drain_waits", "worker still has connections")
     }
 
-    private func tellDrain(_ drain: Drain, _ level: LogRecord.Level, _ event: String, _ message: String) {
-        let worker = drain.worker
+    private func tellEmptying(
+        _ emptying: Emptying, _ level: LogRecord.Level, _ event: String, _ message: String
+    ) {
+        let worker = emptying.worker
         let now = MonotonicClock.now()
         var fields: [(key: String, value: LogRecord.Value)] = [
-            ("connections", .number(drain.connections)), ("queue", .number(drain.waiting)),
-            ("for", .duration(now - drain.startedAt)),
+            ("connections", .number(emptying.connections)), ("queue", .number(emptying.waiting)),
+            ("for", .duration(now - emptying.startedAt)),
         ]
-        let holders = drain.holders(atMost: Drain.holdersShown, at: now)
+        let holders = emptying.holders(atMost: Emptying.holdersShown, at: now)
         if !holders.isEmpty { fields.append(("held_by", .text(holders.map { $0.words }.joined(separator: "; ")))) }
         story.tell(.worker(level, event, message, worker.slot, worker.generation.number, context(of: worker.id), fields))
     }
 
     /// Before its exit is told to the core: what waits in its queues is for its replacement.
     func letGoOfPorts(_ worker: WorkerProcess) {
-        drains[worker.id] = nil
+        emptyings[worker.id] = nil
         isReadySoon[worker.id] = nil
         slowStarts[worker.id] = nil
         sharing?.workerIsGone(worker.id, succession(to: worker), at: MonotonicClock.now())

@@ -19,23 +19,25 @@ extension Daemon {
     private func context(of report: Report) -> ReportContext {
         var context = report.worker.map(context) ?? ReportContext()
         context.asker = asker
-        if case .rollReverted(_, let base, _) = report { context.changedFiles = changedFiles(of: base) }
-        if case .stopping = report, isatty(2) == 1 { context.workersWaitedFor = pool.workersAlive }
+        if case .roll(.reverted(_, let base, _)) = report { context.changedFiles = changedFiles(of: base) }
+        if case .pool(.stopping) = report, isatty(2) == 1 { context.workersWaitedFor = pool.workersAlive }
         return context
     }
 
     func tell(_ report: Report) {
         // What is told has happened: whoever reads that a worker serves may count on it.
         if report.changesWhoServes { steer() }
-        if case .workerFailed(let id, _, _, .exitedBeforeReady) = report { noteRefusedPort(of: id) }
+        if case .worker(let report) = report, case .failed(.exitedBeforeReady) = report.what {
+            noteRefusedPort(of: report.id)
+        }
         let record = report.record(context(of: report))
         let written = story.tell(record)
-        if case .workerFailed(let id, let slot, _, let reason) = report {
-            control.failures[slot, default: 0] += 1
-            control.failureReasons[slot] = SlotFailure(reason: record.message, at: MonotonicClock.now())
-            tellWords(of: id, fromStart: reason.isOfStart)
+        if case .worker(let report) = report, case .failed(let reason) = report.what {
+            control.failures[report.slot, default: 0] += 1
+            control.failureReasons[report.slot] = SlotFailure(reason: record.message, at: MonotonicClock.now())
+            tellWords(of: report.id, fromStart: reason.isOfStart)
         }
-        noteReleases(report)
+        if case .roll(let report) = report { noteReleases(report) }
         tellWaiters(report, written)
         raiseEvent(report, record, at: written.time)
         tellManager(report)
@@ -197,10 +199,15 @@ extension Daemon {
     private func tellManager(_ report: Report) {
         guard manager.isPresent else { return }
         switch report {
-        case .poolReady(let workers, _):
-            hasToldReady = true
-            sendManager(["READY=1", "STATUS=\(serving(workers)) generation \(pool.settledGeneration)"])
-        case .rollBegan, .slotReplaced:
+        case .roll(let report): tellManager(report)
+        case .pool(let report): tellManager(report)
+        case .worker, .recycle: break
+        }
+    }
+
+    private func tellManager(_ report: RollReport) {
+        switch report {
+        case .began, .slotReplaced:
             sendManager([
                 rollStatus,
                 ServiceManager.extendTimeout(
@@ -209,26 +216,31 @@ extension Daemon {
         // The manager would not wait for people.
         case .canaryWaits(let target, let replaced, let workers, _):
             settleManager("\(replaced) of \(serving(workers)) generation \(target) on trial")
-        case .paused where pool.roll != nil: settleManager("Reload paused")
-        case .rollFailed(let target, let base, _, _, _, _), .rollTimedOut(let target, let base, _, _):
+        case .failed(let target, let base, _, _, _, _), .timedOut(let target, let base, _, _):
             sendManager(["STATUS=Reload to generation \(target) failed, going back to generation \(base)"])
-        case .rollReverted(let target, let base, _):
+        case .reverted(let target, let base, _):
             settleManager(
                 "Reload to generation \(target) failed; \(serving(pool.policy.workers)) generation \(base)")
-        case .rollDone(let target, let workers, _):
+        case .done(let target, let workers, _):
             settleManager("\(serving(workers)) generation \(target)")
+        // What aborts a roll, a stop or a drain, is what counts, and has just been told.
+        case .aborted, .superseded, .promoted: break
+        }
+    }
+
+    private func tellManager(_ report: PoolReport) {
+        switch report {
+        case .ready(let workers, _):
+            hasToldReady = true
+            sendManager(["READY=1", "STATUS=\(serving(workers)) generation \(pool.settledGeneration)"])
+        case .paused: if pool.roll != nil { settleManager("Reload paused") }
         case .drainingAll: settleManager("Draining all workers")
         case .stopping:
             sendManager([
                 "STOPPING=1", "STATUS=Stopping",
                 ServiceManager.extendTimeout(by: timeToStop + .seconds(5)),
             ])
-        // What aborts a roll, a stop or a drain, is what counts, and has just been told.
-        case .rollAborted, .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding,
-            .leftoversKilled, .workerFailed, .backoffBegan,
-            .rollSuperseded, .promoted, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed,
-            .recycleAbandoned, .memoryLimitTooLow, .refused, .scaled, .gaveUp:
-            break
+        case .backoffBegan, .resumed, .refused, .scaled, .gaveUp: break
         }
     }
 

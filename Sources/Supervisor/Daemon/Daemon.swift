@@ -48,7 +48,7 @@ public final class Daemon {
     let sharing: PortSharing?
     private var hasStoppedListening = false
     var drainTimer: DeadlineTimer
-    var drains: [WorkerID: Drain] = [:]
+    var emptyings: [WorkerID: Emptying] = [:]
     /// When the memory of workers is looked at next.
     var memoryLookAt: Instant?
     let memoryGauge = MemoryGauge()

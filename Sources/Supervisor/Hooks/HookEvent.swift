@@ -17,18 +17,24 @@ extension Report {
     /// The event's name for hooks; nil: they are not told.
     var hookName: String? {
         switch self {
-        case .poolReady: "ready"
-        case .rollDone: "deployed"
-        case .rollFailed, .rollTimedOut: "failed"
-        case .rollReverted: "reverted"
+        case .worker(let report): if case .failed = report.what { "crashed" } else { nil }
+        case .roll(let report): report.hookName
+        case .recycle: nil
+        case .pool(.ready): "ready"
+        case .pool(.gaveUp): "give-up"
+        case .pool: nil
+        }
+    }
+}
+
+extension RollReport {
+    fileprivate var hookName: String? {
+        switch self {
+        case .done: "deployed"
+        case .failed, .timedOut: "failed"
+        case .reverted: "reverted"
         case .promoted: "promoted"
-        case .workerFailed: "crashed"
-        case .gaveUp: "give-up"
-        case .workerReady, .workerDraining, .workerKilled, .workerExited, .leftoversEnding, .leftoversKilled,
-            .backoffBegan, .rollBegan, .slotReplaced,
-            .rollSuperseded, .rollAborted, .canaryWaits, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed,
-            .recycleAbandoned, .memoryLimitTooLow, .refused, .scaled, .drainingAll, .stopping:
-            nil
+        case .began, .slotReplaced, .canaryWaits, .superseded, .aborted: nil
         }
     }
 }

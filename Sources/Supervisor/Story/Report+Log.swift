@@ -31,38 +31,92 @@ struct ReportContext {
 extension Report {
     func record(_ context: ReportContext) -> LogRecord {
         switch self {
-        case .workerReady(_, let slot, let generation, let after):
-            .worker(.info, "worker_ready", "worker is ready", slot, generation, context, [("after", .duration(after))])
-        case .workerDraining(_, let slot, let generation, let reason):
-            .worker(.info, "worker_draining", "worker drains: \(reason.words)", slot, generation, context)
-        case .workerKilled(_, let slot, let generation, let reason):
-            .worker(.warning, "worker_killed", "worker gets SIGKILL: \(reason.words)", slot, generation, context)
-        case .workerExited(_, let slot, let generation, let status, let lived, let expected):
-            .worker(
-                expected ? .info : .warning, "worker_exited", status.words(expected, context), slot, generation,
-                context, status.fields + [("lived", .duration(lived))])
-        case .leftoversEnding(_, let slot, let generation, let time):
-            .worker(
+        case .worker(let report): report.record(context)
+        case .roll(let report): report.record(context)
+        case .recycle(let report): report.record(context)
+        case .pool(let report): report.record(context)
+        }
+    }
+
+    /// Some worker has begun or ceased to serve.
+    var changesWhoServes: Bool {
+        switch self {
+        case .worker(let report): report.changesWhoServes
+        case .pool(.scaled): true
+        case .roll, .recycle, .pool: false
+        }
+    }
+
+    /// Why the worker failed that the report is about.
+    var failure: FailureReason? { failed?.reason }
+
+    /// The worker that the report is about, if it is about one.
+    var worker: WorkerID? {
+        if case .worker(let report) = self { report.id } else { failed?.id }
+    }
+
+    private var failed: (id: WorkerID, reason: FailureReason)? {
+        switch self {
+        case .worker(let report): if case .failed(let reason) = report.what { (report.id, reason) } else { nil }
+        case .roll(.failed(_, _, _, let id, let reason, _)): (id, reason)
+        case .recycle(let report): if case .failed(_, let id, let reason) = report.what { (id, reason) } else { nil }
+        case .roll, .pool: nil
+        }
+    }
+}
+
+extension WorkerReport {
+    fileprivate func record(_ context: ReportContext) -> LogRecord {
+        switch what {
+        case .ready(let after):
+            record(.info, "worker_ready", "worker is ready", context, [("after", .duration(after))])
+        case .draining(let reason):
+            record(.info, "worker_draining", "worker drains: \(reason.words)", context)
+        case .killed(let reason):
+            record(.warning, "worker_killed", "worker gets SIGKILL: \(reason.words)", context)
+        case .exited(let status, let lived, let expected):
+            record(
+                expected ? .info : .warning, "worker_exited", status.words(expected, context), context,
+                status.fields + [("lived", .duration(lived))])
+        case .failed(let reason):
+            record(.error, "worker_failed", reason.words(context), context)
+        case .leftoversEnding(let time):
+            record(
                 .info, "leftovers",
                 "the worker has left \(context.leftWords): \(signalWord(context.stopSignal)) now, SIGKILL in "
                     + "\(LogFormatter.seconds(time))s",
-                slot, generation, context, context.leftFields)
-        case .leftoversKilled(_, let slot, let generation, let reason):
-            .worker(
+                context, context.leftFields)
+        case .leftoversKilled(let reason):
+            record(
                 .warning, "leftovers_killed",
                 "the worker has left \(context.leftWords): SIGKILL: \(reason.words)",
-                slot, generation, context, context.leftFields)
-        case .workerFailed(_, let slot, let generation, let reason):
-            .worker(.error, "worker_failed", reason.words(context), slot, generation, context)
-        case .backoffBegan(let slot, let delay, let failures):
-            LogRecord(
-                .warning, "backoff", "slot waits before its next start",
-                [("slot", .number(slot)), ("delay", .duration(delay)), ("failures", .number(failures))])
-        case .poolReady(let workers, let after):
-            LogRecord(
-                .info, "pool_ready", "all workers are ready",
-                [("workers", .number(workers)), ("after", .duration(after))])
-        case .rollBegan(let target, let base, let workers):
+                context, context.leftFields)
+        case .memoryLimitTooLow(let age, let delay, let times):
+            record(
+                .warning, "memory_limit_too_low",
+                tooLowWords(age, delay, times), context, [("delay", .duration(delay)), ("times", .number(times))])
+        }
+    }
+
+    private func record(
+        _ level: LogRecord.Level, _ event: String, _ message: String, _ context: ReportContext,
+        _ more: [(key: String, value: LogRecord.Value)] = []
+    ) -> LogRecord {
+        .worker(level, event, message, slot, generation, context, more)
+    }
+
+    fileprivate var changesWhoServes: Bool {
+        switch what {
+        case .ready, .draining, .killed, .exited: true
+        case .failed, .leftoversEnding, .leftoversKilled, .memoryLimitTooLow: false
+        }
+    }
+}
+
+extension RollReport {
+    fileprivate func record(_ context: ReportContext) -> LogRecord {
+        switch self {
+        case .began(let target, let base, let workers):
             LogRecord(
                 .info, "reload_began",
                 target == base
@@ -73,37 +127,6 @@ extension Report {
             LogRecord(
                 .info, "slot_replaced", "\(servingWords(replaced, of: workers)) generation \(generation)",
                 [("slot", .number(slot)), ("generation", .number(generation))])
-        case .rollSuperseded(let target, let by):
-            LogRecord(
-                .info, "reload_superseded", "a newer reload takes over: generation \(by) instead of \(target)",
-                [("generation", .number(target)), ("by", .number(by))])
-        case .rollFailed(let target, let base, let slot, _, let reason, let toRevert):
-            LogRecord(
-                .error, "reload_failed",
-                "reload failed, generation \(base) goes on serving: slot \(slot): \(reason.words(context))",
-                [
-                    ("generation", .number(target)), ("base", .number(base)), ("slot", .number(slot)),
-                    ("to_revert", .number(toRevert)),
-                ])
-        case .rollReverted(let target, let base, let took):
-            LogRecord(
-                .error, "reload_reverted",
-                "\(servesAgain(base, changed: context.changedFiles)); generation \(target) was not deployed",
-                [("generation", .number(target)), ("base", .number(base)), ("took", .duration(took))])
-        case .rollDone(let target, let workers, let took):
-            LogRecord(
-                .info, "reload_done", "reload done: all slots serve generation \(target)",
-                [("generation", .number(target)), ("workers", .number(workers)), ("took", .duration(took))])
-        case .rollAborted(let target):
-            LogRecord(.warning, "reload_aborted", "reload given up", [("generation", .number(target))])
-        case .rollTimedOut(let target, let base, let after, let toRevert):
-            LogRecord(
-                .error, "reload_timed_out",
-                "reload not done in time, generation \(base) goes on serving",
-                [
-                    ("generation", .number(target)), ("base", .number(base)), ("after", .duration(after)),
-                    ("to_revert", .number(toRevert)),
-                ])
         case .canaryWaits(let target, let replaced, let workers, let time):
             LogRecord(
                 .info, "canary_waits",
@@ -115,31 +138,79 @@ extension Report {
             LogRecord(
                 .info, "promoted", "generation \(target) is promoted: the reload goes on",
                 [("generation", .number(target)), ("after", .duration(after))])
-        case .paused: LogRecord(.info, "paused", "the pool is paused: reloads wait for resume")
-        case .resumed: LogRecord(.info, "resumed", "reloads go on")
-        case .recycleBegan(let slot, let generation, let reason):
+        case .done(let target, let workers, let took):
+            LogRecord(
+                .info, "reload_done", "reload done: all slots serve generation \(target)",
+                [("generation", .number(target)), ("workers", .number(workers)), ("took", .duration(took))])
+        case .superseded(let target, let by):
+            LogRecord(
+                .info, "reload_superseded", "a newer reload takes over: generation \(by) instead of \(target)",
+                [("generation", .number(target)), ("by", .number(by))])
+        case .failed(let target, let base, let slot, _, let reason, let toRevert):
+            LogRecord(
+                .error, "reload_failed",
+                "reload failed, generation \(base) goes on serving: slot \(slot): \(reason.words(context))",
+                [
+                    ("generation", .number(target)), ("base", .number(base)), ("slot", .number(slot)),
+                    ("to_revert", .number(toRevert)),
+                ])
+        case .timedOut(let target, let base, let after, let toRevert):
+            LogRecord(
+                .error, "reload_timed_out",
+                "reload not done in time, generation \(base) goes on serving",
+                [
+                    ("generation", .number(target)), ("base", .number(base)), ("after", .duration(after)),
+                    ("to_revert", .number(toRevert)),
+                ])
+        case .reverted(let target, let base, let took):
+            LogRecord(
+                .error, "reload_reverted",
+                "\(servesAgain(base, changed: context.changedFiles)); generation \(target) was not deployed",
+                [("generation", .number(target)), ("base", .number(base)), ("took", .duration(took))])
+        case .aborted(let target):
+            LogRecord(.warning, "reload_aborted", "reload given up", [("generation", .number(target))])
+        }
+    }
+}
+
+extension RecycleReport {
+    fileprivate func record(_ context: ReportContext) -> LogRecord {
+        switch what {
+        case .began(let generation):
             LogRecord(
                 reason == .watchdog ? .warning : .info, "recycle_began",
                 "worker is to be replaced by a new one: \(reason.words)",
                 [("slot", .number(slot)), ("generation", .number(generation))])
-        case .recycleDone(let slot, let generation, _, let took):
+        case .done(let generation, let took):
             LogRecord(
                 .info, "recycle_done", "slot is served by a new worker",
                 [("slot", .number(slot)), ("generation", .number(generation)), ("took", .duration(took))])
-        case .recycleFailed(let slot, let generation, _, let reason, let failure):
+        case .failed(let generation, _, let failure):
             LogRecord(
                 .error, "recycle_failed",
                 "replacing the worker failed (\(reason.words)): \(failure.words(context))",
                 [("slot", .number(slot)), ("generation", .number(generation))])
-        case .recycleAbandoned(let slot, _):
+        case .abandoned:
             LogRecord(
                 .info, "recycle_abandoned", "replacing the worker is given up: the pool changes",
                 [("slot", .number(slot))])
-        case .memoryLimitTooLow(_, let slot, let generation, let age, let delay, let times):
-            .worker(
-                .warning, "memory_limit_too_low",
-                tooLowWords(age, delay, times),
-                slot, generation, context, [("delay", .duration(delay)), ("times", .number(times))])
+        }
+    }
+}
+
+extension PoolReport {
+    fileprivate func record(_ context: ReportContext) -> LogRecord {
+        switch self {
+        case .ready(let workers, let after):
+            LogRecord(
+                .info, "pool_ready", "all workers are ready",
+                [("workers", .number(workers)), ("after", .duration(after))])
+        case .backoffBegan(let slot, let delay, let failures):
+            LogRecord(
+                .warning, "backoff", "slot waits before its next start",
+                [("slot", .number(slot)), ("delay", .duration(delay)), ("failures", .number(failures))])
+        case .paused: LogRecord(.info, "paused", "the pool is paused: reloads wait for resume")
+        case .resumed: LogRecord(.info, "resumed", "reloads go on")
         case .refused(let refusal): LogRecord(.warning, "refused", refusal.words)
         case .scaled(let from, let to):
             LogRecord(
@@ -156,43 +227,6 @@ extension Report {
             LogRecord(
                 .error, "gave_up", "too many failures, giving up (--give-up)",
                 [("failures", .number(failures)), ("within", .duration(period))])
-        }
-    }
-
-    /// Some worker has begun or ceased to serve.
-    var changesWhoServes: Bool {
-        switch self {
-        case .workerReady, .workerDraining, .workerKilled, .workerExited, .scaled: true
-        case .leftoversEnding, .leftoversKilled, .workerFailed, .backoffBegan, .poolReady, .rollBegan, .slotReplaced,
-            .rollSuperseded, .rollFailed, .rollReverted, .rollTimedOut, .rollDone, .rollAborted, .canaryWaits,
-            .promoted, .paused, .resumed, .recycleBegan, .recycleDone, .recycleFailed, .recycleAbandoned,
-            .memoryLimitTooLow, .refused, .drainingAll, .stopping, .gaveUp:
-            false
-        }
-    }
-
-    /// Why the worker failed that the report is about.
-    var failure: FailureReason? {
-        switch self {
-        case .workerFailed(_, _, _, let reason), .rollFailed(_, _, _, _, let reason, _),
-            .recycleFailed(_, _, _, _, let reason):
-            reason
-        default: nil
-        }
-    }
-
-    /// The worker that the report is about, if it is about one.
-    var worker: WorkerID? {
-        switch self {
-        case .workerReady(let id, _, _, _), .workerDraining(let id, _, _, _), .workerKilled(let id, _, _, _),
-            .workerExited(let id, _, _, _, _, _), .leftoversEnding(let id, _, _, _), .leftoversKilled(let id, _, _, _),
-            .workerFailed(let id, _, _, _), .rollFailed(_, _, _, let id, _, _),
-            .recycleFailed(_, _, let id, _, _), .memoryLimitTooLow(let id, _, _, _, _, _):
-            id
-        case .backoffBegan, .poolReady, .rollBegan, .slotReplaced, .rollSuperseded, .rollReverted, .rollTimedOut,
-            .rollDone, .rollAborted, .canaryWaits, .promoted, .paused, .resumed, .recycleBegan, .recycleDone,
-            .recycleAbandoned, .refused, .scaled, .drainingAll, .stopping, .gaveUp:
-            nil
         }
     }
 }

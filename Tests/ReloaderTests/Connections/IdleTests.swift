@@ -23,7 +23,7 @@ import Testing
             var conversation = Conversation(seed: seed, answersMin: 1, segmentsMax: 1)
             for _ in 0..<20 { conversation.takeTurn { _, _, _ in } }
             conversation.connection.pass(20_000_000)
-            let terms = DrainTerms(
+            let terms = EmptyingTerms(
                 age: .seconds(29), limit: .seconds(30), shortestIdle: .milliseconds(50), isReplaced: true)
             if case .idle = terms.verdict(on: conversation.connection.seen, ConnectionHistory()) { idle += 1 }
         }
@@ -52,7 +52,7 @@ private struct Conversation {
     }
 
     /// A question, its answer, and the time until the next: each takes none, less than a tick, or more.
-    mutating func takeTurn(_ body: (SimulatedConnection, ConnectionHistory, DrainTerms) -> Void) {
+    mutating func takeTurn(_ body: (SimulatedConnection, ConnectionHistory, EmptyingTerms) -> Void) {
         connection.clientReads()
         connection.clientSends(segments: chance.int(1...segmentsMax))
         if chance.percent(50) { connection.workerReads() }
@@ -69,7 +69,7 @@ private struct Conversation {
         wait(body)
     }
 
-    private mutating func wait(_ body: (SimulatedConnection, ConnectionHistory, DrainTerms) -> Void) {
+    private mutating func wait(_ body: (SimulatedConnection, ConnectionHistory, EmptyingTerms) -> Void) {
         var left = chance.pick([0, 50, 300, 300, 5_000, 30_000, 100_000, 400_000, 2_000_000, 40_000_000])
         while left > 0 {
             let step = min(left, chance.pick([10, 200, 10_000, 50_000, 250_000, 5_000_000]))
@@ -80,11 +80,11 @@ private struct Conversation {
         look(body)
     }
 
-    private mutating func look(_ body: (SimulatedConnection, ConnectionHistory, DrainTerms) -> Void) {
+    private mutating func look(_ body: (SimulatedConnection, ConnectionHistory, EmptyingTerms) -> Void) {
         if chance.percent(66) { return }
         history.note(connection.seen, at: connection.instant)
         let limit = chance.pick([0, 5, 30, 600])
-        let terms = DrainTerms(
+        let terms = EmptyingTerms(
             age: .seconds(chance.int(0...limit)), limit: .seconds(limit),
             shortestIdle: .milliseconds(chance.pick([1, 50, 1000])), isReplaced: chance.percent(50))
         body(connection, history, terms)

@@ -5,7 +5,7 @@ import Testing
 @Suite struct RecordedConnectionTests {
     @Test(arguments: RecordedConnection.all)
     func isWhatItIs(_ recorded: RecordedConnection) {
-        let begin = DrainTerms(
+        let begin = EmptyingTerms(
             age: .zero, limit: .seconds(600), shortestIdle: .milliseconds(50), isReplaced: true)
         #expect(Self.kind(begin.verdict(on: recorded.facts, ConnectionHistory())) == recorded.kind)
     }
@@ -13,7 +13,7 @@ import Testing
     /// Patience ebbs, and then what was answered or never used is closed; nothing else ever is.
     @Test(arguments: RecordedConnection.all)
     func isIdleInTheEndOrNever(_ recorded: RecordedConnection) {
-        let end = DrainTerms(
+        let end = EmptyingTerms(
             age: .seconds(600), limit: .seconds(600), shortestIdle: .milliseconds(1), isReplaced: false)
         let verdict = end.verdict(on: recorded.facts, ConnectionHistory())
         let isIdle = if case .idle = verdict { true } else { false }
@@ -29,7 +29,7 @@ import Testing
             ])
     }
 
-    private static func kind(_ verdict: DrainVerdict) -> String {
+    private static func kind(_ verdict: EmptyingVerdict) -> String {
         switch verdict {
         case .idle(.unused), .busy(.unused): "unused"
         case .idle(.answered), .busy(.answered): "answered"

@@ -32,7 +32,7 @@ struct Cast {
     func action(_ effect: Effect) -> String? {
         switch effect {
         case .spawn(let id, _, _): "spawn \(name(id))"
-        case .drain(let id): "drain \(name(id))"
+        case .empty(let id): "empty \(name(id))"
         case .terminate(let id): "term \(name(id))"
         case .kill(let id): "kill \(name(id))"
         case .terminateLeftovers(let id): "term-left \(name(id))"
@@ -47,40 +47,63 @@ struct Cast {
     func story(_ effect: Effect) -> String? {
         guard case .report(let report) = effect else { return nil }
         switch report {
-        case .workerReady(let id, _, _, let after): return "ready \(name(id)) \(after.short)"
-        case .workerDraining(let id, _, _, let reason): return "draining \(name(id)) \(reason)"
-        case .workerKilled(let id, _, _, let reason): return "killed \(name(id)) \(reason)"
-        case .workerExited(let id, _, _, _, _, let expected):
-            return "exited \(name(id)) \(expected ? "expected" : "unexpected")"
-        case .leftoversEnding(let id, _, _, let time): return "left-ending \(name(id)) \(time.short)"
-        case .leftoversKilled(let id, _, _, let reason): return "left-killed \(name(id)) \(reason)"
-        case .workerFailed(let id, _, _, let reason): return "failed \(name(id)) \(short(reason))"
-        case .backoffBegan(let slot, _, let failures): return "backoff \(slot) failures \(failures)"
-        case .poolReady(let workers, _): return "pool-ready \(workers)"
-        case .rollBegan(let target, let base, _): return "roll \(target) from \(base)"
+        case .worker(let report): return story(report)
+        case .roll(let report): return story(report)
+        case .recycle(let report): return story(report)
+        case .pool(let report): return story(report)
+        }
+    }
+
+    private func story(_ report: WorkerReport) -> String {
+        let name = name(report.id)
+        switch report.what {
+        case .ready(let after): return "ready \(name) \(after.short)"
+        case .draining(let reason): return "draining \(name) \(reason)"
+        case .killed(let reason): return "killed \(name) \(reason)"
+        case .exited(_, _, let expected): return "exited \(name) \(expected ? "expected" : "unexpected")"
+        case .failed(let reason): return "failed \(name) \(short(reason))"
+        case .leftoversEnding(let time): return "left-ending \(name) \(time.short)"
+        case .leftoversKilled(let reason): return "left-killed \(name) \(reason)"
+        case .memoryLimitTooLow(let age, _, let times):
+            return "memory-limit-too-low \(name) after \(age.short) times \(times)"
+        }
+    }
+
+    private func story(_ report: RollReport) -> String {
+        switch report {
+        case .began(let target, let base, _): return "roll \(target) from \(base)"
         case .slotReplaced(let slot, let generation, let replaced, let workers):
             return "replaced \(slot)/\(generation) \(replaced) of \(workers)"
-        case .rollSuperseded(let target, let newest): return "superseded \(target) by \(newest)"
-        case .rollFailed(let target, let base, let slot, _, let reason, let toRevert):
-            return "roll-failed \(target) to \(base) slot \(slot) \(short(reason)) revert \(toRevert)"
-        case .rollReverted(let target, let base, let took): return "reverted \(target) to \(base) \(took.short)"
-        case .rollDone(let target, _, let took): return "roll-done \(target) \(took.short)"
-        case .rollAborted(let target): return "aborted \(target)"
-        case .rollTimedOut(let target, let base, let after, let toRevert):
-            return "roll-timed-out \(target) to \(base) \(after.short) revert \(toRevert)"
         case .canaryWaits(let target, let replaced, let workers, let time):
             return "canary-waits \(target) \(replaced) of \(workers) \(time?.short ?? "for-promote")"
         case .promoted(let target, let after): return "promoted \(target) \(after.short)"
+        case .done(let target, _, let took): return "roll-done \(target) \(took.short)"
+        case .superseded(let target, let newest): return "superseded \(target) by \(newest)"
+        case .failed(let target, let base, let slot, _, let reason, let toRevert):
+            return "roll-failed \(target) to \(base) slot \(slot) \(short(reason)) revert \(toRevert)"
+        case .timedOut(let target, let base, let after, let toRevert):
+            return "roll-timed-out \(target) to \(base) \(after.short) revert \(toRevert)"
+        case .reverted(let target, let base, let took): return "reverted \(target) to \(base) \(took.short)"
+        case .aborted(let target): return "aborted \(target)"
+        }
+    }
+
+    private func story(_ report: RecycleReport) -> String {
+        let (slot, reason) = (report.slot, report.reason)
+        switch report.what {
+        case .began(let generation): return "recycle \(slot)/\(generation) \(reason)"
+        case .done(let generation, let took): return "recycled \(slot)/\(generation) \(reason) \(took.short)"
+        case .failed(_, let id, let failure): return "recycle-failed \(name(id)) \(reason) \(short(failure))"
+        case .abandoned: return "recycle-abandoned \(slot) \(reason)"
+        }
+    }
+
+    private func story(_ report: PoolReport) -> String {
+        switch report {
+        case .ready(let workers, _): return "pool-ready \(workers)"
+        case .backoffBegan(let slot, _, let failures): return "backoff \(slot) failures \(failures)"
         case .paused: return "paused"
         case .resumed: return "resumed"
-        case .recycleBegan(let slot, let generation, let reason): return "recycle \(slot)/\(generation) \(reason)"
-        case .recycleDone(let slot, let generation, let reason, let took):
-            return "recycled \(slot)/\(generation) \(reason) \(took.short)"
-        case .recycleFailed(_, _, let id, let reason, let failure):
-            return "recycle-failed \(name(id)) \(reason) \(short(failure))"
-        case .recycleAbandoned(let slot, let reason): return "recycle-abandoned \(slot) \(reason)"
-        case .memoryLimitTooLow(let id, _, _, let age, _, let times):
-            return "memory-limit-too-low \(name(id)) after \(age.short) times \(times)"
         case .refused(let refusal): return "refused \(short(refusal))"
         case .scaled(let before, let after): return "scaled \(before) to \(after)"
         case .drainingAll: return "draining-all"

@@ -11,13 +11,13 @@ import Testing
             ready 0/1
             serving 0/1
             reload 2 -> spawn 0/2
-            ready 0/2 -> drain 0/1 release 1 | draining 0/1 replaced, replaced 0/2 1 of 1, roll-done 2 0s
+            ready 0/2 -> empty 0/1 release 1 | draining 0/1 replaced, replaced 0/2 1 of 1, roll-done 2 0s
             serving 0/2
             timer 60s
             wait 50s
-            drained 0/1 -> term 0/1
+            emptied 0/1 -> term 0/1
             timer 30s
-            drained 0/1
+            emptied 0/1
             wait 30s -> kill 0/1 | killed 0/1 stopTimedOut
             timer none
             crash 0/1 | exited 0/1 expected
@@ -30,15 +30,15 @@ import Testing
             policy drain-outside 60s stop-timeout 30s
             start -> spawn 0/1
             ready 0/1
-            stop -> drain 0/1
+            stop -> empty 0/1
             wait 59s
             wait 1s -> term 0/1
-            drained 0/1
+            emptied 0/1
             wait 29s
             wait 1s -> kill 0/1
-            drained 0/1
+            emptied 0/1
             exit 0/1 -> finish 0
-            drained 0/1
+            emptied 0/1
             timer none
             """)
     }
@@ -50,10 +50,10 @@ import Testing
             start -> spawn 0/1 spawn 1/1
             ready 0/1
             ready 1/1
-            stop -> drain 0/1 drain 1/1
+            stop -> empty 0/1 empty 1/1
             wait 10s -> term 0/1 term 1/1
-            drained 0/1
-            drained 1/1
+            emptied 0/1
+            emptied 1/1
             """)
     }
 
@@ -63,16 +63,16 @@ import Testing
             policy drain-outside 0s stop-timeout 30s
             start -> spawn 0/1
             ready 0/1
-            stop -> drain 0/1 term 0/1
+            stop -> empty 0/1 term 0/1
             timer 30s
-            drained 0/1
+            emptied 0/1
             """)
         Script.play(
             """
             policy drain-outside 0s stop-timeout 0s
             start -> spawn 0/1
             ready 0/1
-            stop -> drain 0/1 term 0/1 kill 0/1
+            stop -> empty 0/1 term 0/1 kill 0/1
             exit 0/1 -> finish 0
             """)
         Script.play(
@@ -80,9 +80,9 @@ import Testing
             policy drain-outside 9999999999s
             start -> spawn 0/1
             ready 0/1
-            stop -> drain 0/1
+            stop -> empty 0/1
             timer none
-            drained 0/1 -> term 0/1
+            emptied 0/1 -> term 0/1
             """)
     }
 
@@ -96,10 +96,10 @@ import Testing
             ready 0/1
             wait 60s -> term 1/1 | draining 1/1 startTimedOut
             wait 100ms -> spawn 1/1#2
-            stop -> drain 0/1 term 1/1#2
+            stop -> empty 0/1 term 1/1#2
             ready 1/1#2
             serving
-            drained 1/1#2
+            emptied 1/1#2
             """)
         Script.play(
             """
@@ -108,7 +108,7 @@ import Testing
             start -> spawn 0/1
             stop
             ready 0/1 -> term 0/1
-            drained 0/1
+            emptied 0/1
             """)
         Script.play(
             """
@@ -116,9 +116,9 @@ import Testing
             hold
             start -> spawn 0/1
             ready 0/1
-            stop -> drain 0/1
+            stop -> empty 0/1
             spawned 0/1
-            drained 0/1 -> term 0/1
+            emptied 0/1 -> term 0/1
             """)
     }
 
@@ -131,7 +131,7 @@ import Testing
             wait 20s
             stopping 0/1 -> spawn 0/1#2 | draining 0/1 byItself
             serving
-            drained 0/1
+            emptied 0/1
             timer 30s
             wait 30s -> kill 0/1
             """)
@@ -145,9 +145,9 @@ import Testing
             ready 0/1
             reload 2 -> spawn 0/2
             wait 5s
-            drained 0/1
+            emptied 0/1
             ready 0/2 -> kill 0/1 release 1 | killed 0/1 watchdog
-            drained 0/1
+            emptied 0/1
             crash 0/1 | exited 0/1 expected
             """)
     }
@@ -165,12 +165,12 @@ import Testing
             ready 0/2
             wait 4s
             serving 0/1 1/1 0/2
-            wait 1s -> drain 0/1 spawn 1/2
+            wait 1s -> empty 0/1 spawn 1/2
             serving 1/1 0/2
             ready 1/2
-            wait 5s -> drain 1/1 release 1 | roll-done 2 10s
-            drained 1/1 -> term 1/1
-            drained 0/1 -> term 0/1
+            wait 5s -> empty 1/1 release 1 | roll-done 2 10s
+            emptied 1/1 -> term 1/1
+            emptied 0/1 -> term 0/1
             """)
     }
 
@@ -183,11 +183,11 @@ import Testing
             ready 1/1
             reload 2 -> spawn 0/2 spawn 1/2
             ready 0/2
-            reload 3 -> drain 0/2 term 1/2 spawn 0/3 spawn 1/3 release 2 | draining 0/2 abandoned
+            reload 3 -> empty 0/2 term 1/2 spawn 0/3 spawn 1/3 release 2 | draining 0/2 abandoned
             ready 0/3
-            crash 1/3 -> drain 0/3 release 3 | draining 0/3 abandoned
+            crash 1/3 -> empty 0/3 release 3 | draining 0/3 abandoned
             serving 0/1 1/1
-            drained 0/2 -> term 0/2
+            emptied 0/2 -> term 0/2
             wait 60s -> kill 0/2 kill 1/2 term 0/3
             """)
     }
@@ -200,11 +200,11 @@ import Testing
             ready 0/1
             ready 1/1
             reload 2 -> spawn 0/2
-            ready 0/2 -> drain 0/1 spawn 1/2
+            ready 0/2 -> empty 0/1 spawn 1/2
             crash 1/2 -> spawn 0/1#2
-            ready 0/1#2 -> drain 0/2 release 2 | draining 0/2 replaced, reverted 2 to 1 0s
-            drained 0/1 -> term 0/1
-            drained 0/2 -> term 0/2
+            ready 0/1#2 -> empty 0/2 release 2 | draining 0/2 replaced, reverted 2 to 1 0s
+            emptied 0/1 -> term 0/1
+            emptied 0/2 -> term 0/2
             """)
     }
 
@@ -214,15 +214,15 @@ import Testing
             policy workers 2 drain-outside 60s
             start -> spawn 0/1 spawn 1/1
             ready 0/1
-            drain-all -> drain 0/1 term 1/1 | draining-all, draining 0/1 stopped
+            drain-all -> empty 0/1 term 1/1 | draining-all, draining 0/1 stopped
             serving
             reload 2 -> spawn 0/2 spawn 1/2
             ready 0/2
             ready 1/2 -> release 1 | roll-done 2 0s
-            drained 0/1 -> term 0/1
+            emptied 0/1 -> term 0/1
             exit 0/1
             exit 1/1
-            stop -> drain 0/2 drain 1/2
+            stop -> empty 0/2 empty 1/2
             exit 0/2
             exit 1/2 -> finish 0
             """)
@@ -236,8 +236,8 @@ import Testing
             ready 0/1
             crash 1/1
             wait 100ms -> spawn 1/1#2
-            crash 1/1#2 -> drain 0/1 | gave-up 2 in 10s, draining 0/1 stopped
-            drained 0/1 -> term 0/1
+            crash 1/1#2 -> empty 0/1 | gave-up 2 in 10s, draining 0/1 stopped
+            emptied 0/1 -> term 0/1
             exit 0/1 -> finish 1
             """)
     }

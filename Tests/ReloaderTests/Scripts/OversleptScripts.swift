@@ -37,7 +37,7 @@ import Testing
             policy drain-outside 20s stop-timeout 30s
             start -> spawn 0/1
             ready 0/1
-            stop -> drain 0/1
+            stop -> empty 0/1
             wait 19s
             overslept
             timer 20s

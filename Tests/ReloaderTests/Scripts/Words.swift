@@ -127,7 +127,7 @@ struct Words {
         case "ping": return .heartbeat(try worker(cast))
         case "stopping": return .stopping(try worker(cast))
         case "extend": return .extendTimeout(try worker(cast), by: try duration())
-        case "drained": return .drained(try worker(cast))
+        case "emptied": return .emptied(try worker(cast))
         case "exit": return .exited(try worker(cast), .exited(code: Int32(try next().map(Self.int) ?? 0)))
         case "exit-leaving": return .exited(try worker(cast), .exited(code: 0), leaves: true)
         case "crash-leaving": return .exited(try worker(cast), .signaled(11, coreDumped: true), leaves: true)

@@ -16,7 +16,7 @@ struct Facts {
     var readySince: Instant?
     var lastSign: Instant
     /// It was to be emptied, now or once.
-    var wasDrained = false
+    var wasEmptied = false
     /// When it must get its stop signal at the latest; nil: it is not being emptied.
     var emptyUntil: Instant?
     var terminatedAt: Instant?

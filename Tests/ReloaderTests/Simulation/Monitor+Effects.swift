@@ -9,7 +9,7 @@ extension Monitor {
         }
         switch effect {
         case .spawn(let id, let slot, let generation): try spawn(id, slot, generation)
-        case .drain(let id): try drain(id)
+        case .empty(let id): try empty(id)
         case .terminate(let id): try terminate(id)
         case .kill(let id): try kill(id)
         case .terminateLeftovers(let id): try terminateLeftovers(id)
@@ -95,16 +95,16 @@ extension Monitor {
 
     // MARK: signals
 
-    private mutating func drain(_ id: WorkerID) throws(Violation) {
-        try require(step.announced == .drain(id), .signals, "\(id) is emptied unannounced")
+    private mutating func empty(_ id: WorkerID) throws(Violation) {
+        try require(step.announced == .empty(id), .signals, "\(id) is emptied unannounced")
         step.announced = nil
         guard let index = index(of: id), case .outside(let timeout) = policy.drain else { return }
         let worker = workers[index]
         try require(!worker.isGone && worker.isAnswered, .signals, "\(id) is emptied and is not there")
-        try require(!worker.wasDrained, .signals, "\(id) is emptied a second time")
+        try require(!worker.wasEmptied, .signals, "\(id) is emptied a second time")
         try require(worker.terminatedAt == nil, .signals, "\(id) is emptied after its stop signal")
         try require(worker.killedAt == nil && !worker.saidStopping, .signals, "\(id) is emptied while it ends")
-        workers[index].wasDrained = true
+        workers[index].wasEmptied = true
         workers[index].emptyUntil = now + timeout
     }
 
@@ -112,7 +112,7 @@ extension Monitor {
         guard let index = index(of: id) else { throw Violation(.signals, "\(id) gets a stop signal, is not there") }
         let worker = workers[index]
         if let end = worker.emptyUntil {
-            let isEmpty = step.event == .drained(id)
+            let isEmpty = step.event == .emptied(id)
             try require(isEmpty || end <= now, .signals, "\(id) gets its stop signal \(end - now) too early")
             workers[index].emptyUntil = nil
             workers[index].limit = now + policy.stopTimeout

@@ -26,7 +26,7 @@ extension Monitor {
             if let index = heard(id), workers[index].isReady { hasPinged(index) }
         case .stopping(let id): saidStopping(id)
         case .extendTimeout(let id, let time): askedForTime(id, time)
-        case .drained(let id):
+        case .emptied(let id):
             if let index = index(of: id), workers[index].isBeingEmptied { step.owedStopSignal = id }
         case .exited(let id, _, let leaves): exited(id, leaves: leaves)
         case .leftoversGone(let id): leftoversGone(id)
@@ -104,13 +104,13 @@ extension Monitor {
     private mutating func promoted() {
         guard phase == .running || phase == .drained else { return }
         guard case .forward(let target) = course, let waitsSince else { return step.owedRefusal = .noCanaryWaits }
-        step.owedWord = .promoted(target: target, after: now - waitsSince)
+        step.owedWord = .roll(.promoted(target: target, after: now - waitsSince))
     }
 
     private mutating func paused(_ isPaused: Bool) {
         guard phase == .running || phase == .drained, self.isPaused != isPaused else { return }
         self.isPaused = isPaused
-        step.owedWord = isPaused ? .paused : .resumed
+        step.owedWord = .pool(isPaused ? .paused : .resumed)
     }
 
     private mutating func askedForRestart(_ slot: Int) {

@@ -4,44 +4,42 @@ import Reloader
 extension Monitor {
     mutating func take(_ report: Report) throws(Violation) {
         switch report {
-        case .workerReady(let id, let slot, let generation, let after):
-            try becameReady(known(id, slot, generation), after)
-        case .workerDraining(let id, let slot, let generation, let reason):
-            try drains(known(id, slot, generation), reason)
-        case .workerKilled(let id, let slot, let generation, let reason):
-            try isKilled(known(id, slot, generation), reason)
-        case .workerExited(let id, let slot, let generation, let status, let lived, let expected):
-            let worker = workers[try known(id, slot, generation)]
+        case .worker(let report): try take(report)
+        case .roll(let report): try take(report)
+        case .recycle(let report): try take(report)
+        case .pool(let report): try take(report)
+        }
+    }
+
+    private mutating func take(_ report: WorkerReport) throws(Violation) {
+        let (id, slot) = (report.id, report.slot)
+        let index = try known(id, slot, report.generation)
+        switch report.what {
+        case .ready(let after): try becameReady(index, after)
+        case .draining(let reason): try drains(index, reason)
+        case .killed(let reason): try isKilled(index, reason)
+        case .exited(let status, let lived, let expected):
             try require(step.owedExit == id, .signals, "the exit of \(id) is told without one, or twice")
             try require(isExit(of: id, status), .story, "\(id) exited in another way")
-            try require(lived == now - worker.startedAt, .story, "\(id) lived \(lived)")
+            try require(lived == now - workers[index].startedAt, .story, "\(id) lived \(lived)")
             try require(expected == step.exitExpected, .story, "the exit of \(id) was expected: \(expected)")
             step.owedExit = nil
-        case .leftoversEnding(let id, let slot, _, let time): try leftoversEnd(id, slot, time)
-        case .leftoversKilled(let id, let slot, _, let reason): try leftoversAreKilled(id, slot, reason)
-        case .workerFailed(let id, let slot, let generation, let reason):
-            try failed(known(id, slot, generation), reason)
-        case .backoffBegan(let slot, let delay, let failures): try backsOff(slot, delay, failures)
-        case .poolReady(let workers, let after):
-            try require(!wasReady && ownersReady && workers == size, .story, "the pool is not (newly) ready")
-            try require(after == now - startedAt, .story, "the pool was ready after \(after)")
-            wasReady = true
-        case .rollBegan(let target, let base, let workers): try rollBegan(target, base, workers)
+        case .failed(let reason): try failed(index, reason)
+        case .leftoversEnding(let time): try leftoversEnd(id, slot, time)
+        case .leftoversKilled(let reason): try leftoversAreKilled(id, slot, reason)
+        case .memoryLimitTooLow(let age, let delay, let times): try isSpared(index, age, delay, times)
+        }
+    }
+
+    private mutating func take(_ report: RollReport) throws(Violation) {
+        switch report {
+        case .began(let target, let base, let workers): try rollBegan(target, base, workers)
         case .slotReplaced(let slot, let generation, let replaced, let workers):
             try tookSlot(slot, generation, replaced, workers)
-        case .rollSuperseded(let target, let newer):
-            try require(course == .forward(target: target), .story, "the roll to \(target) is superseded, at \(course)")
-            try require(newer == step.owedRoll ?? newest, .story, "\(newer) is not what is asked for")
-            endRoll()
-        case .rollFailed(let target, let base, let slot, let id, let reason, let toRevert):
-            try rollFailed(target, base, slot, id, reason, toRevert)
-        case .rollReverted(let target, let base, let took):
-            try require(course == .revert(failed: target), .story, "\(target) is reverted, at \(course)")
-            let areBack = base == settled && seats.allSatisfy { $0.generation == base }
-            try require(areBack, .reverts, "not all slots are back")
-            try require(took == now - revertBeganAt, .story, "the revert took \(took)")
-            course = .none
-        case .rollDone(let target, let workers, let took):
+        case .canaryWaits(let target, let replaced, let workers, let time):
+            try canaryWaits(target, replaced, workers, time)
+        case .promoted(let target, let after): try isPromoted(target, after)
+        case .done(let target, let workers, let took):
             try require(course == .forward(target: target), .story, "the roll to \(target) is done, at \(course)")
             try require(seats.allSatisfy { $0.generation == target }, .story, "the roll is done before all slots are")
             try require(workers == size && took == now - rollBeganAt, .story, "\(workers) workers, in \(took)")
@@ -49,24 +47,45 @@ extension Monitor {
             course = .none
             kept.removeAll { $0 == target }
             kept = Array((kept + [target]).suffix(policy.generationsKept))
-        case .rollAborted(let target):
+        case .superseded(let target, let newer):
+            try require(course == .forward(target: target), .story, "the roll to \(target) is superseded, at \(course)")
+            try require(newer == step.owedRoll ?? newest, .story, "\(newer) is not what is asked for")
+            endRoll()
+        case .failed(let target, let base, let slot, let id, let reason, let toRevert):
+            try rollFailed(target, base, slot, id, reason, toRevert)
+        case .timedOut(let target, let base, let after, let toRevert):
+            try rollTimedOut(target, base, after, toRevert)
+        case .reverted(let target, let base, let took):
+            try require(course == .revert(failed: target), .story, "\(target) is reverted, at \(course)")
+            let areBack = base == settled && seats.allSatisfy { $0.generation == base }
+            try require(areBack, .reverts, "not all slots are back")
+            try require(took == now - revertBeganAt, .story, "the revert took \(took)")
+            course = .none
+        case .aborted(let target):
             try require(phase != .running && course == .forward(target: target), .story, "\(target) is aborted")
             endRoll()
-        case .rollTimedOut(let target, let base, let after, let toRevert):
-            try rollTimedOut(target, base, after, toRevert)
-        case .canaryWaits(let target, let replaced, let workers, let time):
-            try canaryWaits(target, replaced, workers, time)
-        case .promoted(let target, let after): try isPromoted(target, after)
-        case .paused: try require(paid(report) || step.rollBegan && isPaused, .story, "nobody pauses it")
-        case .resumed: try require(paid(report), .story, "nobody resumes it")
-        case .recycleBegan(let slot, let generation, let reason): try recycleBegan(slot, generation, reason)
-        case .recycleDone(let slot, let generation, let reason, let took):
-            try recycleDone(slot, generation, reason, took)
-        case .recycleFailed(let slot, let generation, let id, let reason, _):
-            try recycleFailed(known(id, slot, generation), reason)
-        case .recycleAbandoned(let slot, let reason): try recycleAbandoned(slot, reason)
-        case .memoryLimitTooLow(let id, let slot, let generation, let age, let delay, let times):
-            try isSpared(known(id, slot, generation), age, delay, times)
+        }
+    }
+
+    private mutating func take(_ report: RecycleReport) throws(Violation) {
+        let (slot, reason) = (report.slot, report.reason)
+        switch report.what {
+        case .began(let generation): try recycleBegan(slot, generation, reason)
+        case .done(let generation, let took): try recycleDone(slot, generation, reason, took)
+        case .failed(let generation, let id, _): try recycleFailed(known(id, slot, generation), reason)
+        case .abandoned: try recycleAbandoned(slot, reason)
+        }
+    }
+
+    private mutating func take(_ report: PoolReport) throws(Violation) {
+        switch report {
+        case .ready(let workers, let after):
+            try require(!wasReady && ownersReady && workers == size, .story, "the pool is not (newly) ready")
+            try require(after == now - startedAt, .story, "the pool was ready after \(after)")
+            wasReady = true
+        case .backoffBegan(let slot, let delay, let failures): try backsOff(slot, delay, failures)
+        case .paused: try require(paid(.pool(.paused)) || step.rollBegan && isPaused, .story, "nobody pauses it")
+        case .resumed: try require(paid(.pool(.resumed)), .story, "nobody resumes it")
         case .refused(let refusal):
             try require(step.owedRefusal == refusal, .story, "\(step.event) is refused: \(refusal)")
             step.owedRefusal = nil
@@ -105,7 +124,7 @@ extension Monitor {
     private mutating func drains(_ index: Int, _ reason: DrainReason) throws(Violation) {
         let worker = workers[index]
         if reason == .byItself { return try drainsByItself(index) }
-        step.announced = worker.isReady && policy.drain != .signal ? .drain(worker.id) : .terminate(worker.id)
+        step.announced = worker.isReady && policy.drain != .signal ? .empty(worker.id) : .terminate(worker.id)
         // One that was let go before it was known to run hears of it now, whatever has become of the reason.
         let isLate = step.firstAnswer == worker.id
         if !isLate { try checkReason(worker, reason) }

@@ -118,7 +118,7 @@ extension Monitor {
 
     mutating func isPromoted(_ target: Int, _ after: Duration) throws(Violation) {
         guard let since = waitsSince else { throw Violation(.trial, "\(target) is promoted without a trial") }
-        let isAsked = paid(.promoted(target: target, after: after))
+        let isAsked = paid(.roll(.promoted(target: target, after: after)))
         let isOver = canary?.time.map { !isPaused && since + $0 <= now } ?? false
         try require(isAsked || isOver, .trial, "\(target) is promoted too early")
         try require(course == .forward(target: target) && after == now - since, .story, "promoted after \(after)")

@@ -214,7 +214,7 @@ struct World {
         case 2: return .stopping(id)
         case 3: return .extendTimeout(id, by: chance.milliseconds(-100...300))
         case 4: return .deadline
-        case 5: return .drained(id)
+        case 5: return .emptied(id)
         case 6: return .overMemory(id)
         case 7: return .leftoversGone(id)
         case 8: return .overslept
@@ -238,11 +238,11 @@ struct World {
         for answer in answers { try send(answer) }
     }
 
-    /// Returns the answer to a spawn or a drain, if it comes at once.
+    /// Returns the answer to a spawn or an emptying, if it comes at once.
     private mutating func carryOut(_ effect: Effect) -> Event? {
         switch effect {
         case .spawn(let id, _, let generation): return spawn(id, characters[generation - 1])
-        case .drain(let id): return drain(id)
+        case .empty(let id): return empty(id)
         case .terminate(let id):
             if let drains = process(id).fate.drains { enter(.exit(id, .exited(code: 0)), at: now + drains) }
         case .kill(let id): enter(.exit(id, .signaled(9, coreDumped: false)), at: now + chance.milliseconds(0...20))
@@ -269,11 +269,11 @@ struct World {
     }
 
     /// The answer comes when nothing is left, however late that is: also to a worker that has long got its stop signal.
-    private mutating func drain(_ id: WorkerID) -> Event? {
+    private mutating func empty(_ id: WorkerID) -> Event? {
         let fate = process(id).fate
         enter(.misfortune(id, .exits), after: fate.exitsWhenEmptied)
-        if fate.empties == .zero { return .drained(id) }
-        enter(.news(.drained(id)), after: fate.empties)
+        if fate.empties == .zero { return .emptied(id) }
+        enter(.news(.emptied(id)), after: fate.empties)
         return nil
     }
 

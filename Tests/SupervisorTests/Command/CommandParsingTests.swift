@@ -275,17 +275,17 @@ import Testing
     }
 
     @Test(arguments: [
-        ("25%", 16, 4), ("25%", 3, 1), ("1%", 4096, 41), ("100%", 7, 7), ("3", 2, 2), ("3", 8, 3), ("34%", 3, 2),
+        ("25%", 16, nil), ("24%", 16, 4), ("1%", 4096, 41), ("100%", 7, 7), ("3", 8, 3), ("34%", 3, 2),
     ])
-    func surgeIsResolved(_ text: String, _ workers: Int, _ expected: Int) throws {
+    func surgeIsResolved(_ text: String, _ workers: Int, _ expected: Int?) throws {
         let settings = try settings("--surge", text, "--workers", "\(workers)")
-        #expect(settings.resolvedPolicy(automaticWorkers: 1).effectiveSurge == expected)
+        #expect(settings.resolvedPolicy(automaticWorkers: 1).surge == expected)
     }
 
     /// Who drains: the worker itself where it is passed listeners or shares nothing.
     @Test func drainIsResolved() throws {
-        let outside = Reloader.Drain.outside(timeout: .seconds(7))
-        func drain(_ choice: String, sharing: Bool) throws -> Reloader.Drain {
+        let outside = Drain.outside(timeout: .seconds(7))
+        func drain(_ choice: String, sharing: Bool) throws -> Drain {
             try settings("--drain", choice, "--drain-timeout", "7s")
                 .resolvedPolicy(automaticWorkers: 1, sharing: sharing).drain
         }

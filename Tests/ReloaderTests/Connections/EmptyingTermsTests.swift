@@ -2,7 +2,7 @@ import Reloader
 import Testing
 
 /// The rules of a drain, one by one.
-@Suite struct DrainTermsTests {
+@Suite struct EmptyingTermsTests {
     /// A question of an hour ago, and the answer of `sentAgo` milliseconds ago.
     private static func answered(_ sentAgo: UInt32) -> ConnectionFacts {
         var facts = ConnectionFacts()
@@ -17,20 +17,20 @@ import Testing
 
     private static func terms(
         age: Double = 0, limit: Double = 30, idle: Int64 = 50, isReplaced: Bool = true
-    ) -> DrainTerms {
-        DrainTerms(
+    ) -> EmptyingTerms {
+        EmptyingTerms(
             age: .seconds(age), limit: .seconds(limit), shortestIdle: .milliseconds(idle), isReplaced: isReplaced)
     }
 
     private static func isIdle(
-        _ facts: ConnectionFacts, _ terms: DrainTerms, _ history: ConnectionHistory = ConnectionHistory()
+        _ facts: ConnectionFacts, _ terms: EmptyingTerms, _ history: ConnectionHistory = ConnectionHistory()
     ) -> Bool {
         if case .idle = terms.verdict(on: facts, history) { true } else { false }
     }
 
     /// The least silence in milliseconds that is idle.
     private static func patience(
-        _ terms: DrainTerms, _ history: ConnectionHistory = ConnectionHistory(),
+        _ terms: EmptyingTerms, _ history: ConnectionHistory = ConnectionHistory(),
         _ facts: (UInt32) -> ConnectionFacts = answered
     ) -> UInt32? {
         (0...30_000).first { isIdle(facts($0), terms, history) }

@@ -1,18 +1,18 @@
-// A drain from outside: a worker's connections are watched until none is left; those that are proven idle are closed as if
-// their clients had. What idle means is decided by `DrainTerms` of the core.
+// How a worker is emptied: its connections are watched until none is left; those that are proven idle are closed as if
+// their clients had. What idle means is decided by `EmptyingTerms` of the core.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
-/// One worker that is emptied. Looked at again and again by the daemon's drain timer, until it is done.
-final class Drain {
+/// One worker that is emptied. Looked at again and again by the daemon's timer, until it is done.
+final class Emptying {
     /// How long all must be empty: a connection that the kernel had begun to set up when it was steered away may still come.
     static let settle = Duration.milliseconds(200)
 
-    /// A look at ten thousand connections takes its time: the daemon spends at most a tenth of its own on one drain.
+    /// A look at ten thousand connections takes its time: the daemon spends at most a tenth of its own on one worker.
     private static let costFactor = 10
     private static let tellingInterval = Duration.seconds(5)
-    /// Of what holds a drain, so many are named.
+    /// So many of the connections that hold a worker are named.
     static let holdersShown = 8
 
     /// One connection, from the look that found it to the one that does not any more.
@@ -26,10 +26,10 @@ final class Drain {
         var look = 0
     }
 
-    /// What holds the drain open.
+    /// A connection that is not closed yet, and why.
     struct Holder {
         let peer: String
-        /// How long this drain has known it.
+        /// How long it has been known, at most as long as the worker is emptied.
         let age: Duration
         let reason: BusyReason
 
@@ -47,7 +47,7 @@ final class Drain {
     /// Not all could be looked at in the last look: what was not seen may be there.
     private var isBlind = false
     private var emptySince: Instant?
-    /// Sockets that are none of this drain's business.
+    /// Sockets that are not the worker's, or not of its ports.
     private var others: Set<UInt64> = []
     /// By inode: a connection may be open in several processes.
     private var watched: [UInt64: Watched] = [:]
@@ -59,7 +59,7 @@ final class Drain {
     /// - Parameters:
     ///   - takesConnections: else only the queues are waited for, and the worker sees its connections off itself.
     ///   - idle: `--drain-idle`.
-    ///   - limit: `--drain-timeout`, by which the core ends the drain.
+    ///   - limit: `--drain-timeout`, by which the core ends the emptying.
     init(
         _ worker: WorkerProcess, sockets: [SharedSocket], takesConnections: Bool, idle: Duration, limit: Duration,
         at now: Instant
@@ -85,8 +85,8 @@ final class Drain {
         }
     }
 
-    private func terms(at now: Instant, isReplaced: Bool) -> DrainTerms {
-        DrainTerms(age: now - startedAt, limit: limit, shortestIdle: shortestIdle, isReplaced: isReplaced)
+    private func terms(at now: Instant, isReplaced: Bool) -> EmptyingTerms {
+        EmptyingTerms(age: now - startedAt, limit: limit, shortestIdle: shortestIdle, isReplaced: isReplaced)
     }
 
     /// How long to wait before the next look: often at first, so that one question comes between two looks, and a good moment
@@ -100,7 +100,7 @@ final class Drain {
         }
     }
 
-    /// True once in each while of a drain that takes long.
+    /// True once in each while, if it takes long.
     func isWorthTelling(at now: Instant) -> Bool {
         guard now - lastToldAt >= Self.tellingInterval else { return false }
         lastToldAt = now
@@ -129,7 +129,7 @@ final class Drain {
         return now - since >= Self.settle || sockets.isEmpty
     }
 
-    private func look(at process: Int32, by terms: DrainTerms, _ now: Instant) {
+    private func look(at process: Int32, by terms: EmptyingTerms, _ now: Instant) {
         guard let open = OpenSockets.look(at: process) else { return isBlind = true }
         let candidates = open.filter { !others.contains($0.inode) }
         if candidates.isEmpty { return }
@@ -149,7 +149,7 @@ final class Drain {
         }
     }
 
-    private func look(at socket: borrowing FileDescriptor, inode: UInt64, by terms: DrainTerms, _ now: Instant) {
+    private func look(at socket: borrowing FileDescriptor, inode: UInt64, by terms: EmptyingTerms, _ now: Instant) {
         var state = rl_tcp()
         guard watched[inode] != nil || isOnSharedPort(socket), rl_tcp_state(socket.number, &state) == 0,
             state.state != UInt8(TCP_LISTEN)

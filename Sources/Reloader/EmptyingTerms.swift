@@ -1,12 +1,12 @@
-// The judgement of a drain from outside: is a connection idle, so that it may be closed as if its client had hung up?
+// The judgement on a worker that is emptied: is a connection idle, so that it may be closed as if its client had hung up?
 //
 // Idle is proven, or it is not idle. Whatever was received and not answered, or sent and not acknowledged, keeps a connection
-// busy, however long it takes; only the drain's time limit ends that. What was answered may be half of an answer, which can't
+// busy, however long it takes; only the time limit ends that. What was answered may be half of an answer, which can't
 // be told from outside: so there patience is needed, which ebbs in the second half of the time.
 
 /// What a connection is judged by besides itself.
-public struct DrainTerms: Equatable, Sendable {
-    /// Since the drain began.
+public struct EmptyingTerms: Equatable, Sendable {
+    /// Since emptying began.
     public var age: Duration
     /// When the worker gets its stop signal, whatever is left.
     public var limit: Duration
@@ -36,8 +36,8 @@ public struct DrainTerms: Equatable, Sendable {
     /// The worker is about to get its stop signal, with whatever it is about then.
     public var isLastCall: Bool { age * 10 >= limit * 9 }
 
-    /// - Parameter history: of this drain, `facts` included.
-    public func verdict(on facts: ConnectionFacts, _ history: ConnectionHistory) -> DrainVerdict {
+    /// - Parameter history: since emptying began, `facts` included.
+    public func verdict(on facts: ConnectionFacts, _ history: ConnectionHistory) -> EmptyingVerdict {
         switch facts.side {
         case .open: break
         case .endedByClient: return .busy(.endedByClient)
@@ -84,7 +84,7 @@ public struct DrainTerms: Equatable, Sendable {
 }
 
 /// Whether a connection may be closed, and why.
-public enum DrainVerdict: Equatable, Sendable {
+public enum EmptyingVerdict: Equatable, Sendable {
     case idle(IdleReason)
     case busy(BusyReason)
 }
