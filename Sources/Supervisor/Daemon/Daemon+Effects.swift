@@ -5,7 +5,7 @@ internal import Reloader
 
 extension Daemon {
     /// Carries `effect` out; yields the event that answers it, where one does.
-    func carryOut(_ effect: Effect) -> Event? {
+    func carryOut(_ effect: Effect, askedBy asker: Asker?) -> Event? {
         switch effect {
         case .spawn(let id, let slot, let generation): return spawn(id, slot: slot, generation: generation)
         case .empty(let id): return beginEmptying(id)
@@ -15,11 +15,11 @@ extension Daemon {
         case .kill(let id): kill(id)
         case .terminateLeftovers(let id): askLeftoversToFinish(id)
         case .killLeftovers(let id): killLeftovers(id)
-        case .release(let generation): generations[generation] = nil
+        case .release(let generation): releases.release(generation)
         case .finish(let status): exitStatus = Int32(status)
         case .report(let report):
             if case .worker(let report) = report { prepare(for: report) }
-            tell(report)
+            tell(report, askedBy: asker)
         }
         return nil
     }
@@ -38,7 +38,7 @@ extension Daemon {
     }
 
     private func spawn(_ id: WorkerID, slot: Int, generation number: Int) -> Event? {
-        guard let generation = generations[number] else {
+        guard let generation = releases[number] else {
             preconditionFailure("the core starts generation \(number), which it has released")
         }
         outOfMemoryKills.look()

@@ -52,7 +52,7 @@ extension Daemon {
     }
 
     private func start(_ event: HookEvent) throws(SystemError) {
-        let (pid, exit) = try startHook(event, environment: workerEnvironment, fileLimit: spawner.fileLimit)
+        let (pid, exit) = try startHook(event, environment: releases.environment, fileLimit: spawner.fileLimit)
         let hook = HookProcess(
             event, pid: pid, exit: FileDescriptor(owning: exit).moved(), startedAt: MonotonicClock.now())
         hooks.began(hook)

@@ -90,9 +90,9 @@ extension Daemon {
         for channel in worker.channels { try loop.unwatch(channel) }
         workers[worker.id] = nil
         memoryGauge.forget(worker.id)
-        control.endedWorkers[worker.slot] = EndedWorker(worker)
+        pastWorkers.ended(worker)
         closeListenersIfGone(worker.slot)
-        descriptorIsFree()
+        control.descriptorIsFree()
     }
 
     /// Reaps what was handed to us as subreaper or PID 1, and the workers that are gone; and hears who is stopped.

@@ -1,9 +1,10 @@
 // The daemon: one thread, one loop. One event in, all effects out, then wait for what comes next or for the core's next
 // deadline. It obeys the core and decides nothing about workers.
 //
-// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Leftovers (what they leave behind), Daemon+Signals (what
-// people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Output (what
-// workers write), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
+// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Leftovers (what
+// they leave behind), Daemon+Signals (what people ask by signal), Daemon+Requests (what they ask over the control
+// socket), Daemon+Reload, Daemon+Output (what workers write), Daemon+Hooks (whom the user wants told), Daemon+Story
+// (what people are told).
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -12,19 +13,14 @@ public final class Daemon {
     /// How many batches a due deadline waits for: a flood must not hold up time for ever.
     private static let postponementsMax = 32
 
-    var settings: Settings
-    let readSettings: SettingsSource
     let version: String
     let environment: Environment
-    let workerEnvironment: Environment
     var pool: Pool
     private var clock = PoolClock()
 
     let loop: Loop
     var timer: DeadlineTimer
     let signals: SignalReader
-    /// Who asks for what is being handled, where that was by a signal.
-    var asker: Asker?
     /// nil: the daemon was started without one.
     let terminal: ControllingTerminal?
     /// Each is told once.
@@ -57,15 +53,13 @@ public final class Daemon {
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 
-    /// Without a socket until `openControl`.
-    var control = ControlServer(nil, group: nil, name: "", history: DeployHistory(path: nil))
+    let control: ControlServer
+    let releases: Releases
+    let deploys: Deploys
     /// On the wall clock, for people.
     let startedAt = WallClock.now()
 
-    var generations: [Int: Generation] = [:]
-    var newestGeneration = 1
-    /// Of the newest generation, and of those that have failed.
-    var traces: [Int: GenerationTrace] = [:]
+    var pastWorkers = PastWorkers()
     var workers: [WorkerID: WorkerProcess] = [:]
     var workersByPID: [Int32: WorkerID] = [:]
     let adopted: Orphans
@@ -130,12 +124,12 @@ public final class Daemon {
             Self.removeFiles(of: listeners)
             throw .system(error)
         }
-        self.settings = settings
         self.version = version
-        self.readSettings = readSettings
         self.environment = environment
         self.listeners = listeners
-        workerEnvironment = environment.withoutOuterSupervisor()
+        releases = Releases(settings, environment.withoutOuterSupervisor(), readingAgain: readSettings, story)
+        deploys = Deploys(story)
+        control = ControlServer(settings, loop, story)
         redirections = Redirections()
         terminal = ControllingTerminal()
         adopted = Orphans(loop.buffer)
@@ -184,7 +178,7 @@ public final class Daemon {
         try loop.watch(timer.channel, .deadline)
         try loop.watch(drainTimer.channel, .looks)
         if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
-        try watchControl()
+        try control.watch()
         if let timer = managerWatchdog.timer { try loop.watch(timer, .managerWatchdog) }
         tellStarted()
         beginFirstGeneration()
@@ -201,7 +195,8 @@ public final class Daemon {
             if exitStatus != nil { hooks.end(by: MonotonicClock.now() + HookQueue.lastMoment) }
             try watchSinks()
             try watchManager()
-            try endControlTurn()
+            deploys.save()
+            control.endTurn()
         }
         killTheRest()
         return exitStatus ?? 0
@@ -232,8 +227,8 @@ public final class Daemon {
                 try endOverdueHooks()
                 lookAtMemory()
                 tellSlowStarts()
-            case .control: try acceptClients()
-            case .client(let client): serve(client)
+            case .control: try control.accept()
+            case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try hookExited(hook)
             }
         } catch {
@@ -259,9 +254,10 @@ public final class Daemon {
 
     /// The contract with the core. Answers to effects wait until the effects before them are done.
     ///
+    /// - Parameter asker: who asks for what `event` says, if that is to be told.
     /// - Returns: what the core has told, which people have been told already.
     @discardableResult
-    func handle(_ event: Event) -> [Report] {
+    func handle(_ event: Event, askedBy asker: Asker? = nil) -> [Report] {
         pending.append(event)
         var reports: [Report] = []
         var next = 0
@@ -273,7 +269,7 @@ public final class Daemon {
             if pool.isEnding { stopListening() }
             for effect in effects {
                 if case .report(let report) = effect { reports.append(report) }
-                if let answer = carryOut(effect) { pending.append(answer) }
+                if let answer = carryOut(effect, askedBy: asker) { pending.append(answer) }
             }
             effects.removeAll(keepingCapacity: true)
         }
@@ -298,6 +294,9 @@ public final class Daemon {
         listeners = []
         slotListeners = nil
     }
+
+    /// Those in force.
+    var settings: Settings { releases.settings }
 
     /// The time that the core lives in.
     var poolTime: Instant { clock.current }
