@@ -1,12 +1,14 @@
-// One client of the control socket: what it has sent and not been answered, what waits to be sent to it, and what it waits
-// for itself. Knows bytes and lines, and no verbs.
+// One client of the control socket: what it has sent and not been answered, what waits to be sent to it, and what it
+// waits for itself. Knows bytes and lines, and no verbs.
 internal import Glibc
 internal import Reloader
 
 final class ControlClient {
     /// What a request has left to be done: until it is, no further request is read.
-    enum Task {
+    enum Task: Equatable {
         case none
+        /// It waits for the begin of the rollback that it has asked for.
+        case rollback
         /// It waits for the end of a roll.
         case roll(generation: Int)
         /// It waits for the end of a slot's restart.
@@ -42,15 +44,7 @@ final class ControlClient {
     // MARK: requests
 
     /// It is its turn to ask something.
-    var isIdle: Bool {
-        guard case .none = task else { return false }
-        return output.isEmpty && !isEnding
-    }
-
-    var followsEvents: Bool {
-        guard case .events = task else { return false }
-        return true
-    }
+    var isIdle: Bool { task == .none && output.isEmpty && !isEnding }
 
     var hasRequest: Bool { input.contains(UInt8(ascii: "\n")) || isTooLong }
 

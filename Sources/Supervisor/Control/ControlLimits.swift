@@ -9,7 +9,8 @@ enum ControlLimits {
     static let followerBytesMax = 256 * 1024
     /// What may wait for all clients together: some answers of the largest pool.
     static let waitingBytesMax = 16 * 1024 * 1024
-    /// Of the log's last records as many as this holds are sent: it leaves room in a follower's queue for what comes next.
+    /// Of the log's last records as many as this holds are sent: it leaves room in a follower's queue for what comes
+    /// next.
     static let eventBytesMax = 192 * 1024
     /// Deploys that the history remembers.
     static let historyMax = 256

@@ -10,8 +10,42 @@ final class ControlListener {
     let path: String
     private let file: SocketFile?
 
-    /// Opens the socket at `path`. It appears there listening and with its permissions, at once: nobody can mistake it for
-    /// a stale one, or connect before it is protected.
+    /// Opens the socket at its place among `paths`; nil: there is to be none.
+    ///
+    /// - Parameter name: the daemon's. If another daemon has it, and the user has not chosen it, it is made different.
+    static func open(
+        _ paths: ControlPaths, group: UInt32?, _ name: inout String
+    ) throws(ControlSocketError) -> ControlListener? {
+        switch paths.socket {
+        case nil: nil
+        case .path(let path)?: try ControlListener(path, group: group)
+        case .folder(let folder, let mode)?:
+            try open(in: folder, mode, group: group, isChosen: paths.isChosen, &name)
+        case .fallback?:
+            try open(in: FallbackDirectory.path, 0o700, group: group, isChosen: paths.isChosen, &name)
+        }
+    }
+
+    private static func open(
+        in folder: String, _ mode: mode_t, group: UInt32?, isChosen: Bool, _ name: inout String
+    ) throws(ControlSocketError) -> ControlListener {
+        do throws(SystemError) { try makeFolder(folder, mode: mode) } catch {
+            throw ControlSocketError(path: "\(folder)/\(name).sock", reason: .failed(error))
+        }
+        if folder == FallbackDirectory.path, let problem = FallbackDirectory.problem() {
+            throw ControlSocketError(path: "\(folder)/\(name).sock", reason: .isNotOurs(problem))
+        }
+        do throws(ControlSocketError) {
+            return try ControlListener("\(folder)/\(name).sock", group: group)
+        } catch {
+            guard error.reason == .isLive, !isChosen else { throw error }
+            name = "\(name)-\(getpid())"
+            return try ControlListener("\(folder)/\(name).sock", group: group)
+        }
+    }
+
+    /// Opens the socket at `path`. It appears there listening and with its permissions, at once: nobody can mistake it
+    /// for a stale one, or connect before it is protected.
     ///
     /// - Parameter group: may connect, too.
     init(_ path: String, group: UInt32?) throws(ControlSocketError) {

@@ -3,11 +3,11 @@ internal import Reloader
 
 struct ReloadRequest {
     var wait: Bool
-    var changes: ReloadOrder.Changes
+    var changes: DeployOrder.Changes
 
     init(_ arguments: inout ControlArguments) throws(ControlError) {
         wait = try arguments.bool("wait", default: true)
-        changes = ReloadOrder.Changes()
+        changes = DeployOrder.Changes()
         changes.arguments = try arguments.texts("arguments")
         changes.plan.timeout = try arguments.seconds("timeout_s")
         changes.plan.surge = try arguments.whole("surge", in: 1...Policy.workersMax)

@@ -3,7 +3,7 @@ internal import Reloader
 
 extension Daemon {
     /// Carries `effect` out; yields the event that answers it, where one does.
-    func carryOut(_ effect: Effect) -> Event? {
+    func carryOut(_ effect: Effect, askedBy asker: Asker?) -> Event? {
         switch effect {
         case .spawn(let id, let slot, let generation): return spawn(id, slot: slot, generation: generation)
         case .empty(let id): return beginEmptying(id)
@@ -13,11 +13,11 @@ extension Daemon {
         case .kill(let id): workers.kill(id, at: poolTime, orphanTerms)
         case .terminateLeftovers(let id): workers.askLeftoversToFinish(id)
         case .killLeftovers(let id): workers.killLeftovers(id)
-        case .release(let generation): generations[generation] = nil
+        case .release(let generation): releases.release(generation)
         case .finish(let status): exitStatus = Int32(status)
         case .report(let report):
             if case .worker(let report) = report { prepare(for: report) }
-            tell(report)
+            tell(report, askedBy: asker)
         }
         return nil
     }
@@ -36,7 +36,7 @@ extension Daemon {
     }
 
     private func spawn(_ id: WorkerID, slot: Int, generation number: Int) -> Event? {
-        guard let generation = generations[number] else {
+        guard let generation = releases[number] else {
             preconditionFailure("the core starts generation \(number), which it has released")
         }
         return start(WorkerStart(id, slot: slot, generation))

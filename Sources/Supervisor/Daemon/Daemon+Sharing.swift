@@ -95,7 +95,7 @@ extension Daemon {
         guard slot >= pool.policy.workers else { return }
         guard !pool.slots.indices.contains(slot) || pool.slots[slot].isEmpty else { return }
         slotListeners?.close(slot)
-        control.forget(slot)
+        slotFailures.forget(slot)
         output.forget(slot: slot)
     }
 
@@ -244,7 +244,8 @@ extension Daemon {
         ]
         let holders = emptying.holders(atMost: Emptying.holdersShown, at: now)
         if !holders.isEmpty { fields.append(("held_by", .text(holders.map { $0.words }.joined(separator: "; ")))) }
-        story.tell(.worker(level, event, message, worker.slot, worker.generation.number, context(of: worker.id), fields))
+        story.tell(
+            .worker(level, event, message, worker.slot, worker.generation.number, context(of: worker.id), fields))
     }
 
     /// Before its exit is told to the core: what waits in its queues is for its replacement.

@@ -10,29 +10,27 @@ extension Daemon {
         return context
     }
 
-    private func context(of report: Report) -> ReportContext {
+    private func context(of report: Report, _ asker: Asker?) -> ReportContext {
         var context = report.worker.map(context) ?? ReportContext()
         context.asker = asker
-        if case .roll(.reverted(_, let base, _)) = report { context.changedFiles = changedFiles(of: base) }
+        if case .roll(.reverted(_, let base, _)) = report { context.changedFiles = releases.changedFiles(of: base) }
         if case .pool(.stopping) = report, isatty(2) == 1 { context.workersWaitedFor = pool.workersAlive }
         return context
     }
 
-    func tell(_ report: Report) {
+    func tell(_ report: Report, askedBy asker: Asker?) {
         // What is told has happened: whoever reads that a worker serves may count on it.
         if report.changesWhoServes { steer() }
         if case .worker(let report) = report, case .failed(.exitedBeforeReady) = report.what {
             noteRefusedPort(of: report.id)
         }
-        let record = report.record(context(of: report))
+        let record = report.record(context(of: report, asker))
         let written = story.tell(record)
         if case .worker(let report) = report, case .failed(let reason) = report.what {
-            control.failures[report.slot, default: 0] += 1
-            control.failureReasons[report.slot] = SlotFailure(reason: record.message, at: MonotonicClock.now())
+            slotFailures.failed(in: report.slot, record.message, at: MonotonicClock.now())
             if let worker = workers[report.id] { output.tellWords(of: worker.output, fromStart: reason.isOfStart) }
         }
-        if case .roll(let report) = report { noteReleases(report) }
-        tellWaiters(report, written)
+        tellWaiters(report, written, asker)
         raiseHook(report, record, at: written.time)
         manager.hear(report, pool)
     }
@@ -87,11 +85,6 @@ extension Daemon {
     func tellRefused(_ refusal: ReloadRefusal) {
         story.tell(LogRecord(.error, "reload_refused", "reload refused, everything goes on as before: \(refusal)"))
         manager.reloadRefused("\(refusal)", isRolling: pool.roll != nil)
-    }
-
-    func tellNeedsRestart(_ options: [String]) {
-        let names = options.joined(separator: ", ")
-        story.tell(LogRecord(.warning, "needs_restart", "changed, and only taken up by a restart of the daemon: \(names)"))
     }
 
     func tellUnsupported(_ signal: Int32) {

@@ -77,7 +77,7 @@ extension Daemon {
         memoryWatch.gauge.forget(worker.id)
         output.keepEnded(worker.output)
         closeListenersIfGone(worker.slot)
-        descriptorIsFree()
+        control.descriptorIsFree()
     }
 
     func reap(_ hook: HookProcess) throws(SystemError) {

@@ -1,9 +1,9 @@
 // The daemon: one thread, one loop. One event in, all effects out, then wait for what comes next or for the core's next
 // deadline. It obeys the core and decides nothing about workers.
 //
-// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers),
-// Daemon+Signals (what people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Output (what
-// workers write), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
+// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Signals
+// (what people ask by signal), Daemon+Requests (what they ask over the control socket), Daemon+Reload, Daemon+Story (what
+// people are told). All else is in rooms of its own.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -12,19 +12,14 @@ public final class Daemon {
     /// How many batches a due deadline waits for: a flood must not hold up time for ever.
     private static let postponementsMax = 32
 
-    var settings: Settings
-    let readSettings: SettingsSource
     let version: String
     let environment: Environment
-    let workerEnvironment: Environment
     var pool: Pool
     private var clock = PoolClock()
 
     let loop: Loop
     var timer: DeadlineTimer
     let signals: SignalReader
-    /// Who asks for what is being handled, where that was by a signal.
-    var asker: Asker?
     /// nil: the daemon was started without one.
     let terminal: ControllingTerminal?
     /// Each is told once.
@@ -49,19 +44,17 @@ public final class Daemon {
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 
-    /// Without a socket until `openControl`.
-    var control = ControlServer(nil, group: nil, name: "", history: DeployHistory(path: nil))
+    let control: ControlServer
+    let releases: Releases
+    let deploys: Deploys
     /// On the wall clock, for people.
     let startedAt = WallClock.now()
 
-    var generations: [Int: Generation] = [:]
-    var newestGeneration = 1
-    /// Of the newest generation, and of those that have failed.
-    var traces: [Int: GenerationTrace] = [:]
     let workers: Workers
     let starts: Starts
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
+    var slotFailures = SlotFailures()
     var exitStatus: Int32?
 
     private var pending: [Event] = []
@@ -110,12 +103,12 @@ public final class Daemon {
             Self.removeFiles(of: listeners)
             throw .system(error)
         }
-        self.settings = settings
         self.version = version
-        self.readSettings = readSettings
         self.environment = environment
         self.listeners = listeners
-        self.workerEnvironment = workerEnvironment
+        releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
+        deploys = Deploys(story)
+        control = ControlServer(settings, loop, story, output)
         terminal = ControllingTerminal()
         workers = Workers(loop, story)
         startTrouble = StartTrouble(story)
@@ -163,7 +156,7 @@ public final class Daemon {
         try loop.watch(timer.channel, .deadline)
         try loop.watch(drainTimer.channel, .looks)
         if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
-        try watchControl()
+        try control.watch()
         try manager.watch()
         tellStarted()
         beginFirstGeneration()
@@ -180,7 +173,8 @@ public final class Daemon {
             if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
             try output.endTurn()
             try manager.endTurn()
-            try endControlTurn()
+            deploys.save()
+            control.endTurn()
         }
         workers.killTheRest(orphanTerms)
         return exitStatus ?? 0
@@ -211,8 +205,8 @@ public final class Daemon {
                 }
                 lookAtMemory()
                 startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: listeners)
-            case .control: try acceptClients()
-            case .client(let client): serve(client)
+            case .control: try control.accept()
+            case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
             }
         } catch {
@@ -238,9 +232,10 @@ public final class Daemon {
 
     /// The contract with the core. Answers to effects wait until the effects before them are done.
     ///
+    /// - Parameter asker: who asks for what `event` says, if that is to be told.
     /// - Returns: what the core has told, which people have been told already.
     @discardableResult
-    func handle(_ event: Event) -> [Report] {
+    func handle(_ event: Event, askedBy asker: Asker? = nil) -> [Report] {
         pending.append(event)
         var reports: [Report] = []
         var next = 0
@@ -252,7 +247,7 @@ public final class Daemon {
             if pool.isEnding { stopListening() }
             for effect in effects {
                 if case .report(let report) = effect { reports.append(report) }
-                if let answer = carryOut(effect) { pending.append(answer) }
+                if let answer = carryOut(effect, askedBy: asker) { pending.append(answer) }
             }
             effects.removeAll(keepingCapacity: true)
         }
@@ -277,6 +272,9 @@ public final class Daemon {
         listeners = []
         slotListeners = nil
     }
+
+    /// Those in force.
+    var settings: Settings { releases.settings }
 
     /// The time that the core lives in.
     var poolTime: Instant { clock.current }

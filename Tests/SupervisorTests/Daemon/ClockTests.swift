@@ -61,6 +61,6 @@ import Testing
             }
         }
         #expect(readers == ["WallClock.swift", "ListDaemons.swift"])
-        #expect(askers == ["Log.swift", "Generation.swift", "RollWatch.swift", "Daemon.swift", "Daemon+Output.swift"])
+        #expect(askers == ["Story.swift", "Generation.swift", "Deploy.swift", "Daemon.swift", "Daemon+Output.swift"])
     }
 }

@@ -55,14 +55,15 @@ struct DeployHistory {
             })
     }
 
-    mutating func append(_ watch: RollWatch) {
+    mutating func append(_ deploy: Deploy) {
         makeRoom()
-        places[watch.generation] = entries.count
-        entries.append(watch.entry)
+        places[deploy.generation] = entries.count
+        entries.append(deploy.entry)
         isDirty = true
     }
 
-    /// A reload of which no generation came. One that is refused over and over for the same reason is one entry, the last.
+    /// A reload of which no generation came. One that is refused over and over for the same reason is one entry, the
+    /// last.
     mutating func append(refusal reason: String, of asker: Asker, at time: timespec) {
         if let last = entries.last, Self.isRefusal(last), last["reason"]?.text == reason { entries.removeLast() }
         makeRoom()
@@ -86,14 +87,14 @@ struct DeployHistory {
     private static func isRefusal(_ entry: JSON) -> Bool { entry["outcome"]?.text == refused }
 
     /// The roll has ended.
-    mutating func update(_ watch: RollWatch) {
-        guard let place = places.removeValue(forKey: watch.generation) else { return }
-        entries[place] = watch.entry
+    mutating func update(_ deploy: Deploy) {
+        guard let place = places.removeValue(forKey: deploy.generation) else { return }
+        entries[place] = deploy.entry
         isDirty = true
     }
 
-    /// Rewrites the file, where something has changed. Not synchronised: a power cut may cost the last deploys, never the
-    /// daemon's time.
+    /// Rewrites the file, where something has changed. Not synchronised: a power cut may cost the last deploys, never
+    /// the daemon's time.
     ///
     /// - Parameter isLast: there will be no other entry with which to write what could not be written.
     /// - Throws: the first of several failures in a row.

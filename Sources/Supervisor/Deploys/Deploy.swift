@@ -1,9 +1,27 @@
-// One roll from the question to its outcome, for whoever waits for it, for the history and for status. Works for any roll
-// that ends in a report of the core, whatever began it.
+// One deploy from the order to its outcome, for whoever waits for it, for the history and for status. Works for any
+// roll that ends in a report of the core, whatever began it.
 internal import Glibc
 internal import Reloader
 
-final class RollWatch {
+/// What is asked for, by whom: a HUP and the verbs of the control socket come the same way.
+struct DeployOrder {
+    var asker: Asker
+    var changes = Changes()
+    /// It goes back to a generation that was there before.
+    var isRollback = false
+
+    /// What is to be different from the settings.
+    struct Changes {
+        /// How this roll is to go.
+        var plan = RollPlan()
+        /// Of the program; a deploy with them that was done stays in force.
+        var arguments: [String]?
+        /// What people call the new generation.
+        var note: String?
+    }
+}
+
+final class Deploy {
     enum Outcome: String {
         case done
         /// It failed and was reverted, or was given up.
@@ -23,12 +41,12 @@ final class RollWatch {
     }
 
     let facts: GenerationFacts
-    let order: ReloadOrder
+    let order: DeployOrder
     /// The start of the daemon, which is no roll, and ends when all workers are ready.
     let isStart: Bool
     let askedAt: timespec
     private let startedAt: Instant
-    private(set) var failure: RollFailure?
+    private(set) var failure: DeployFailure?
     private(set) var ending: Ending?
     /// What people should know of the generation that serves at the end.
     var notes: [String] = []
@@ -36,7 +54,7 @@ final class RollWatch {
     private(set) var replaced = 0
     private(set) var workers: Int
 
-    init(_ facts: GenerationFacts, _ order: ReloadOrder, workers: Int, isStart: Bool = false) {
+    init(_ facts: GenerationFacts, _ order: DeployOrder, workers: Int, isStart: Bool = false) {
         self.isStart = isStart
         self.facts = facts
         self.order = order
@@ -53,7 +71,7 @@ final class RollWatch {
     }
 
     /// What follows is the revert.
-    func fail(_ failure: RollFailure) {
+    func fail(_ failure: DeployFailure) {
         self.failure = failure
         replaced = 0
     }
@@ -122,5 +140,48 @@ final class RollWatch {
         if let reason { members.append(.init("reason", .string(reason))) }
         if !notes.isEmpty { members.append(.init("notes", .array(notes.map { .string($0) }))) }
         return .result(members + more)
+    }
+}
+
+/// Why a deploy failed: the worker that made it fail, how it ended, and what it said.
+struct DeployFailure {
+    var reason: String
+    /// nil: it has not ended, or was never there.
+    var status: ExitStatus?
+    /// What it wrote, as far as that is kept.
+    private var lines: [OutputLine]
+    /// The roll's own time was over.
+    private(set) var isTimeout = false
+
+    init(_ reason: FailureReason, _ context: ReportContext, slot: Int, lines: [OutputLine]) {
+        self.reason = "slot \(slot): \(reason.words(context))"
+        self.lines = lines
+        switch reason {
+        case .exitedBeforeReady(let status), .exitedInSoak(let status), .crashed(let status): self.status = status
+        case .spawnFailed, .readyTimedOut, .silent, .endedAsCanary: status = nil
+        }
+    }
+
+    /// No worker failed: the roll was not done in time.
+    init(timedOutAfter time: Duration) {
+        reason = "not done within \(LogFormatter.seconds(time))s"
+        lines = []
+        isTimeout = true
+    }
+
+    var members: [JSON.Member] {
+        var members: [JSON.Member] = []
+        switch status {
+        case .exited(let code)?: members.append(.init("exit_status", .integer(Int(code))))
+        case .signaled(let signal, _)?: members.append(.init("signal", .string(signalName(signal))))
+        case nil: break
+        }
+        members.append(.init("stderr", texts(of: .standardError)))
+        members.append(.init("stdout", texts(of: .standardOutput)))
+        return members
+    }
+
+    private func texts(of stream: WorkerStream.Kind) -> JSON {
+        .array(lines.filter { $0.stream == stream }.texts.map { .string($0) })
     }
 }

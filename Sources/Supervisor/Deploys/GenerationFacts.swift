@@ -22,16 +22,6 @@ struct GenerationFacts {
         changedFiles = generation.changedFiles
     }
 
-    /// As status has it.
-    func json(state: String) -> JSON {
-        [
-            "number": .integer(number), "executable": .string(executable),
-            "working_directory": .string(workingDirectory), "made_at": .string(LogFormatter.timestamp(madeAt)),
-            "state": .string(state), "note": .optional(note) { .string($0) },
-            "changed_files": .array(changedFiles.map { .string($0) }),
-        ]
-    }
-
     /// As the history has it.
     var executableJSON: JSON {
         [
