@@ -60,7 +60,7 @@ import Testing
                 if text.contains("WallClock.now()") { askers.insert(file) }
             }
         }
-        #expect(readers == ["WallClock.swift", "ListDaemons.swift"])
+        #expect(readers == ["WallClock.swift"])
         #expect(askers == ["Log.swift", "Generation.swift", "RollWatch.swift", "Daemon.swift", "Daemon+Output.swift"])
     }
 }

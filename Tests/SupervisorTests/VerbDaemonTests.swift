@@ -172,7 +172,7 @@ import Testing
             let last = run.output.split(separator: "\n").last.map(String.init) ?? ""
             #expect(run.status == 0 && last.hasPrefix(output), "\(words): \(run)")
         }
-        try expect("reload", "--canary", "1", "--no-wait", says: "generation 2 has begun")
+        try expect("reload", "--canary", "1", "--no-wait", says: "reload to generation 2 started")
         try app.daemon.next("canary_waits")
         #expect(try run(["status"], of: app).output.contains("waits for promote"))
         try expect("promote", says: "promoted")
@@ -190,7 +190,8 @@ import Testing
         #expect(before.count == 3 && after.count == 3)
         #expect(zip(before, after).map { $0 == $1 } == [true, false, true])
         try expect("pause", says: "paused")
-        try expect("reload", "--no-wait", says: "generation 3 has begun: the pool is paused: it waits for resume")
+        try expect(
+            "reload", "--no-wait", says: "reload to generation 3 started: the pool is paused: it waits for resume")
         #expect(try run(["status"], of: app).output.contains("roll        to generation 3 from 2, 0/3 slots"))
         try expect("resume", says: "resumed")
         try app.daemon.next("reload_done")

@@ -105,7 +105,7 @@ import Testing
         let (request, run) = try FakeDaemon(in: folder).answer(["reload", "--no-wait"], answer)
         #expect(request == ["v": 1, "verb": "reload", "wait": false])
         #expect(run.status == 0)
-        #expect(run.output == "generation 2 has begun\n")
+        #expect(run.output == "reload to generation 2 started\n")
     }
 
     @Test func aDaemonThatIsGoneBeforeTheEndIsNoSuccess() throws {
@@ -204,11 +204,11 @@ import Testing
         for (words, said) in [
             (
                 ["reload"],
-                "the reload goes on: 'reloaderd status --watch' shows it, and 'reloaderd rollback' takes it back"
+                "the reload continues: 'reloaderd status --watch' shows it, and 'reloaderd rollback' undoes it"
             ),
-            (["rollback"], "the rollback goes on: 'reloaderd status --watch' shows it"),
-            (["restart", "1"], "the restart goes on: 'reloaderd status --watch' shows it"),
-            (["stop"], "the stop goes on: 'reloaderd status --watch' shows it"),
+            (["rollback"], "the rollback continues: 'reloaderd status --watch' shows it"),
+            (["restart", "1"], "the restart continues: 'reloaderd status --watch' shows it"),
+            (["stop"], "the stop continues: 'reloaderd status --watch' shows it"),
         ] {
             let daemon = try FakeDaemon(in: TestFolder())
             let client = try daemon.client(words)
@@ -252,7 +252,7 @@ import Testing
         peer.say(Self.began)
         try terminal.read(until: "  0/2  ")
         try terminal.type("\u{3}")
-        try terminal.read(until: "\nreloaderd: the reload goes on: 'reloaderd status --watch' shows it")
+        try terminal.read(until: "\nreloaderd: the reload continues: 'reloaderd status --watch' shows it")
         #expect(try client.wait() != 0)
     }
 }

@@ -105,7 +105,7 @@ final class RollBook {
 
     private func watches(_ generation: Int) -> [RollWatch] { underWay[generation].map { [$0] } ?? [] }
 
-    private func end(_ generation: Int, _ outcome: RollWatch.Outcome, _ reason: String? = nil) -> [RollWatch] {
+    private func end(_ generation: Int, _ outcome: RollOutcome, _ reason: String? = nil) -> [RollWatch] {
         guard let watch = underWay.removeValue(forKey: generation) else { return [] }
         watch.end(outcome, reason)
         last = watch

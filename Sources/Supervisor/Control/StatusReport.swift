@@ -24,11 +24,11 @@ struct StatusReport {
         ]
     }
 
-    var phase: String {
+    var phase: PoolPhase {
         switch pool.phase {
-        case .notStarted, .running: pool.failingSlots.isEmpty ? pool.isPaused ? "paused" : "running" : "failing"
-        case .drained: "drained"
-        case .stopping, .finished: "stopping"
+        case .notStarted, .running: pool.failingSlots.isEmpty ? pool.isPaused ? .paused : .running : .failing
+        case .drained: .drained
+        case .stopping, .finished: .stopping
         }
     }
 

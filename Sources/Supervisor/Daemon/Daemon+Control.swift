@@ -37,17 +37,17 @@ extension Daemon {
         in folder: String, _ mode: mode_t, isChosen: Bool, _ name: inout String
     ) throws(ControlSocketError) -> ControlListener {
         do throws(SystemError) { try makeFolder(folder, mode: mode) } catch {
-            throw ControlSocketError(path: "\(folder)/\(name).sock", reason: .failed(error))
+            throw ControlSocketError(path: ControlSocket(of: name, in: folder).path, reason: .failed(error))
         }
         if folder == FallbackDirectory.path, let problem = FallbackDirectory.problem() {
-            throw ControlSocketError(path: "\(folder)/\(name).sock", reason: .isNotOurs(problem))
+            throw ControlSocketError(path: ControlSocket(of: name, in: folder).path, reason: .isNotOurs(problem))
         }
         do throws(ControlSocketError) {
-            return try ControlListener("\(folder)/\(name).sock", group: settings.controlGroup)
+            return try ControlListener(ControlSocket(of: name, in: folder).path, group: settings.controlGroup)
         } catch {
             guard error.reason == .isLive, !isChosen else { throw error }
             name = "\(name)-\(getpid())"
-            return try ControlListener("\(folder)/\(name).sock", group: settings.controlGroup)
+            return try ControlListener(ControlSocket(of: name, in: folder).path, group: settings.controlGroup)
         }
     }
 
@@ -226,20 +226,23 @@ extension Daemon {
         case .recycleDone(let slot, let generation, _, let took):
             endRestart(
                 slot,
-                [.init("outcome", "done"), .init("generation", .integer(generation)), .init("took_s", .seconds(took))])
+                [
+                    .init("outcome", .word(RollOutcome.done)), .init("generation", .integer(generation)),
+                    .init("took_s", .seconds(took)),
+                ])
         case .recycleFailed(let slot, let generation, let id, _, let reason):
             let failure = failure(of: id, slot, reason)
             endRestart(
                 slot,
                 [
-                    .init("outcome", "failed"), .init("generation", .integer(generation)),
+                    .init("outcome", .word(RollOutcome.failed)), .init("generation", .integer(generation)),
                     .init("reason", .string(failure.reason)),
                 ] + failure.members)
         case .recycleAbandoned(let slot, _):
             endRestart(
                 slot,
                 [
-                    .init("outcome", "failed"),
+                    .init("outcome", .word(RollOutcome.failed)),
                     .init("reason", "a reload began, the pool drains or stops, or the slot is gone"),
                 ])
         default: break

@@ -36,7 +36,8 @@ extension Daemon {
             }
         } catch {
             let reason = JSON.string("\(error)")
-            return control.answer(number, JSON.result([.init("outcome", "refused"), .init("reason", reason)]))
+            return control.answer(
+                number, JSON.result([.init("outcome", .word(RollOutcome.refused)), .init("reason", reason)]))
         }
         if !request.wait { control.answer(number, watch.begun(isPaused: pool.isPaused)) }
     }
@@ -106,7 +107,7 @@ extension Daemon {
             client.task = .none
             throw error
         }
-        if !wait { control.answer(number, JSON.result([.init("outcome", "begun")])) }
+        if !wait { control.answer(number, JSON.result([.init("outcome", .word(RollOutcome.begun))])) }
     }
 
     private func rollback(
@@ -122,7 +123,7 @@ extension Daemon {
             control.answer(
                 number,
                 wait
-                    ? JSON.result([.init("outcome", "done"), .init("generation", .integer(target))])
+                    ? JSON.result([.init("outcome", .word(RollOutcome.done)), .init("generation", .integer(target))])
                     : RollWatch.begun(generation: target, isPaused: pool.isPaused && pool.roll != nil))
         }
     }
@@ -151,7 +152,7 @@ extension Daemon {
                     "started_at": .string(LogFormatter.timestamp(startedAt)), "program": .string(program.path),
                     "arguments": .array(program.arguments.map { .string($0) }),
                     "workers": .integer(pool.policy.workers), "ready": .integer(pool.totals.serving),
-                    "phase": .string(report.phase), "paused": .bool(pool.isPaused), "failing": report.failing,
+                    "phase": .word(report.phase), "paused": .bool(pool.isPaused), "failing": report.failing,
                     "generation": .integer(pool.settledGeneration), "newest": .integer(pool.newestGeneration),
                     "version": .string(version), "memory_kind": "pss",
                 ]),
@@ -166,18 +167,18 @@ extension Daemon {
 
     /// All on which the pool can be reached: opened by the daemon, shared by workers, or opened by workers themselves.
     private func ports(_ usage: PoolUsage) -> [JSON] {
-        func port(_ address: String, _ kind: JSON, workers: Int, queue: Int) -> JSON {
+        func port(_ address: String, _ kind: PortKind, workers: Int, queue: Int) -> JSON {
             [
-                "address": .string(address), "name": .null, "kind": kind, "workers": .integer(workers),
+                "address": .string(address), "name": .null, "kind": .word(kind), "workers": .integer(workers),
                 "queue": .integer(queue),
             ]
         }
         let shared = (sharing?.listening ?? []).map { address, sockets in
             port(
-                "\(address)", "shared", workers: Set(sockets.compactMap { $0.owner }).count,
+                "\(address)", .shared, workers: Set(sockets.compactMap { $0.owner }).count,
                 queue: sockets.reduce(0) { $0 + ($1.queue ?? 0) })
         }
-        let own = usage.ownPorts.map { port("\($0.address)", "own", workers: $0.workers.count, queue: $0.queue) }
+        let own = usage.ownPorts.map { port("\($0.address)", .own, workers: $0.workers.count, queue: $0.queue) }
         return listeners.map { $0.json(queue: usage.queue(of: $0)) } + shared + own
     }
 

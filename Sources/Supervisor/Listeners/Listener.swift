@@ -131,7 +131,7 @@ extension Listener {
     /// As status has it.
     func json(queue: Int?) -> JSON {
         [
-            "address": .string(label), "name": .optional(name) { .string($0) }, "kind": "listen",
+            "address": .string(label), "name": .optional(name) { .string($0) }, "kind": .word(PortKind.listen),
             "queue": .optional(queue) { .integer($0) },
         ]
     }
