@@ -19,7 +19,7 @@ import Testing
         #expect(run.status == 4)
         #expect(
             run.errors.hasPrefix(
-                "reloaderd: no daemon 'no-such-daemon' is running: no answer at no-such-daemon.sock in "))
+                "reloaderd: no daemon 'no-such-daemon' is running: no control socket of this name answers in "))
         #expect(run.errors.contains(folder.path))
         #expect(run.errorLines.count == 1)
     }

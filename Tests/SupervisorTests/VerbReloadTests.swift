@@ -83,7 +83,7 @@ import Testing
             let answer = #"{"type":"result","ok":true,"outcome":"failed","generation":2,"signal":\#(signal)}"#
             let (_, run) = try FakeDaemon(in: TestFolder()).answer(["reload"], answer)
             #expect(run.status == 1)
-            #expect(run.errors == "reloaderd: reload failed\nthe worker was ended by SIGSEGV\n")
+            #expect(run.errors == "reloaderd: reload failed\nthe worker was killed by SIGSEGV\n")
         }
     }
 
@@ -118,7 +118,7 @@ import Testing
         let run = try client.finished()
         #expect(run.status == 4)
         #expect(run.errorLines.count == 1)
-        #expect(run.errors.hasPrefix("reloaderd: the daemon has closed "))
+        #expect(run.errors.hasPrefix("reloaderd: the daemon closed "))
     }
 
     @Test func whatIsNotUnderstoodIsNoSuccess() throws {
