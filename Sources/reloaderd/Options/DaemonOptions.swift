@@ -27,7 +27,7 @@ enum DaemonOptions {
             draft.settings.backlog = try wholeNumber(text, in: Bounds.backlog)
         },
         Option(
-            "balance", value: "shared|slot", default: "shared", .listeners, "one for all workers, or one per slot"
+            "balance", value: "shared|slot", default: "shared", .listeners, "one queue for all workers or per slot"
         ) {
             (text, draft) throws(ConfigurationError) in
             draft.settings.balance = try parseWord(text, [("shared", .shared), ("slot", .slot)])

@@ -1,5 +1,5 @@
 // The text of `status`: lines for the pool, the roll, generations and ports, then a table of the workers, then the
-// connections that workers which drain wait for.
+// connections that draining workers wait for.
 //
 //     web  running  3/4 ready  generation 2 (newest 3)  pid 4242  up 3h12m
 //     program     ./run --port 8080
