@@ -9,8 +9,8 @@ public enum WallClock {
         return now
     }
 
-    /// Whole seconds from `timestamp`, which `LogFormatter.timestamp` wrote, until now; nil if it is not such a text or lies
-    /// ahead.
+    /// Whole seconds from `timestamp`, which `LogFormatter.timestamp` wrote, until now; nil if it is not such a text or
+    /// lies ahead.
     public static func seconds(since timestamp: String) -> Int? {
         let bytes = Array(timestamp.utf8)
         func number(_ range: Range<Int>) -> Int? {

@@ -1,4 +1,5 @@
-// The fixed words of the control protocol, for the daemon that writes them and for the verbs that read them.
+// The fixed words of the control protocol, for the daemon that writes them and for the verbs that read them. They are
+// here and not in Control, because the log and the listeners have lines in the protocol, too.
 
 /// The type of a line that the daemon sends.
 public enum MessageKind: String, Sendable {
