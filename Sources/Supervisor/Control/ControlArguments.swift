@@ -61,8 +61,8 @@ struct ControlArguments {
         throw .usage("\(verb): no such argument: \(quoted(member.name))")
     }
 
-    /// A year: the bound of durations on the command line, more or less.
-    private static let seconds = 0.0...31_536_000.0
+    /// The bound of durations on the command line.
+    private static let seconds = 0...Double(Duration.configurableMax.components.seconds)
 
     private mutating func take(_ name: String) -> JSON? {
         guard let index = members.firstIndex(where: { $0.name == name }) else { return nil }

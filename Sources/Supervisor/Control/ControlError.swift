@@ -1,8 +1,8 @@
 // Why a request is not answered by a result: the error line of the protocol.
 
-struct ControlError: Error {
+public struct ControlError: Error {
     /// Stable, for programs.
-    enum Code: String {
+    public enum Code: String, Sendable {
         /// Not JSON, no such verb or argument, a value of the wrong type or out of bounds.
         case usage
         /// Another version of the protocol.
@@ -29,5 +29,5 @@ struct ControlError: Error {
 
     static func usage(_ message: String) -> ControlError { ControlError(.usage, message) }
 
-    var json: JSON { ["type": "error", "code": .string(code.rawValue), "message": .string(message)] }
+    var json: JSON { ["type": .word(MessageKind.error), "code": .word(code), "message": .string(message)] }
 }

@@ -30,17 +30,17 @@ final class ControlListener {
         in folder: String, _ mode: mode_t, group: UInt32?, isChosen: Bool, _ name: inout String
     ) throws(ControlSocketError) -> ControlListener {
         do throws(SystemError) { try makeFolder(folder, mode: mode) } catch {
-            throw ControlSocketError(path: "\(folder)/\(name).sock", reason: .failed(error))
+            throw ControlSocketError(path: ControlSocket(of: name, in: folder).path, reason: .failed(error))
         }
         if folder == FallbackDirectory.path, let problem = FallbackDirectory.problem() {
-            throw ControlSocketError(path: "\(folder)/\(name).sock", reason: .isNotOurs(problem))
+            throw ControlSocketError(path: ControlSocket(of: name, in: folder).path, reason: .isNotOurs(problem))
         }
         do throws(ControlSocketError) {
-            return try ControlListener("\(folder)/\(name).sock", group: group)
+            return try ControlListener(ControlSocket(of: name, in: folder).path, group: group)
         } catch {
             guard error.reason == .isLive, !isChosen else { throw error }
             name = "\(name)-\(getpid())"
-            return try ControlListener("\(folder)/\(name).sock", group: group)
+            return try ControlListener(ControlSocket(of: name, in: folder).path, group: group)
         }
     }
 

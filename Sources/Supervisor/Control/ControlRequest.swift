@@ -15,9 +15,6 @@ enum ControlRequest {
     case restart(slot: Int, wait: Bool)
     case rollback(generation: Int?, force: Bool, wait: Bool)
 
-    /// The protocol's version that this is.
-    private static let version = 1
-
     /// - Parameter line: without its newline.
     init(_ line: ArraySlice<UInt8>) throws(ControlError) {
         let json: JSON
@@ -26,8 +23,8 @@ enum ControlRequest {
             throw .usage("a request is an object: {\"v\":1,\"verb\":\"status\"}")
         }
         guard let version = json["v"] else { throw .usage("a request needs the version of the protocol: \"v\":1") }
-        guard version == .integer(Self.version) else {
-            throw ControlError(.version, "this daemon speaks version \(Self.version) of the protocol")
+        guard version == .integer(ControlLimits.version) else {
+            throw ControlError(.version, "this daemon speaks version \(ControlLimits.version) of the protocol")
         }
         guard let verb = json["verb"]?.text else { throw .usage("a request needs a verb: \"verb\":\"status\"") }
         var arguments = ControlArguments(
@@ -43,12 +40,12 @@ enum ControlRequest {
         case "status": return .status
         case "reload": return .reload(try ReloadRequest(&arguments))
         case "history":
-            let all = 1...ControlLimits.historyMax
+            let all = ControlLimits.historyEntries
             return .history(limit: try arguments.whole("limit", in: all) ?? all.upperBound)
         case "events": return .events(follow: try arguments.bool("follow", default: false))
         case "logs":
             return .logs(
-                slot: try arguments.whole("slot", in: 0...Policy.workersMax - 1),
+                slot: try arguments.whole("slot", in: ControlLimits.slots),
                 follow: try arguments.bool("follow", default: false))
         case "scale": return .scale(try scaleChange(&arguments))
         case "stop":
@@ -58,7 +55,7 @@ enum ControlRequest {
         case "resume": return .resume
         case "promote": return .promote
         case "restart":
-            guard let slot = try arguments.whole("slot", in: 0...Policy.workersMax - 1) else {
+            guard let slot = try arguments.whole("slot", in: ControlLimits.slots) else {
                 throw .usage("restart: which slot?")
             }
             return .restart(slot: slot, wait: try arguments.bool("wait", default: true))
@@ -72,7 +69,7 @@ enum ControlRequest {
     }
 
     private static func scaleChange(_ arguments: inout ControlArguments) throws(ControlError) -> ScaleChange {
-        let to = try arguments.whole("to", in: 1...Policy.workersMax)
+        let to = try arguments.whole("to", in: ControlLimits.workers)
         let by = try arguments.whole("by", in: -Policy.workersMax...Policy.workersMax)
         switch (to, by) {
         case (let to?, nil): return .to(to)

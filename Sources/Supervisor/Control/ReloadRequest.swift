@@ -10,11 +10,11 @@ struct ReloadRequest {
         changes = DeployOrder.Changes()
         changes.arguments = try arguments.texts("arguments")
         changes.plan.timeout = try arguments.seconds("timeout_s")
-        changes.plan.surge = try arguments.whole("surge", in: 1...Policy.workersMax)
+        changes.plan.surge = try arguments.whole("surge", in: ControlLimits.workers)
         changes.plan.soak = try arguments.seconds("soak_s")
-        changes.plan.maxFailures = try arguments.whole("max_failures", in: 0...Policy.workersMax) ?? 0
+        changes.plan.maxFailures = try arguments.whole("max_failures", in: ControlLimits.failures) ?? 0
         changes.note = try arguments.text("note", scalarsMax: ControlLimits.noteScalarsMax).map { printable($0) }
-        let slots = try arguments.whole("canary", in: 1...Policy.workersMax)
+        let slots = try arguments.whole("canary", in: ControlLimits.workers)
         let time = try arguments.seconds("canary_time_s")
         if time != nil && slots == nil { throw .usage("reload: canary_time_s needs canary") }
         changes.plan.canary = slots.map { Canary(slots: $0, time: time) }

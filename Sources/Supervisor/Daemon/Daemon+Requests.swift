@@ -39,7 +39,8 @@ extension Daemon {
         } catch {
             if case .ending = error { throw Self.isStopping }
             let reason = JSON.string("\(error)")
-            control.answer(client, JSON.result([.init("outcome", "refused"), .init("reason", reason)]))
+            control.answer(
+                client, JSON.result([.init("outcome", .word(RollOutcome.refused)), .init("reason", reason)]))
         }
     }
 
@@ -93,7 +94,7 @@ extension Daemon {
             client.task = .none
             throw error
         }
-        if !wait { control.answer(client, JSON.result([.init("outcome", "begun")])) }
+        if !wait { control.answer(client, JSON.result([.init("outcome", .word(RollOutcome.begun))])) }
     }
 
     /// A rollback to what is no longer there is refused, so that nobody takes it for one that worked.
@@ -122,7 +123,7 @@ extension Daemon {
             control.answer(client, Deploy.begun(generation: target, isPaused: pool.isPaused && pool.roll != nil))
         } else if client.task == .rollback {
             // It is there already, and no roll was needed.
-            control.answer(client, JSON.result([.init("outcome", "done"), .init("generation", .integer(target))]))
+            control.answer(client, JSON.result([.init("outcome", .word(RollOutcome.done)), .init("generation", .integer(target))]))
         }
     }
 
@@ -158,18 +159,18 @@ extension Daemon {
         case .began: return
         case .done(let generation, let took):
             members = [
-                .init("outcome", "done"), .init("generation", .integer(generation)), .init("took_s", .seconds(took)),
+                .init("outcome", .word(RollOutcome.done)), .init("generation", .integer(generation)), .init("took_s", .seconds(took)),
             ]
         case .failed(let generation, let id, let reason):
             let failure = failure(of: id, report.slot, reason)
             members =
                 [
-                    .init("outcome", "failed"), .init("generation", .integer(generation)),
+                    .init("outcome", .word(RollOutcome.failed)), .init("generation", .integer(generation)),
                     .init("reason", .string(failure.reason)),
                 ] + failure.members
         case .abandoned:
             members = [
-                .init("outcome", "failed"),
+                .init("outcome", .word(RollOutcome.failed)),
                 .init("reason", "a reload began, the pool drains or stops, or the slot is gone"),
             ]
         }

@@ -22,19 +22,8 @@ struct DeployOrder {
 }
 
 final class Deploy {
-    enum Outcome: String {
-        case done
-        /// It failed and was reverted, or was given up.
-        case failed
-        case superseded
-        /// It was not done in the time that it was given, and was reverted.
-        case timedOut = "timed_out"
-        /// The pool was stopped, and serves no more.
-        case stopped
-    }
-
     struct Ending {
-        let outcome: Outcome
+        let outcome: RollOutcome
         /// nil: there is nothing to explain.
         let reason: String?
         let took: Duration
@@ -76,7 +65,7 @@ final class Deploy {
         replaced = 0
     }
 
-    func end(_ outcome: Outcome, _ reason: String? = nil) {
+    func end(_ outcome: RollOutcome, _ reason: String? = nil) {
         if ending != nil { return }
         let reasons = [failure?.reason, reason].compactMap { $0 }
         ending = Ending(
@@ -91,7 +80,7 @@ final class Deploy {
 
     /// For those who wait. nil while it goes on.
     var result: JSON? {
-        ending.map { result($0.outcome.rawValue, took: $0.took, reason: $0.reason, failure?.members ?? []) }
+        ending.map { result($0.outcome, took: $0.took, reason: $0.reason, failure?.members ?? []) }
     }
 
     /// What has happened, for those who wait: the log's record, and how far the roll is.
@@ -109,7 +98,8 @@ final class Deploy {
 
     static func begun(generation: Int, isPaused: Bool) -> JSON {
         let reason: [JSON.Member] = isPaused ? [.init("reason", "the pool is paused: it waits for resume")] : []
-        return .result([.init("outcome", "begun"), .init("generation", .integer(generation))] + reason)
+        return .result(
+            [.init("outcome", .word(RollOutcome.begun)), .init("generation", .integer(generation))] + reason)
     }
 
     /// For status: `result`, or how far it is.
@@ -127,14 +117,14 @@ final class Deploy {
             "by": order.asker.json,
             "executable": facts.executableJSON,
             "took_s": .optional(ending) { .seconds($0.took) },
-            "outcome": .optional(ending) { .string($0.outcome.rawValue) },
+            "outcome": .optional(ending) { .word($0.outcome) },
             "reason": .optional(ending?.reason) { .string($0) },
         ]
     }
 
-    private func result(_ outcome: String, took: Duration, reason: String?, _ more: [JSON.Member]) -> JSON {
+    private func result(_ outcome: RollOutcome, took: Duration, reason: String?, _ more: [JSON.Member]) -> JSON {
         var members: [JSON.Member] = [
-            .init("outcome", .string(outcome)), .init("generation", .integer(generation)),
+            .init("outcome", .word(outcome)), .init("generation", .integer(generation)),
             .init("took_s", .seconds(took)),
         ]
         if let reason { members.append(.init("reason", .string(reason))) }

@@ -70,7 +70,7 @@ struct DeployHistory {
         entries.append([
             "generation": .null, "what": "reload", "asked_at": .string(LogFormatter.timestamp(time)), "by": asker.json,
             "executable": .null,
-            "took_s": .null, "outcome": .string(Self.refused), "reason": .string(reason),
+            "took_s": .null, "outcome": .word(RollOutcome.refused), "reason": .string(reason),
         ])
         isDirty = true
     }
@@ -82,9 +82,7 @@ struct DeployHistory {
         for (generation, place) in places { places[generation] = place > 0 ? place - 1 : nil }
     }
 
-    private static let refused = "refused"
-
-    private static func isRefusal(_ entry: JSON) -> Bool { entry["outcome"]?.text == refused }
+    private static func isRefusal(_ entry: JSON) -> Bool { entry["outcome"] == .word(RollOutcome.refused) }
 
     /// The roll has ended.
     mutating func update(_ deploy: Deploy) {

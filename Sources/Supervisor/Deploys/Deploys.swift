@@ -112,7 +112,7 @@ final class Deploys {
         case .reverted(let target, let base, _):
             guard let deploy = underWay[target] else { return [] }
             note(releases.notes(serving: base, afterRollback: deploy.order.isRollback), deploy, base)
-            let outcome: Deploy.Outcome = deploy.failure?.isTimeout ?? false ? .timedOut : .failed
+            let outcome: RollOutcome = deploy.failure?.isTimeout ?? false ? .timedOut : .failed
             return end(target, outcome, servesAgain(base, changed: releases.changedFiles(of: base)))
         case .aborted(let target):
             return endByStop(target)
@@ -164,7 +164,7 @@ final class Deploys {
 
     private func deploys(_ generation: Int) -> [Deploy] { underWay[generation].map { [$0] } ?? [] }
 
-    private func end(_ generation: Int, _ outcome: Deploy.Outcome, _ reason: String? = nil) -> [Deploy] {
+    private func end(_ generation: Int, _ outcome: RollOutcome, _ reason: String? = nil) -> [Deploy] {
         guard let deploy = underWay.removeValue(forKey: generation) else { return [] }
         deploy.end(outcome, reason)
         last = deploy

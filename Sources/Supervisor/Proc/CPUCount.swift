@@ -1,4 +1,4 @@
-// How many CPUs the daemon may really use: what its affinity mask leaves, and what its cgroup's quota leaves of that.
+// How many CPUs the daemon may use: those in its affinity mask, limited by the quota of its cgroup.
 // cgroup v2 (cpu.max) is described in the kernel's Documentation/admin-guide/cgroup-v2.rst, v1 (cpu.cfs_quota_us) in
 // scheduler/sched-bwc.rst.
 internal import CLinux
@@ -7,7 +7,7 @@ internal import CLinux
 public struct CPUCount: Equatable, Sendable {
     /// CPUs in the affinity mask, at least 1.
     public var affinity: Int
-    /// The tightest quota of the process' cgroup and those above it, in thousandths of a CPU; nil: none.
+    /// The smallest quota of the process' cgroup and its ancestors, in thousandths of a CPU; nil if there is none.
     public var quotaMilliCPUs: Int?
 
     public init(affinity: Int, quotaMilliCPUs: Int?) {
@@ -15,22 +15,22 @@ public struct CPUCount: Equatable, Sendable {
         self.quotaMilliCPUs = quotaMilliCPUs
     }
 
-    /// Looks at the system as it is now. What cannot be read limits nothing.
+    /// The count at this moment. A file that cannot be read limits nothing.
     ///
-    /// - Parameter root: put in front of /proc and of the cgroup mounts; for tests.
+    /// - Parameter root: a prefix for /proc and the cgroup mounts, for tests.
     public static func current(root: String = "") -> CPUCount {
         CPUCount(affinity: max(1, allowed().count), quotaMilliCPUs: CgroupQuota(root: root).tightest)
     }
 
-    /// The numbers of the CPUs that this process may run on; empty where the kernel does not say.
+    /// The numbers of the CPUs that this process may run on; empty if the kernel does not say.
     public static func allowed() -> [Int32] {
-        // As many as Linux can be built for.
+        // The largest number of CPUs that Linux can be built for.
         var cpus = [Int32](repeating: 0, count: 8192)
         let count = rl_affinity(&cpus, Int32(cpus.count))
         return Array(cpus.prefix(max(0, Int(count))))
     }
 
-    /// The smaller of the two, a broken CPU counted as a whole one; at least 1.
+    /// The smaller of both counts, with the quota rounded up to whole CPUs; at least 1.
     public var automatic: Int {
         guard let quotaMilliCPUs else { return max(1, affinity) }
         return max(1, min(affinity, (quotaMilliCPUs + 999) / 1000))
@@ -40,7 +40,7 @@ public struct CPUCount: Equatable, Sendable {
 private struct CgroupQuota {
     let root: String
 
-    /// The smallest quota of each hierarchy with a CPU controller, along the path up to the mount.
+    /// The smallest quota in all hierarchies with a CPU controller, from the cgroup up to the mount.
     var tightest: Int? {
         var result: Int?
         for cgroup in Cgroup.own(with: "cpu", root: root) {
@@ -59,12 +59,12 @@ private struct CgroupQuota {
         return milliCPUs(quota: decimal(fields[0].utf8), period: decimal(fields[1].utf8))
     }
 
-    /// cpu.cfs_quota_us is -1 where there is no quota.
+    /// cpu.cfs_quota_us is -1 if there is no quota.
     private func legacyQuota(_ directory: String) -> Int? {
         milliCPUs(quota: number("\(directory)/cpu.cfs_quota_us"), period: number("\(directory)/cpu.cfs_period_us"))
     }
 
-    /// Rounded up, so that it is never 0 and no part of a CPU is lost before the last rounding.
+    /// Rounded up, so that the result is never 0 and no part of a CPU is lost before the last rounding.
     private func milliCPUs(quota: UInt64?, period: UInt64?) -> Int? {
         guard let quota, let period, quota > 0, period > 0, quota <= UInt64(Int64.max) / 1000 else { return nil }
         return Int((quota * 1000 - 1) / period + 1)

@@ -49,7 +49,7 @@ struct StatusReport {
             "started_at": .string(LogFormatter.timestamp(identity.startedAt)), "program": .string(program.path),
             "arguments": .array(program.arguments.map { .string($0) }),
             "workers": .integer(pool.policy.workers), "ready": .integer(pool.totals.serving),
-            "phase": .string(phase), "paused": .bool(pool.isPaused), "failing": failing,
+            "phase": .word(phase), "paused": .bool(pool.isPaused), "failing": failing,
             "generation": .integer(pool.settledGeneration), "newest": .integer(pool.newestGeneration),
             "version": .string(identity.version), "memory_kind": "pss",
         ]
@@ -65,11 +65,11 @@ struct StatusReport {
         ]
     }
 
-    private var phase: String {
+    private var phase: PoolPhase {
         switch pool.phase {
-        case .notStarted, .running: pool.failingSlots.isEmpty ? pool.isPaused ? "paused" : "running" : "failing"
-        case .drained: "drained"
-        case .stopping, .finished: "stopping"
+        case .notStarted, .running: pool.failingSlots.isEmpty ? pool.isPaused ? .paused : .running : .failing
+        case .drained: .drained
+        case .stopping, .finished: .stopping
         }
     }
 
@@ -110,24 +110,24 @@ struct StatusReport {
 
     /// All on which the pool can be reached: opened by the daemon, shared by workers, or opened by workers themselves.
     private var ports: [JSON] {
-        func port(_ address: String, _ kind: JSON, workers: Int, queue: Int) -> JSON {
+        func port(_ address: String, _ kind: PortKind, workers: Int, queue: Int) -> JSON {
             [
-                "address": .string(address), "name": .null, "kind": kind, "workers": .integer(workers),
+                "address": .string(address), "name": .null, "kind": .word(kind), "workers": .integer(workers),
                 "queue": .integer(queue),
             ]
         }
         let shared = shared.map { address, sockets in
             port(
-                "\(address)", "shared", workers: Set(sockets.compactMap { $0.owner }).count,
+                "\(address)", .shared, workers: Set(sockets.compactMap { $0.owner }).count,
                 queue: sockets.reduce(0) { $0 + ($1.queue ?? 0) })
         }
-        let own = usage.ownPorts.map { port("\($0.address)", "own", workers: $0.workers.count, queue: $0.queue) }
+        let own = usage.ownPorts.map { port("\($0.address)", .own, workers: $0.workers.count, queue: $0.queue) }
         return listeners.map(listener) + shared + own
     }
 
     private func listener(_ listener: Listener) -> JSON {
         [
-            "address": .string(listener.label), "name": .optional(listener.name) { .string($0) }, "kind": "listen",
+            "address": .string(listener.label), "name": .optional(listener.name) { .string($0) }, "kind": .word(PortKind.listen),
             "queue": .optional(usage.queue(of: listener)) { .integer($0) },
         ]
     }

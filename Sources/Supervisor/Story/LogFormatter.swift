@@ -56,21 +56,9 @@ struct LogFormatter {
 
     /// A JSON string (RFC 8259), which logfmt readers take as well.
     private static func appendQuoted(_ text: String, to line: inout String) {
-        line += "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": line += "\\\""
-            case "\\": line += "\\\\"
-            case "\n": line += "\\n"
-            case "\r": line += "\\r"
-            case "\t": line += "\\t"
-            case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value):
-                let digits = String(scalar.value, radix: 16)
-                line += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: line.unicodeScalars.append(scalar)
-            }
-        }
-        line += "\""
+        var bytes: [UInt8] = []
+        JSON.write(text, to: &bytes)
+        line += String(decoding: bytes, as: UTF8.self)
     }
 
     /// Seconds with three decimals.

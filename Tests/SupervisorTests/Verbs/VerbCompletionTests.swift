@@ -139,7 +139,7 @@ import Testing
             ])
         try terminal.read(until: "READY> ")
         try terminal.type("reloaderd reload --can\t\t")
-        try terminal.read(until: "promote by itself after so long without a crash")
+        try terminal.read(until: "promote after this long without a crash")
         // ^U takes the line back.
         try terminal.type("\u{15}reloaderd --log-format \t")
         let values = try terminal.read(until: "text")

@@ -107,7 +107,7 @@ import Testing
         app.daemon.signal(SIGKILL)
         let run = try client.finished()
         #expect(run.status == 4)
-        #expect(run.errors.hasPrefix("reloaderd: the daemon has closed "))
+        #expect(run.errors.hasPrefix("reloaderd: the daemon closed "))
         #expect(try self.run(["status", "--control", app.path], of: app).status == 4)
     }
 
@@ -172,7 +172,7 @@ import Testing
             let last = run.output.split(separator: "\n").last.map(String.init) ?? ""
             #expect(run.status == 0 && last.hasPrefix(output), "\(words): \(run)")
         }
-        try expect("reload", "--canary", "1", "--no-wait", says: "generation 2 has begun")
+        try expect("reload", "--canary", "1", "--no-wait", says: "reload to generation 2 started")
         try app.daemon.next("canary_waits")
         #expect(try run(["status"], of: app).output.contains("waits for promote"))
         try expect("promote", says: "promoted")
@@ -190,7 +190,8 @@ import Testing
         #expect(before.count == 3 && after.count == 3)
         #expect(zip(before, after).map { $0 == $1 } == [true, false, true])
         try expect("pause", says: "paused")
-        try expect("reload", "--no-wait", says: "generation 3 has begun: the pool is paused: it waits for resume")
+        try expect(
+            "reload", "--no-wait", says: "reload to generation 3 started: the pool is paused: it waits for resume")
         #expect(try run(["status"], of: app).output.contains("roll        to generation 3 from 2, 0/3 slots"))
         try expect("resume", says: "resumed")
         try app.daemon.next("reload_done")
@@ -234,7 +235,7 @@ import Testing
         let reload = try client(["reload"], of: app)
         _ = try reload.output.next()
         reload.signal(SIGINT)
-        #expect(try reload.finished().errors.contains("the reload goes on"))
+        #expect(try reload.finished().errors.contains("the reload continues"))
         gate.letPass()
         try app.daemon.next("reload_done")
         #expect(try run(["rollback"], of: app).output.contains("generation 1 serves after "))

@@ -83,7 +83,7 @@ import Testing
             let answer = #"{"type":"result","ok":true,"outcome":"failed","generation":2,"signal":\#(signal)}"#
             let (_, run) = try FakeDaemon(in: TestFolder()).answer(["reload"], answer)
             #expect(run.status == 1)
-            #expect(run.errors == "reloaderd: reload failed\nthe worker was ended by SIGSEGV\n")
+            #expect(run.errors == "reloaderd: reload failed\nthe worker was killed by SIGSEGV\n")
         }
     }
 
@@ -105,7 +105,7 @@ import Testing
         let (request, run) = try FakeDaemon(in: folder).answer(["reload", "--no-wait"], answer)
         #expect(request == ["v": 1, "verb": "reload", "wait": false])
         #expect(run.status == 0)
-        #expect(run.output == "generation 2 has begun\n")
+        #expect(run.output == "reload to generation 2 started\n")
     }
 
     @Test func aDaemonThatIsGoneBeforeTheEndIsNoSuccess() throws {
@@ -118,7 +118,7 @@ import Testing
         let run = try client.finished()
         #expect(run.status == 4)
         #expect(run.errorLines.count == 1)
-        #expect(run.errors.hasPrefix("reloaderd: the daemon has closed "))
+        #expect(run.errors.hasPrefix("reloaderd: the daemon closed "))
     }
 
     @Test func whatIsNotUnderstoodIsNoSuccess() throws {
@@ -204,11 +204,11 @@ import Testing
         for (words, said) in [
             (
                 ["reload"],
-                "the reload goes on: 'reloaderd status --watch' shows it, and 'reloaderd rollback' takes it back"
+                "the reload continues: 'reloaderd status --watch' shows it, and 'reloaderd rollback' undoes it"
             ),
-            (["rollback"], "the rollback goes on: 'reloaderd status --watch' shows it"),
-            (["restart", "1"], "the restart goes on: 'reloaderd status --watch' shows it"),
-            (["stop"], "the stop goes on: 'reloaderd status --watch' shows it"),
+            (["rollback"], "the rollback continues: 'reloaderd status --watch' shows it"),
+            (["restart", "1"], "the restart continues: 'reloaderd status --watch' shows it"),
+            (["stop"], "the stop continues: 'reloaderd status --watch' shows it"),
         ] {
             let daemon = try FakeDaemon(in: TestFolder())
             let client = try daemon.client(words)
@@ -252,7 +252,7 @@ import Testing
         peer.say(Self.began)
         try terminal.read(until: "  0/2  ")
         try terminal.type("\u{3}")
-        try terminal.read(until: "\nreloaderd: the reload goes on: 'reloaderd status --watch' shows it")
+        try terminal.read(until: "\nreloaderd: the reload continues: 'reloaderd status --watch' shows it")
         #expect(try client.wait() != 0)
     }
 }
