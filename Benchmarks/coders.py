@@ -29,8 +29,8 @@ def build_with_library():
     build = ["swift", "build", "--package-path", tree, "--scratch-path", f"{tree}/.build", "-c", "release",
              "--static-swift-stdlib", "-Xswiftc", "-static-executable"]
     run(*build, "--product", "reloaderd")
-    binary = f"{run(*build, '--show-bin-path').strip()}/reloaderd"
-    run("strip", binary)
+    binary = f"{pool.folder}/reloaderd-library"
+    run("strip", "-o", binary, f"{run(*build, '--show-bin-path').strip()}/reloaderd")
     return binary
 
 
@@ -140,8 +140,8 @@ for _ in range(ROUNDS):
         for name, binary in binaries.items():
             figures, answer = measure(binary, count)
             results.setdefault((count, name), []).append(figures)
-print(f"The daemon with either coder: {ROUNDS} rounds in turns, medians; 21 times status in each")
-table(["workers, coder", "stripped, bytes", "RssAnon idle KiB", "after status", "VmHWM KiB", "CPU ms a status"],
+print(f"The daemon with either coder, stripped: {ROUNDS} rounds in turns, medians; 21 times status in each")
+table(["workers, coder", "bytes", "RssAnon idle KiB", "after status", "VmHWM KiB", "CPU ms a status"],
       [[f"{count:,}, {name}", f"{os.path.getsize(binaries[name]):,}",
         *(f"{statistics.median(column):.0f}" for column in list(zip(*rows))[:3]),
         f"{statistics.median([r[3] for r in rows]):.1f}"] for (count, name), rows in results.items()])
