@@ -72,11 +72,12 @@ struct LogFormatter {
         var seconds = time.tv_sec
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        let date =
-            "\(padded(Int64(parts.tm_year) + 1900, 4))-\(padded(Int64(parts.tm_mon) + 1, 2))-\(padded(Int64(parts.tm_mday), 2))"
-        let clock =
-            "\(padded(Int64(parts.tm_hour), 2)):\(padded(Int64(parts.tm_min), 2)):\(padded(Int64(parts.tm_sec), 2))"
-        return "\(date)T\(clock).\(padded(Int64(time.tv_nsec) / 1_000_000, 3))Z"
+        // Twenty bytes, with room for the year of a file's wildest time.
+        let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+            let count = strftime(buffer.baseAddress, buffer.count, "%Y-%m-%dT%H:%M:%S", &parts)
+            return String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)
+        }
+        return "\(text).\(padded(Int64(time.tv_nsec) / 1_000_000, 3))Z"
     }
 
     private static func padded(_ number: Int64, _ width: Int) -> String {
