@@ -1,9 +1,11 @@
-"""What a reload cuts that is in the middle, and how long the old workers live. Parts: matrix own signal multiplexed trees ends;
-all by default, or those that BENCH_DRAINS names. BENCH_RELOADS=3 reloads a row, BENCH_AT_ONCE=8 rows at the same time (they
-wait most of the time); BENCH_SERVERS=node,Puma and BENCH_SHAPES=think-100,pipelined leave the other rows out.
+"""What a reload cuts that is in the middle, and how long the old workers live. Parts: matrix own signal multiplexed
+trees ends; all by default, or those that BENCH_DRAINS names. BENCH_RELOADS=3 reloads a row, BENCH_AT_ONCE=8 rows at the
+same time (they wait most of the time); BENCH_SERVERS=node,Puma and BENCH_SHAPES=think-100,pipelined leave the other
+rows out.
 
-The strict clients are the tests' own: Programs/shapes.py says what the shapes are, what counts as cut, and what is the race
-that every server has which closes idle connections. Old workers' lives are from the moment when their replacement serves."""
+The strict clients are the tests' own: Programs/shapes.py says what the shapes are, what counts as cut, and what is the
+race that every server has which closes idle connections. Old workers' lives are from the moment when their replacement
+serves."""
 import collections, concurrent.futures, functools, itertools, json, os, queue, signal, socket, subprocess, sys, tempfile
 import threading, time
 from pool import folder, median, reloaderd, surroundings, table

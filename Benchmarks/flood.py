@@ -1,5 +1,6 @@
 """What a worker that floods its output costs the others: how long a request to another worker takes, how long a line of
-another worker is on its way through the daemon, and how long a reload takes, with such a worker and without, in one run."""
+another worker is on its way through the daemon, and how long a reload takes, with such a worker and without, in one
+run."""
 import os, signal, socket, subprocess, sys, tempfile, threading, time
 from pool import median, percentile, reloaderd, table
 

@@ -1,6 +1,7 @@
-"""The promise on large counts: each example, 4 workers, a strict client with 16 connections that retries nothing, with a
-connection a request and with keep-alive: 20 reloads, each begun when the one before is done; then 20 more, with one worker
-killed (SIGKILL) between each two. Of the second part only requests that a killed worker had accepted may fail."""
+"""The promise on large counts: each example, 4 workers, a strict client with 16 connections that retries nothing, with
+a connection a request and with keep-alive: 20 reloads, each begun when the one before is done; then 20 more, with one
+worker killed (SIGKILL) between each two. Of the second part only requests that a killed worker had accepted may
+fail."""
 import json, os, signal, socket, subprocess
 from pool import Daemon, table
 

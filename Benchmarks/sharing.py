@@ -1,6 +1,6 @@
-"""Ports shared by programs that know nothing of it. Parts: reloads kills balance speed calls; all by default, or those that
-BENCH_SHARING names. BENCH_RELOADS=20 and BENCH_KILLS=100 set the counts. The strict client retries nothing; it has the same
-CPUs as the servers, so rates are those of both together."""
+"""Ports shared by programs that know nothing of it. Parts: reloads kills balance speed calls; all by default, or those
+that BENCH_SHARING names. BENCH_RELOADS=20 and BENCH_KILLS=100 set the counts. The strict client retries nothing; it has
+the same CPUs as the servers, so rates are those of both together."""
 import json, os, random, signal, socket, subprocess, sys, tempfile, time
 from pool import folder, median, reloaderd, table
 

@@ -1,5 +1,5 @@
-// Node's own cluster module with an app that knows nothing of it, reloaded by its usual recipe: on SIGHUP a new worker for
-// each old one, which is disconnected when the new one listens. cluster.js WORKERS APP [ARG...]
+// Node's own cluster module with an app that knows nothing of it, reloaded by its usual recipe: on SIGHUP a new worker
+// for each old one, which is disconnected when the new one listens. cluster.js WORKERS APP [ARG...]
 const cluster = require('node:cluster');
 const [workers, app, ...args] = process.argv.slice(2);
 

@@ -8,8 +8,9 @@
 
 static const int meaningful[] = {SIGHUP,  SIGTERM, SIGINT,  SIGQUIT,  SIGUSR1,
                                  SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD};
-// Would end the daemon by default, and leave its workers without a keeper; nobody sends them but by mistake. The real-time
-// signals are more of them. What is left: KILL, STOP, TSTP (a terminal's), and those that report an error of our own.
+// Would end the daemon by default, and leave its workers without a keeper; nobody sends them but by mistake. The
+// real-time signals are more of them. What is left: KILL, STOP, TSTP (a terminal's), and those that report an error of
+// our own.
 static const int stray[] = {SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT};
 
 static void fill_handled(sigset_t *set) {

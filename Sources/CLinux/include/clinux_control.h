@@ -29,10 +29,11 @@ struct rl_socket {
     uint32_t queue;              // listening: connections that wait to be accepted
 };
 
-// Writes the TCP sockets, of IPv4 and IPv6, and the unix sockets that listen or are connected, as many as there is room for,
-// and returns how many it wrote; -1 with errno set: EOVERFLOW when there are more. Does not wait.
+// Writes the TCP sockets, of IPv4 and IPv6, and the unix sockets that listen or are connected, as many as there is room
+// for, and returns how many it wrote; -1 with errno set: EOVERFLOW when there are more. Does not wait.
 ssize_t rl_sockets(struct rl_socket *sockets, size_t room);
 
-// Writes a number for each TCP connection to the local `port` that the kernel is still setting up (SYN_RECV), the same for the
-// same peer each time, and returns how many it wrote; -1 with errno set: EOVERFLOW when there are more. Does not wait.
+// Writes a number for each TCP connection to the local `port` that the kernel is still setting up (SYN_RECV), the same
+// for the same peer each time, and returns how many it wrote; -1 with errno set: EOVERFLOW when there are more. Does
+// not wait.
 ssize_t rl_handshakes(uint16_t port, uint64_t *peers, size_t room);

@@ -6,7 +6,8 @@ private let sizeUnits: [(letter: UInt8, shift: UInt64)] = [
 
 /// Parses a number of bytes, with at most one of the letters K, M, G, T after it.
 ///
-/// - Throws: what is wrong with `text`; also when it is not below 2^63, the kernel's own bound on file and memory sizes.
+/// - Throws: what is wrong with `text`; also when it is not below 2^63, the kernel's own bound on file and memory
+///   sizes.
 public func byteCount(parsing text: String) throws(ConfigurationError) -> UInt64 {
     let unit = text.utf8.last.flatMap { last in sizeUnits.first { $0.letter == last } }
     let digits = text.utf8.dropLast(unit == nil ? 0 : 1)

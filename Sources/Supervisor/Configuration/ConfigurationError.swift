@@ -17,8 +17,8 @@ public func quoted(_ text: some StringProtocol) -> String { "'\(printable(text))
 
 /// As `quoted`, without the quotes: for paths at the start of a message.
 ///
-/// - Parameter scalarsMax: where it is cut; by default long enough for any path that people type, short enough for a line
-///   in a log.
+/// - Parameter scalarsMax: where it is cut; by default long enough for any path that people type, short enough for a
+///   line in a log.
 public func printable(_ text: some StringProtocol, scalarsMax: Int = 200) -> String {
     var result = ""
     var scalars = text.unicodeScalars.makeIterator()

@@ -7,8 +7,8 @@
 //     NAME='as it stands'                 in '…' nothing is special; lines may follow
 //
 // Nothing is expanded: `$HOME` stays as it is. Stricter than systemd, which skips what it does not understand: a line
-// without `=`, a name that is none, a variable that reloaderd sets itself and a quote that is not closed are errors with
-// their line.
+// without `=`, a name that is none, a variable that reloaderd sets itself and a quote that is not closed are errors
+// with their line.
 
 /// Reads `NAME=VALUE` files.
 public enum EnvironmentFile {

@@ -43,8 +43,8 @@ extension Settings {
         return policy
     }
 
-    /// The policy where ports were to be shared and can't be: nobody sees a worker listen then, so that `auto` has to mean
-    /// that it has lived for a while.
+    /// The policy where ports were to be shared and can't be: nobody sees a worker listen then, so that `auto` has to
+    /// mean that it has lived for a while.
     func policyWithoutSharing(_ policy: Policy) -> Policy {
         var policy = policy
         if ready == .automatic { policy.readiness = .after(Self.ageWithoutSharing) }

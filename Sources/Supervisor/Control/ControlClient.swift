@@ -1,5 +1,5 @@
-// One client of the control socket: what it has sent and not been answered, what waits to be sent to it, and what it waits
-// for itself. Knows bytes and lines, and no verbs.
+// One client of the control socket: what it has sent and not been answered, what waits to be sent to it, and what it
+// waits for itself. Knows bytes and lines, and no verbs.
 internal import Glibc
 internal import Reloader
 

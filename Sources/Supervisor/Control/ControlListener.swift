@@ -10,8 +10,8 @@ final class ControlListener {
     let path: String
     private let file: SocketFile?
 
-    /// Opens the socket at `path`. It appears there listening and with its permissions, at once: nobody can mistake it for
-    /// a stale one, or connect before it is protected.
+    /// Opens the socket at `path`. It appears there listening and with its permissions, at once: nobody can mistake it
+    /// for a stale one, or connect before it is protected.
     ///
     /// - Parameter group: may connect, too.
     init(_ path: String, group: UInt32?) throws(ControlSocketError) {

@@ -25,7 +25,8 @@ struct ControlPeer {
     var asker: Asker { Asker(pid: pid, userID: userID) }
 }
 
-/// The process that listens, or connected, at the other end of a unix socket, as it was then; nil: the kernel does not say.
+/// The process that listens, or connected, at the other end of a unix socket, as it was then; nil: the kernel does not
+/// say.
 public func peerProcess(of socket: Int32) -> Int32? {
     var peer = rl_peer()
     return rl_peer_credentials(socket, &peer) == 0 && peer.pid > 0 ? peer.pid : nil

@@ -62,7 +62,8 @@ struct DeployHistory {
         isDirty = true
     }
 
-    /// A reload of which no generation came. One that is refused over and over for the same reason is one entry, the last.
+    /// A reload of which no generation came. One that is refused over and over for the same reason is one entry, the
+    /// last.
     mutating func append(refusal reason: String, of asker: Asker, at time: timespec) {
         if let last = entries.last, Self.isRefusal(last), last["reason"]?.text == reason { entries.removeLast() }
         makeRoom()
@@ -92,8 +93,8 @@ struct DeployHistory {
         isDirty = true
     }
 
-    /// Rewrites the file, where something has changed. Not synchronised: a power cut may cost the last deploys, never the
-    /// daemon's time.
+    /// Rewrites the file, where something has changed. Not synchronised: a power cut may cost the last deploys, never
+    /// the daemon's time.
     ///
     /// - Parameter isLast: there will be no other entry with which to write what could not be written.
     /// - Throws: the first of several failures in a row.

@@ -1,5 +1,6 @@
-// Where the control sockets of an ordinary user's daemons are if nothing says where: after su, under cron, in a container.
-// Anybody may write into /tmp, so what is there under the name is looked at by both sides before it is trusted.
+// Where the control sockets of an ordinary user's daemons are if nothing says where: after su, under cron, in a
+// container. Anybody may write into /tmp, so what is there under the name is looked at by both sides before it is
+// trusted.
 internal import Glibc
 
 public enum FallbackDirectory {

@@ -1,5 +1,5 @@
-// What all workers use, measured in one go for `status`: their processes, one dump of the kernel's sockets, and a look at
-// the workers' descriptors as far as a bound allows.
+// What all workers use, measured in one go for `status`: their processes, one dump of the kernel's sockets, and a look
+// at the workers' descriptors as far as a bound allows.
 internal import CLinux
 internal import Glibc
 internal import Reloader

@@ -29,7 +29,8 @@ final class RollBook {
     /// Rewrites the history's file, where something has changed.
     func save(isLast: Bool = false) throws(SystemError) { try history.save(isLast: isLast) }
 
-    /// Takes notice of `report`, and returns the rolls that it is about; those that it has ended are no longer under way.
+    /// Takes notice of `report`, and returns the rolls that it is about; those that it has ended are no longer under
+    /// way.
     ///
     /// - Parameters:
     ///   - failure: what is known of the worker that made a roll fail.

@@ -1,5 +1,5 @@
-// One roll from the question to its outcome, for whoever waits for it, for the history and for status. Works for any roll
-// that ends in a report of the core, whatever began it.
+// One roll from the question to its outcome, for whoever waits for it, for the history and for status. Works for any
+// roll that ends in a report of the core, whatever began it.
 internal import Glibc
 internal import Reloader
 

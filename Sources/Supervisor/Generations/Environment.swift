@@ -2,8 +2,8 @@
 internal import Glibc
 
 struct Environment {
-    /// What an outer supervisor set for this process alone. It is consumed here and never reaches a worker, where it would
-    /// name descriptors that are closed there, or a socket that is not the worker's to talk to.
+    /// What an outer supervisor set for this process alone. It is consumed here and never reaches a worker, where it
+    /// would name descriptors that are closed there, or a socket that is not the worker's to talk to.
     static let outerNames: Set<String> = [
         "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE", "MAINPID",
         "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "UPSTART_FDS",

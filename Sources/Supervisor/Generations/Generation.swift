@@ -1,4 +1,5 @@
-// One launchable version of the program: argv, environment, working directory and executable, all pinned when it is made.
+// One launchable version of the program: argv, environment, working directory and executable, all pinned when it is
+// made.
 internal import Glibc
 
 /// Made at the start and at each reload; lives until the core releases it.

@@ -1,4 +1,5 @@
-// Why no generation could be made of the program. At the first start it ends the daemon, at a reload it refuses the reload.
+// Why no generation could be made of the program. At the first start it ends the daemon, at a reload it refuses the
+// reload.
 internal import Glibc
 
 public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible {

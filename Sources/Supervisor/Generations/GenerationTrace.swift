@@ -2,8 +2,8 @@
 internal import Glibc
 internal import Reloader
 
-/// Two that differ are two versions. Two that are the same may still differ in what is not looked at: libraries, modules, a
-/// database.
+/// Two that differ are two versions. Two that are the same may still differ in what is not looked at: libraries,
+/// modules, a database.
 struct GenerationTrace: Equatable {
     private let program: Program
     /// How many workers there are makes no version.

@@ -1,5 +1,5 @@
-// The files that a generation's arguments name, of an interpreter the program itself: they are not pinned, so a worker that is
-// started later runs what they hold by then.
+// The files that a generation's arguments name, of an interpreter the program itself: they are not pinned, so a worker
+// that is started later runs what they hold by then.
 internal import Glibc
 
 struct NamedFiles {

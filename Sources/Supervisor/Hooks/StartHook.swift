@@ -2,8 +2,8 @@
 internal import CLinux
 internal import Glibc
 
-/// The event is in a file in memory, so that a hook that does not read it holds up nobody. Standard output goes nowhere,
-/// standard error where the daemon's goes. Directory and user are the daemon's own.
+/// The event is in a file in memory, so that a hook that does not read it holds up nobody. Standard output goes
+/// nowhere, standard error where the daemon's goes. Directory and user are the daemon's own.
 ///
 /// - Parameter environment: of the daemon, without what was meant for it alone.
 /// - Parameter fileLimit: what the daemon was given.

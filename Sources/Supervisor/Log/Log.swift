@@ -1,4 +1,5 @@
-// The daemon's log: records become lines on standard error. Also the road of workers' output, which shares the same end.
+// The daemon's log: records become lines on standard error. Also the road of workers' output, which shares the same
+// end.
 internal import CLinux
 internal import Glibc
 

@@ -1,4 +1,5 @@
-// The words of the log: each report of the core as one record. A reload reads as a story: why, each slot, how long, result.
+// The words of the log: each report of the core as one record. A reload reads as a story: why, each slot, how long,
+// result.
 internal import Glibc
 internal import Reloader
 

@@ -27,8 +27,8 @@ struct ServiceManager: ~Copyable {
     /// Something could not be sent yet: wait until `number` is writable, then `flush`.
     var isWaiting: Bool { !waiting.isEmpty }
 
-    /// Sends all assignments in one datagram; where the manager's socket is full, once it has room. To lose a READY=1 would
-    /// be to be killed for it.
+    /// Sends all assignments in one datagram; where the manager's socket is full, once it has room. To lose a READY=1
+    /// would be to be killed for it.
     ///
     /// - Throws: where it could not be delivered; the caller tells the log, and goes on.
     mutating func send(_ assignments: [String]) throws(SystemError) {

@@ -1,5 +1,5 @@
-// A worker's standard output or standard error on its way out: from its pipe to a sink, in whole lines, with a tag or as
-// they are.
+// A worker's standard output or standard error on its way out: from its pipe to a sink, in whole lines, with a tag or
+// as they are.
 internal import Reloader
 
 final class WorkerStream {

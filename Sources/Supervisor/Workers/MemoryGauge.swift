@@ -3,8 +3,8 @@
 internal import Reloader
 
 final class MemoryGauge {
-    /// At most so much of the daemon's time goes into measuring: a worker that took 1 ms to measure is measured again no
-    /// sooner than after 100 ms.
+    /// At most so much of the daemon's time goes into measuring: a worker that took 1 ms to measure is measured again
+    /// no sooner than after 100 ms.
     private static let costFactor = 100
     /// One `status` measures no longer; what was measured before is shown of the others.
     static let statusBudget = Duration.milliseconds(50)
@@ -27,7 +27,8 @@ final class MemoryGauge {
         return bytes
     }
 
-    /// Of a worker's processes, as it was a moment ago where measuring is dear; nil: not measured yet, and `until` is over.
+    /// Of a worker's processes, as it was a moment ago where measuring is dear; nil: not measured yet, and `until` is
+    /// over.
     func bytes(
         _ id: WorkerID, _ processes: [Int32], until: Instant, _ buffer: UnsafeMutableRawBufferPointer
     ) -> UInt64? {

@@ -1,5 +1,5 @@
-// Children of the daemon that it did not start. It is the subreaper of all that it starts, so what loses its parent becomes its
-// own child; which worker that came from is a matter of proof.
+// Children of the daemon that it did not start. It is the subreaper of all that it starts, so what loses its parent
+// becomes its own child; which worker that came from is a matter of proof.
 internal import Glibc
 
 struct Orphan {
@@ -26,8 +26,8 @@ struct Orphans {
         earlier = Set(identities)
     }
 
-    /// Whatever becomes the daemon's child was started by something that it has started: it is no init process, to which
-    /// others' orphans come as well, and had no children before.
+    /// Whatever becomes the daemon's child was started by something that it has started: it is no init process, to
+    /// which others' orphans come as well, and had no children before.
     var areAllOurs: Bool { earlier.isEmpty && getpid() != 1 }
 
     /// Those that live.

@@ -2,8 +2,8 @@
 internal import Glibc
 
 enum ProcessMemory {
-    /// Resident bytes, each shared page counted in parts (PSS): what a process costs. The kernel walks all of its pages for
-    /// it. nil: only the process's own user and root may know.
+    /// Resident bytes, each shared page counted in parts (PSS): what a process costs. The kernel walks all of its pages
+    /// for it. nil: only the process's own user and root may know.
     static func proportionalBytes(of process: Int32) -> UInt64? {
         // Pss:                1180 kB
         let line = contents(of: "/proc/\(process)/smaps_rollup").split(separator: "\n").first { $0.hasPrefix("Pss:") }

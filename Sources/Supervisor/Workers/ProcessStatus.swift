@@ -4,7 +4,8 @@ internal import Glibc
 struct ProcessStatus {
     let parent: Int32
     let session: Int32
-    /// Since the machine was started, in clock ticks. With the PID it makes one process: numbers are given out again later.
+    /// Since the machine was started, in clock ticks. With the PID it makes one process: numbers are given out again
+    /// later.
     let startTicks: Int
     /// It has ended, and is not yet reaped.
     let hasEnded: Bool

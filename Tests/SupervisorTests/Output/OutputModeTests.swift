@@ -150,7 +150,8 @@ import Testing
                 + Apps.shell(
                     "echo READY=1 >&$READY_FD; [ $RELOADERD_SLOT = 1 ] || seq \(count); echo end >&2; exec sleep 1000"))
         try daemon.next("pool_ready")
-        // A second worker, by whose words standard error is seen to work; it can't be the first that has come to its end.
+        // A second worker, by whose words standard error is seen to work; it can't be the first that has come to its
+        // end.
         daemon.signal(SIGTTIN)
         try daemon.next("worker_ready") { $0.slot == 1 }
         while daemon.otherLines.isEmpty { try daemon.nextLine() }

@@ -1,5 +1,5 @@
-// Tells that it is ready, and then treats bind(2) and listen(2) as nobody should; does nothing else, and ends never, save in
-// `exit`. Bounded. hostile hammer|garbage|exit|fork PORT SEED
+// Tells that it is ready, and then treats bind(2) and listen(2) as nobody should; does nothing else, and ends never,
+// save in `exit`. Bounded. hostile hammer|garbage|exit|fork PORT SEED
 #include "answer.h"
 #include <errno.h>
 #include <limits.h>

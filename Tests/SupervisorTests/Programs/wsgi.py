@@ -1,5 +1,5 @@
-"""For gunicorn: its own worker process answers, with its master's pid, which is the one in the slot. Answers what shapes.py
-asks for."""
+"""For gunicorn: its own worker process answers, with its master's pid, which is the one in the slot. Answers what
+shapes.py asks for."""
 import os, time, urllib.parse
 
 WHO = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getppid()}\n".encode()

@@ -30,8 +30,8 @@ struct SystemdTests {
     /// Writes a release and points `current` at it, as a deployment does: by rename.
     private func deploy(_ release: String, _ run: String, on machine: SystemdMachine) throws {
         let web = "\(machine.folder.path)/srv/web"
-        // By a process of its own: a child of another test that is just between fork and exec would hold a file that this
-        // process writes open, and what somebody may write can't be run.
+        // By a process of its own: a child of another test that is just between fork and exec would hold a file that
+        // this process writes open, and what somebody may write can't be run.
         let text = try machine.folder.write("texts/\(release)", run)
         try CommandRun.run(["install", "-D", "-m", "755", text, "\(web)/releases/\(release)/run"])
         guard symlink("releases/\(release)", "\(web)/next") == 0, rename("\(web)/next", "\(web)/current") == 0 else {
