@@ -9,7 +9,8 @@ SECONDS, RELOADS, WORKERS = 5, 5, 4
 SCRIPT = """
 ready() { echo READY=1 >&$READY_FD; }
 case $RELOADERD_SLOT in
-0) echo $$ >"$2/flooder.$$"; mv "$2/flooder.$$" "$2/flooder"; ready; [ $1 = quiet ] || exec yes "$(printf %099d 0)" >&2 ;;
+0) echo $$ >"$2/flooder.$$"; mv "$2/flooder.$$" "$2/flooder"; ready
+   [ $1 = quiet ] || exec yes "$(printf %099d 0)" >&2 ;;
 1) exec python3 -IS -c "$3" "$2" ;;
 *) ready ;;
 esac

@@ -10,7 +10,8 @@ const fork = (slot) => {
   worker.slot = slot;
   return worker;
 };
-const say = (event) => console.error(JSON.stringify({ event, generation, workers: Object.keys(cluster.workers).length }));
+const say = (event) =>
+  console.error(JSON.stringify({ event, generation, workers: Object.keys(cluster.workers).length }));
 
 let listening = 0;
 for (let slot = 0; slot < Number(workers); slot++) {

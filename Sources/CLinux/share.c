@@ -163,7 +163,8 @@ int rl_try_sharing(int channel, const char **missing) {
     struct seccomp_notif_sizes sizes;
     *missing = "seccomp user notification";
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0) return -1;
-    if (sizes.seccomp_notif > notification_room || sizes.seccomp_notif_resp > notification_room) return errno = E2BIG, -1;
+    if (sizes.seccomp_notif > notification_room || sizes.seccomp_notif_resp > notification_room)
+        return errno = E2BIG, -1;
     struct trial trial = {channel, 0};
     if (run_child(try_filter, &trial) < 0) return -1;
     if (trial.error) return errno = trial.error, -1;

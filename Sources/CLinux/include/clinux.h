@@ -68,7 +68,7 @@ int rl_memory_file(const char *name);            // memfd_create(2), close-on-ex
 int rl_open_path(int directory, const char *path);  // openat(2) with O_PATH: a hold on the file, no access to it
 int rl_open_entry(int directory, const char *name); // the same of what has this name, a link itself included
 int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
-int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; yields what it was
+int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; yields the old
 
 // Receives one datagram with its sender's uid. Descriptors that came along are closed. *uid is UINT32_MAX when unknown.
 ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid);

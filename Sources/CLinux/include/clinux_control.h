@@ -21,8 +21,8 @@ bool rl_peer_has_group(int socket, uint32_t group);
 // One TCP socket of this network namespace, from sock_diag(7).
 struct rl_socket {
     uint64_t inode;
-    uint64_t address;            // the same for a listening socket and those that it has accepted: the port, or of a unix
-                                 // socket a hash of its name, above all ports; 0: it has none
+    uint64_t address;            // the same for a listening socket and those that it has accepted: the port, or of a
+                                 // unix socket a hash of its name, above all ports; 0: it has none
     bool listens;
     uint8_t family;              // AF_INET, AF_INET6 or AF_UNIX
     uint8_t host[16];            // of IPv4 the first 4 bytes, of IPv6 all, in network order

@@ -3,7 +3,7 @@
 //
 //     # a comment, also with ;            blank lines are skipped, blanks around names and values too
 //     NAME=value with spaces \            a backslash at the end continues the line, elsewhere it quotes one character
-//     NAME="two\nlines"                   in "…" a backslash quotes only " \ ` $ and the end of a line; lines may follow
+//     NAME="two\nlines"                   in "…" a backslash quotes only " \ ` $ and a line's end; lines may follow
 //     NAME='as it stands'                 in '…' nothing is special; lines may follow
 //
 // Nothing is expanded: `$HOME` stays as it is. Stricter than systemd, which skips what it does not understand: a line

@@ -17,7 +17,8 @@ extension ListenSpec {
         }
         guard !name.isEmpty, name.utf8.count <= listenerNameBytesMax, name.utf8.allSatisfy({ 0x20...0x7E ~= $0 }) else {
             throw ConfigurationError(
-                "\(quoted(name)) is not a listener's name: 1 to \(listenerNameBytesMax) printable ASCII characters without ':'"
+                "\(quoted(name)) is not a listener's name: 1 to \(listenerNameBytesMax) printable ASCII characters "
+                    + "without ':'"
             )
         }
         self.init(address: try ListenAddress(parsing: address), name: name)

@@ -26,8 +26,8 @@ public struct ControlSocketError: Error, Equatable, Sendable, CustomStringConver
             "cannot open the control socket \(printable(path)): its directory is not safe: \(problem) (remove it, set "
                 + "XDG_RUNTIME_DIR, or choose a path with --control)"
         case .failed(let error):
-            "cannot open the control socket \(printable(path)): \(error.call): \(error.reason) (choose another path with "
-                + "--control, or do without it: --control none)"
+            "cannot open the control socket \(printable(path)): \(error.call): \(error.reason) (choose another path "
+                + "with --control, or do without it: --control none)"
         }
     }
 }

@@ -19,13 +19,14 @@ public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible
             "cannot start \(printable(path)): No such file or directory"
         case .programRefused(let path, let error):
             error.errno == EACCES
-                ? "cannot start \(printable(path)): \(error.reason) (is it an executable file, for the user that workers run as?)"
+                ? "cannot start \(printable(path)): \(error.reason) (is it an executable file, for the user that "
+                    + "workers run as?)"
                 : "cannot start \(printable(path)): \(error.reason)"
         case .workingDirectory(let path, let error):
             "cannot use the working directory \(printable(path)): \(error.reason)"
         case .startDirectoryDeleted:
-            "the working directory, in which reloaderd was started, was deleted (restart reloaderd in one that is there, or "
-                + "name it with --chdir)"
+            "the working directory, in which reloaderd was started, was deleted (restart reloaderd in one that is "
+                + "there, or name it with --chdir)"
         case .environmentFile(let message):
             message
         case .system(let error):

@@ -85,7 +85,8 @@ struct LogFormatter {
         var parts = tm()
         gmtime_r(&seconds, &parts)
         let date =
-            "\(padded(Int64(parts.tm_year) + 1900, 4))-\(padded(Int64(parts.tm_mon) + 1, 2))-\(padded(Int64(parts.tm_mday), 2))"
+            "\(padded(Int64(parts.tm_year) + 1900, 4))-\(padded(Int64(parts.tm_mon) + 1, 2))"
+            + "-\(padded(Int64(parts.tm_mday), 2))"
         let clock =
             "\(padded(Int64(parts.tm_hour), 2)):\(padded(Int64(parts.tm_min), 2)):\(padded(Int64(parts.tm_sec), 2))"
         return "\(date)T\(clock).\(padded(Int64(time.tv_nsec) / 1_000_000, 3))Z"

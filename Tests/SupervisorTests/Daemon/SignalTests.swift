@@ -153,7 +153,8 @@ import Testing
             case "stop":
                 (
                     ["--stop-timeout", "5s"],
-                    "trap 'echo asked >&2; \(passes); exit 7' TERM; echo READY=1 >&$READY_FD; while :; do sleep 0.02; done"
+                    "trap 'echo asked >&2; \(passes); exit 7' TERM; echo READY=1 >&$READY_FD; while :; do sleep 0.02; "
+                        + "done"
                 )
             default:
                 (

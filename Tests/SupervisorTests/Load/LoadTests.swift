@@ -1,4 +1,4 @@
-// The promise, kept under load: a strict client that retries nothing, and reloads meanwhile. Benchmarks/load does the
+// The promise, kept under load: a strict client that retries nothing, and reloads meanwhile. Benchmarks/load.py does the
 // same on large counts.
 import Foundation
 import Glibc

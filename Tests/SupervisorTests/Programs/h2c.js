@@ -65,7 +65,8 @@ async function chain(session, name) {
     else if (["reset", "early_end"].includes(wrong[0]) && session.hasAnswered && after <= RACE) report.races += 1;
     else report.cut[wrong[0]] = (report.cut[wrong[0]] ?? 0) + 1;
     if (!wrong) session.hasAnswered = true;
-    else if (report.details.length < 20) report.details.push(`${(sent - start) / 1000} s: ${wrong.join(": ")}, after ${after} ms`);
+    else if (report.details.length < 20)
+      report.details.push(`${(sent - start) / 1000} s: ${wrong.join(": ")}, after ${after} ms`);
     await wait(thinks[name]);
   }
 }

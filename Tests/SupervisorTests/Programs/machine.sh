@@ -19,7 +19,8 @@ outside() {
     # Its cgroup namespace begins where it is when it is made: what lies above is out of reach.
     (
         echo 0 >"$group/cgroup.procs"
-        exec unshare --pid --mount --uts --ipc --net --cgroup --fork --kill-child /bin/sh "$0" --inside "$folder" "$programs" "$systemd" </dev/null
+        exec unshare --pid --mount --uts --ipc --net --cgroup --fork --kill-child \
+            /bin/sh "$0" --inside "$folder" "$programs" "$systemd" </dev/null
     ) &
     machine=$!
     echo "$machine"

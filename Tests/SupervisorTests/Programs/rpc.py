@@ -15,7 +15,8 @@ LIFETIME = 5.0
 
 
 def serve(port, shuts_down):
-    who = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getpid()}\n".encode()
+    who = (f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} "
+           f"pid={os.getpid()}\n").encode()
 
     def slow(request, context):
         time.sleep(int(request) / 1000)

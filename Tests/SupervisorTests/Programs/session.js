@@ -5,6 +5,7 @@ const say = (text) => console.log(text);
 session.on("error", () => {}).on("close", () => { say("closed"); process.stdin.destroy(); });
 require("node:readline").createInterface(process.stdin).on("line", (path) => {
   let status = "cut";
-  session.request({ ":path": path }).on("error", () => { status = "cut"; }).on("response", (headers) => { status = headers[":status"]; })
+  session.request({ ":path": path }).on("error", () => { status = "cut"; })
+    .on("response", (headers) => { status = headers[":status"]; })
     .on("close", () => say(status)).resume();
 });

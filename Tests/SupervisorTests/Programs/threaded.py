@@ -2,7 +2,8 @@
 read from the FIFO at PATH."""
 import http.server, os, sys, time, urllib.parse
 
-WHO = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getpid()}\n".encode()
+WHO = (f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} "
+       f"pid={os.getpid()}\n").encode()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -2,7 +2,8 @@
 shapes.py asks for."""
 import os, time, urllib.parse
 
-WHO = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getppid()}\n".encode()
+WHO = (f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} "
+       f"pid={os.getppid()}\n").encode()
 
 
 def app(environ, start_response):

@@ -42,7 +42,8 @@ struct SystemdTests {
     @Test func startReturnsWhenThePoolIsReady() throws {
         let machine = try machine(
             run:
-                "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\nexec \(SystemdMachine.inside(Products.httpWorker))\n"
+                "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\n"
+                    + "exec \(SystemdMachine.inside(Products.httpWorker))\n"
         )
         let gates = try (0..<2).map { try Gate(in: machine.folder, "srv/web/gate.\($0)") }
         let log = try SystemdLog(of: Self.unit, on: machine)
@@ -220,7 +221,10 @@ struct SystemdTests {
     @Test(
         .disabled(
             if: notifyReload.version < 253,
-            "systemd \(notifyReload.version) is here, and notify-reload came with 253: Tests/run brings a newer one if it can"
+            """
+            systemd \(notifyReload.version) is here, and notify-reload came with 253: Tests/run brings a newer one if \
+            it can
+            """
         ))
     func reloadWaitsForTheEndOfTheRoll() throws {
         let machine = try machine(
