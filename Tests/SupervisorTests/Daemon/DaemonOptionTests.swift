@@ -16,7 +16,7 @@ import Testing
         #expect(
             second.errors
                 == "reloaderd: cannot take the pid file \(path): another daemon holds it (stop it, or choose another "
-                    + "file)\n"
+                + "file)\n"
         )
         #expect(!folder.contains("started"))
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "\(daemon.pid)\n")

@@ -83,7 +83,7 @@ import Testing
         #expect(
             failed.message
                 == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: \(Apps.python): making "
-                    + "a process: "
+                + "a process: "
                 + "Resource temporarily unavailable (the limit of processes is reached; see TasksMax= or ulimit -u)")
         try daemon.next("reload_reverted")
         #expect(Capacity.ready(in: daemon.log) == old)
@@ -110,7 +110,7 @@ import Testing
         #expect(
             failed.message
                 == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: /bin/sh: making a "
-                    + "process: "
+                + "process: "
                 + "Resource temporarily unavailable (the limit of processes is reached; see TasksMax= or ulimit -u)")
         try daemon.next("reload_reverted")
         #expect(Capacity.ready(in: daemon.log) == old)

@@ -26,7 +26,7 @@ import Testing
         #expect(
             failed.message
                 == "reload failed, generation 1 goes on serving: slot 2: worker exited with status 3 before it was "
-                    + "ready"
+                + "ready"
         )
         #expect(failed.slot == 2 && failed.number("to_revert") == 2)
         let reverted = try daemon.next("reload_reverted")

@@ -43,7 +43,7 @@ struct SystemdTests {
         let machine = try machine(
             run:
                 "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\n"
-                    + "exec \(SystemdMachine.inside(Products.httpWorker))\n"
+                + "exec \(SystemdMachine.inside(Products.httpWorker))\n"
         )
         let gates = try (0..<2).map { try Gate(in: machine.folder, "srv/web/gate.\($0)") }
         let log = try SystemdLog(of: Self.unit, on: machine)

@@ -39,7 +39,7 @@ import Testing
         let script = try script("zsh", in: folder)
         let words =
             "autoload -Uz compinit && compinit -u -d \(folder.path)/dump && source \(script) && "
-                + "print $_comps[reloaderd]"
+            + "print $_comps[reloaderd]"
         let run = try CommandRun.run(["/usr/bin/env", "zsh", "-f", "-c", words])
         #expect(run.status == 0 && run.output == "_reloaderd\n" && run.errors.isEmpty, "\(run)")
         let bare = try CommandRun.run(["/usr/bin/env", "zsh", "-f", "-c", "source \(script)"])

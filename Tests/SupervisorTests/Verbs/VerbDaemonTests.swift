@@ -259,7 +259,7 @@ import Testing
         let folder = try TestFolder()
         let script =
             "[ $RELOADERD_GENERATION = 1 ] || [ -e tried ] || { : >tried; exit 3; }; echo READY=1 >&$READY_FD; "
-                + "exec sleep 1000"
+            + "exec sleep 1000"
         let app = try ControlledDaemon(
             Apps.shell(script), options: ["--workers", "2", "--surge", "1", "--chdir", folder.path])
         try app.daemon.next("pool_ready")

@@ -48,7 +48,7 @@ import Testing
         let far = try FakeDaemon("far", in: ofRoot)
         let script =
             "mount -t tmpfs none /run && mkdir /run/reloaderd && mount --bind '\(ofRoot.path)' /run/reloaderd && "
-                + "exec \"$@\""
+            + "exec \"$@\""
         func pause() throws -> ChildProcess {
             try ChildProcess(
                 ["unshare", "--mount", "sh", "-c", script, "sh", Products.reloaderd, "pause"],

@@ -70,7 +70,7 @@ import Testing
         #expect(
             message
                 == "cannot start worker: \(program): Permission denied (is it, or its interpreter, executable for the "
-                    + "user that workers run as?)"
+                + "user that workers run as?)"
         )
     }
 
@@ -84,7 +84,7 @@ import Testing
         #expect(
             message
                 == "cannot start worker: \(program): Exec format error (not a program of this machine; "
-                    + "a script needs a #! line)"
+                + "a script needs a #! line)"
         )
     }
 
@@ -97,7 +97,7 @@ import Testing
         #expect(
             message
                 == "cannot start worker: \(program): No such file or directory (or the interpreter that its first "
-                    + "line names is missing)"
+                + "line names is missing)"
         )
     }
 
