@@ -1,5 +1,6 @@
-// Processes that the kernel has killed because their control group was out of memory: memory.events in v2, memory.oom_control in
-// v1. Which processes they were it does not say; a worker that was killed by signal 9 at the same time is taken for one.
+// Processes that the kernel has killed because their control group was out of memory: memory.events in v2,
+// memory.oom_control in v1. Which processes they were it does not say; a worker that was killed by signal 9 at the same
+// time is taken for one.
 internal import Reloader
 
 struct OutOfMemoryKills {

@@ -1,8 +1,8 @@
 // One worker as the runtime sees it: a process, and the channels on which it is heard.
 internal import Reloader
 
-/// Lives from the spawn until the exit has been told to the core, and nothing is left of what it has started. Owns the worker's
-/// descriptors.
+/// Lives from the spawn until the exit has been told to the core, and nothing is left of what it has started. Owns the
+/// worker's descriptors.
 final class WorkerProcess {
     /// How many changes of its status the log tells of.
     private static let statusLinesMax = 32

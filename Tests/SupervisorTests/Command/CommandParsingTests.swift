@@ -215,7 +215,8 @@ import Testing
         ("name a\0b", "1: not UTF-8 text"),
         (
             "listen x",
-            "1: listen: 'x' is not an address: write 8080, 127.0.0.1:8080, [::1]:8080, localhost:8080, unix:/path, unix:@name or udp:5353"
+            "1: listen: 'x' is not an address: write 8080, 127.0.0.1:8080, [::1]:8080, localhost:8080, unix:/path, "
+                + "unix:@name or udp:5353"
         ),
         ("workers 2 # two", "1: workers: '2 # two' is not auto or a number from 1 to 4096"),
     ])

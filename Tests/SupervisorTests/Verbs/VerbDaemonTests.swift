@@ -99,7 +99,8 @@ import Testing
         let app = try ControlledDaemon(
             [
                 "/usr/bin/setpriv", "--pdeathsig", "KILL", "/bin/sh", "-c",
-                "if [ $RELOADERD_GENERATION = 1 ]; then echo READY=1 >&$READY_FD; else echo up >&2; fi; exec sleep 1000",
+                "if [ $RELOADERD_GENERATION = 1 ]; then echo READY=1 >&$READY_FD; else echo up >&2; fi; "
+                    + "exec sleep 1000",
             ], options: ["--workers", "1"])
         try app.daemon.next("pool_ready")
         let client = try client(["reload"], of: app)
@@ -258,7 +259,8 @@ import Testing
     @Test(arguments: [("0", 1), ("1", 0)]) func aFailureMayBeAllowed(_ allowed: String, _ status: Int32) throws {
         let folder = try TestFolder()
         let script =
-            "[ $RELOADERD_GENERATION = 1 ] || [ -e tried ] || { : >tried; exit 3; }; echo READY=1 >&$READY_FD; exec sleep 1000"
+            "[ $RELOADERD_GENERATION = 1 ] || [ -e tried ] || { : >tried; exit 3; }; echo READY=1 >&$READY_FD; "
+            + "exec sleep 1000"
         let app = try ControlledDaemon(
             Apps.shell(script), options: ["--workers", "2", "--surge", "1", "--chdir", folder.path])
         try app.daemon.next("pool_ready")

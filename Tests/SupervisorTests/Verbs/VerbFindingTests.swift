@@ -47,7 +47,8 @@ import Testing
         let ofRoot = try TestFolder()
         let far = try FakeDaemon("far", in: ofRoot)
         let script =
-            "mount -t tmpfs none /run && mkdir /run/reloaderd && mount --bind '\(ofRoot.path)' /run/reloaderd && exec \"$@\""
+            "mount -t tmpfs none /run && mkdir /run/reloaderd && mount --bind '\(ofRoot.path)' /run/reloaderd && "
+            + "exec \"$@\""
         func pause() throws -> ChildProcess {
             try ChildProcess(
                 ["unshare", "--mount", "sh", "-c", script, "sh", Products.reloaderd, "pause"],

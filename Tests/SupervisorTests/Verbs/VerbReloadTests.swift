@@ -10,7 +10,8 @@ import Testing
     private static let began =
         #"{"type":"event","event":"reload_began","generation":2,"replaced":0,"workers":2,"msg":"reload begins"}"#
     private static let firstSlot =
-        #"{"type":"event","event":"slot_replaced","slot":0,"generation":2,"replaced":1,"workers":2,"msg":"slot 0 is replaced"}"#
+        #"{"type":"event","event":"slot_replaced","slot":0,"generation":2,"replaced":1,"workers":2,"#
+        + #""msg":"slot 0 is replaced"}"#
     private static let done = #"{"type":"result","ok":true,"outcome":"done","generation":2,"took_s":1.234}"#
 
     @Test func asksForWhatTheOptionsSay() throws {
