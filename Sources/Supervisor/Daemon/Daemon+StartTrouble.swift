@@ -46,7 +46,11 @@ extension Daemon {
 
     /// To be called when a worker has been started.
     func expectReadiness(of worker: WorkerProcess) {
-        guard case .message = pool.policy.readiness, pool.policy.readyTimeout > Self.slowStart else { return }
+        switch pool.policy.readiness {
+        case .message, .listening: break
+        case .after: return
+        }
+        guard pool.policy.readyTimeout > Self.slowStart else { return }
         slowStarts[worker.id] = MonotonicClock.now() + Self.slowStart
     }
 

@@ -15,7 +15,7 @@ extension Daemon {
         let worker = workers[id]
         var context = ReportContext(
             pid: worker?.pid, spawnError: spawnErrors[id], status: worker?.status,
-            isReadyByListening: sharing != nil && listeningMeansReady, usesRing: worker?.usesRing ?? false)
+            isReadyByListening: pool.policy.readiness == .listening, usesRing: worker?.usesRing ?? false)
         context.stoppedBy = worker?.stoppedBy
         context.wasOutOfMemory = worker?.wasOutOfMemory ?? false
         context.left = worker?.left.living.map { $0.pid } ?? []

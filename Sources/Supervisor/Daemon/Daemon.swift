@@ -80,8 +80,6 @@ public final class Daemon {
     let memoryGauge = MemoryGauge()
     /// Workers that are not ready yet, and when that is worth telling. Nobody is woken for one that is.
     var slowStarts: [WorkerID: Instant] = [:]
-    /// Workers that listen on some of their ports, and count as ready then at the latest.
-    var isReadySoon: [WorkerID: Instant] = [:]
 
     /// Without a socket until `openControl`.
     var control = ControlServer(nil, group: nil, name: "", history: DeployHistory(path: nil))
