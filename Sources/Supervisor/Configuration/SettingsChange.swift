@@ -33,7 +33,11 @@ extension Settings {
         case .automatic: policy.workers = min(max(1, automaticWorkers), Policy.workersMax)
         case .fixed(let count): policy.workers = count
         }
-        if case .after(let age) = ready { policy.readiness = .after(age) }
+        switch ready {
+        case .automatic, .listening: policy.readiness = sharing ? .listening : .message
+        case .message: policy.readiness = .message
+        case .after(let age): policy.readiness = .after(age)
+        }
         switch drain {
         case .automatic, .signal:
             // A queue that only its own worker can empty must be empty before the signal, however connections are

@@ -4,10 +4,6 @@ internal import Glibc
 internal import Reloader
 
 extension Daemon {
-    /// How long a replacement may take between the first port that it listens on and the last of those that its old worker
-    /// has; a new version may well have fewer.
-    private static let portsPatience = Duration.seconds(1)
-
     // MARK: calls that wait
 
     /// A call is answered in every path: a worker must never hang in one.
@@ -55,30 +51,26 @@ extension Daemon {
                 context(of: worker.id)))
         // Its group has a new member, whether it takes part already or not.
         steer()
-        guard listeningMeansReady else { return }
         let current = pool.slots[worker.slot].current?.id
-        if sharing.hasAllPorts(worker.id, of: current == worker.id ? nil : current) {
-            isReadySoon[worker.id] = nil
-            handle(.ready(worker.id))
-        } else {
-            isReadySoon[worker.id] = MonotonicClock.now() + Self.portsPatience
+        let hasAll = sharing.hasAllPorts(worker.id, of: current == worker.id ? nil : current)
+        handle(.listens(worker.id, onAllExpected: hasAll))
+    }
+
+    /// What it has closed doesn't count.
+    func countPorts(of id: WorkerID) -> Event {
+        guard let worker = workers[id], let sharing else { return .portsCounted(id, listens: false) }
+        sharing.letGoOfClosed(by: worker, kin: orphans, at: MonotonicClock.now())
+        do throws(SystemError) { try watchQueues() } catch {
+            story.tell(LogRecord(.error, "system_error", "\(error)"))
         }
+        return .portsCounted(id, listens: !sharing.addresses(of: id).isEmpty)
     }
 
     /// It serves: what it has closed until now, and what it did not take over, is nobody's.
     func settlePorts(of id: WorkerID) {
         startTrouble.isOver(for: id)
         guard let worker = workers[id] else { return }
-        isReadySoon[id] = nil
         sharing?.workerIsReady(worker, kin: orphans, at: MonotonicClock.now())
-    }
-
-    /// `--ready listen`, and what `auto` means where the program binds its own port.
-    var listeningMeansReady: Bool {
-        switch settings.ready {
-        case .automatic, .listening: true
-        case .message, .after: false
-        }
     }
 
     // MARK: listeners of --listen
@@ -144,7 +136,6 @@ extension Daemon {
     func lookAtDrains() throws(SystemError) {
         try drainTimer.acknowledge()
         let now = MonotonicClock.now()
-        for (id, instant) in isReadySoon where instant <= now { endPortsPatience(with: id, at: now) }
         for (id, emptying) in emptyings where emptying.nextLook <= now {
             if emptying.isDone(at: now, isReplaced: pool.phase == .running) {
                 emptyings[id] = nil
@@ -153,14 +144,6 @@ extension Daemon {
                 tellIfSlow(emptying, at: now)
             }
         }
-    }
-
-    /// It has fewer ports than its old worker had, and serves on those. If it has closed them all, it has not begun to serve.
-    private func endPortsPatience(with id: WorkerID, at now: Instant) {
-        isReadySoon[id] = nil
-        guard let worker = workers[id], let sharing else { return }
-        sharing.letGoOfClosed(by: worker, kin: orphans, at: now)
-        if !sharing.addresses(of: id).isEmpty { handle(.ready(id)) }
     }
 
     /// The time for it is over: the worker gets its stop signal.
@@ -175,7 +158,7 @@ extension Daemon {
             memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0), hooks.nextDeadline,
             sharing?.nextDeadline, starts.nextTry, startTrouble.nextDeadline,
         ].compactMap { $0 }
-        try drainTimer.arm((looks + Array(isReadySoon.values) + others).min())
+        try drainTimer.arm((looks + others).min())
     }
 
     // MARK: sockets of workers
@@ -251,7 +234,6 @@ extension Daemon {
     /// Before its exit is told to the core: what waits in its queues is for its replacement.
     func letGoOfPorts(_ worker: WorkerProcess) {
         emptyings[worker.id] = nil
-        isReadySoon[worker.id] = nil
         startTrouble.isOver(for: worker.id)
         sharing?.workerIsGone(worker.id, succession(to: worker), at: MonotonicClock.now())
     }

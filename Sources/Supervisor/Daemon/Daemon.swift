@@ -41,8 +41,6 @@ public final class Daemon {
     private var hasStoppedListening = false
     var drainTimer: DeadlineTimer
     var emptyings: [WorkerID: Emptying] = [:]
-    /// Workers that listen on some of their ports, and count as ready then at the latest.
-    var isReadySoon: [WorkerID: Instant] = [:]
 
     let control: ControlServer
     let releases: Releases

@@ -298,6 +298,16 @@ import Testing
         #expect(try drain("outside", sharing: true) == outside)
     }
 
+    /// Only workers that share their ports are seen to listen.
+    @Test(arguments: [
+        ("auto", true, Readiness.listening), ("auto", false, .message), ("listen", true, .listening),
+        ("message", true, .message), ("3s", true, .after(.seconds(3))), ("3s", false, .after(.seconds(3))),
+    ])
+    func readinessIsResolved(_ choice: String, _ sharing: Bool, _ expected: Readiness) throws {
+        let policy = try settings("--ready", choice).resolvedPolicy(automaticWorkers: 1, sharing: sharing)
+        #expect(policy.readiness == expected)
+    }
+
     @Test func workersAreResolved() throws {
         #expect(try settings().resolvedPolicy(automaticWorkers: 6).workers == 6)
         #expect(try settings().resolvedPolicy(automaticWorkers: 100_000).workers == Policy.workersMax)
