@@ -53,6 +53,45 @@ import Testing
         try app.daemon.endsClean()
     }
 
+    /// Both lead to the same generation, and are two deploys all the same: each of those who wait hears of their own.
+    @Test func aRollbackThatIsAskedForAgainTakesOverFromTheFirst() throws {
+        let app = try started("--workers", "2")
+        #expect(try app.ask("reload").outcome == "done")
+        #expect(try app.ask("pause").isOK)
+        let first = try app.connect()
+        try first.send("rollback")
+        try app.daemon.next("reload_began") { $0.generation == 1 }
+        let second = try app.connect()
+        try second.send("rollback", ["generation": 1])
+        #expect(try first.answer().end.outcome == "superseded")
+        #expect(try app.ask("resume").isOK)
+        let (events, end) = try second.answer()
+        #expect(end.outcome == "done" && end.number("generation") == 1, "\(end)")
+        #expect(events.first?.event == "reload_began", "\(events)")
+        #expect(!events.contains { $0.event == "reload_superseded" }, "\(events)")
+        let rollbacks = try app.ask("history").objects("entries").filter { $0["what"] as? String == "rollback" }
+        #expect(rollbacks.map { $0["outcome"] as? String } == ["superseded", "done"])
+        for entry in rollbacks { #expect((entry["by"] as? [String: Any])?["pid"] as? Int == Int(getpid()), "\(entry)") }
+        try app.daemon.endsClean()
+    }
+
+    /// One that is refused, and one that is not waited for, leave nobody waiting.
+    @Test func aRollbackThatIsRefusedOrNotWaitedForIsAnsweredAtOnce() throws {
+        let app = try started("--workers", "2")
+        let client = try app.connect()
+        try client.send("rollback")
+        #expect(try client.answer().end.code == "refused")
+        try client.send("reload")
+        #expect(try client.answer().end.outcome == "done")
+        try client.send("rollback", ["wait": false])
+        let begun = try client.answer().end
+        #expect(begun.outcome == "begun" && begun.number("generation") == 1, "\(begun)")
+        try app.daemon.next("reload_done") { $0.generation == 1 }
+        try client.send("status")
+        #expect(try client.answer().end.isOK)
+        try app.daemon.endsClean()
+    }
+
     @Test func aRestartReplacesOneWorker() throws {
         let app = try started("--workers", "2")
         let before = app.daemon.records("worker_ready").last { $0.slot == 1 }?.pid
