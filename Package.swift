@@ -26,6 +26,7 @@ let package = Package(
                 "CLinux", "Supervisor", "reloaderd", "ReloaderWorker", "http-worker", "strict-client", "kit-probe",
             ],
             exclude: ["Programs"]),
+        .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]
 )

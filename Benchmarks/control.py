@@ -1,5 +1,5 @@
-"""The control socket: how long `status` takes, and how soon after the last slot's readiness a waiting `reload` is answered.
-Targets: status of 1,000 workers in under 100 ms; the answer within 50 ms."""
+"""The control socket: how long `status` takes, and how soon after the last slot's readiness a waiting `reload` is
+answered. Targets: status of 1,000 workers in under 100 ms; the answer within 50 ms."""
 import datetime, json, socket, tempfile, threading, time
 from pool import Daemon, median, table, worker
 

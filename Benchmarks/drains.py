@@ -1,9 +1,11 @@
-"""What a reload cuts that is in the middle, and how long the old workers live. Parts: matrix own signal multiplexed trees ends;
-all by default, or those that BENCH_DRAINS names. BENCH_RELOADS=3 reloads a row, BENCH_AT_ONCE=8 rows at the same time (they
-wait most of the time); BENCH_SERVERS=node,Puma and BENCH_SHAPES=think-100,pipelined leave the other rows out.
+"""What a reload cuts that is in the middle, and how long the old workers live. Parts: matrix own signal multiplexed
+trees ends; all by default, or those that BENCH_DRAINS names. BENCH_RELOADS=3 reloads a row, BENCH_AT_ONCE=8 rows at the
+same time (they wait most of the time); BENCH_SERVERS=node,Puma and BENCH_SHAPES=think-100,pipelined leave the other
+rows out.
 
-The strict clients are the tests' own: Programs/shapes.py says what the shapes are, what counts as cut, and what is the race
-that every server has which closes idle connections. Old workers' lives are from the moment when their replacement serves."""
+The strict clients are the tests' own: Programs/shapes.py says what the shapes are, what counts as cut, and what is the
+race that every server has which closes idle connections. Old workers' lives are from the moment when their replacement
+serves."""
 import collections, concurrent.futures, functools, itertools, json, os, queue, signal, socket, subprocess, sys, tempfile
 import threading, time
 from pool import folder, median, reloaderd, surroundings, table
@@ -16,8 +18,8 @@ programs, own = os.path.abspath("Tests/SupervisorTests/Programs"), tempfile.Temp
 app, virtual = f"{programs}/app.js", os.path.abspath(f"{folder}/venv/bin")
 go = os.path.abspath(f"{folder}/go-server")
 SHAPES = {
-    "first-500": 8, "first-1300": 8, "first-4000": 8, "back-to-back": 8, "think-100": 16, "upload-1300": 8, "upload-2500": 8,
-    "stream-150": 8, "stream-700": 8, "stream-2500": 8, "pipelined": 4}
+    "first-500": 8, "first-1300": 8, "first-4000": 8, "back-to-back": 8, "think-100": 16, "upload-1300": 8,
+    "upload-2500": 8, "stream-150": 8, "stream-700": 8, "stream-2500": 8, "pipelined": 4}
 
 
 @functools.cache
@@ -39,8 +41,8 @@ SERVERS = {
         python("uvicorn"), "-m", "uvicorn", "--app-dir", programs, "--port", p, "--log-level", "error", "asgi:app"],
     "aiohttp": lambda p: [python("aiohttp"), f"{programs}/aio.py", p],
     "gunicorn --threads": lambda p: [
-        python("gunicorn"), "-m", "gunicorn", "--threads", 16, "-b", address(p), "--chdir", programs, "--log-level", "error",
-        "wsgi:app"],
+        python("gunicorn"), "-m", "gunicorn", "--threads", 16, "-b", address(p), "--chdir", programs,
+        "--log-level", "error", "wsgi:app"],
     "Puma": lambda p: ["puma", "--silent", "-t", "0:16", "-b", f"tcp://{address(p)}", f"{programs}/config.ru"],
     "threaded Python": lambda p: [SYSTEM, f"{programs}/threaded.py", p],
     # In one process; those that start more are among the trees.
@@ -255,8 +257,8 @@ def peers():
     yield "Node's cluster", lambda p: ["node", "Benchmarks/sharing/cluster.js", WORKERS, app, p]
     yield "gunicorn's own HUP", lambda p: [*gunicorn(p), "--workers", WORKERS]
     yield "uvicorn's own HUP", lambda p: [
-        f"{virtual}/python", "-m", "uvicorn", "--app-dir", programs, "--port", p, "--log-level", "error", "--workers", WORKERS,
-        "asgi:app"]
+        f"{virtual}/python", "-m", "uvicorn", "--app-dir", programs, "--port", p, "--log-level", "error",
+        "--workers", WORKERS, "asgi:app"]
 
 
 SOME = ["first-4000", "back-to-back", "think-100", "upload-2500", "stream-2500", "pipelined"]
@@ -319,12 +321,14 @@ def wrapped():
 
 def trees(reloads=20):
     run(f"Process trees as they are: 2 workers, {reloads} reloads a row", [
-        (name, "first-0", lambda port, w=words: Pool(w(port), workers=2), lambda port: shaped(port, "first-0=8"), reloads)
+        (name, "first-0", lambda port, w=words: Pool(w(port), workers=2), lambda port: shaped(port, "first-0=8"),
+         reloads)
         for name, words in wrapped()])
 
 
 def ends(clients=8):
-    print(f"The other end: {WORKERS} workers with {clients} idle keep-alive clients. Wanted: gone in 10 s, stopped in 2 s")
+    print(f"The other end: {WORKERS} workers with {clients} idle keep-alive clients. "
+          "Wanted: gone in 10 s, stopped in 2 s")
     rows = []
     for name, words in SERVERS.items():
         if ONLY[0] and name not in ONLY[0]: continue
@@ -336,11 +340,13 @@ def ends(clients=8):
         pool.stop()
         stop = time.monotonic() - start
         load.stop()
-        rows.append([name, f"{median(rolls):.2f}", f"{median(pool.lives()):.1f}", f"{max(pool.lives()):.1f}", f"{stop:.1f}"])
+        lives = pool.lives()
+        rows.append([name, f"{median(rolls):.2f}", f"{median(lives):.1f}", f"{max(lives):.1f}", f"{stop:.1f}"])
         print(*rows[-1], sep="  ", file=sys.stderr)
     table(["server", "roll s", "old lived s", "longest", "stop s"], rows)
 
 
 PARTS = {
-    "matrix": matrix, "own": own_reloads, "signal": with_signal, "multiplexed": multiplexed, "trees": trees, "ends": ends}
+    "matrix": matrix, "own": own_reloads, "signal": with_signal, "multiplexed": multiplexed, "trees": trees,
+    "ends": ends}
 for part in os.environ.get("BENCH_DRAINS", " ".join(PARTS)).split(): PARTS[part]()

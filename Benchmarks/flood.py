@@ -1,5 +1,6 @@
 """What a worker that floods its output costs the others: how long a request to another worker takes, how long a line of
-another worker is on its way through the daemon, and how long a reload takes, with such a worker and without, in one run."""
+another worker is on its way through the daemon, and how long a reload takes, with such a worker and without, in one
+run."""
 import os, signal, socket, subprocess, sys, tempfile, threading, time
 from pool import median, percentile, reloaderd, table
 
@@ -8,7 +9,8 @@ SECONDS, RELOADS, WORKERS = 5, 5, 4
 SCRIPT = """
 ready() { echo READY=1 >&$READY_FD; }
 case $RELOADERD_SLOT in
-0) echo $$ >"$2/flooder.$$"; mv "$2/flooder.$$" "$2/flooder"; ready; [ $1 = quiet ] || exec yes "$(printf %099d 0)" >&2 ;;
+0) echo $$ >"$2/flooder.$$"; mv "$2/flooder.$$" "$2/flooder"; ready
+   [ $1 = quiet ] || exec yes "$(printf %099d 0)" >&2 ;;
 1) exec python3 -IS -c "$3" "$2" ;;
 *) ready ;;
 esac

@@ -1,6 +1,7 @@
-"""The promise on large counts: each example, 4 workers, a strict client with 16 connections that retries nothing, with a
-connection a request and with keep-alive: 20 reloads, each begun when the one before is done; then 20 more, with one worker
-killed (SIGKILL) between each two. Of the second part only requests that a killed worker had accepted may fail."""
+"""The promise on large counts: each example, 4 workers, a strict client with 16 connections that retries nothing, with
+a connection a request and with keep-alive: 20 reloads, each begun when the one before is done; then 20 more, with one
+worker killed (SIGKILL) between each two. Of the second part only requests that a killed worker had accepted may
+fail."""
 import json, os, signal, socket, subprocess
 from pool import Daemon, table
 
@@ -8,7 +9,8 @@ WORKERS, CONNECTIONS, RELOADS = 4, 16, 20
 client = os.environ.get("BENCH_CLIENT", ".build/release/strict-client")
 http_worker = os.environ.get("BENCH_HTTP_WORKER", ".build/release/http-worker")
 EXAMPLES = {
-    "Swift": [http_worker], "Python": ["python3", "Examples/python/worker.py"], "Node": ["node", "Examples/node/worker.js"]}
+    "Swift": [http_worker], "Python": ["python3", "Examples/python/worker.py"],
+    "Node": ["node", "Examples/node/worker.js"]}
 KINDS = ["refused", "reset", "earlyEnd", "timedOut", "non2xx", "malformed", "clientErrors", "idleClosed"]
 
 
@@ -48,7 +50,8 @@ def measure(program, keep_alive, kills):
     pool = Pool(program)
     load = subprocess.Popen(
         [client, "--address", f"127.0.0.1:{pool.port}", "--connections", str(CONNECTIONS), "--duration-ms", "600000",
-         "--until-eof", "--json", *["--keep-alive"] * keep_alive], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+         "--until-eof", "--json", *["--keep-alive"] * keep_alive],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     load.stdout.readline()  # it has begun
     done = 0
     for number in range(RELOADS):

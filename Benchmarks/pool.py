@@ -7,7 +7,8 @@ worker, bare = f"{folder}/worker", f"{folder}/bare"
 
 
 # Little, so that memory is the daemon's own; its folders, so that nothing is left in the machine's.
-surroundings = {name: os.environ[name] for name in ("PATH", "RUNTIME_DIRECTORY", "STATE_DIRECTORY") if name in os.environ}
+surroundings = {
+    name: os.environ[name] for name in ("PATH", "RUNTIME_DIRECTORY", "STATE_DIRECTORY") if name in os.environ}
 
 
 class Daemon:

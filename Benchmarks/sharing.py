@@ -1,6 +1,6 @@
-"""Ports shared by programs that know nothing of it. Parts: reloads kills balance speed calls; all by default, or those that
-BENCH_SHARING names. BENCH_RELOADS=20 and BENCH_KILLS=100 set the counts. The strict client retries nothing; it has the same
-CPUs as the servers, so rates are those of both together."""
+"""Ports shared by programs that know nothing of it. Parts: reloads kills balance speed calls; all by default, or those
+that BENCH_SHARING names. BENCH_RELOADS=20 and BENCH_KILLS=100 set the counts. The strict client retries nothing; it has
+the same CPUs as the servers, so rates are those of both together."""
 import json, os, random, signal, socket, subprocess, sys, tempfile, time
 from pool import folder, median, reloaderd, table
 
@@ -26,8 +26,10 @@ PROGRAMS = {
     "WEBrick": lambda p: ["ruby", f"{programs}/webrick.rb", p],
     "Puma": lambda p: ["puma", "--silent", "-b", f"tcp://127.0.0.1:{p}", f"{programs}/config.ru"],
     "nginx": lambda p: [f"{programs}/nginx.sh", own.name, p],
-    "gunicorn": lambda p: ["gunicorn", "-w", "2", "-b", f"127.0.0.1:{p}", "--chdir", programs, "--log-level", "error", "wsgi:app"],
-    "uvicorn": lambda p: [PYTHON, "-m", "uvicorn", "--app-dir", programs, "--port", p, "--log-level", "error", "asgi:app"],
+    "gunicorn": lambda p: [
+        "gunicorn", "-w", "2", "-b", f"127.0.0.1:{p}", "--chdir", programs, "--log-level", "error", "wsgi:app"],
+    "uvicorn": lambda p: [
+        PYTHON, "-m", "uvicorn", "--app-dir", programs, "--port", p, "--log-level", "error", "asgi:app"],
     "C, epoll before bind": lambda p: [f"{folder}/epoll-first", p],
     "C, accept in 8 threads": lambda p: [f"{folder}/threads", p],
 }
@@ -38,7 +40,8 @@ class Server:
 
     def __init__(self, *words):
         self.process = subprocess.Popen(
-            list(map(str, words)), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, text=True)
+            list(map(str, words)), stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            text=True)
         self.serving = {}
 
     def until(self, event):
@@ -100,11 +103,13 @@ def ran(server, port, options):
     report = load.report()
     timed_out = sum(r.get("event") == "drain_timed_out" for r in server.stop())
     kinds = " ".join(f"{k}={report[k]}" for k in KINDS if report[k])
-    return [RELOADS, report["requests"], report["failed"], kinds or "-", max(left, 0), timed_out, f"{took / RELOADS:.2f}"]
+    return [
+        RELOADS, report["requests"], report["failed"], kinds or "-", max(left, 0), timed_out, f"{took / RELOADS:.2f}"]
 
 
 def reloads():
-    print(f"Reloads under load: {WORKERS} workers, {CONNECTIONS} connections. left: old workers that are still there at the end")
+    print(f"Reloads under load: {WORKERS} workers, {CONNECTIONS} connections. "
+          "left: old workers that are still there at the end")
     rows = []
     for mode, options in MODES.items():
         for name, words in PROGRAMS.items():
@@ -114,12 +119,14 @@ def reloads():
         port = free_port()
         rows.append(["node's cluster", mode, *ran(clustered(port), port, options)])
         port = free_port()
-        rows.append(["node http, --drain signal", mode, *ran(unaware(["node", app, port], "--drain", "signal"), port, options)])
+        server = unaware(["node", app, port], "--drain", "signal")
+        rows.append(["node http, --drain signal", mode, *ran(server, port, options)])
     table(["program", "client", "reloads", "requests", "failed", "which", "left", "timed out", "s each"], rows)
 
 
 def kills():
-    print(f"A worker killed (SIGKILL) {KILLS} times under load, {WORKERS} workers, {CONNECTIONS} connections, a connection a request")
+    print(f"A worker killed (SIGKILL) {KILLS} times under load, {WORKERS} workers, {CONNECTIONS} connections, "
+          "a connection a request")
     rows = []
     for name in ["node http", "C, epoll before bind", "C, accept in 8 threads", "Go net/http", "Python, threads"]:
         port = free_port()
@@ -133,7 +140,8 @@ def kills():
         report = load.report()
         server.stop()
         kinds = " ".join(f"{k}={report[k]}" for k in KINDS if report[k])
-        rows.append([name, KILLS, report["requests"], report["failed"], f"{report['failed'] / KILLS:.2f}", kinds or "-"])
+        failed = report["failed"]
+        rows.append([name, KILLS, report["requests"], failed, f"{failed / KILLS:.2f}", kinds or "-"])
     table(["program", "kills", "requests", "failed", "per kill", "which"], rows)
 
 
@@ -145,13 +153,15 @@ def balance():
     for name, make in {
         "reloaderd, unaware app": lambda: unaware(["node", app, port]),
         "reloaderd, --listen (one listener)": lambda: unaware(example, "--listen", f"127.0.0.1:{port}"),
-        "reloaderd, --listen --balance slot": lambda: unaware(example, "--listen", f"127.0.0.1:{port}", "--balance", "slot"),
+        "reloaderd, --listen --balance slot": lambda: unaware(
+            example, "--listen", f"127.0.0.1:{port}", "--balance", "slot"),
         "node's cluster": lambda: clustered(port),
     }.items():
         server = make()
         for connections in (1, CONNECTIONS):
             done = subprocess.run(
-                [client, "--address", f"127.0.0.1:{port}", "--connections", str(connections), "--requests", str(count), "--json"],
+                [client, "--address", f"127.0.0.1:{port}", "--connections", str(connections),
+                 "--requests", str(count), "--json"],
                 capture_output=True, text=True)
             report = json.loads(done.stdout.splitlines()[-1])
             shares = sorted(100 * w["requests"] / report["ok"] for w in report["workers"])
@@ -162,7 +172,8 @@ def balance():
 
 
 def speed(workers=2, rounds=31, seconds=0.5):
-    print(f"The same app with {workers} workers, requests a second, {rounds} rounds of {seconds} s in turn, 32 connections")
+    print(f"The same app with {workers} workers, requests a second, {rounds} rounds of {seconds} s in turn, "
+          "32 connections")
     ports = free_port(), free_port()
     servers = unaware(["node", app, ports[0]], workers=workers), clustered(ports[1], workers)
     rows = []
@@ -179,7 +190,8 @@ def speed(workers=2, rounds=31, seconds=0.5):
                 if number: rates[which].append(report["ok"] / report["elapsedNanoseconds"] * 1e9)
         ratios = sorted(a / b for a, b in zip(*rates))
         rows.append(
-            [mode, round(median(rates[0])), round(median(rates[1])), f"{median(ratios):.2f}", f"{ratios[0]:.2f}", f"{ratios[-1]:.2f}"])
+            [mode, round(median(rates[0])), round(median(rates[1])),
+             *[f"{ratio:.2f}" for ratio in (median(ratios), ratios[0], ratios[-1])]])
     for server in servers: server.stop()
     table(["client", "reloaderd", "cluster", "ratio", "least", "most"], rows)
 
@@ -191,7 +203,8 @@ def calls(rounds=9, runs=200):
     for _ in range(rounds):
         for name in random.sample(list(options), 2):
             server = Server(
-                reloaderd, "--log-format", "json", "--workers", 1, "--ready", "message", *options[name], f"{folder}/calls", runs)
+                reloaderd, "--log-format", "json", "--workers", 1, "--ready", "message", *options[name],
+                f"{folder}/calls", runs)
             record = server.until("calls")
             server.stop()
             for call, cost in record.items():

@@ -34,8 +34,8 @@ int main(int count, char **words) {
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t size = sizeof address;
-    if (bind(listener, (void *)&address, size) || listen(listener, 8) || getsockname(listener, (void *)&address, &size) ||
-        socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+    if (bind(listener, (void *)&address, size) || listen(listener, 8) ||
+        getsockname(listener, (void *)&address, &size) || socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
         return 1;
     double parent = 0, reading = 0, writing = 0, accepting = 0, passing = 0, request = 0;
     measure(parent, 2000, syscall(SYS_getppid));
@@ -59,7 +59,8 @@ int main(int count, char **words) {
     fprintf(
         stderr,
         "{\"event\":\"calls\",\"getppid\":%.1f,\"read /dev/zero\":%.1f,\"write /dev/null\":%.1f,"
-        "\"accept, nobody there\":%.1f,\"write and read 512 bytes\":%.1f,\"connect, accept, ask, answer, close\":%.0f}\n",
+        "\"accept, nobody there\":%.1f,\"write and read 512 bytes\":%.1f,"
+        "\"connect, accept, ask, answer, close\":%.0f}\n",
         parent, reading, writing, accepting, passing, request);
     const char *ready = getenv("READY_FD");
     if (ready && write(atoi(ready), "READY=1\n", 8) != 8) return 1;

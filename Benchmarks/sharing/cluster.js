@@ -1,5 +1,5 @@
-// Node's own cluster module with an app that knows nothing of it, reloaded by its usual recipe: on SIGHUP a new worker for
-// each old one, which is disconnected when the new one listens. cluster.js WORKERS APP [ARG...]
+// Node's own cluster module with an app that knows nothing of it, reloaded by its usual recipe: on SIGHUP a new worker
+// for each old one, which is disconnected when the new one listens. cluster.js WORKERS APP [ARG...]
 const cluster = require('node:cluster');
 const [workers, app, ...args] = process.argv.slice(2);
 
@@ -10,7 +10,8 @@ const fork = (slot) => {
   worker.slot = slot;
   return worker;
 };
-const say = (event) => console.error(JSON.stringify({ event, generation, workers: Object.keys(cluster.workers).length }));
+const say = (event) =>
+  console.error(JSON.stringify({ event, generation, workers: Object.keys(cluster.workers).length }));
 
 let listening = 0;
 for (let slot = 0; slot < Number(workers); slot++) {

@@ -134,7 +134,8 @@ static int run_child(int (*body)(void *), void *argument) {
     return rl_reap_child(pid, &exit);
 }
 
-// What may be done to oneself says nothing of a child (Yama, container profiles): tried on one, which waits to be killed.
+// What may be done to oneself says nothing of a child (Yama, container profiles): tried on one, which waits to be
+// killed.
 static int try_reaching(const char **missing) {
     static const char sample = 1;
     char copy;
@@ -162,7 +163,8 @@ int rl_try_sharing(int channel, const char **missing) {
     struct seccomp_notif_sizes sizes;
     *missing = "seccomp user notification";
     if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0) return -1;
-    if (sizes.seccomp_notif > notification_room || sizes.seccomp_notif_resp > notification_room) return errno = E2BIG, -1;
+    if (sizes.seccomp_notif > notification_room || sizes.seccomp_notif_resp > notification_room)
+        return errno = E2BIG, -1;
     struct trial trial = {channel, 0};
     if (run_child(try_filter, &trial) < 0) return -1;
     if (trial.error) return errno = trial.error, -1;
@@ -271,8 +273,8 @@ static struct sock_filter statement(unsigned code, unsigned value) {
     return (struct sock_filter)BPF_STMT((unsigned short)code, value);
 }
 
-// Leaves a number made of the sender's address and port in the accumulator. The kernel's own hash of a flow is 0 for what an
-// unconnected local socket sends, and all of that would come to one member.
+// Leaves a number made of the sender's address and port in the accumulator. The kernel's own hash of a flow is 0 for
+// what an unconnected local socket sends, and all of that would come to one member.
 static size_t hash_sender(struct sock_filter *filter) {
     const unsigned network = (unsigned)SKF_NET_OFF;
     size_t length = 0;
@@ -285,8 +287,8 @@ static size_t hash_sender(struct sock_filter *filter) {
     filter[length++] = statement(BPF_LDX | BPF_B | BPF_MSH, network);
     filter[length++] = statement(BPF_LD | BPF_H | BPF_IND, network);
     filter[length++] = statement(BPF_JMP | BPF_JA, 3);
-    // IPv6: the source address' last word stands at 20, the source port at 40, unless there are extension headers; then it
-    // is other bytes of the same sender's.
+    // IPv6: the source address' last word stands at 20, the source port at 40, unless there are extension headers; then
+    // it is other bytes of the same sender's.
     filter[length++] = statement(BPF_LD | BPF_W | BPF_ABS, network + 20);
     filter[length++] = statement(BPF_ST, 0);
     filter[length++] = statement(BPF_LD | BPF_H | BPF_ABS, network + 40);

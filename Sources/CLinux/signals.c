@@ -8,8 +8,9 @@
 
 static const int meaningful[] = {SIGHUP,  SIGTERM, SIGINT,  SIGQUIT,  SIGUSR1,
                                  SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD};
-// Would end the daemon by default, and leave its workers without a keeper; nobody sends them but by mistake. The real-time
-// signals are more of them. What is left: KILL, STOP, TSTP (a terminal's), and those that report an error of our own.
+// Would end the daemon by default, and leave its workers without a keeper; nobody sends them but by mistake. The
+// real-time signals are more of them. What is left: KILL, STOP, TSTP (a terminal's), and those that report an error of
+// our own.
 static const int stray[] = {SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT};
 
 static void fill_handled(sigset_t *set) {
@@ -36,7 +37,9 @@ int rl_take_signals(void) {
     // parent may ignore like any other. All zero is SIG_DFL in the kernel's structure of every architecture.
     static const unsigned long defaults[8];
     for (int number = 1; number <= SIGRTMAX; number++)
-        if (number != SIGKILL && number != SIGSTOP && syscall(SYS_rt_sigaction, number, defaults, NULL, _NSIG / 8) < 0) return -1;
+        if (number != SIGKILL && number != SIGSTOP &&
+            syscall(SYS_rt_sigaction, number, defaults, NULL, _NSIG / 8) < 0)
+            return -1;
     struct sigaction action = {.sa_handler = SIG_IGN};
     if (sigaction(SIGPIPE, &action, NULL) < 0) return -1;
     // A log file that may not grow any further (ulimit -f) is a failed write, not an end.

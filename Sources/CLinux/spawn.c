@@ -1,6 +1,7 @@
 // The code between clone and exec. The child shares the parent's memory (CLONE_VM) while the parent is suspended
-// (CLONE_VFORK): the cost does not grow with the parent, and a failure is reported by writing it where the parent reads.
-// In return the child may only make system calls: no allocation, no locks, no stdio, nothing that touches the parent's state.
+// (CLONE_VFORK): the cost does not grow with the parent, and a failure is reported by writing it where the parent
+// reads. In return the child may only make system calls: no allocation, no locks, no stdio, nothing that touches the
+// parent's state.
 #define _GNU_SOURCE
 #include "clinux.h"
 
@@ -33,9 +34,9 @@ static void write_decimal(char *text, unsigned value) {
     *text = 0;
 }
 
-// The child begins with the parent's own table of descriptors and takes a copy only of the part that it needs, which the
-// parent keeps at the low numbers. Copying all of it, and closing it at exec, would cost more the more workers there are
-// (4,000 descriptors of 1,000 workers: as much as half of the whole start).
+// The child begins with the parent's own table of descriptors and takes a copy only of the part that it needs, which
+// the parent keeps at the low numbers. Copying all of it, and closing it at exec, would cost more the more workers
+// there are (4,000 descriptors of 1,000 workers: as much as half of the whole start).
 static int unshare_descriptors(const struct rl_spawn_request *request) {
     int highest = request->directory;
     if (request->executable > highest) highest = request->executable;
@@ -84,8 +85,8 @@ static int set_affinity(int cpu) {
     return sched_setaffinity(0, sizeof set, &set);
 }
 
-// What a set-user-ID step leaves of capabilities: those that a later exec of a file with capabilities could take up again.
-// Ambient ones go with them.
+// What a set-user-ID step leaves of capabilities: those that a later exec of a file with capabilities could take up
+// again. Ambient ones go with them.
 static int drop_inheritable_capabilities(void) {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -103,11 +104,12 @@ static int reset_signals(void) {
     return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-// The set-up, in order; ids by bare system calls, since the C library's wrappers would speak to threads that aren't here.
+// The set-up, in order; ids by bare system calls, since the C library's wrappers would speak to threads that aren't
+// here.
 static enum rl_stage set_up(const struct rl_spawn_request *request) {
     if (unshare_descriptors(request) < 0) return rl_stage_descriptors;
-    // Without a controlling terminal, and no member of the daemon's session: it can neither own the terminal that the daemon
-    // was started from, nor be stopped by it, nor write into its input (TIOCSTI).
+    // Without a controlling terminal, and no member of the daemon's session: it can neither own the terminal that the
+    // daemon was started from, nor be stopped by it, nor write into its input (TIOCSTI).
     if (setsid() < 0) return rl_stage_session;
     if (fchdir(request->directory) < 0) return rl_stage_directory;
     // After this the numbers below descriptor_count are the worker's.

@@ -1,26 +1,26 @@
-// The texts of --help, made from the tables of options and verbs.
+// The texts of --help, made of the tables of options and verbs.
 
-/// What --help prints: lines of at most 80 columns.
+/// The text of --help: lines of at most 80 columns.
 func helpText() -> String {
     """
     Usage: reloaderd [OPTIONS] PROGRAM [ARG...]
            reloaderd VERB [OPTIONS] ...
 
-    Keeps one worker of PROGRAM per CPU running, with listening sockets that outlive
-    them, and on HUP replaces them by the new version without losing a request.
+    Keeps one worker of PROGRAM per CPU running behind sockets that outlive the
+    workers, and on HUP replaces them by the new version without losing a request.
 
     \(optionLines(Option.all))
-    Verbs, for a daemon that runs; reloaderd VERB --help explains each:
+    Verbs, for a running daemon; reloaderd VERB --help explains each:
     \(Verb.all.map { "  \(padded($0.name, 12))\($0.summary)\n" }.joined())
     Options with ... may be repeated. Durations are 250ms, 30s, 5m, 1h; sizes 64M.
     Signals: HUP reload, TERM and INT graceful stop, QUIT fast stop, USR1 reopen
     log files, TTIN and TTOU one worker more or fewer, WINCH drain all workers.
-    The whole story: man reloaderd.
+    The manual: man reloaderd.
 
     """
 }
 
-/// What `reloaderd VERB --help` prints.
+/// The text of `reloaderd VERB --help`.
 func helpText(of verb: Verb) -> String {
     """
     Usage: reloaderd \(verb.name) \(verb.synopsis)
@@ -33,7 +33,7 @@ func helpText(of verb: Verb) -> String {
 
 /// The options under the headings of their groups, an empty line after each group.
 private func optionLines<Target>(_ options: [CommandOption<Target>]) -> String {
-    // Column at which the explanations begin; a longer option has its explanation on the next line.
+    // The column at which explanations begin. A longer option has its explanation on the next line.
     let column = 32
     var text = ""
     for group in OptionGroup.allCases {

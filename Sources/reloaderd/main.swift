@@ -1,12 +1,12 @@
-// The command: `reloaderd [OPTIONS] PROGRAM [ARG...]`, or `reloaderd VERB ...`. What it says is in Command.swift, what
-// it can be told in Options.swift and Verbs/.
+// The command: `reloaderd [OPTIONS] PROGRAM [ARG...]`, or `reloaderd VERB ...`. Command.swift decides what to do;
+// Options/ and Verbs/ have the tables of what the command can be told.
 import Glibc
 import Supervisor
 
-// A verb ends by signals like any command.
+// A verb ends by signals like any other command.
 if let verb = askedVerb() { exit(runVerb(verb)) }
 
-// First of all, so that a HUP that comes early waits instead of killing.
+// Before anything else, so that an early HUP waits instead of killing the process.
 do throws(SystemError) { try blockSignals() } catch { exit(refuse([ConfigurationError("\(error)")], status: 1)) }
 
 exit(runCommand())

@@ -37,8 +37,8 @@ int rl_reap_pidfd(int pidfd, struct rl_exit *exit);
 int rl_peek_pidfd(int pidfd, struct rl_exit *exit);
 // Looks at one ended child of this process without reaping it. exit->pid is 0 when none has ended, or none exists.
 int rl_peek_child(struct rl_exit *exit);
-// The next child that has been stopped or has gone on since the last call; stop->pid is 0 when there is none. Each is told
-// once.
+// The next child that has been stopped or has gone on since the last call; stop->pid is 0 when there is none. Each is
+// told once.
 int rl_next_stop_or_go_on(struct rl_stop *stop);
 // Reaps the child `pid`, which rl_peek_child has just named.
 int rl_reap_child(pid_t pid, struct rl_exit *exit);
@@ -47,15 +47,16 @@ int rl_reap_child(pid_t pid, struct rl_exit *exit);
 int rl_pidfd_open(pid_t pid);
 // pidfd_send_signal(2).
 int rl_signal(int pidfd, int signal);
-// A signal to the process group of `leader`, which must be a child that was not reaped yet (so that the number is its own).
+// A signal to the process group of `leader`, which must be a child that was not reaped yet (so that the number is its
+// own).
 int rl_signal_group(int pidfd, pid_t leader, int signal);
 // SIGKILL to that child itself, whatever group it is in, and then to the group. Fails as its first half does.
 int rl_kill_with_group(int pidfd, pid_t leader);
 
-// Blocks the signals that the daemon reads from a descriptor, among them those that it only says to be ignored; resets all
-// other dispositions to the default (what the parent ignored would be ignored by every worker), ignores SIGPIPE and
-// SIGXFSZ, and catches SIGHUP with a handler that does nothing, because the kernel shows it as caught then. Call it first
-// thing in main.
+// Blocks the signals that the daemon reads from a descriptor, among them those that it only says to be ignored; resets
+// all other dispositions to the default (what the parent ignored would be ignored by every worker), ignores SIGPIPE and
+// SIGXFSZ, and catches SIGHUP with a handler that does nothing, because the kernel shows it as caught then. Call it
+// first thing in main.
 int rl_take_signals(void);
 // SIGHUP was ignored when rl_take_signals came, as nohup(1) leaves it.
 bool rl_hangup_was_ignored(void);
@@ -67,7 +68,7 @@ int rl_memory_file(const char *name);            // memfd_create(2), close-on-ex
 int rl_open_path(int directory, const char *path);  // openat(2) with O_PATH: a hold on the file, no access to it
 int rl_open_entry(int directory, const char *name); // the same of what has this name, a link itself included
 int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
-int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; yields what it was
+int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; yields the old
 
 // Receives one datagram with its sender's uid. Descriptors that came along are closed. *uid is UINT32_MAX when unknown.
 ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid);

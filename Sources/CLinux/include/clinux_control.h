@@ -21,18 +21,19 @@ bool rl_peer_has_group(int socket, uint32_t group);
 // One TCP socket of this network namespace, from sock_diag(7).
 struct rl_socket {
     uint64_t inode;
-    uint64_t address;            // the same for a listening socket and those that it has accepted: the port, or of a unix
-                                 // socket a hash of its name, above all ports; 0: it has none
+    uint64_t address;            // the same for a listening socket and those that it has accepted: the port, or of a
+                                 // unix socket a hash of its name, above all ports; 0: it has none
     bool listens;
     uint8_t family;              // AF_INET, AF_INET6 or AF_UNIX
     uint8_t host[16];            // of IPv4 the first 4 bytes, of IPv6 all, in network order
     uint32_t queue;              // listening: connections that wait to be accepted
 };
 
-// Writes the TCP sockets, of IPv4 and IPv6, and the unix sockets that listen or are connected, as many as there is room for,
-// and returns how many it wrote; -1 with errno set: EOVERFLOW when there are more. Does not wait.
+// Writes the TCP sockets, of IPv4 and IPv6, and the unix sockets that listen or are connected, as many as there is room
+// for, and returns how many it wrote; -1 with errno set: EOVERFLOW when there are more. Does not wait.
 ssize_t rl_sockets(struct rl_socket *sockets, size_t room);
 
-// Writes a number for each TCP connection to the local `port` that the kernel is still setting up (SYN_RECV), the same for the
-// same peer each time, and returns how many it wrote; -1 with errno set: EOVERFLOW when there are more. Does not wait.
+// Writes a number for each TCP connection to the local `port` that the kernel is still setting up (SYN_RECV), the same
+// for the same peer each time, and returns how many it wrote; -1 with errno set: EOVERFLOW when there are more. Does
+// not wait.
 ssize_t rl_handshakes(uint16_t port, uint64_t *peers, size_t room);

@@ -35,7 +35,8 @@ struct rl_spawn_request {
     int executable;             // executed by execveat(2) when >= 0
     char *const *arguments;     // NULL-terminated
     char *const *environment;   // NULL-terminated
-    char *pid_text;             // NULL, or where in `environment` the child writes its PID: room for 20 digits, padded by NUL
+    char *pid_text;             // NULL, or where in `environment` the child writes its PID: room for 20 digits,
+                                // padded by NUL
     int directory;              // becomes the working directory
     const int *descriptors;     // descriptors[i] becomes descriptor i
     int descriptor_count;

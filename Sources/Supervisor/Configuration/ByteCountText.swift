@@ -4,9 +4,10 @@ private let sizeUnits: [(letter: UInt8, shift: UInt64)] = [
     (UInt8(ascii: "T"), 40), (UInt8(ascii: "G"), 30), (UInt8(ascii: "M"), 20), (UInt8(ascii: "K"), 10),
 ]
 
-/// Parses a number of bytes, with at most one of the letters K, M, G, T after it.
+/// Parses a number of bytes, which one of the letters K, M, G, T may follow.
 ///
-/// - Throws: what is wrong with `text`; also when it is not below 2^63, the kernel's own bound on file and memory sizes.
+/// - Throws: what is wrong with `text`, also if it is not below 2^63, the kernel's own bound on file and memory
+///   sizes.
 public func byteCount(parsing text: String) throws(ConfigurationError) -> UInt64 {
     let unit = text.utf8.last.flatMap { last in sizeUnits.first { $0.letter == last } }
     let digits = text.utf8.dropLast(unit == nil ? 0 : 1)
@@ -19,7 +20,7 @@ public func byteCount(parsing text: String) throws(ConfigurationError) -> UInt64
     return count << (unit?.shift ?? 0)
 }
 
-/// As `byteCount(parsing:)` reads it, with the largest letter that loses nothing.
+/// The size as `byteCount(parsing:)` reads it, with the largest letter that keeps the exact value.
 public func byteCountText(_ bytes: UInt64) -> String {
     for unit in sizeUnits where bytes != 0 && bytes & ((1 << unit.shift) - 1) == 0 {
         return "\(bytes >> unit.shift)\(Character(Unicode.Scalar(unit.letter)))"

@@ -1,10 +1,14 @@
 // Durations as people write them: `250ms`, `30s`, `5m`, `1h30m`. A unit is required, so that nobody has to remember
-// which one a bare number would have had.
+// which unit a bare number has.
 internal import Reloader
 
 extension Duration {
-    /// A year. What is meant to be longer is meant to be never, and nanoseconds stay far from overflow.
+    /// The longest duration that can be written: a year. A longer one would mean "never", and nanoseconds stay far from
+    /// overflow.
     public static let configurableMax = Duration.seconds(365 * 86_400)
+
+    /// Seconds with their fraction, as JSON has them.
+    public var inSeconds: Double { Double(nanoseconds) / 1e9 }
 
     /// Units with their nanoseconds, largest first.
     private static let units: [(name: String, nanoseconds: UInt64)] = [
@@ -14,7 +18,7 @@ extension Duration {
 
     /// Parses one or more numbers with a unit each (`us`, `ms`, `s`, `m`, `h`, `d`), which add up; or a bare `0`.
     ///
-    /// - Throws: what is wrong with `text`; also when it is more than `configurableMax`.
+    /// - Throws: what is wrong with `text`, also if it is more than `configurableMax`.
     public init(parsing text: String) throws(ConfigurationError) {
         let malformed = ConfigurationError("\(quoted(text)) is not a duration: write it like 250ms, 30s, 5m or 1h30m")
         let tooLong = ConfigurationError("\(quoted(text)) is too long: a duration is at most 365d")
@@ -42,7 +46,8 @@ extension Duration {
         self = .nanoseconds(Int64(total))
     }
 
-    /// As `init(parsing:)` reads it: `1m30s`, `250ms`, `0s`. Rounded down to microseconds; a negative one has a `-`.
+    /// The duration as `init(parsing:)` reads it: `1m30s`, `250ms`, `0s`. Rounded down to microseconds. A negative
+    /// duration has a `-` in front.
     public var text: String {
         var rest = nanoseconds.magnitude
         var result = ""

@@ -3,21 +3,20 @@
 //
 //     # a comment, also with ;            blank lines are skipped, blanks around names and values too
 //     NAME=value with spaces \            a backslash at the end continues the line, elsewhere it quotes one character
-//     NAME="two\nlines"                   in "…" a backslash quotes only " \ ` $ and the end of a line; lines may follow
-//     NAME='as it stands'                 in '…' nothing is special; lines may follow
+//     NAME="two\nlines"                   in "…" a backslash quotes only " \ ` $ and the end of a line; lines may
+//     follow NAME='as it stands'                 in '…' nothing is special; lines may follow
 //
-// Nothing is expanded: `$HOME` stays as it is. Stricter than systemd, which skips what it does not understand: a line
-// without `=`, a name that is none, a variable that reloaderd sets itself and a quote that is not closed are errors with
-// their line.
+// Nothing is expanded: `$HOME` stays as it is. systemd skips lines that it does not understand; here a line without
+// `=`, a wrong name, a variable that reloaderd sets itself, and a quote without its end are errors with their line.
 
 /// Reads `NAME=VALUE` files.
 public enum EnvironmentFile {
-    /// Far more than execve(2) takes for a whole environment on a default stack.
+    /// The largest file that is read: far more than execve(2) takes for a whole environment on a default stack.
     public static let bytesMax = 4 << 20
 
-    /// The variables of the file at `path`, in its order; a name may come twice, the later wins.
+    /// The variables of the file at `path`, in its order. If a name comes twice, the later value wins.
     ///
-    /// - Throws: `PATH:LINE: what is wrong`, or why the file cannot be read.
+    /// - Throws: `PATH:LINE: PROBLEM`, or why the file cannot be read.
     public static func read(_ path: String) throws(ConfigurationError) -> [EnvironmentChange] {
         let contents: [UInt8]
         do throws(FileReadError) { contents = try fileContents(path, bytesMax: bytesMax) } catch {
@@ -26,7 +25,7 @@ public enum EnvironmentFile {
         return try parse(contents, path: path)
     }
 
-    /// The variables of `contents`; `path` is for messages only.
+    /// The variables in `contents`; `path` is for messages only.
     public static func parse(_ contents: [UInt8], path: String) throws(ConfigurationError) -> [EnvironmentChange] {
         var scanner = Scanner(bytes: contents)
         var result: [EnvironmentChange] = []
@@ -45,12 +44,12 @@ public enum EnvironmentFile {
     }
 }
 
-/// One pass over the bytes, an assignment at a time.
+/// Reads the bytes in one pass, one assignment at a time.
 private struct Scanner {
     private let bytes: [UInt8]
     private var position = 0
     private var line = 1
-    /// Where the assignment, or the quote, at hand began.
+    /// The line on which the current assignment or quote began.
     private(set) var errorLine = 1
 
     init(bytes: [UInt8]) { self.bytes = bytes }
@@ -102,10 +101,10 @@ private struct Scanner {
         return name
     }
 
-    /// Up to the end of the line. Quotes count only where no plain text has begun.
+    /// The value up to the end of the line. Quotes count only before the first plain character.
     private mutating func value() throws(ConfigurationError) -> [UInt8] {
         var value: [UInt8] = []
-        // What is before this index was quoted, and is kept when trailing blanks are dropped.
+        // Bytes before this index were quoted, and stay when trailing blanks are dropped.
         var kept = 0
         var isPlain = false
         while let byte = next(), byte != newline {
@@ -160,13 +159,3 @@ private struct Scanner {
 }
 
 private let newline = UInt8(ascii: "\n")
-
-private func isBlank(_ byte: UInt8) -> Bool {
-    byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r")
-}
-
-private func trimmed(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    let start = bytes.drop(while: isBlank)
-    guard let last = start.lastIndex(where: { !isBlank($0) }) else { return start.prefix(0) }
-    return start[...last]
-}

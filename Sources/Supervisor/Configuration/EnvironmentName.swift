@@ -1,9 +1,9 @@
-// What may be the name and the value of an environment variable.
+// The rules for the name and the value of an environment variable.
 
 /// The kernel's bound on one string of an environment, MAX_ARG_STRLEN, without its NUL.
 let environmentStringBytesMax = 131_071
 
-/// Variables that each worker gets from reloaderd: setting them oneself would do nothing.
+/// Whether each worker gets this variable from reloaderd, so that setting it has no effect.
 public func isSetByReloaderd(_ name: String) -> Bool {
     ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "READY_FD", "NOTIFY_SOCKET", "WATCHDOG_USEC"].contains(name)
         || name.utf8.starts(with: "RELOADERD_".utf8)
@@ -16,7 +16,7 @@ extension EnvironmentChange {
         try self.init(checkingName: name, value: value)
     }
 
-    /// - Throws: when `name` is not a name or is reloaderd's own, or both together are longer than the kernel allows.
+    /// - Throws: if `name` is not a name or is reloaderd's own, or if name and value are longer than the kernel allows.
     init(checkingName name: String, value: String?) throws(ConfigurationError) {
         guard isEnvironmentName(name) else {
             throw ConfigurationError(
@@ -24,8 +24,10 @@ extension EnvironmentChange {
             )
         }
         if isSetByReloaderd(name) { throw ConfigurationError("\(name) is set by reloaderd itself") }
-        if value?.utf8.contains(0) == true { throw ConfigurationError("\(printable(name)) holds a NUL byte") }
-        // One byte is the `=`.
+        if value?.utf8.contains(0) == true {
+            throw ConfigurationError("the value of \(printable(name)) has a NUL byte")
+        }
+        // One byte more for the `=`.
         guard name.utf8.count + 1 + (value?.utf8.count ?? 0) <= environmentStringBytesMax else {
             throw ConfigurationError("\(printable(name)) is too long: the kernel takes at most 128K with its value")
         }
@@ -33,7 +35,8 @@ extension EnvironmentChange {
     }
 }
 
-/// Stricter than the kernel, so that a slip is found, and wider than the shell: dots and dashes are in use.
+/// Stricter than the kernel, to find typing errors, and more tolerant than the shell, because dots and dashes are in
+/// use.
 private func isEnvironmentName(_ name: String) -> Bool {
     func isLetter(_ byte: UInt8) -> Bool {
         UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte

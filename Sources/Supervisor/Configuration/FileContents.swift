@@ -1,4 +1,4 @@
-// Whole small files, read in one go: configuration, user databases, /proc and cgroup files.
+// Reads whole small files: configuration, user databases, /proc and cgroup files.
 internal import Glibc
 
 /// Why a file could not be read.
@@ -18,16 +18,19 @@ public enum FileReadError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// True when there is no such file.
+    /// Whether the file does not exist.
     public var isMissing: Bool {
         guard case .failed(_, let error) = self else { return false }
         return error.errno == ENOENT || error.errno == ENOTDIR
     }
 }
 
-/// The bytes of the file at `path`, at most `bytesMax` of them. Never blocks: pipes and sockets are refused.
+/// The bytes of the file at `path`.
+///
+/// - Parameter bytesMax: a larger file is refused.
+/// - Throws: also for pipes and sockets, so that this never blocks.
 public func fileContents(_ path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
-    // A NUL would silently shorten the name that the kernel sees.
+    // For the kernel, a NUL would end the name.
     if path.utf8.contains(0) { throw .failed(path: path, SystemError(call: "open", errno: EINVAL, subject: path)) }
     do throws(SystemError) {
         let file = FileDescriptor(
@@ -43,7 +46,7 @@ public func fileContents(_ path: String, bytesMax: Int) throws(FileReadError) ->
     throw .notAFile(path: path)
 }
 
-/// The same of a file of the daemon's own: a regular one that nobody else could have put there.
+/// As `fileContents`, for a file of the daemon's own: a regular one that no other user could have put there.
 func ownFileContents(_ path: String, bytesMax: Int) throws(FileReadError) -> [UInt8] {
     do throws(SystemError) {
         let contents = try contents(of: try SafeFile.reading(path), bytesMax: bytesMax)
@@ -62,7 +65,7 @@ private func isReadableAgain(_ file: borrowing FileDescriptor) throws(SystemErro
     return type != S_IFIFO && type != S_IFSOCK
 }
 
-/// Stops soon after `bytesMax`.
+/// All bytes, or somewhat more than `bytesMax` if the file is larger.
 private func contents(of file: borrowing FileDescriptor, bytesMax: Int) throws(SystemError) -> [UInt8] {
     let number = file.number
     var contents: [UInt8] = []

@@ -1,4 +1,4 @@
-// Listen addresses as people write them. Numeric, or `localhost`: no name service is asked.
+// Listen addresses as people write them: numeric, or `localhost`, because no name service is asked.
 internal import Glibc
 
 /// sockaddr_un.sun_path holds 108 bytes, the last of them a NUL.
@@ -9,7 +9,7 @@ private let listenerNameBytesMax = 255
 private let addressForms = "8080, 127.0.0.1:8080, [::1]:8080, localhost:8080, unix:/path, unix:@name or udp:5353"
 
 extension ListenSpec {
-    /// Parses `[NAME=]ADDRESS`. What stands before the first `=` is a name when it has no `:`.
+    /// Parses `[NAME=]ADDRESS`. The text before the first `=` is a name if it has no `:`.
     public init(parsing text: String) throws(ConfigurationError) {
         guard let (name, address) = cut(text, at: UInt8(ascii: "=")), !name.utf8.contains(UInt8(ascii: ":")) else {
             self.init(address: try ListenAddress(parsing: text))
@@ -17,7 +17,8 @@ extension ListenSpec {
         }
         guard !name.isEmpty, name.utf8.count <= listenerNameBytesMax, name.utf8.allSatisfy({ 0x20...0x7E ~= $0 }) else {
             throw ConfigurationError(
-                "\(quoted(name)) is not a listener's name: 1 to \(listenerNameBytesMax) printable ASCII characters without ':'"
+                "\(quoted(name)) is not a listener's name: 1 to \(listenerNameBytesMax) printable ASCII characters "
+                    + "without ':'"
             )
         }
         self.init(address: try ListenAddress(parsing: address), name: name)
@@ -27,7 +28,7 @@ extension ListenSpec {
 extension ListenAddress: CustomStringConvertible {
     /// Parses one of the forms of `--listen`, without a name in front. Port 0 lets the kernel choose one.
     ///
-    /// - Throws: what is wrong with `text`, and the forms that are right.
+    /// - Throws: what is wrong with `text`, and the right forms.
     public init(parsing text: String) throws(ConfigurationError) {
         if text.isEmpty { throw ConfigurationError("an address is missing: write \(addressForms)") }
         if let path = suffix(of: text, after: "unix:") {
@@ -42,7 +43,7 @@ extension ListenAddress: CustomStringConvertible {
         }
     }
 
-    /// As `init(parsing:)` reads it.
+    /// The address as `init(parsing:)` reads it.
     public var description: String {
         switch self {
         case .tcpAny(let port): "\(port)"
@@ -55,7 +56,7 @@ extension ListenAddress: CustomStringConvertible {
         }
     }
 
-    /// nil for a unix socket.
+    /// The port; nil for a unix socket.
     public var port: UInt16? {
         switch self {
         case .tcpAny(let port), .udpAny(let port), .tcp4(_, let port), .udp4(_, let port): port
@@ -86,7 +87,7 @@ extension ListenAddress: CustomStringConvertible {
         }
         if portText.utf8.contains(UInt8(ascii: ":")) {
             throw ConfigurationError(
-                "\(quoted(whole)) is not an address: an IPv6 address stands in brackets, [::1]:8080")
+                "\(quoted(whole)) is not an address: write an IPv6 address in brackets, like [::1]:8080")
         }
         guard !host.isEmpty else { throw malformed }
         guard let address = parseIPv4(host == "localhost" ? "127.0.0.1" : host) else {
@@ -135,7 +136,7 @@ private func parseIPv6(_ text: String) throws(ConfigurationError) -> (address: [
     let bytes = withUnsafeBytes(of: &address) { Array($0) }
     guard let zone else { return (bytes, 0) }
     if let index = decimal(zone.utf8), index > 0, index <= UInt64(Int32.max) { return (bytes, UInt32(index)) }
-    // Asks the kernel by ioctl, not a name service.
+    // if_nametoindex(3) asks the kernel by ioctl, not a name service.
     let index = zone.utf8.count < Int(IF_NAMESIZE) ? if_nametoindex(zone) : 0
     if index == 0 { throw ConfigurationError("there is no network interface \(quoted(zone))") }
     return (bytes, index)
@@ -153,7 +154,7 @@ private func ipv6Text(_ bytes: [UInt8], _ scope: UInt32) -> String {
 }
 
 extension ListenAddress {
-    /// The same with another port; for `port 0`, with the one that the kernel chose.
+    /// The same address with another port: the one that the kernel chose for port 0.
     func at(port: UInt16) -> ListenAddress {
         switch self {
         case .tcpAny: .tcpAny(port: port)

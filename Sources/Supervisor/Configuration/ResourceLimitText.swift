@@ -1,4 +1,5 @@
-// `NAME=SOFT[:HARD]`, as `--rlimit` takes it. Names and units are those of setrlimit(2), with units people write.
+// `NAME=SOFT[:HARD]`, as `--rlimit` takes it. The names are those of setrlimit(2) in small letters; sizes and times
+// have the units that people write.
 internal import Glibc
 
 private enum ResourceUnit {
@@ -8,11 +9,11 @@ private enum ResourceUnit {
     case microseconds
 }
 
-/// fs.nr_open cannot be set higher than this on any kernel: `unlimited` descriptors do not exist.
+/// fs.nr_open cannot be set higher than this on any kernel, so that there are no `unlimited` descriptors.
 private let openFilesMax: UInt64 = 1 << 30
-/// PID_MAX_LIMIT of 64-bit kernels: there are never more processes than this.
+/// PID_MAX_LIMIT of 64-bit kernels, which never have more processes.
 private let processesMax: UInt64 = 1 << 22
-/// More queued signals or locks than a machine has memory for.
+/// No machine has memory for more queued signals or locks.
 private let kernelObjectsMax: UInt64 = 1 << 32
 /// setrlimit(2): the ceiling of nice is 20 minus the limit, so 1 ... 40 stand for 19 ... -20.
 private let niceCeilingMax: UInt64 = 40
@@ -31,7 +32,7 @@ private let resources: [(name: String, resource: __rlimit_resource, unit: Resour
 ]
 
 extension ResourceLimit {
-    /// The value of a limit that is none, RLIM_INFINITY.
+    /// RLIM_INFINITY: no limit.
     public static let unlimited = UInt64.max
 
     /// Every name that `init(parsing:)` knows, in order.
@@ -39,7 +40,7 @@ extension ResourceLimit {
 
     /// Parses `nofile=65536`, `core=0:unlimited`, `as=2G`, `cpu=30s`. One value sets both limits.
     ///
-    /// - Throws: what is wrong with `text`; also when SOFT is above HARD.
+    /// - Throws: what is wrong with `text`, also if SOFT is above HARD.
     public init(parsing text: String) throws(ConfigurationError) {
         guard let (name, values) = cut(text, at: UInt8(ascii: "=")) else {
             throw ConfigurationError(
@@ -72,7 +73,7 @@ private func limitValue(
     switch unit {
     case .bytes: return isUnlimited ? ResourceLimit.unlimited : try byteCount(parsing: text)
     case .count(let maximum):
-        // The kernel refuses such a limit on descriptors, and the others have a natural end.
+        // The kernel refuses to take this limit on descriptors away; the other counts have a natural end.
         if isUnlimited && name == "nofile" {
             throw ConfigurationError("nofile cannot be unlimited: write a number, at most \(openFilesMax)")
         }

@@ -1,17 +1,19 @@
-// What becomes of settings after they were read: numbers that depend on the machine, and changes at a reload.
+// Settings after they were read: numbers that depend on the machine are filled in, and a reload changes some of them.
 public import Reloader
 
-/// Reads the settings again, at a reload: the whole of them, checked, or what is wrong with them.
+/// Reads the settings again for a reload: all of them, checked.
+///
+/// - Throws: what is wrong with them.
 public typealias SettingsSource = () throws(ConfigurationError) -> Settings
 
 /// `--surge`: how many replacements a roll has in flight at once.
 public enum SurgeChoice: Equatable, Sendable {
     /// 1 ... `Policy.workersMax`.
     case count(Int)
-    /// Of the workers, rounded up; 1 ... 100.
+    /// A percentage of the workers, rounded up; 1 ... 100.
     case percent(Int)
 
-    /// At least 1.
+    /// The number of replacements for a pool of this many workers; at least 1.
     public func resolved(workers: Int) -> Int {
         switch self {
         case .count(let count): max(1, count)
@@ -21,10 +23,10 @@ public enum SurgeChoice: Equatable, Sendable {
 }
 
 extension Settings {
-    /// `policy` with the number of workers, the surge and the readiness filled in, for a machine where `auto` is
+    /// `policy` with the number of workers, the surge and the readiness filled in, for a machine on which `auto` means
     /// `automaticWorkers`.
     ///
-    /// A surge of 25 % stays nil, the policy's own word for it, so that it follows when the pool is scaled.
+    /// A surge of 25 % stays nil, with which the policy computes it again whenever the pool is scaled.
     public func resolvedPolicy(automaticWorkers: Int, sharing: Bool = false) -> Policy {
         var policy = policy
         switch workers {
@@ -34,7 +36,8 @@ extension Settings {
         if case .after(let age) = ready { policy.readiness = .after(age) }
         switch drain {
         case .automatic, .signal:
-            // A queue that only its own worker can empty comes before the signal, however connections are drained.
+            // A queue that only its own worker can empty must be empty before the signal, however connections are
+            // drained.
             let hasQueues = sharing || balance == .slot
             policy.drain = hasQueues ? .outside(timeout: drainTimeout) : .signal
         case .outside: policy.drain = .outside(timeout: drainTimeout)
@@ -43,8 +46,8 @@ extension Settings {
         return policy
     }
 
-    /// The policy where ports were to be shared and can't be: nobody sees a worker listen then, so that `auto` has to mean
-    /// that it has lived for a while.
+    /// The policy if ports were to be shared and cannot be: the daemon does not see a worker listen then, so that
+    /// `auto` has to mean that the worker has lived for a while.
     func policyWithoutSharing(_ policy: Policy) -> Policy {
         var policy = policy
         if ready == .automatic { policy.readiness = .after(Self.ageWithoutSharing) }
@@ -53,15 +56,16 @@ extension Settings {
 
     private static let ageWithoutSharing = Duration.seconds(2)
 
-    /// Keeps of `running` what a reload cannot change: sockets, files and log belong to the daemon's whole life.
+    /// Takes from `running` the settings that a reload cannot change: sockets, files and the log stay for the daemon's
+    /// life.
     ///
-    /// - Returns: the options, without dashes, that would have been different.
+    /// - Returns: the options that would have changed, without dashes.
     public mutating func keepForLife(of running: Settings) -> [String] {
         var changed: [String] = []
         func keep(_ option: String, _ path: WritableKeyPath<Settings, some Equatable>) {
             if self[keyPath: path] == running[keyPath: path] { return }
             self[keyPath: path] = running[keyPath: path]
-            // An option may be kept in several settings.
+            // One option may be stored in several settings.
             if changed.last != option { changed.append(option) }
         }
         keep("listen", \.listeners)

@@ -15,7 +15,7 @@ private let signalMax: Int32 = 64
 
 /// Parses a signal's name, in either case and with or without `SIG`, or its number.
 ///
-/// - Throws: what is wrong with `text`. The two signals that the C library keeps for its threads are no signals here.
+/// - Throws: what is wrong with `text`. The two signals that the C library keeps for its threads are refused.
 public func signalNumber(parsing text: String) throws(ConfigurationError) -> Int32 {
     if let number = decimal(text.utf8) {
         let realTime = realTimeSignals.contains(Int32(clamping: number))
@@ -28,7 +28,7 @@ public func signalNumber(parsing text: String) throws(ConfigurationError) -> Int
     throw ConfigurationError("\(quoted(text)) is not a signal: write a name like TERM, QUIT or USR2, or a number")
 }
 
-/// The name without `SIG`: `TERM`, `RTMIN+3`; the bare number where there is no name.
+/// The name without `SIG`: `TERM`, `RTMIN+3`; the bare number if it has no name.
 public func signalName(_ number: Int32) -> String {
     if let known = signalNumbers.first(where: { $0.number == number }) { return known.name }
     guard realTimeSignals.contains(number) else { return "\(number)" }
@@ -42,7 +42,7 @@ func signalWord(_ number: Int32) -> String {
     return name == "\(number)" ? "signal \(number)" : "SIG\(name)"
 }
 
-/// The first of them is a matter of the C library, not of the kernel: it keeps some for itself.
+/// The C library decides which is the first, because it keeps some for itself.
 private var realTimeSignals: ClosedRange<Int32> { __libc_current_sigrtmin()...signalMax }
 
 /// `RTMIN`, `RTMIN+n`, `RTMAX`, `RTMAX-n`.

@@ -1,14 +1,14 @@
-// Users and groups from /etc/passwd and /etc/group themselves: a static executable cannot ask the name service.
-// See passwd(5) and group(5). Numbers work without any file.
+// Reads users and groups from /etc/passwd and /etc/group, because a static executable cannot ask the name service. See
+// passwd(5) and group(5). Numbers work without these files.
 internal import Glibc
 
-/// Looks users and groups up; reads its files anew for each question, so that a reload sees new users.
+/// Looks up users and groups. Reads its files again for each question, so that a reload sees new users.
 public struct UserDatabase: Sendable {
-    /// More than any machine's local users need; keeps a wrong path from filling the memory.
+    /// More than the local users of any machine need. Keeps a wrong path from filling the memory.
     private static let bytesMax = 16 << 20
     /// The kernel's own bound on supplementary groups, NGROUPS_MAX.
     private static let groupsMax = 65_536
-    /// (uid_t)-1 means "leave it as it is" to the kernel.
+    /// For the kernel, (uid_t)-1 means "leave it as it is".
     private static let idMax = UInt64(UInt32.max) - 1
 
     public var passwdPath: String
@@ -19,11 +19,11 @@ public struct UserDatabase: Sendable {
         self.groupPath = groupPath
     }
 
-    /// The user that `text`, `NAME|UID[:GROUP|GID]`, stands for.
+    /// The user that `text`, `NAME|UID[:GROUP|GID]`, means.
     ///
-    /// Without a group it is the user's own from passwd; a number that is not there gets the group of the same number.
+    /// Without a group it is the one in passwd. A number that is not in passwd gets the group of the same number.
     /// Supplementary groups are those of /etc/group that list the user's name.
-    /// - Throws: which name is not there, or which file cannot be read.
+    /// - Throws: which name is missing, or which file cannot be read.
     public func user(parsing text: String) throws(ConfigurationError) -> UserChoice {
         let (userText, groupText) = cut(text, at: UInt8(ascii: ":")) ?? (text, nil)
         guard !userText.isEmpty else { throw ConfigurationError("a user is missing: write NAME, UID, or NAME:GROUP") }
@@ -43,7 +43,9 @@ public struct UserDatabase: Sendable {
         return choice
     }
 
-    /// The group id that `text`, a name or a number, stands for.
+    /// The group ID that `text`, a name or a number, means.
+    ///
+    /// - Throws: as `user(parsing:)`.
     public func group(parsing text: String) throws(ConfigurationError) -> UInt32 {
         guard !text.isEmpty else { throw ConfigurationError("a group is missing: write a name or a number") }
         if let number = Self.number(text) { return number }
@@ -60,7 +62,7 @@ public struct UserDatabase: Sendable {
         var home: String?
     }
 
-    /// The line of a name, or of a number when no user is called so. A missing file matters to names only.
+    /// The entry of a user by name, or by number if no user has that name. A missing file is an error only for names.
     private func passwdEntry(_ text: String) throws(ConfigurationError) -> Entry? {
         let number = Self.number(text)
         let all: [[ArraySlice<UInt8>]]
@@ -73,7 +75,7 @@ public struct UserDatabase: Sendable {
         return number.flatMap { number in entries.first { $0.userID == number } }
     }
 
-    /// `name:password:uid:gid:comment:home:shell`; nil for a line that is not one, which the C library skips too.
+    /// `name:password:uid:gid:comment:home:shell`; nil for any other line, which the C library skips too.
     private static func entry(_ fields: [ArraySlice<UInt8>]) -> Entry? {
         guard fields.count >= 6, let name = String(validating: fields[0], as: UTF8.self), !name.isEmpty,
             let userID = number(fields[2]), let groupID = number(fields[3])
@@ -109,7 +111,7 @@ public struct UserDatabase: Sendable {
         }
     }
 
-    /// Each line's fields. Bytes, because comments may be in any encoding.
+    /// The fields of each line, as bytes, because comments may have any encoding.
     private static func fields(of path: String) throws(FileReadError) -> [[ArraySlice<UInt8>]] {
         try fileContents(path, bytesMax: bytesMax).split(separator: UInt8(ascii: "\n")).map { line in
             line.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)

@@ -1,11 +1,13 @@
-/// The whole decimal number that `text` is: digits, with `-` in front only where `range` has negative numbers.
+// Whole numbers as people write them.
+
+/// The whole decimal number that `text` is: digits, with `-` in front only if `range` has negative numbers.
 ///
 /// - Throws: what is wrong, naming the range. Never overflows.
-public func wholeNumber(
-    _ text: String, in range: ClosedRange<Int64>, called what: String = "a whole number"
-) throws(ConfigurationError) -> Int64 {
+public func wholeNumber<Number: SignedInteger & FixedWidthInteger>(
+    _ text: String, in range: ClosedRange<Number>, called what: String = "a whole number"
+) throws(ConfigurationError) -> Number {
     let negative = range.lowerBound < 0 && text.utf8.first == UInt8(ascii: "-")
-    if let magnitude = decimal(text.utf8.dropFirst(negative ? 1 : 0)), let value = Int64(exactly: magnitude) {
+    if let magnitude = decimal(text.utf8.dropFirst(negative ? 1 : 0)), let value = Number(exactly: magnitude) {
         let signed = negative ? -value : value
         if range.contains(signed) { return signed }
     }

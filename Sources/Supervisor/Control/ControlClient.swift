@@ -1,12 +1,15 @@
-// One client of the control socket: what it has sent and not been answered, what waits to be sent to it, and what it waits
-// for itself. Knows bytes and lines, and no verbs.
+// One client of the control socket: what it has sent and not been answered, what waits to be sent to it, and what it
+// waits for itself. Knows bytes and lines, and no verbs.
+internal import CLinux
 internal import Glibc
 internal import Reloader
 
 final class ControlClient {
     /// What a request has left to be done: until it is, no further request is read.
-    enum Task {
+    enum Task: Equatable {
         case none
+        /// It waits for the begin of the rollback that it has asked for.
+        case rollback
         /// It waits for the end of a roll.
         case roll(generation: Int)
         /// It waits for the end of a slot's restart.
@@ -42,15 +45,7 @@ final class ControlClient {
     // MARK: requests
 
     /// It is its turn to ask something.
-    var isIdle: Bool {
-        guard case .none = task else { return false }
-        return output.isEmpty && !isEnding
-    }
-
-    var followsEvents: Bool {
-        guard case .events = task else { return false }
-        return true
-    }
+    var isIdle: Bool { task == .none && output.isEmpty && !isEnding }
 
     var hasRequest: Bool { input.contains(UInt8(ascii: "\n")) || isTooLong }
 
@@ -129,4 +124,28 @@ final class ControlClient {
         if isIdle { return hasRequest ? .writable : .readable }
         return []
     }
+}
+
+/// Who is at the other end of a control connection, and whether it may ask anything.
+struct ControlPeer {
+    let pid: Int32
+    let userID: UInt32
+    private let isInGroup: Bool
+
+    /// As it was when it connected (unix(7), SO_PEERCRED).
+    ///
+    /// - Parameter group: that of --control-group.
+    init(of socket: borrowing FileDescriptor, group: UInt32?) throws(SystemError) {
+        var peer = rl_peer()
+        let number = socket.number
+        try checked("getsockopt", "SO_PEERCRED") { rl_peer_credentials(number, &peer) }
+        pid = peer.pid
+        userID = peer.uid
+        isInGroup = group.map { peer.gid == $0 || rl_peer_has_group(number, $0) } ?? false
+    }
+
+    /// Root, the daemon's own user, and the control group.
+    var isAllowed: Bool { userID == 0 || userID == geteuid() || isInGroup }
+
+    var asker: Asker { Asker(pid: pid, userID: userID) }
 }

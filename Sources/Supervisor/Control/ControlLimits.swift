@@ -1,28 +1,44 @@
-// The bounds of the control interface: whatever clients do, the daemon's time and memory stay its own.
+// The control protocol in numbers, for the daemon and for the verbs: its version, the ranges of its arguments, and the
+// bounds that keep the daemon's time and memory its own, whatever clients do.
+internal import Reloader
 
-enum ControlLimits {
-    /// More come from a script gone wrong; each costs a descriptor of those that workers need.
+public enum ControlLimits {
+    /// The version of the protocol.
+    public static let version = 1
+
+    // MARK: arguments
+
+    /// Workers: of a scaled pool, of canaries, of a surge.
+    public static let workers: ClosedRange<Int> = 1...Policy.workersMax
+    /// Slots are counted from 0.
+    public static let slots: ClosedRange<Int> = 0...Policy.workersMax - 1
+    /// Failed replacements that a reload accepts. 0: the first failure fails the reload.
+    public static let failures: ClosedRange<Int> = 0...Policy.workersMax
+    /// Entries that `history` returns, at most the deploys that the daemon remembers.
+    public static let historyEntries: ClosedRange<Int> = 1...historyMax
+    /// Characters of a generation's note, which stands in lines of tables.
+    public static let noteScalarsMax = 200
+
+    // MARK: the daemon's own
+
+    /// Clients at a time. More come from a script that went wrong, and each costs a descriptor that a worker may need.
     static let clientsMax = 500
-    /// Of one request, without its newline. The longest honest one carries a program's arguments.
+    /// Bytes of one request without its newline. The longest honest request carries a program's arguments.
     static let requestBytesMax = 64 * 1024
-    /// What may wait for a client that follows and reads slowly.
+    /// Bytes that may wait for one client that follows and reads slowly.
     static let followerBytesMax = 256 * 1024
-    /// What may wait for all clients together: some answers of the largest pool.
+    /// Bytes that may wait for all clients together: a few answers of the largest pool.
     static let waitingBytesMax = 16 * 1024 * 1024
-    /// Of the log's last records as many as this holds are sent: it leaves room in a follower's queue for what comes next.
+    /// Bytes of the log's last records that are sent for `events`. Leaves room in a follower's queue for the next ones.
     static let eventBytesMax = 192 * 1024
     /// Deploys that the history remembers.
     static let historyMax = 256
-    /// Of a generation's note, which stands in lines of tables.
-    static let noteScalarsMax = 200
-    /// A history file that is larger was not written by us.
+    /// Bytes of the history's file. The daemon never writes a larger one.
     static let historyBytesMax = 4 * 1024 * 1024
-    /// Lines in one answer to `logs`; of a large pool the last few of each worker.
+    /// Lines in one answer to `logs`: for a large pool, the last few of each worker.
     static let logLinesMax = 4096
-    /// To one that follows, the lines that come before the new ones.
+    /// Old lines that a client of `logs` gets before the new ones.
     static let followedLogLinesMax = 256
-    /// Descriptors of workers that one `status` looks at, at some 2 µs each: the loop has other work to do.
+    /// Descriptors of workers that one `status` looks at, at about 2 µs each, because the loop has other work to do.
     static let descriptorsMax = 16_384
-    /// TCP sockets of the machine that one `status` looks at, at some 0.5 µs each.
-    static let socketsMax = 65_536
 }

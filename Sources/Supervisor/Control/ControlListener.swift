@@ -10,8 +10,42 @@ final class ControlListener {
     let path: String
     private let file: SocketFile?
 
-    /// Opens the socket at `path`. It appears there listening and with its permissions, at once: nobody can mistake it for
-    /// a stale one, or connect before it is protected.
+    /// Opens the socket at its place among `paths`; nil: there is to be none.
+    ///
+    /// - Parameter name: the daemon's. If another daemon has it, and the user has not chosen it, it is made different.
+    static func open(
+        _ paths: ControlPaths, group: UInt32?, _ name: inout String
+    ) throws(ControlSocketError) -> ControlListener? {
+        switch paths.socket {
+        case nil: nil
+        case .path(let path)?: try ControlListener(path, group: group)
+        case .folder(let folder, let mode)?:
+            try open(in: folder, mode, group: group, isChosen: paths.isChosen, &name)
+        case .fallback?:
+            try open(in: FallbackDirectory.path, 0o700, group: group, isChosen: paths.isChosen, &name)
+        }
+    }
+
+    private static func open(
+        in folder: String, _ mode: mode_t, group: UInt32?, isChosen: Bool, _ name: inout String
+    ) throws(ControlSocketError) -> ControlListener {
+        do throws(SystemError) { try makeFolder(folder, mode: mode) } catch {
+            throw ControlSocketError(path: ControlSocket(of: name, in: folder).path, reason: .failed(error))
+        }
+        if folder == FallbackDirectory.path, let problem = FallbackDirectory.problem() {
+            throw ControlSocketError(path: ControlSocket(of: name, in: folder).path, reason: .isNotOurs(problem))
+        }
+        do throws(ControlSocketError) {
+            return try ControlListener(ControlSocket(of: name, in: folder).path, group: group)
+        } catch {
+            guard error.reason == .isLive, !isChosen else { throw error }
+            name = "\(name)-\(getpid())"
+            return try ControlListener(ControlSocket(of: name, in: folder).path, group: group)
+        }
+    }
+
+    /// Opens the socket at `path`. It appears there listening and with its permissions, at once: nobody can mistake it
+    /// for a stale one, or connect before it is protected.
     ///
     /// - Parameter group: may connect, too.
     init(_ path: String, group: UInt32?) throws(ControlSocketError) {
@@ -70,5 +104,38 @@ final class ControlListener {
             throw error
         }
         return socket
+    }
+}
+
+/// Why the daemon has no control socket.
+public struct ControlSocketError: Error, Equatable, Sendable, CustomStringConvertible {
+    enum Reason: Equatable {
+        /// A daemon listens there.
+        case isLive
+        /// Something else than a socket is there.
+        case isTaken
+        /// The folder that stands in for a runtime directory is not to be trusted.
+        case isNotOurs(String)
+        case failed(SystemError)
+    }
+
+    var path: String
+    var reason: Reason
+
+    public var description: String {
+        switch reason {
+        case .isLive:
+            "cannot open the control socket \(printable(path)): another reloaderd listens there (stop it, or choose "
+                + "another --name or --control)"
+        case .isTaken:
+            "cannot open the control socket \(printable(path)): the file there is no socket (move it away, or choose "
+                + "another path with --control)"
+        case .isNotOurs(let problem):
+            "cannot open the control socket \(printable(path)): its directory is not safe: \(problem) (remove it, set "
+                + "XDG_RUNTIME_DIR, or choose a path with --control)"
+        case .failed(let error):
+            "cannot open the control socket \(printable(path)): \(error.call): \(error.reason) (choose another path with "
+                + "--control, or do without it: --control none)"
+        }
     }
 }

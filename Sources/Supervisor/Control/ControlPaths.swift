@@ -38,10 +38,11 @@ struct ControlPaths {
         }
     }
 
-    private static func runtimeDirectory(_ environment: Environment) -> Place {
+    /// The one rule for where a daemon with this environment puts its socket by default.
+    static func runtimeDirectory(_ environment: Environment) -> Place {
         // A list under systemd, where a unit has several; it has made them.
         if let given = first(environment["RUNTIME_DIRECTORY"]) { return .folder(given, mode: 0o755) }
-        if geteuid() == 0 { return .folder("/run/reloaderd", mode: 0o755) }
+        if geteuid() == 0 { return .folder(RuntimeDirectories.ofRoot, mode: 0o755) }
         return value(environment["XDG_RUNTIME_DIR"]).map { .folder("\($0)/reloaderd", mode: 0o700) } ?? .fallback
     }
 

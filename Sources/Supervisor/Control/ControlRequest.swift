@@ -1,4 +1,4 @@
-// What a client may ask, typed. To add a verb: a case here, its arguments in `init`, and its deed in Daemon+Control.
+// What a client may ask, typed. To add a verb: a case here, its arguments in `init`, and its deed in Daemon+Requests.
 internal import Reloader
 
 enum ControlRequest {
@@ -15,9 +15,6 @@ enum ControlRequest {
     case restart(slot: Int, wait: Bool)
     case rollback(generation: Int?, force: Bool, wait: Bool)
 
-    /// The protocol's version that this is.
-    private static let version = 1
-
     /// - Parameter line: without its newline.
     init(_ line: ArraySlice<UInt8>) throws(ControlError) {
         let json: JSON
@@ -26,8 +23,8 @@ enum ControlRequest {
             throw .usage("a request is an object: {\"v\":1,\"verb\":\"status\"}")
         }
         guard let version = json["v"] else { throw .usage("a request needs the version of the protocol: \"v\":1") }
-        guard version == .integer(Self.version) else {
-            throw ControlError(.version, "this daemon speaks version \(Self.version) of the protocol")
+        guard version == .integer(ControlLimits.version) else {
+            throw ControlError(.version, "this daemon speaks version \(ControlLimits.version) of the protocol")
         }
         guard let verb = json["verb"]?.text else { throw .usage("a request needs a verb: \"verb\":\"status\"") }
         var arguments = ControlArguments(
@@ -43,12 +40,12 @@ enum ControlRequest {
         case "status": return .status
         case "reload": return .reload(try ReloadRequest(&arguments))
         case "history":
-            let all = 1...ControlLimits.historyMax
+            let all = ControlLimits.historyEntries
             return .history(limit: try arguments.whole("limit", in: all) ?? all.upperBound)
         case "events": return .events(follow: try arguments.bool("follow", default: false))
         case "logs":
             return .logs(
-                slot: try arguments.whole("slot", in: 0...Policy.workersMax - 1),
+                slot: try arguments.whole("slot", in: ControlLimits.slots),
                 follow: try arguments.bool("follow", default: false))
         case "scale": return .scale(try scaleChange(&arguments))
         case "stop":
@@ -58,7 +55,7 @@ enum ControlRequest {
         case "resume": return .resume
         case "promote": return .promote
         case "restart":
-            guard let slot = try arguments.whole("slot", in: 0...Policy.workersMax - 1) else {
+            guard let slot = try arguments.whole("slot", in: ControlLimits.slots) else {
                 throw .usage("restart: which slot?")
             }
             return .restart(slot: slot, wait: try arguments.bool("wait", default: true))
@@ -72,7 +69,7 @@ enum ControlRequest {
     }
 
     private static func scaleChange(_ arguments: inout ControlArguments) throws(ControlError) -> ScaleChange {
-        let to = try arguments.whole("to", in: 1...Policy.workersMax)
+        let to = try arguments.whole("to", in: ControlLimits.workers)
         let by = try arguments.whole("by", in: -Policy.workersMax...Policy.workersMax)
         switch (to, by) {
         case (let to?, nil): return .to(to)
@@ -80,4 +77,129 @@ enum ControlRequest {
         case (nil, nil), (_?, _?): throw .usage("scale: give either to or by")
         }
     }
+}
+
+/// The arguments of the verb `reload`.
+struct ReloadRequest {
+    var wait: Bool
+    var changes: DeployOrder.Changes
+
+    init(_ arguments: inout ControlArguments) throws(ControlError) {
+        wait = try arguments.bool("wait", default: true)
+        changes = DeployOrder.Changes()
+        changes.arguments = try arguments.texts("arguments")
+        changes.plan.timeout = try arguments.seconds("timeout_s")
+        changes.plan.surge = try arguments.whole("surge", in: ControlLimits.workers)
+        changes.plan.soak = try arguments.seconds("soak_s")
+        changes.plan.maxFailures = try arguments.whole("max_failures", in: ControlLimits.failures) ?? 0
+        changes.note = try arguments.text("note", scalarsMax: ControlLimits.noteScalarsMax).map { printable($0) }
+        let slots = try arguments.whole("canary", in: ControlLimits.workers)
+        let time = try arguments.seconds("canary_time_s")
+        if time != nil && slots == nil { throw .usage("reload: canary_time_s needs canary") }
+        changes.plan.canary = slots.map { Canary(slots: $0, time: time) }
+    }
+}
+
+/// The arguments of one request, taken one by one with their types and bounds; what nobody has taken is an error.
+struct ControlArguments {
+    private let verb: String
+    private var members: [JSON.Member]
+
+    /// - Parameter members: all of the request, but for `v` and `verb`.
+    init(verb: String, members: [JSON.Member]) {
+        self.verb = verb
+        self.members = members
+    }
+
+    mutating func bool(_ name: String, default value: Bool) throws(ControlError) -> Bool {
+        switch take(name) {
+        case nil: return value
+        case .bool(let value)?: return value
+        default: throw .usage("\(verb): \(name) must be true or false")
+        }
+    }
+
+    mutating func whole(_ name: String, in range: ClosedRange<Int>) throws(ControlError) -> Int? {
+        guard let value = take(name) else { return nil }
+        guard case .integer(let number) = value, range.contains(number) else {
+            throw .usage("\(verb): \(name) must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    mutating func seconds(_ name: String) throws(ControlError) -> Duration? {
+        guard let value = take(name) else { return nil }
+        switch value {
+        case .integer(let number) where Self.seconds.contains(Double(number)): return .seconds(number)
+        case .number(let number) where Self.seconds.contains(number): return .nanoseconds(Int64(number * 1e9))
+        default: throw .usage("\(verb): \(name) must be a number of seconds, 0 to \(Int(Self.seconds.upperBound))")
+        }
+    }
+
+    mutating func text(_ name: String, scalarsMax: Int) throws(ControlError) -> String? {
+        guard let value = take(name) else { return nil }
+        guard let text = value.text, 1...scalarsMax ~= text.unicodeScalars.count else {
+            throw .usage("\(verb): \(name) must be a text of 1 to \(scalarsMax) characters")
+        }
+        return text
+    }
+
+    mutating func texts(_ name: String) throws(ControlError) -> [String]? {
+        guard let value = take(name) else { return nil }
+        let error = ControlError.usage("\(verb): \(name) must be a list of texts, without NUL characters")
+        guard case .array(let values) = value else { throw error }
+        var texts: [String] = []
+        for value in values {
+            guard let text = value.text, !text.utf8.contains(0) else { throw error }
+            texts.append(text)
+        }
+        return texts
+    }
+
+    /// To be called when all that the verb knows has been taken.
+    func finish() throws(ControlError) {
+        guard let member = members.first else { return }
+        throw .usage("\(verb): no such argument: \(quoted(member.name))")
+    }
+
+    /// The bound of durations on the command line.
+    private static let seconds = 0...Double(Duration.configurableMax.components.seconds)
+
+    private mutating func take(_ name: String) -> JSON? {
+        guard let index = members.firstIndex(where: { $0.name == name }) else { return nil }
+        return members.remove(at: index).value
+    }
+}
+
+/// Why a request is not answered by a result: the error line of the protocol.
+public struct ControlError: Error {
+    /// Stable, for programs.
+    public enum Code: String, Sendable {
+        /// Not JSON, no such verb or argument, a value of the wrong type or out of bounds.
+        case usage
+        /// Another version of the protocol.
+        case version
+        /// A request above `ControlLimits.requestBytesMax`; the connection ends.
+        case tooLong = "too_long"
+        /// Not root, not the daemon's own user, not of the control group; the connection ends.
+        case forbidden
+        /// Too many clients, or too much waits for them; the connection ends in the first case.
+        case busy
+        /// It follows and reads too slowly; the connection ends.
+        case lagged
+        /// It makes no sense now: the pool stops.
+        case refused
+    }
+
+    var code: Code
+    var message: String
+
+    init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    static func usage(_ message: String) -> ControlError { ControlError(.usage, message) }
+
+    var json: JSON { ["type": .word(MessageKind.error), "code": .word(code), "message": .string(message)] }
 }

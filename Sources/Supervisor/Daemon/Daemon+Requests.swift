@@ -1,16 +1,20 @@
-// What clients of the control socket may ask, one function a verb.
+// What clients of the control socket may ask, one function a verb; and what those hear who wait for what they have
+// asked for.
 internal import Glibc
 internal import Reloader
 
 extension Daemon {
-    func answer(_ request: ControlRequest, _ client: ControlClient) throws(ControlError) {
+    func answer(_ request: ControlRequest, _ client: ControlClient) {
+        do throws(ControlError) { try obey(request, client) } catch { control.answer(client, error) }
+    }
+
+    private func obey(_ request: ControlRequest, _ client: ControlClient) throws(ControlError) {
         switch request {
         case .status: control.answer(client, status())
         case .reload(let request): try reload(request, client)
         case .history(let limit):
-            control.answer(
-                client, JSON.result([.init("entries", control.rolls.history.last(limit, changed: changedFiles))]))
-        case .events(let follow): tellEvents(client, follow: follow)
+            control.answer(client, JSON.result([.init("entries", deploys.entries(limit, releases))]))
+        case .events(let follow): control.tellEvents(client, follow: follow)
         case .logs(let slot, let follow): tellLogs(client, slot, follow: follow)
         case .scale(let change): control.answer(client, try scale(change))
         case .stop(let mode, let wait): stop(mode, client, wait: wait)
@@ -27,37 +31,23 @@ extension Daemon {
     // MARK: verbs
 
     private func reload(_ request: ReloadRequest, _ client: ControlClient) throws(ControlError) {
-        let watch: RollWatch
         do throws(ReloadRefusal) {
-            watch = try reload(ReloadOrder(asker: client.peer.asker, changes: request.changes)) { watch in
-                guard request.wait else { return }
-                client.task = .roll(generation: watch.generation)
-            }
+            let (deploy, bad) = try prepareReload(DeployOrder(asker: client.peer.asker, changes: request.changes))
+            if request.wait { client.task = .roll(generation: deploy.generation) }
+            rollOut(deploy, sameAsBad: bad)
+            if !request.wait { control.answer(client, deploy.begun(isPaused: pool.isPaused)) }
         } catch {
             if case .ending = error { throw Self.isStopping }
             let reason = JSON.string("\(error)")
-            return control.answer(client, JSON.result([.init("outcome", "refused"), .init("reason", reason)]))
+            control.answer(
+                client, JSON.result([.init("outcome", .word(RollOutcome.refused)), .init("reason", reason)]))
         }
-        if !request.wait { control.answer(client, watch.begun(isPaused: pool.isPaused)) }
-    }
-
-    private func tellEvents(_ client: ControlClient, follow: Bool) {
-        // What those who follow already have not heard yet is in these lines too.
-        control.tellFollowers(story.takeNews())
-        for line in story.recentLines(bytesMax: ControlLimits.eventBytesMax) { control.follow(client, line) }
-        if follow { client.task = .events } else { control.answer(client, JSON.result()) }
-        story.isFollowed = control.hasEventFollowers
     }
 
     private func tellLogs(_ client: ControlClient, _ slot: Int?, follow: Bool) {
         if follow {
-            // What those who follow already have not heard yet is in these lines too.
-            control.tellFollowers(output.takeNews())
-            output.isFollowed = true
-            let lines = workerLines(slot, atMost: ControlLimits.followedLogLinesMax).map { $0.event.line }
-            for line in lastLines(lines, bytesMax: ControlLimits.eventBytesMax) { control.follow(client, line) }
-            client.task = .logs(slot: slot)
-            return
+            return control.followLogs(
+                client, slot: slot, workerLines(slot, atMost: ControlLimits.followedLogLinesMax))
         }
         let lines = workerLines(slot, atMost: ControlLimits.logLinesMax)
         var members: [JSON.Member] = [.init("lines", .array(lines.map { $0.json }))]
@@ -70,7 +60,7 @@ extension Daemon {
     }
 
     private func workerLines(_ slot: Int?, atMost linesMax: Int) -> [WorkerLine] {
-        output.lastLines(of: slot, workers.values.map { $0.output }, atMost: linesMax)
+        output.lastLines(of: slot, workers.all.map { $0.output }, atMost: linesMax)
     }
 
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {
@@ -88,9 +78,11 @@ extension Daemon {
 
     /// One that the core obeys or refuses at once.
     @discardableResult
-    private func command(_ event: Event) throws(ControlError) -> JSON {
+    private func command(_ event: Event, askedBy asker: Asker? = nil) throws(ControlError) -> JSON {
         if pool.isEnding { throw Self.isStopping }
-        for case .pool(.refused(let refusal)) in handle(event) { throw ControlError(.refused, refusal.words) }
+        for case .pool(.refused(let refusal)) in handle(event, askedBy: asker) {
+            throw ControlError(.refused, refusal.words)
+        }
         return JSON.result()
     }
 
@@ -102,96 +94,104 @@ extension Daemon {
             client.task = .none
             throw error
         }
-        if !wait { control.answer(client, JSON.result([.init("outcome", "begun")])) }
+        if !wait { control.answer(client, JSON.result([.init("outcome", .word(RollOutcome.begun))])) }
     }
 
-    private func rollback(
-        to generation: Int?, _ client: ControlClient, wait: Bool
-    ) throws(ControlError) {
-        control.rollback = (ReloadOrder(asker: client.peer.asker, isRollback: true), wait ? client : nil)
-        defer { control.rollback = nil }
-        try command(.rollback(to: generation))
-        if case .roll = client.task { return }
-        // Not waited for; or there already, and no roll was needed.
-        if !wait || control.rollback != nil {
-            let target = pool.roll?.target ?? pool.settledGeneration
-            control.answer(
-                client,
-                wait
-                    ? JSON.result([.init("outcome", "done"), .init("generation", .integer(target))])
-                    : RollWatch.begun(generation: target, isPaused: pool.isPaused && pool.roll != nil))
+    /// A rollback to what is no longer there is refused, so that nobody takes it for one that worked.
+    private func refuseRollbackToChanged(_ asked: Int?) throws(ControlError) {
+        guard let target = pool.rollbackTarget(asked), case let files = releases.changedFiles(of: target),
+            !files.isEmpty
+        else { return }
+        let names = files.map { printable($0) }.joined(separator: ", ")
+        throw ControlError(
+            .refused,
+            "rollback refused: \(names) changed since generation \(target) was made, and would not be what it was "
+                + "(--force: roll back to the rest of it; releases belong in directories of their own)")
+    }
+
+    /// Only the core knows where it leads: the client's wait for the roll begins with the roll.
+    private func rollback(to generation: Int?, _ client: ControlClient, wait: Bool) throws(ControlError) {
+        if wait { client.task = .rollback }
+        do throws(ControlError) {
+            try command(.rollback(to: generation), askedBy: client.peer.asker)
+        } catch {
+            client.task = .none
+            throw error
+        }
+        let target = pool.roll?.target ?? pool.settledGeneration
+        if !wait {
+            control.answer(client, Deploy.begun(generation: target, isPaused: pool.isPaused && pool.roll != nil))
+        } else if client.task == .rollback {
+            // It is there already, and no roll was needed.
+            control.answer(client, JSON.result([.init("outcome", .word(RollOutcome.done)), .init("generation", .integer(target))]))
         }
     }
 
     private static let isStopping = ControlError(.refused, "\(ReloadRefusal.ending)")
 
+    // MARK: those who wait
+
+    /// Tells those who wait for a deploy or a restart what has become of it.
+    func tellWaiters(_ report: Report, _ record: StampedRecord, _ asker: Asker?) {
+        if case .recycle(let report) = report { tellRestart(report) }
+        if case .roll(.began(let target, _, _)) = report { control.rollbackBegan(to: target) }
+        for deploy in deploys.hear(report, asker: asker, failure: failure(in: report), releases) {
+            if deploy.ending?.outcome == .done { releases.deployed(deploy.order.changes) }
+            control.tell(
+                .roll(generation: deploy.generation), progress: deploy.event(record), result: deploy.result)
+        }
+    }
+
+    /// What is known of the worker that has made a deploy fail; nil: none has.
+    private func failure(in report: Report) -> DeployFailure? {
+        guard case .roll(.failed(_, _, let slot, let id, let reason, _)) = report else { return nil }
+        return failure(of: id, slot, reason)
+    }
+
+    private func failure(of id: WorkerID, _ slot: Int, _ reason: FailureReason) -> DeployFailure {
+        let lines = workers[id]?.output.lines.all(of: WorkerStream.Kind.allCases, fromStart: reason.isOfStart)
+        return DeployFailure(reason, context(of: id), slot: slot, lines: lines ?? [])
+    }
+
+    private func tellRestart(_ report: RecycleReport) {
+        let members: [JSON.Member]
+        switch report.what {
+        case .began: return
+        case .done(let generation, let took):
+            members = [
+                .init("outcome", .word(RollOutcome.done)), .init("generation", .integer(generation)), .init("took_s", .seconds(took)),
+            ]
+        case .failed(let generation, let id, let reason):
+            let failure = failure(of: id, report.slot, reason)
+            members =
+                [
+                    .init("outcome", .word(RollOutcome.failed)), .init("generation", .integer(generation)),
+                    .init("reason", .string(failure.reason)),
+                ] + failure.members
+        case .abandoned:
+            members = [
+                .init("outcome", .word(RollOutcome.failed)),
+                .init("reason", "a reload began, the pool drains or stops, or the slot is gone"),
+            ]
+        }
+        control.tell(.restart(slot: report.slot), result: JSON.result(members))
+    }
+
     // MARK: status
 
     private func status() -> JSON {
-        for id in leaving { workers[id].map(findLeftovers) }
-        // What the pool comes back to; what was asked for since may be on its way, or have failed.
-        let program = generations[pool.settledGeneration]?.program ?? settings.program
+        workers.findLeftovers(orphanTerms)
+        let shared = sharing?.listening ?? []
+        let own = listeners.compactMap { $0.inode }
         let usage = PoolUsage(
-            of: workersByPID.values.compactMap { workers[$0] }.sorted { $0.id < $1.id }, memoryGauge,
-            listeners: listeners.compactMap { $0.inode },
-            shared: sharedSockets,
-            known: Set(sharing?.listening.flatMap { $0.sockets.map { UInt64($0.inode) } } ?? []), loop.buffer)
-        let report = StatusReport(
-            pool: pool, now: poolTime, usage: usage, workers: workers, emptyings: emptyings, restarts: control.failures,
-            failureReasons: control.failureReasons)
-        return JSON.result([
-            .init(
-                "pool",
-                [
-                    "name": .string(control.name), "pid": .integer(Int(getpid())),
-                    "started_at": .string(LogFormatter.timestamp(startedAt)), "program": .string(program.path),
-                    "arguments": .array(program.arguments.map { .string($0) }),
-                    "workers": .integer(pool.policy.workers), "ready": .integer(pool.totals.serving),
-                    "phase": .string(report.phase), "paused": .bool(pool.isPaused), "failing": report.failing,
-                    "generation": .integer(pool.settledGeneration), "newest": .integer(pool.newestGeneration),
-                    "version": .string(version), "memory_kind": "pss",
-                ]),
-            .init("roll", report.roll),
-            .init("last_reload", control.rolls.last.map { $0.isStart ? .null : $0.summary } ?? .null),
-            .init("generations", .array(generationFacts())),
-            .init("listeners", .array(ports(usage))),
-            .init("slots", report.slots),
-            .init("left", report.left),
-        ])
-    }
-
-    /// All on which the pool can be reached: opened by the daemon, shared by workers, or opened by workers themselves.
-    private func ports(_ usage: PoolUsage) -> [JSON] {
-        func port(_ address: String, _ kind: JSON, workers: Int, queue: Int) -> JSON {
-            [
-                "address": .string(address), "name": .null, "kind": kind, "workers": .integer(workers),
-                "queue": .integer(queue),
-            ]
-        }
-        let shared = (sharing?.listening ?? []).map { address, sockets in
-            port(
-                "\(address)", "shared", workers: Set(sockets.compactMap { $0.owner }).count,
-                queue: sockets.reduce(0) { $0 + ($1.queue ?? 0) })
-        }
-        let own = usage.ownPorts.map { port("\($0.address)", "own", workers: $0.workers.count, queue: $0.queue) }
-        return listeners.map { $0.json(queue: usage.queue(of: $0)) } + shared + own
-    }
-
-    /// Those that are pinned, and the last one that failed.
-    private func generationFacts() -> [JSON] {
-        let serving = Set(pool.slots.map { $0.generation })
-        var facts = generations.values.map { generation in
-            (GenerationFacts(generation), serving.contains(generation.number) ? "serving" : "kept")
-        }
-        if let last = control.rolls.last, last.failure != nil {
-            facts.removeAll { $0.0.number == last.generation }
-            facts.append((last.facts, "bad"))
-        }
-        return facts.sorted { $0.0.number < $1.0.number }.map { $0.json(state: $1) }
-    }
-
-    /// With `--balance slot` each worker has its own.
-    private var sharedSockets: Set<UInt64> {
-        slotListeners == nil ? Set(listeners.compactMap { $0.inode }) : []
+            of: workers.living, memoryWatch.gauge, listeners: own,
+            // With `--balance slot` each worker has its own.
+            shared: slotListeners == nil ? Set(own) : [],
+            known: Set(shared.flatMap { $0.sockets.map { UInt64($0.inode) } }), loop.buffer)
+        return StatusReport(
+            identity: StatusReport.Identity(name: control.name, version: version, startedAt: startedAt), pool: pool,
+            now: poolTime, usage: usage, releases: releases, lastDeploy: deploys.last, listeners: listeners,
+            shared: shared, workers: workers, emptyings: emptyings, failures: slotFailures
+        ).json
     }
 }

@@ -36,13 +36,15 @@ extension Daemon {
             if error.errno != ENOENT { throw error }
         }
         if let began { beganToListen(worker, on: began) }
-        if let refused = sharing.takeRefused() { tellPortTaken(refused.listenAddress, from: worker) }
+        if let refused = sharing.takeRefused() {
+            startTrouble.tellPortTaken(refused.listenAddress, from: worker, daemon: settings.daemonName)
+        }
         try watchQueues()
     }
 
     /// Processes that were handed to us when their parents ended: any worker's, for all that we know.
     func orphans() -> [Int32] {
-        ProcessTree.children(of: getpid()).filter { workersByPID[$0] == nil && hooks.process($0) == nil }
+        ProcessTree.children(of: getpid()).filter { workers.running(pid: $0) == nil && hooks.process($0) == nil }
     }
 
     private func beganToListen(_ worker: WorkerProcess, on address: SharedAddress) {
@@ -65,7 +67,7 @@ extension Daemon {
 
     /// It serves: what it has closed until now, and what it did not take over, is nobody's.
     func settlePorts(of id: WorkerID) {
-        slowStarts[id] = nil
+        startTrouble.isOver(for: id)
         guard let worker = workers[id] else { return }
         isReadySoon[id] = nil
         sharing?.workerIsReady(worker, kin: orphans, at: MonotonicClock.now())
@@ -93,7 +95,7 @@ extension Daemon {
         guard slot >= pool.policy.workers else { return }
         guard !pool.slots.indices.contains(slot) || pool.slots[slot].isEmpty else { return }
         slotListeners?.close(slot)
-        control.forget(slot)
+        slotFailures.forget(slot)
         output.forget(slot: slot)
     }
 
@@ -170,7 +172,8 @@ extension Daemon {
     func armDrainTimer() throws(SystemError) {
         let looks = emptyings.values.lazy.map { $0.nextLook }
         let others = [
-            planMemoryLook(), hooks.nextDeadline, sharing?.nextDeadline, nextDelayedStart, nextSlowStart,
+            memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0), hooks.nextDeadline,
+            sharing?.nextDeadline, starts.nextTry, startTrouble.nextDeadline,
         ].compactMap { $0 }
         try drainTimer.arm((looks + Array(isReadySoon.values) + others).min())
     }
@@ -241,14 +244,15 @@ extension Daemon {
         ]
         let holders = emptying.holders(atMost: Emptying.holdersShown, at: now)
         if !holders.isEmpty { fields.append(("held_by", .text(holders.map { $0.words }.joined(separator: "; ")))) }
-        story.tell(.worker(level, event, message, worker.slot, worker.generation.number, context(of: worker.id), fields))
+        story.tell(
+            .worker(level, event, message, worker.slot, worker.generation.number, context(of: worker.id), fields))
     }
 
     /// Before its exit is told to the core: what waits in its queues is for its replacement.
     func letGoOfPorts(_ worker: WorkerProcess) {
         emptyings[worker.id] = nil
         isReadySoon[worker.id] = nil
-        slowStarts[worker.id] = nil
+        startTrouble.isOver(for: worker.id)
         sharing?.workerIsGone(worker.id, succession(to: worker), at: MonotonicClock.now())
     }
 

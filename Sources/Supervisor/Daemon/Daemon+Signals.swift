@@ -1,5 +1,5 @@
-// What people ask by signal: signal(7) names on the left, the core's events on the right. A terminal sends signals as well,
-// and is nobody who could ask for anything: it is resized, or closed; only its keys are pressed by a person.
+// What people ask by signal: signal(7) names on the left, the core's events on the right. A terminal sends signals as
+// well, and is nobody who could ask for anything: it is resized, or closed; only its keys are pressed by a person.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -9,8 +9,8 @@ extension Daemon {
         while let signal = try signals.next() {
             switch signal.number {
             case SIGHUP: hangUpOrReload(signal)
-            case SIGTERM, SIGINT: ask(.stop(.graceful), signal)
-            case SIGQUIT: ask(.stop(.fast), signal)
+            case SIGTERM, SIGINT: handle(.stop(.graceful), askedBy: Asker(signal))
+            case SIGQUIT: handle(.stop(.fast), askedBy: Asker(signal))
             // The kernel means a job in the background that touches its terminal.
             case SIGTTIN: if signal.origin != .kernel { handle(.scale(.by(1))) }
             case SIGTTOU: if signal.origin != .kernel { handle(.scale(.by(-1))) }
@@ -20,13 +20,6 @@ extension Daemon {
             default: tellUnsupported(signal.number)
             }
         }
-    }
-
-    /// The story that the core tells of it names who asked.
-    private func ask(_ event: Event, _ signal: SignalReader.Signal) {
-        asker = Asker(signal)
-        handle(event)
-        asker = nil
     }
 
     // MARK: SIGHUP
@@ -41,7 +34,10 @@ extension Daemon {
 
     /// What refuses it has been told, and a pool that ends needs no word about it.
     private func reloadOnSignal(_ signal: SignalReader.Signal) {
-        do throws(ReloadRefusal) { try reload(ReloadOrder(asker: Asker(signal))) } catch {}
+        do throws(ReloadRefusal) {
+            let (deploy, bad) = try prepareReload(DeployOrder(asker: Asker(signal)))
+            rollOut(deploy, sameAsBad: bad)
+        } catch {}
     }
 
     /// Whoever wants the daemon to go on starts it with nohup(1), and everybody else has closed it with its window.
@@ -64,7 +60,8 @@ extension Daemon {
 
     // MARK: SIGWINCH
 
-    /// Only from a process that can be named: a resized terminal sends it as well, and clients of containers pass that on.
+    /// Only from a process that can be named: a resized terminal sends it as well, and clients of containers pass that
+    /// on.
     private func drainAllOnSignal(_ signal: SignalReader.Signal) {
         switch signal.origin {
         case .kernel: break
@@ -72,7 +69,7 @@ extension Daemon {
             if hasToldWinch { return }
             hasToldWinch = true
             tellWinchIgnored()
-        case .process: ask(.drainAll, signal)
+        case .process: handle(.drainAll, askedBy: Asker(signal))
         }
     }
 }

@@ -44,18 +44,28 @@ extension Daemon {
     }
 
     func makeFirstGeneration() throws(StartError) {
-        do throws(GenerationError) {
-            generations[1] = try Generation(number: 1, settings: settings, inherited: workerEnvironment)
-        } catch {
-            throw .generation(error)
-        }
+        do throws(GenerationError) { try releases.makeFirst() } catch { throw .generation(error) }
     }
 
     /// The history begins with the start, and who started the daemon.
     func beginFirstGeneration() {
-        guard let generation = generations[1] else { return }
-        let order = ReloadOrder(asker: Asker(pid: getppid(), userID: getuid()))
-        control.rolls.begin(RollWatch(GenerationFacts(generation), order, workers: pool.policy.workers, isStart: true))
+        guard let generation = releases[1] else { return }
+        let order = DeployOrder(asker: Asker(pid: getppid(), userID: getuid()))
+        deploys.begin(generation, order, workers: pool.policy.workers, isStart: true)
+    }
+
+    func openControl() throws(StartError) {
+        let paths = ControlPaths(settings, environment)
+        do throws(ControlSocketError) { try control.open(settings, at: paths) } catch { throw .control(error) }
+        // What is only called so because another is called so already will be called otherwise the next time.
+        if let folder = paths.stateDirectory, control.name == paths.name {
+            deploys.openHistory(in: folder, name: control.name)
+        }
+    }
+
+    func closeControl() {
+        deploys.save(isLast: true)
+        control.close(exitStatus: exitStatus ?? 1)
     }
 
     func removeSocketFiles() {

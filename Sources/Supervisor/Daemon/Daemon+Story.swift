@@ -4,41 +4,33 @@ internal import Reloader
 
 extension Daemon {
     func context(of id: WorkerID) -> ReportContext {
-        let worker = workers[id]
-        var context = ReportContext(
-            pid: worker?.pid, spawnError: spawnErrors[id], status: worker?.status,
-            isReadyByListening: sharing != nil && listeningMeansReady, usesRing: worker?.usesRing ?? false)
-        context.stoppedBy = worker?.stoppedBy
-        context.wasOutOfMemory = worker?.wasOutOfMemory ?? false
-        context.left = worker?.left.living.map { $0.pid } ?? []
-        context.portTrouble = worker?.portTrouble
-        context.stopSignal = worker?.generation.stopSignal ?? SIGTERM
+        var context = workers[id]?.context ?? ReportContext()
+        context.spawnError = starts.error(of: id)
+        context.isReadyByListening = sharing != nil && listeningMeansReady
         return context
     }
 
-    private func context(of report: Report) -> ReportContext {
+    private func context(of report: Report, _ asker: Asker?) -> ReportContext {
         var context = report.worker.map(context) ?? ReportContext()
         context.asker = asker
-        if case .roll(.reverted(_, let base, _)) = report { context.changedFiles = changedFiles(of: base) }
+        if case .roll(.reverted(_, let base, _)) = report { context.changedFiles = releases.changedFiles(of: base) }
         if case .pool(.stopping) = report, isatty(2) == 1 { context.workersWaitedFor = pool.workersAlive }
         return context
     }
 
-    func tell(_ report: Report) {
+    func tell(_ report: Report, askedBy asker: Asker?) {
         // What is told has happened: whoever reads that a worker serves may count on it.
         if report.changesWhoServes { steer() }
         if case .worker(let report) = report, case .failed(.exitedBeforeReady) = report.what {
             noteRefusedPort(of: report.id)
         }
-        let record = report.record(context(of: report))
+        let record = report.record(context(of: report, asker))
         let written = story.tell(record)
         if case .worker(let report) = report, case .failed(let reason) = report.what {
-            control.failures[report.slot, default: 0] += 1
-            control.failureReasons[report.slot] = SlotFailure(reason: record.message, at: MonotonicClock.now())
+            slotFailures.failed(in: report.slot, record.message, at: MonotonicClock.now())
             if let worker = workers[report.id] { output.tellWords(of: worker.output, fromStart: reason.isOfStart) }
         }
-        if case .roll(let report) = report { noteReleases(report) }
-        tellWaiters(report, written)
+        tellWaiters(report, written, asker)
         raiseHook(report, record, at: written.time)
         manager.hear(report, pool)
     }
@@ -51,36 +43,6 @@ extension Daemon {
         hooks.raise(
             name, record, at: time, daemon: settings.daemonName, lastWords: lines?.texts ?? [], command,
             timeout: settings.onEventTimeout)
-    }
-
-    func tellStop(of worker: WorkerProcess) {
-        let context = context(of: worker.id)
-        let (slot, generation) = (worker.slot, worker.generation.number)
-        if let signal = worker.stoppedBy {
-            let message = "worker is stopped by \(signalWord(signal)), until it gets SIGCONT"
-            story.tell(.worker(.warning, "worker_stopped", message, slot, generation, context))
-        } else {
-            story.tell(.worker(.info, "worker_continued", "worker runs again", slot, generation, context))
-        }
-    }
-
-    func tellNothingLeft(by worker: WorkerProcess) {
-        story.tell(
-            .worker(
-                .info, "leftovers_gone", "nothing that the worker has started is left", worker.slot,
-                worker.generation.number, ReportContext(pid: worker.pid)))
-    }
-
-    /// Boot progress is news; what a serving worker says of itself may come with each request, and is kept for status.
-    func tellStatus(_ worker: WorkerProcess) {
-        guard worker.statusLinesTold < WorkerProcess.statusLinesMax else { return }
-        worker.statusLinesTold += 1
-        let status: [(key: String, value: LogRecord.Value)] = [("status", .text(worker.status ?? ""))]
-        let context = context(of: worker.id)
-        story.tell(
-            .worker(
-                .info, "worker_status", "worker reports its status", worker.slot, worker.generation.number, context,
-                status))
     }
 
     func tellStarted() {
@@ -125,11 +87,6 @@ extension Daemon {
         manager.reloadRefused("\(refusal)", isRolling: pool.roll != nil)
     }
 
-    func tellNeedsRestart(_ options: [String]) {
-        let names = options.joined(separator: ", ")
-        story.tell(LogRecord(.warning, "needs_restart", "changed, and only taken up by a restart of the daemon: \(names)"))
-    }
-
     func tellUnsupported(_ signal: Int32) {
         tellIgnored(signal, "it has no meaning here")
     }
@@ -169,12 +126,5 @@ extension Daemon {
                 .warning, "overslept",
                 "the daemon did not run for a while (stopped, frozen, or the machine too busy): whoever had a limited time has all "
                     + "of it again", [("late", .duration(time))]))
-    }
-
-    func tellFailure(_ error: SystemError, _ what: String, _ worker: WorkerProcess) {
-        story.tell(
-            .worker(
-                .error, "system_error", "\(what): \(error)", worker.slot, worker.generation.number,
-                ReportContext(pid: worker.pid)))
     }
 }

@@ -1,9 +1,9 @@
 // The daemon: one thread, one loop. One event in, all effects out, then wait for what comes next or for the core's next
 // deadline. It obeys the core and decides nothing about workers.
 //
-// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Leftovers (what they leave behind), Daemon+Signals (what
-// people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Output (what
-// workers write), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
+// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Signals
+// (what people ask by signal), Daemon+Requests (what they ask over the control socket), Daemon+Reload, Daemon+Story (what
+// people are told). All else is in rooms of its own.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -12,19 +12,14 @@ public final class Daemon {
     /// How many batches a due deadline waits for: a flood must not hold up time for ever.
     private static let postponementsMax = 32
 
-    var settings: Settings
-    let readSettings: SettingsSource
     let version: String
     let environment: Environment
-    let workerEnvironment: Environment
     var pool: Pool
     private var clock = PoolClock()
 
     let loop: Loop
     var timer: DeadlineTimer
     let signals: SignalReader
-    /// Who asks for what is being handled, where that was by a signal.
-    var asker: Asker?
     /// nil: the daemon was started without one.
     let terminal: ControllingTerminal?
     /// Each is told once.
@@ -32,7 +27,6 @@ public final class Daemon {
     var hasToldWinch = false
     let story: Story
     let manager: ServiceManager
-    var spawner: Spawner
     /// Those that workers are handed; none any more when the pool stops.
     var listeners: [Listener]
     let output: Output
@@ -47,34 +41,20 @@ public final class Daemon {
     private var hasStoppedListening = false
     var drainTimer: DeadlineTimer
     var emptyings: [WorkerID: Emptying] = [:]
-    /// When the memory of workers is looked at next.
-    var memoryLookAt: Instant?
-    let memoryGauge = MemoryGauge()
-    /// Workers that are not ready yet, and when that is worth telling. Nobody is woken for one that is.
-    var slowStarts: [WorkerID: Instant] = [:]
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 
-    /// Without a socket until `openControl`.
-    var control = ControlServer(nil, group: nil, name: "", history: DeployHistory(path: nil))
+    let control: ControlServer
+    let releases: Releases
+    let deploys: Deploys
     /// On the wall clock, for people.
     let startedAt = WallClock.now()
 
-    var generations: [Int: Generation] = [:]
-    var newestGeneration = 1
-    /// Of the newest generation, and of those that have failed.
-    var traces: [Int: GenerationTrace] = [:]
-    var workers: [WorkerID: WorkerProcess] = [:]
-    var workersByPID: [Int32: WorkerID] = [:]
-    let adopted: Orphans
-    var outOfMemoryKills = OutOfMemoryKills()
-    /// Workers that have ended, and left something.
-    var leaving: Set<WorkerID> = []
-    var hooksMayHaveLeft = false
-    /// Until the core has reported on them.
-    var spawnErrors: [WorkerID: SpawnError] = [:]
-    /// Not answered yet.
-    var delayedStarts: [DelayedStart] = []
+    let workers: Workers
+    let starts: Starts
+    let startTrouble: StartTrouble
+    let memoryWatch: MemoryWatch
+    var slotFailures = SlotFailures()
     var exitStatus: Int32?
 
     private var pending: [Event] = []
@@ -113,23 +93,26 @@ public final class Daemon {
             drainTimer = try DeadlineTimer()
             let fileLimit = try raiseFileLimit()
             hooks = Hooks(environment: workerEnvironment, fileLimit: fileLimit, loop, story)
-            spawner = try Spawner(
+            let spawner = try Spawner(
                 name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
+            starts = Starts(spawner, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             Self.removeFiles(of: listeners)
             throw .system(error)
         }
-        self.settings = settings
         self.version = version
-        self.readSettings = readSettings
         self.environment = environment
         self.listeners = listeners
-        self.workerEnvironment = workerEnvironment
+        releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
+        deploys = Deploys(story)
+        control = ControlServer(settings, loop, story, output)
         terminal = ControllingTerminal()
-        adopted = Orphans(loop.buffer)
+        workers = Workers(loop, story)
+        startTrouble = StartTrouble(story)
+        memoryWatch = MemoryWatch(loop, story)
         obstacleToSharing = obstacle
         self.slotListeners = slotListeners
         sharing =
@@ -162,10 +145,8 @@ public final class Daemon {
             return try turn()
         } catch {
             hooks.killAll()
-            for worker in workers.values where !leaving.contains(worker.id) {
-                _ = rl_kill_with_group(worker.exit.number, worker.pid)
-            }
-            killTheRest()
+            workers.killAll()
+            workers.killTheRest(orphanTerms)
             throw .system(error)
         }
     }
@@ -175,7 +156,7 @@ public final class Daemon {
         try loop.watch(timer.channel, .deadline)
         try loop.watch(drainTimer.channel, .looks)
         if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
-        try watchControl()
+        try control.watch()
         try manager.watch()
         tellStarted()
         beginFirstGeneration()
@@ -192,9 +173,10 @@ public final class Daemon {
             if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
             try output.endTurn()
             try manager.endTurn()
-            try endControlTurn()
+            deploys.save()
+            control.endTurn()
         }
-        killTheRest()
+        workers.killTheRest(orphanTerms)
         return exitStatus ?? 0
     }
 
@@ -209,8 +191,8 @@ public final class Daemon {
             case .manager: manager.flush()
             case .managerWatchdog: try manager.ping()
             case .exit(let worker): try workerExited(worker)
-            case .readyPipe(let worker): try readReadyPipe(of: worker)
-            case .notifySocket(let worker): try readNotifySocket(of: worker)
+            case .readyPipe(let worker): hear(try workers.readReadyPipe(of: worker), from: worker)
+            case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try answerCall(of: worker)
             case .queue(let socket): sharing?.queueHasSomebody(socket, at: MonotonicClock.now())
@@ -218,11 +200,13 @@ public final class Daemon {
                 tryDelayedStarts()
                 try lookAtDrains()
                 try lookAtSharedSockets()
-                for ticks in try hooks.endOverdue(at: MonotonicClock.now()) { noteOrphans(ofHookStartedAt: ticks) }
+                for ticks in try hooks.endOverdue(at: MonotonicClock.now()) {
+                    workers.noteOrphans(ofHookStartedAt: ticks, orphanTerms)
+                }
                 lookAtMemory()
-                tellSlowStarts()
-            case .control: try acceptClients()
-            case .client(let client): serve(client)
+                startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: listeners)
+            case .control: try control.accept()
+            case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
             }
         } catch {
@@ -248,9 +232,10 @@ public final class Daemon {
 
     /// The contract with the core. Answers to effects wait until the effects before them are done.
     ///
+    /// - Parameter asker: who asks for what `event` says, if that is to be told.
     /// - Returns: what the core has told, which people have been told already.
     @discardableResult
-    func handle(_ event: Event) -> [Report] {
+    func handle(_ event: Event, askedBy asker: Asker? = nil) -> [Report] {
         pending.append(event)
         var reports: [Report] = []
         var next = 0
@@ -262,12 +247,12 @@ public final class Daemon {
             if pool.isEnding { stopListening() }
             for effect in effects {
                 if case .report(let report) = effect { reports.append(report) }
-                if let answer = carryOut(effect) { pending.append(answer) }
+                if let answer = carryOut(effect, askedBy: asker) { pending.append(answer) }
             }
             effects.removeAll(keepingCapacity: true)
         }
         pending.removeAll(keepingCapacity: true)
-        spawnErrors.removeAll()
+        starts.forgetErrors()
         return reports
     }
 
@@ -287,6 +272,9 @@ public final class Daemon {
         listeners = []
         slotListeners = nil
     }
+
+    /// Those in force.
+    var settings: Settings { releases.settings }
 
     /// The time that the core lives in.
     var poolTime: Instant { clock.current }

@@ -1,5 +1,5 @@
-// Which hooks run and which wait: few at once, a bounded number in line, and what is beyond that is dropped and counted. Does
-// nothing itself.
+// Which hooks run and which wait: few at once, a bounded number in line, and what is beyond that is dropped and
+// counted. Does nothing itself.
 internal import Reloader
 
 /// One run of the hook, still to come.

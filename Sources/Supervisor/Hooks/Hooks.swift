@@ -22,7 +22,8 @@ final class Hooks {
 
     /// Nothing runs or waits any more.
     var areDone: Bool { queue.areDone }
-    var areRunning: Bool { !queue.running.isEmpty }
+    /// Of those that run.
+    var pids: Set<Int32> { Set(queue.running.lazy.map { $0.pid }) }
     var nextDeadline: Instant? { queue.nextDeadline }
 
     func process(_ pid: Int32) -> HookProcess? { queue.process(pid) }

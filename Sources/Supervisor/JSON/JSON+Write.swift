@@ -1,19 +1,20 @@
-// JSON values as text.
+// Writes JSON values as text.
 
 extension JSON {
-    /// One line, without its newline.
+    /// The value as one line, without the newline.
     public var line: [UInt8] {
         var bytes: [UInt8] = []
         write(to: &bytes)
         return bytes
     }
 
+    /// Appends the value's text to `bytes`.
     public func write(to bytes: inout [UInt8]) {
         switch self {
         case .null: bytes += "null".utf8
         case .bool(let value): bytes += (value ? "true" : "false").utf8
         case .integer(let value): bytes += String(value).utf8
-        // Infinities have no form in JSON.
+        // JSON cannot express infinities.
         case .number(let value): bytes += (value.isFinite ? "\(value)" : "null").utf8
         case .string(let text): Self.write(text, to: &bytes)
         case .array(let values):
@@ -35,7 +36,7 @@ extension JSON {
         }
     }
 
-    /// What would end a line or disturb a terminal is escaped, C1 controls among it.
+    /// Escapes what would end a line or disturb a terminal, including C1 controls.
     static func write(_ text: String, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
         for scalar in text.unicodeScalars {

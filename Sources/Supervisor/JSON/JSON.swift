@@ -1,7 +1,8 @@
 // A JSON value (RFC 8259), as the control protocol speaks it: small, bounded, without a library of megabytes.
 internal import Reloader
 
-/// Numbers that are whole and fit are integers; all others are numbers. The members of an object keep their order.
+/// A JSON value. Whole numbers that fit into an `Int` are integers, all others are numbers. The members of an object
+/// keep their order.
 public enum JSON: Equatable, Sendable {
     case null
     case bool(Bool)
@@ -11,6 +12,7 @@ public enum JSON: Equatable, Sendable {
     case array([JSON])
     case object([Member])
 
+    /// One member of an object.
     public struct Member: Equatable, Sendable {
         public var name: String
         public var value: JSON
@@ -21,28 +23,39 @@ public enum JSON: Equatable, Sendable {
         }
     }
 
-    /// The member of this name; nil where this is no object, or has none.
+    /// The member of this name; nil if this is not an object or has no such member.
     public subscript(name: String) -> JSON? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.name == name }?.value
     }
 
+    /// The text; nil if this is not a string.
     public var text: String? {
         guard case .string(let text) = self else { return nil }
         return text
     }
 
+    /// The whole number; nil if this is none.
     public var whole: Int? {
         guard case .integer(let number) = self else { return nil }
         return number
     }
 
-    /// The answer to a request of the control protocol that was understood.
-    static func result(_ members: [Member] = []) -> JSON {
-        .object([Member("type", "result"), Member("ok", true)] + members)
+    /// The number, whole or not; nil if this is none.
+    public var decimal: Double? {
+        switch self {
+        case .integer(let number): Double(number)
+        case .number(let number): number
+        case .null, .bool, .string, .array, .object: nil
+        }
     }
 
-    /// null where there is nothing.
+    /// An answer of the control protocol to a request that was understood.
+    static func result(_ members: [Member] = []) -> JSON {
+        .object([Member("type", .word(MessageKind.result)), Member("ok", true)] + members)
+    }
+
+    /// null if there is no value.
     static func optional<Value>(_ value: Value?, _ body: (Value) -> JSON) -> JSON { value.map(body) ?? .null }
 
     /// Seconds, to the millisecond.

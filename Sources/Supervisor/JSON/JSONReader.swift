@@ -1,8 +1,9 @@
-// Reads JSON text that anybody may have sent. Bounded by the text's length and a depth; refuses, and never traps.
+// Reads JSON text from clients that are not trusted. The work is bounded by the length of the text and a depth; wrong
+// text is an error and never a trap.
 
-/// What is not JSON, and where.
+/// The text is not JSON.
 public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// Bytes before it.
+    /// The number of bytes before the error.
     public var offset: Int
     public var reason: String
 
@@ -10,7 +11,7 @@ public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 struct JSONReader {
-    /// No request is nested deeper; a recursion that a stranger drives needs a bound.
+    /// No request is nested deeper. A recursion that a client drives needs a bound.
     static let depthMax = 32
 
     private let bytes: ArraySlice<UInt8>
@@ -21,7 +22,7 @@ struct JSONReader {
         next = bytes.startIndex
     }
 
-    /// The one value that `bytes` are, with blanks around it.
+    /// The only value in `bytes`, with blanks around it.
     static func read(_ bytes: ArraySlice<UInt8>) throws(JSONError) -> JSON {
         var reader = JSONReader(bytes)
         let value = try reader.value(depth: 0)
@@ -56,8 +57,8 @@ struct JSONReader {
             skipBlanks()
             guard peek == UInt8(ascii: "\"") else { throw error("a member needs a name in quotes") }
             let name = try string()
-            // Two of a name mean different things to different readers.
-            guard names.insert(name).inserted else { throw error("a name stands twice in an object") }
+            // If a name comes twice, some readers take the first member and some the last.
+            guard names.insert(name).inserted else { throw error("an object has two members of the same name") }
             guard takes(":") else { throw error("a colon is missing") }
             members.append(JSON.Member(name, try value(depth: depth + 1)))
             if takes("}") { return .object(members) }
@@ -87,18 +88,18 @@ struct JSONReader {
         let start = next
         while let byte = peek, Self.isOfNumber(byte) { next += 1 }
         let digits = bytes[start..<next]
-        // Swift also takes what JSON does not: a plus, leading zeros, a bare point.
+        // Swift accepts more than JSON: a plus, leading zeros, a bare point.
         let unsigned = digits.first == UInt8(ascii: "-") ? digits.dropFirst() : digits
         let whole = unsigned.prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
         guard !whole.isEmpty, whole.count == 1 || whole.first != UInt8(ascii: "0"),
             let last = digits.last, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(last)
         else {
             next = start
-            throw error("no value")
+            throw error("a value is missing")
         }
         let text = String(decoding: digits, as: UTF8.self)
         if let integer = Int(text) { return .integer(integer) }
-        guard let number = Double(text), number.isFinite else { throw error("no number that could be held") }
+        guard let number = Double(text), number.isFinite else { throw error("the number is too large") }
         return .number(number)
     }
 
@@ -147,7 +148,7 @@ struct JSONReader {
         }
     }
 
-    /// Of two surrogates, where the first is one.
+    /// A code point: one code unit, or two surrogates.
     private mutating func codePoint() throws(JSONError) -> UInt32 {
         let high = try codeUnit()
         guard (0xD800..<0xDC00).contains(high) else { return high }
@@ -191,6 +192,6 @@ struct JSONReader {
 extension JSON {
     /// Reads one value.
     ///
-    /// - Throws: where `bytes` are none, are nested deeper than 32, or name a member twice.
+    /// - Throws: if `bytes` are not JSON, are nested deeper than 32, or name a member twice.
     public init(parsing bytes: ArraySlice<UInt8>) throws(JSONError) { self = try JSONReader.read(bytes) }
 }

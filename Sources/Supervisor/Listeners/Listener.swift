@@ -126,13 +126,3 @@ final class Listener {
         try checked("setsockopt") { setsockopt(number, level, option, &value, socklen_t(MemoryLayout<Int32>.size)) }
     }
 }
-
-extension Listener {
-    /// As status has it.
-    func json(queue: Int?) -> JSON {
-        [
-            "address": .string(label), "name": .optional(name) { .string($0) }, "kind": "listen",
-            "queue": .optional(queue) { .integer($0) },
-        ]
-    }
-}

@@ -28,12 +28,19 @@ struct SocketAddress {
     /// - Parameter path: `@name` is abstract.
     /// - Throws: ENAMETOOLONG above 107 bytes.
     init(unix path: String) throws(SystemError) {
+        try self.init(unix: path, isAbstract: path.utf8.first == UInt8(ascii: "@"))
+    }
+
+    /// - Parameter path: always a file, even if its name begins with `@`.
+    /// - Throws: ENAMETOOLONG above 107 bytes.
+    init(unixFile path: String) throws(SystemError) { try self.init(unix: path, isAbstract: false) }
+
+    private init(unix path: String, isAbstract: Bool) throws(SystemError) {
         let bytes = Array(path.utf8)
         let room = MemoryLayout<sockaddr_un>.size - MemoryLayout<sa_family_t>.size
         guard !bytes.isEmpty, bytes.count < room else {
             throw SystemError(call: "bind", errno: ENAMETOOLONG, subject: path)
         }
-        let isAbstract = bytes[0] == UInt8(ascii: "@")
         length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count + (isAbstract ? 0 : 1))
         fill(sockaddr_un.self) {
             $0.sun_family = sa_family_t(AF_UNIX)

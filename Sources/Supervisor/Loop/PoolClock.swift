@@ -1,6 +1,6 @@
-// The time that the core lives in: the monotonic clock, without the time in which the daemon was held up (by SIGSTOP, by a
-// busy machine). What workers have said meanwhile waits in their channels, and must count before the time that has passed:
-// a worker that pinged is not silent because nobody could hear it.
+// The time that the core lives in: the monotonic clock, without the time in which the daemon was held up (by SIGSTOP,
+// by a busy machine). What workers have said meanwhile waits in their channels, and must count before the time that has
+// passed: a worker that pinged is not silent because nobody could hear it.
 internal import Reloader
 
 /// Stands still just before a deadline that is due, until the news that waits has been heard; then goes on from there.

@@ -1,5 +1,5 @@
-// The service manager's watchdog over the daemon itself: sd_watchdog_enabled(3). A timer of its own, made only where the
-// manager asks for it: it fires in the loop, so that a loop that hangs is a daemon that is silent.
+// The service manager's watchdog over the daemon itself: sd_watchdog_enabled(3). A timer of its own, made only where
+// the manager asks for it: it fires in the loop, so that a loop that hangs is a daemon that is silent.
 internal import CLinux
 internal import Glibc
 
@@ -32,7 +32,8 @@ struct ManagerWatchdog: ~Copyable {
         _ = try checkedUnlessWouldBlock("read", "timerfd") { read(number, &expirations, 8) }
     }
 
-    /// Half of what the manager waits for, as its manual asks; nil where it is meant for another process, or not at all.
+    /// Half of what the manager waits for, as its manual asks; nil where it is meant for another process, or not at
+    /// all.
     private static func periodMicroseconds(_ environment: Environment) -> Int64? {
         guard let text = environment["WATCHDOG_USEC"], let interval = Int64(text), interval > 0 else { return nil }
         if let process = environment["WATCHDOG_PID"], process != String(getpid()) { return nil }

@@ -81,8 +81,8 @@ extension [OutputLine] {
     /// With a line for each gap.
     var texts: [String] { flatMap { $0.isAfterGap ? [KeptLines.gap, $0.text] : [$0.text] } }
 
-    /// What the log repeats: the first and the last, and of the frames of a stack, which are indented, the first and the last
-    /// too, so that the message before them is there however deep it is.
+    /// What the log repeats: the first and the last, and of the frames of a stack, which are indented, the first and
+    /// the last too, so that the message before them is there however deep it is.
     var excerpt: [OutputLine] {
         leavingOutFrames.leavingOut(after: 16, before: 32)
     }

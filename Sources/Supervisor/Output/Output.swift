@@ -69,10 +69,6 @@ final class Output {
         }
     }
 
-    func watch(_ worker: WorkerOutput) throws(SystemError) {
-        for stream in worker.streams { try loop.watch(stream.pipe, .stream(stream)) }
-    }
-
     func read(_ stream: WorkerStream) throws(SystemError) {
         if stream.sink.isWaiting {
             // Not just without interest: the kernel would go on to report a pipe that was closed.

@@ -2,7 +2,8 @@
 internal import Glibc
 
 struct TaggedLines {
-    /// A longer line goes on in the next one: more is binary data rather than words, and each stream may hold back as much.
+    /// A longer line goes on in the next one: more is binary data rather than words, and each stream may hold back as
+    /// much.
     static let lineBytesMax = 16 * 1024
 
     private let tag: [UInt8]

@@ -1,5 +1,5 @@
-// Passes what a worker writes on in whole lines: many write to the same end, and none may tear another's line, nor a record of
-// the daemon's. Every byte goes through, in order.
+// Passes what a worker writes on in whole lines: many write to the same end, and none may tear another's line, nor a
+// record of the daemon's. Every byte goes through, in order.
 internal import Glibc
 
 struct WholeLines {

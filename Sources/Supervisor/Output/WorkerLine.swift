@@ -12,7 +12,7 @@ struct WorkerLine {
     }
 
     var json: JSON { .object(members) }
-    var event: JSON { .object([.init("type", "event"), .init("event", "line")] + members) }
+    var event: JSON { .object([.init("type", .word(MessageKind.event)), .init("event", "line")] + members) }
 
     private var members: [JSON.Member] {
         [

@@ -56,21 +56,9 @@ struct LogFormatter {
 
     /// A JSON string (RFC 8259), which logfmt readers take as well.
     private static func appendQuoted(_ text: String, to line: inout String) {
-        line += "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": line += "\\\""
-            case "\\": line += "\\\\"
-            case "\n": line += "\\n"
-            case "\r": line += "\\r"
-            case "\t": line += "\\t"
-            case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value):
-                let digits = String(scalar.value, radix: 16)
-                line += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: line.unicodeScalars.append(scalar)
-            }
-        }
-        line += "\""
+        var bytes: [UInt8] = []
+        JSON.write(text, to: &bytes)
+        line += String(decoding: bytes, as: UTF8.self)
     }
 
     /// Seconds with three decimals.
@@ -84,11 +72,12 @@ struct LogFormatter {
         var seconds = time.tv_sec
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        let date =
-            "\(padded(Int64(parts.tm_year) + 1900, 4))-\(padded(Int64(parts.tm_mon) + 1, 2))-\(padded(Int64(parts.tm_mday), 2))"
-        let clock =
-            "\(padded(Int64(parts.tm_hour), 2)):\(padded(Int64(parts.tm_min), 2)):\(padded(Int64(parts.tm_sec), 2))"
-        return "\(date)T\(clock).\(padded(Int64(time.tv_nsec) / 1_000_000, 3))Z"
+        // Twenty bytes, with room for the year of a file's wildest time.
+        let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+            let count = strftime(buffer.baseAddress, buffer.count, "%Y-%m-%dT%H:%M:%S", &parts)
+            return String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)
+        }
+        return "\(text).\(padded(Int64(time.tv_nsec) / 1_000_000, 3))Z"
     }
 
     private static func padded(_ number: Int64, _ width: Int) -> String {

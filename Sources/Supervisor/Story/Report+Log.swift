@@ -1,4 +1,5 @@
-// The words of the log: each report of the core as one record. A reload reads as a story: why, each slot, how long, result.
+// The words of the log: each report of the core as one record. A reload reads as a story: why, each slot, how long,
+// result.
 internal import Glibc
 internal import Reloader
 
@@ -219,8 +220,8 @@ extension PoolReport {
         case .drainingAll:
             LogRecord(
                 .warning, "draining_all",
-                "all workers drain\(context.asker.map { ", as \($0.words) asked" } ?? ""): listeners stay open; the next "
-                    + "reload starts workers again", context.by)
+                "all workers drain\(context.asker.map { ", as \($0.words) asked" } ?? ""): listeners stay open; "
+                    + "the next reload starts workers again", context.by)
         case .stopping(let mode):
             LogRecord(.info, "stopping", mode.words(context.workersWaitedFor), context.by)
         case .gaveUp(let failures, let period):
@@ -358,17 +359,17 @@ extension FailureReason {
             "worker \(status.words(context)) before it was ready" + background(status, context)
                 + (context.portTrouble.map { ": \($0)" } ?? "")
         case .readyTimedOut(let timeout) where context.isReadyByListening && context.usesRing:
-            "worker was not ready within \(LogFormatter.seconds(timeout))s: it uses io_uring, by which bind and listen cannot "
-                + "be seen, so its ports are not shared; let it do without (Node: UV_USE_IO_URING=0), or pass listeners with "
-                + "--listen"
+            "worker was not ready within \(LogFormatter.seconds(timeout))s: it uses io_uring, by which bind and "
+                + "listen cannot be seen, so its ports are not shared; "
+                + "let it do without (Node: UV_USE_IO_URING=0), or pass listeners with --listen"
         case .readyTimedOut(let timeout):
             context.stoppedBy.map {
-                "worker was not ready within \(LogFormatter.seconds(timeout))s: it is stopped by \(signalWord($0)), until it "
-                    + "gets SIGCONT"
+                "worker was not ready within \(LogFormatter.seconds(timeout))s: it is stopped by \(signalWord($0)), "
+                    + "until it gets SIGCONT"
             } ?? "worker was not ready within \(LogFormatter.seconds(timeout))s: it "
                 + (context.isReadyByListening ? "listened on no port and " : "")
-                + "sent no READY=1 (to descriptor READY_FD or to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: "
-                + "ready when it has lived that long"
+                + "sent no READY=1 (to descriptor READY_FD or to NOTIFY_SOCKET); "
+                + "for a program that cannot, use --ready 2s: ready when it has lived that long"
         case .exitedInSoak(let status):
             "worker \(status.words(context)) during its soak" + background(status, context)
         case .silent(let time): "worker was silent for \(LogFormatter.seconds(time))s (--watchdog)"
@@ -382,8 +383,9 @@ extension FailureReason {
     private func background(_ status: ExitStatus, _ context: ReportContext) -> String {
         guard status == .exited(code: 0), !context.left.isEmpty else { return "" }
         return
-            ", and left \(context.leftWords): a program that puts itself into the background must be told to stay in the "
-            + "foreground (nginx: daemon off; others: --foreground, -F, -D, --no-daemon), a script to run it by exec"
+            ", and left \(context.leftWords): a program that puts itself into the background must be told to stay in "
+            + "the foreground (nginx: daemon off; others: --foreground, -F, -D, --no-daemon), a script to run it by "
+            + "exec"
     }
 }
 

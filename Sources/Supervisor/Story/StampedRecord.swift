@@ -8,7 +8,7 @@ struct StampedRecord {
     /// An event of the control protocol: the keys of the log in JSON.
     var json: JSON {
         var members: [JSON.Member] = [
-            .init("type", "event"), .init("time", .string(LogFormatter.timestamp(time))),
+            .init("type", .word(MessageKind.event)), .init("time", .string(LogFormatter.timestamp(time))),
             .init("level", .string(record.level.rawValue)), .init("event", .string(record.event)),
         ]
         for (key, value) in record.fields {

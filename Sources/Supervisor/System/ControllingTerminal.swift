@@ -1,5 +1,6 @@
-// The terminal that the daemon was started from, watched for its end alone. When it is closed, the kernel sends SIGHUP to
-// the shell, and the shell to its jobs: that is a hang-up, and not the order to reload that the same signal is otherwise.
+// The terminal that the daemon was started from, watched for its end alone. When it is closed, the kernel sends SIGHUP
+// to the shell, and the shell to its jobs: that is a hang-up, and not the order to reload that the same signal is
+// otherwise.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -28,7 +29,8 @@ final class ControllingTerminal {
         return true
     }
 
-    /// A SIGHUP of this process only passes the terminal's own on: it is of the terminal's session, and comes with its end.
+    /// A SIGHUP of this process only passes the terminal's own on: it is of the terminal's session, and comes with its
+    /// end.
     func explains(_ sender: Int32) -> Bool {
         guard hasHungUp, let hungUpAt, MonotonicClock.now() - hungUpAt < Self.shellsPatience else { return false }
         let session = getsid(sender)

@@ -34,8 +34,9 @@ public struct FileDescriptor: ~Copyable {
         return FileDescriptor(owning: other)
     }
 
-    /// What there is once a worker lives above; below stays what a starting worker is given, so that it need not copy and
-    /// close again what belongs to the others (see unshare_descriptors in spawn.c). Any number well above the daemon's own.
+    /// What there is once a worker lives above; below stays what a starting worker is given, so that it need not copy
+    /// and close again what belongs to the others (see unshare_descriptors in spawn.c). Any number well above the
+    /// daemon's own.
     private static let upperNumbers: Int32 = 256
 
     deinit {

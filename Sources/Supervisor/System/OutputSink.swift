@@ -1,7 +1,7 @@
-// One way out of the daemon: its standard error (the log, and what workers write), its standard output, or a file. A reader
-// that is slow or stopped must never stop the daemon, so nothing here blocks: what can't be written now waits, bounded, and
-// beyond the bound whole lines are dropped and counted. While something waits, the output of workers is not read (they slow
-// down, and nothing of theirs is lost); only the last words of one that is gone come all the same.
+// One way out of the daemon: its standard error (the log, and what workers write), its standard output, or a file. A
+// reader that is slow or stopped must never stop the daemon, so nothing here blocks: what can't be written now waits,
+// bounded, and beyond the bound whole lines are dropped and counted. While something waits, the output of workers is
+// not read (they slow down, and nothing of theirs is lost); only the last words of one that is gone come all the same.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -35,7 +35,8 @@ final class OutputSink {
         case nonBlocking
         /// A socket: MSG_DONTWAIT does the same without a second description.
         case socket
-        /// A pipe or terminal that could not be opened anew: written only after poll(2) says so, in pieces it takes whole.
+        /// A pipe or terminal that could not be opened anew: written only after poll(2) says so, in pieces it takes
+        /// whole.
         case guarded
     }
 
@@ -82,7 +83,8 @@ final class OutputSink {
         if !isAtLineStart { writeLine([]) }
     }
 
-    /// Takes all bytes while nothing waits; else as much as may wait, and drops and counts the lines of what comes then.
+    /// Takes all bytes while nothing waits; else as much as may wait, and drops and counts the lines of what comes
+    /// then.
     func relay(_ bytes: UnsafeRawBufferPointer) {
         if bytes.isEmpty { return }
         if !waiting.isEmpty, waiting.count + bytes.count > Self.waitingBytesMax {
@@ -125,7 +127,8 @@ final class OutputSink {
         return lostBytes
     }
 
-    /// Looks at the descriptor anew, after it was replaced (log rotation), or opens the path again. It must not be watched.
+    /// Looks at the descriptor anew, after it was replaced (log rotation), or opens the path again. It must not be
+    /// watched.
     func reopen() throws(SystemError) {
         target = try Self.open(destination)
         failure = nil

@@ -1,4 +1,5 @@
-// `--pid-file`: the daemon's PID for scripts, and a lock, so that a second daemon can't take the file from a living one.
+// `--pid-file`: the daemon's PID for scripts, and a lock, so that a second daemon can't take the file from a living
+// one.
 internal import Glibc
 
 public struct PidFileError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -31,7 +32,8 @@ final class PidFile {
         self.path = path
     }
 
-    /// Removes the file, unless another has taken its place or its contents meanwhile; the lock goes with the descriptor.
+    /// Removes the file, unless another has taken its place or its contents meanwhile; the lock goes with the
+    /// descriptor.
     func remove() throws(SystemError) {
         guard try isOurs() else { return }
         try checked("unlink", path) { unlink(path) }

@@ -1,10 +1,11 @@
-// Opens the files that the daemon writes by name: whatever others may have put in their places, it neither waits there nor
-// writes elsewhere, and says in words why not.
+// Opens the files that the daemon writes by name: whatever others may have put in their places, it neither waits there
+// nor writes elsewhere, and says in words why not.
 internal import Glibc
 
 enum SafeFile {
-    /// For what workers and the log write. A regular file, a device in a directory of root's or our own (/dev/null), or what
-    /// one of the kernel's links leads to (/dev/stdout). Made where it is not there. Never blocks, neither now nor later.
+    /// For what workers and the log write. A regular file, a device in a directory of root's or our own (/dev/null), or
+    /// what one of the kernel's links leads to (/dev/stdout). Made where it is not there. Never blocks, neither now nor
+    /// later.
     static func appending(to path: String) throws(SystemError) -> FileDescriptor {
         try open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644) { (place, status) throws(SystemError) in
             try checkOutput(place, status, path)
@@ -70,8 +71,8 @@ enum SafeFile {
         }
     }
 
-    /// What is there is looked at before it is opened, since opening some devices does something; and after, since it may
-    /// be another by then.
+    /// What is there is looked at before it is opened, since opening some devices does something; and after, since it
+    /// may be another by then.
     private static func open(
         _ path: String, _ flags: Int32, _ mode: mode_t, _ check: Check
     ) throws(SystemError) -> FileDescriptor {

@@ -1,5 +1,5 @@
-// Where a path leads, followed step by step: a link that somebody else could have put there is not followed. The kernel does
-// that for world-writable sticky directories (fs.protected_symlinks), where it is told to, and for no others.
+// Where a path leads, followed step by step: a link that somebody else could have put there is not followed. The kernel
+// does that for world-writable sticky directories (fs.protected_symlinks), where it is told to, and for no others.
 internal import CLinux
 internal import Glibc
 

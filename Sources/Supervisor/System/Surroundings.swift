@@ -12,8 +12,8 @@ func openStandardDescriptors() throws(SystemError) {
     }
 }
 
-/// Raises the soft limit of open files to the hard one (a pool of 1,000 workers needs 4,000) and yields what it was, which
-/// is what workers get: programs that use select(2) break above 1,024.
+/// Raises the soft limit of open files to the hard one (a pool of 1,000 workers needs 4,000) and yields what it was,
+/// which is what workers get: programs that use select(2) break above 1,024.
 func raiseFileLimit() throws(SystemError) -> ResourceLimit {
     var soft: UInt64 = 0
     var hard: UInt64 = 0

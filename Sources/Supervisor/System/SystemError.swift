@@ -1,4 +1,5 @@
-// The one shape of a failed system call, and the two helpers that make it. errno is taken before anything else can change it.
+// The one shape of a failed system call, and the two helpers that make it. errno is taken before anything else can
+// change it.
 internal import CLinux
 internal import Glibc
 

@@ -1,10 +1,34 @@
 // The wall clock, for what people read: nothing is decided by it.
-internal import Glibc
+public import Glibc
 
-enum WallClock {
-    static func now() -> timespec {
+public enum WallClock {
+    /// The time now, on CLOCK_REALTIME.
+    public static func now() -> timespec {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)  // cannot fail for this clock and a valid address
         return now
+    }
+
+    /// Whole seconds from `timestamp`, which `LogFormatter.timestamp` wrote, until now; nil if it is not such a text or
+    /// lies ahead.
+    public static func seconds(since timestamp: String) -> Int? {
+        let bytes = Array(timestamp.utf8)
+        func number(_ range: Range<Int>) -> Int? {
+            range.upperBound <= bytes.count ? Int(String(decoding: bytes[range], as: UTF8.self)) : nil
+        }
+        guard bytes.last == UInt8(ascii: "Z"), let year = number(0..<4), let month = number(5..<7),
+            let day = number(8..<10), let hour = number(11..<13), let minute = number(14..<16),
+            let second = number(17..<19)
+        else { return nil }
+        var parts = tm()
+        parts.tm_year = Int32(clamping: year - 1900)
+        parts.tm_mon = Int32(clamping: month - 1)
+        parts.tm_mday = Int32(clamping: day)
+        parts.tm_hour = Int32(clamping: hour)
+        parts.tm_min = Int32(clamping: minute)
+        parts.tm_sec = Int32(clamping: second)
+        let then = timegm(&parts)
+        let now = now().tv_sec
+        return then > 0 && then <= now ? now - then : nil
     }
 }

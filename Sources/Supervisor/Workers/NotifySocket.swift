@@ -7,8 +7,8 @@ struct NotifySocket: ~Copyable {
     static let datagramBytesMax = 4096
 
     let descriptor: FileDescriptor
-    /// What NOTIFY_SOCKET says: an abstract address, reachable after chroot(2) and gone with the socket. Its name can't be
-    /// guessed, and senders are checked by uid as well.
+    /// What NOTIFY_SOCKET says: an abstract address, reachable after chroot(2) and gone with the socket. Its name can't
+    /// be guessed, and senders are checked by uid as well.
     let address: String
 
     init() throws(SystemError) {

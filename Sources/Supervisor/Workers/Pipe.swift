@@ -25,7 +25,8 @@ struct Pipe: ~Copyable {
 
     private static func give(_ number: Int32, to user: UserChoice) throws(SystemError) {
         if fchown(number, user.userID, user.groupID) == 0 { return }
-        // Root without CAP_CHOWN: all may write to it then, as far as they get at it, which is through a process of theirs.
+        // Root without CAP_CHOWN: all may write to it then, as far as they get at it, which is through a process of
+        // theirs.
         try checked("fchmod", "a worker's pipe") { fchmod(number, 0o622) }
     }
 

@@ -1,11 +1,11 @@
-// What a verb is: a first word that talks to a running daemon. The table of all of them is in Verbs.swift; the parser,
-// --help, the completions and the tests that compare the documents with the program read it.
+// What a verb is: a first word that talks to a running daemon. Each verb has a file beside this one; the parser,
+// --help, the completions, and the tests that compare the documents with the program read the table of all of them.
 import Supervisor
 
 struct Verb: Sendable {
-    /// What follows the options.
+    /// The word that follows the options.
     struct Operand: Sendable {
-        /// `SLOT`, `N|+N|-N`; what is a choice between small letters is completed.
+        /// `SLOT`, `N|+N|-N`. Words in small letters that are separated by `|` are completed.
         let value: String
         let isOptional: Bool
         let take: @Sendable (String, inout Call) throws(ConfigurationError) -> Void
@@ -20,16 +20,21 @@ struct Verb: Sendable {
         }
     }
 
+    /// In the order in which --help and the manual show them.
+    static let all: [Verb] = [
+        reload, promote, rollback, status, history, events, logs, list, scale, restart, pause, resume, stop, completion,
+    ]
+
     let name: String
     /// One line, for the list of verbs.
     let summary: String
-    /// For its own --help: lines of at most 80 columns.
+    /// For the verb's own --help: lines of at most 80 columns.
     let explanation: String
     let operand: Operand?
-    /// After `--` come new arguments of the program.
+    /// New arguments for the program may follow `--`.
     let takesArguments: Bool
     let options: [VerbOption]
-    /// Does it, and returns the exit status of the command.
+    /// Runs the verb, and returns the exit status of the command.
     let run: @Sendable (Call) throws(VerbError) -> Int32
 
     init(
@@ -46,10 +51,10 @@ struct Verb: Sendable {
         self.run = run
     }
 
-    /// It asks a daemon, whose name may stand before the operand.
+    /// Whether the verb asks one daemon, whose name may precede the operand.
     var takesName: Bool { options.contains { $0.group == .contact } }
 
-    /// `[OPTIONS] [NAME] SLOT`, what follows the verb.
+    /// What follows the verb: `[OPTIONS] [NAME] SLOT`.
     var synopsis: String {
         var words = ["[OPTIONS]"]
         if takesName { words.append("[NAME]") }
@@ -59,4 +64,19 @@ struct Verb: Sendable {
     }
 
     static func named(_ name: String) -> Verb? { all.first { $0.name == name } }
+}
+
+/// Why a verb was not done.
+struct VerbError: Error {
+    /// One line, without the command's name in front.
+    let message: String
+    let exitStatus: Int32
+
+    init(_ message: String, _ exitStatus: Int32) {
+        self.message = message
+        self.exitStatus = exitStatus
+    }
+
+    /// The daemon has ended, or sends something that cannot be understood.
+    static func noAnswer(_ message: String) -> VerbError { VerbError(message, ExitStatus.noDaemon) }
 }

@@ -1,8 +1,9 @@
 // A connection with a kernel at both ends, as far as acknowledgements go: what tcp(7) tells of it is what a drain sees.
 import Reloader
 
-/// Client and worker are on one machine: a segment arrives when it is sent. Each side acknowledges as Linux does: at once for
-/// the first data of a connection, then with data that it sends soon, else by a timer, or when small segments were read.
+/// Client and worker are on one machine: a segment arrives when it is sent. Each side acknowledges as Linux does: at
+/// once for the first data of a connection, then with data that it sends soon, else by a timer, or when small segments
+/// were read.
 struct SimulatedConnection {
     /// One side's receiving half, and what it says of itself.
     private struct Side {

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Prints the rows of RecordedConnections.swift. To be run as root: the last ones need a network namespace.
+"""Prints the rows of RecordedConnection.swift. To be run as root: the last ones need a network namespace.
 
-Starts real servers, brings a connection of each into a situation, and prints what the kernel says of it: a name, what a drain
-must find, and the fields of ConnectionFacts in their order. Needs node, go, nginx, redis-server, and uvicorn, aiohttp, grpcio
-and websockets for /usr/bin/python3."""
+Starts real servers, brings a connection of each into a situation, and prints what the kernel says of it: a name, what a
+drain must find, and the fields of ConnectionFacts in their order. Needs node, go, nginx, redis-server, and uvicorn,
+aiohttp, grpcio and websockets for /usr/bin/python3."""
 import fcntl, os, signal, socket, ssl, struct, subprocess, sys, tempfile, termios, time
 
 folder = tempfile.mkdtemp()
@@ -11,7 +11,11 @@ GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 NODE = """
 const serve = (q, r) => {
   if (q.url == "/slow") return setTimeout(() => r.end("done"), 60000);
-  if (q.url == "/stream") { let n = 0; const t = setInterval(() => r.write("token " + n++), 150); return q.on("close", () => clearInterval(t)); }
+  if (q.url == "/stream") {
+    let n = 0;
+    const t = setInterval(() => r.write("token " + n++), 150);
+    return q.on("close", () => clearInterval(t));
+  }
   if (q.url == "/pause") { r.write("first"); return; }
   if (q.url == "/large") return r.end(Buffer.alloc(8 << 20));
   q.resume().on("end", () => r.end("done"));
@@ -54,7 +58,8 @@ class Server:
                     s = socket.socket(fileno=take(handle, int(name)))
                 except OSError: continue
                 if s.family in (socket.AF_INET, socket.AF_INET6) and s.type == socket.SOCK_STREAM:
-                    if s.getsockname()[1] == self.port and s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 10: yield s
+                    listens = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 10
+                    if s.getsockname()[1] == self.port and not listens: yield s
             os.close(handle)
 
 
@@ -73,8 +78,9 @@ def facts(s):
     unread = struct.unpack("i", fcntl.ioctl(s, termios.FIONREAD, bytes(4)))[0]
     side = {1: "open", 8: "endedByClient"}.get(info[0], "endedByWorker")
     return [
-        side, received, unread, sent - again, unsent, words[4], words[9], words[11], words[12], words[15] // 1000, words[1] // 1000,
-        segments_in, segments_out, data_in, data_out, s.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)]
+        side, received, unread, sent - again, unsent, words[4], words[9], words[11], words[12], words[15] // 1000,
+        words[1] // 1000, segments_in, segments_out, data_in, data_out,
+        s.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)]
 
 
 def record(name, wanted, server, situation, after=0.6, dials=lambda s: s):
@@ -89,8 +95,13 @@ def record(name, wanted, server, situation, after=0.6, dials=lambda s: s):
         client.close()
         if hasattr(held, "close"): held.close()
         time.sleep(0.2)
-        if "tick" in name and any(len({*row[6:8]}) > 1 or wanted == "undecided" and after < 1 and row[8] != row[7] for row in found): continue
-        for row in found: print(f"{name} | {wanted} |", *row, flush=True)
+        def missed(row): return len({*row[6:8]}) > 1 or wanted == "undecided" and after < 1 and row[8] != row[7]
+        if "tick" in name and any(map(missed, found)): continue
+        for row in found:
+            words = " ".join(map(str, row))
+            # As the table has it, whose lines have at most 120 columns.
+            fits = len(f"{name} | {wanted} | {words}") <= 112
+            print(f"{name} | {wanted} |", words, sep=" " if fits else "\\\n    ", flush=True)
         return
 
 
@@ -164,7 +175,8 @@ def later(body, seconds):
     return situation
 
 
-def node(extra="require('http').createServer(serve)"): return Server(["node", "-e", NODE + extra + ".listen(PORT, '127.0.0.1')"])
+def node(extra="require('http').createServer(serve)"):
+    return Server(["node", "-e", NODE + extra + ".listen(PORT, '127.0.0.1')"])
 
 
 def plain(name, server, slow=None):
@@ -179,11 +191,15 @@ def plain(name, server, slow=None):
 def http1():
     server = node()
     plain("node", server, b"/slow")
-    record("node: a second request in the tick of the first answer, in work", "undecided", server, at_once(1, GET % b"/slow"))
-    record("node: a sixth request in the tick of the fifth answer, in work", "undecided", server, at_once(5, GET % b"/slow"))
+    record("node: a second request in the tick of the first answer, in work", "undecided", server,
+           at_once(1, GET % b"/slow"))
+    record("node: a sixth request in the tick of the fifth answer, in work", "undecided", server,
+           at_once(5, GET % b"/slow"))
     post = [b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n", b"body"]
-    record("node: a second request in the tick of the first answer, in two segments, in work", "undecided", server, at_once(1, *post))
-    record("node: a sixth request in the tick of the fifth answer, in two segments, in work", "undecided", server, at_once(5, *post))
+    record("node: a second request in the tick of the first answer, in two segments, in work", "undecided", server,
+           at_once(1, *post))
+    record("node: a sixth request in the tick of the fifth answer, in two segments, in work", "undecided", server,
+           at_once(5, *post))
     record("node: four answers to requests in two segments each, in their ticks", "undecided", server, posts)
     record("node: an upload pauses", "unanswered", server, upload)
     record("node: an upload pauses after 100 Continue", "unanswered", server, continued)
@@ -224,7 +240,8 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]))""")
 def go():
     open(f"{folder}/server.go", "w").write("""package main
 import ("net/http"; "os"; "time")
-func main() { http.ListenAndServe("127.0.0.1:" + os.Args[1], http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func main() {
+  http.ListenAndServe("127.0.0.1:" + os.Args[1], http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
     if r.URL.Path == "/slow" { time.Sleep(time.Minute) }
     w.Write([]byte("done")) })) }""")
     surroundings = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": "0", "GOCACHE": f"{folder}/cache"}
@@ -239,7 +256,8 @@ func main() { http.ListenAndServe("127.0.0.1:" + os.Args[1], http.HandlerFunc(fu
 
 def nginx(listens=""):
     open(f"{folder}/nginx.conf", "w").write(f"""daemon off; pid {folder}/pid; error_log stderr; events {{ }}
-http {{ access_log off; client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+http {{ access_log off;
+client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
 server {{ listen 127.0.0.1:PORT {listens}; location / {{ return 200 "done"; }} }} }}""")
     conf = open(f"{folder}/nginx.conf").read()
     port = free_port()
@@ -255,7 +273,10 @@ def http2():
     client = """
 const s = require("http2").connect("http://127.0.0.1:" + process.argv[1]);
 const ask = (path, then) => { const q = s.request({":path": path}); q.on("data", () => {}).on("end", then); };
-ask("/", () => { if (process.argv[2]) ask(process.argv[2], () => {}); setTimeout(() => console.log("asked"), 200); });"""
+ask("/", () => {
+  if (process.argv[2]) ask(process.argv[2], () => {});
+  setTimeout(() => console.log("asked"), 200);
+});"""
 
     def session(*words):
         def situation(s, server):
@@ -267,7 +288,8 @@ ask("/", () => { if (process.argv[2]) ask(process.argv[2], () => {}); setTimeout
         return situation
 
     server = node("require('http2').createServer(serve)")
-    record("HTTP/2, node: a session at rest, whose client has acknowledged the settings", "unanswered", server, session())
+    record("HTTP/2, node: a session at rest, whose client has acknowledged the settings", "unanswered", server,
+           session())
     record("HTTP/2, node: a stream in work", "unanswered", server, session("/slow"))
     server = nginx("http2")
     record("HTTP/2, nginx: a session at rest", "unanswered", server, session())
@@ -280,7 +302,8 @@ def call(request, context):
     if request: time.sleep(60)
     return b""
 server = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
-server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("T", {"C": grpc.unary_unary_rpc_method_handler(call)})])
+handler = grpc.unary_unary_rpc_method_handler(call)
+server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("T", {"C": handler})])
 server.add_insecure_port("127.0.0.1:" + sys.argv[1])
 server.start(); server.wait_for_termination()""")
     open(f"{folder}/ask.py", "w").write("""
@@ -293,7 +316,8 @@ time.sleep(0.3); print("asked", flush=True); time.sleep(60)""")
     def channel(*words):
         def situation(s, server):
             s.close()
-            process = subprocess.Popen(["/usr/bin/python3", f"{folder}/ask.py", str(server.port), *words], stdout=subprocess.PIPE)
+            process = subprocess.Popen(
+                ["/usr/bin/python3", f"{folder}/ask.py", str(server.port), *words], stdout=subprocess.PIPE)
             process.stdout.readline()
             process.close = lambda: (process.kill(), process.wait())
             return process
@@ -356,7 +380,8 @@ S(("127.0.0.1", PORT), H).serve_forever()"""])
     record("SMTP: the server has greeted", "answered", server, say())
     record("SMTP: the client's greeting, in the tick of the server's, is in work", "undecided", server, say(b"SLOW"))
     record("SMTP: greeted, and the answer to EHLO is there", "answered", server, say(b"EHLO me"))
-    record("SMTP: the client pauses in its message", "unanswered", server, later(say(b"EHLO me", b"DATA", b"text"), 0.1))
+    record("SMTP: the client pauses in its message", "unanswered", server,
+           later(say(b"EHLO me", b"DATA", b"text"), 0.1))
     server = Server(["redis-server", "--port", "PORT", "--bind", "127.0.0.1", "--save", "", "--tcp-keepalive", "0"])
 
     def redis(*words):
@@ -374,26 +399,30 @@ S(("127.0.0.1", PORT), H).serve_forever()"""])
 
 def tls():
     subprocess.run(
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout k.pem -out c.pem -subj /CN=x".split(),
+        ["openssl", *"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes".split(),
+         *"-keyout k.pem -out c.pem -subj /CN=x".split()],
         cwd=folder, stderr=subprocess.DEVNULL, check=True)
-    server = node("require('https').createServer({key: require('fs').readFileSync('k.pem'), cert: require('fs').readFileSync('c.pem')}, serve)")
+    files = "key: require('fs').readFileSync('k.pem'), cert: require('fs').readFileSync('c.pem')"
+    server = node(f"require('https').createServer({{{files}}}, serve)")
     context = ssl._create_unverified_context()
     record("TLS, node: hands shaken, nothing asked", "answered", server, lambda s, _: None, dials=context.wrap_socket)
     record("TLS, node: answered once", "answered", server, lambda s, _: once(s), dials=context.wrap_socket)
     record("TLS, node: five answers in their ticks, 100 ms of thought before each question", "undecided", server, think,
            dials=context.wrap_socket)
-    record("TLS, node: the first request is in work", "unanswered", server, later(lambda s, _: (time.sleep(0.1), s.sendall(GET % b"/slow")), 0.1),
-           dials=context.wrap_socket)
+    record("TLS, node: the first request is in work", "unanswered", server,
+           later(lambda s, _: (time.sleep(0.1), s.sendall(GET % b"/slow")), 0.1), dials=context.wrap_socket)
 
 
 def older_kernel():
     """Before Linux 6.7 three answers in a row and not one made a connection take to answering soon."""
     server = node()
     record("node, Linux 5.10: answered once in its tick", "undecided", server, lambda s, _: once(s))
-    record("node, Linux 5.10: five answers in their ticks, 100 ms of thought before each question", "undecided", server, think)
+    record("node, Linux 5.10: five answers in their ticks, 100 ms of thought before each question", "undecided", server,
+           think)
     record("node, Linux 5.10: five answers, each question at once", "answered", server, back_to_back)
     post = [b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n", b"body"]
-    record("node, Linux 5.10: a sixth request in the tick of the fifth answer, in two segments, in work", "undecided", server, at_once(5, *post))
+    record("node, Linux 5.10: a sixth request in the tick of the fifth answer, in two segments, in work",
+           "undecided", server, at_once(5, *post))
 
 
 if __name__ == "__main__":
@@ -403,6 +432,8 @@ if __name__ == "__main__":
         go()
         plain("nginx", nginx())
         for part in (http2, grpc, websocket, dialogs, tls): part()
-        subprocess.run(["unshare", "-n", "sh", "-c", f"ip link set lo up; sysctl -qw net.ipv4.tcp_pingpong_thresh=3; exec '{sys.argv[0]}' older"])
-    for pid in [int(c) for t in os.listdir("/proc/self/task") for c in open(f"/proc/self/task/{t}/children").read().split()]:
+        older = f"ip link set lo up; sysctl -qw net.ipv4.tcp_pingpong_thresh=3; exec '{sys.argv[0]}' older"
+        subprocess.run(["unshare", "-n", "sh", "-c", older])
+    children = [f"/proc/self/task/{task}/children" for task in os.listdir("/proc/self/task")]
+    for pid in [int(child) for path in children for child in open(path).read().split()]:
         os.kill(pid, signal.SIGKILL)

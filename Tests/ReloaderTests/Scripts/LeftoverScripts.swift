@@ -45,7 +45,8 @@ import Testing
             start -> spawn 0/1
             ready 0/1
             wait 10s
-            crash-leaving 0/1 -> term-left 0/1 spawn 0/1#2 | exited 0/1 unexpected, left-ending 0/1 30s, failed 0/1 crashed
+            crash-leaving 0/1 -> term-left 0/1 spawn 0/1#2 \
+                | exited 0/1 unexpected, left-ending 0/1 30s, failed 0/1 crashed
             ready 0/1#2
             wait 30s -> kill-left 0/1
             nothing-left 0/1

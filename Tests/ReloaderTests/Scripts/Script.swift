@@ -4,7 +4,7 @@ import Testing
 /// Plays a script to a pool, in virtual time, and compares what the pool does line by line.
 ///
 ///     policy workers 2 soak 5s      the policy; before the start
-///     start -> spawn 0/1 spawn 1/1  an event, and exactly the effects that it must have, in order; none without an arrow
+///     start -> spawn 0/1 spawn 1/1  an event, and exactly the effects that it must have, in order; none: no arrow
 ///     ready 0/1                     workers are called slot/generation, the second of that name 0/1#2
 ///     ready 1/1 | pool-ready 2      after a bar: reports that must be among those of this line, in this order
 ///     wait 5s -> term 0/1           time passes; deadlines are delivered as they come

@@ -142,7 +142,8 @@ import Testing
             wait 4s
             ping 0/2
             serving 1/1 0/2
-            crash 1/2 -> kill 1/1 spawn 0/1#2 | roll-failed 2 to 1 slot 1 exited-before-ready revert 1, killed 1/1 watchdog
+            crash 1/2 -> kill 1/1 spawn 0/1#2 \
+                | roll-failed 2 to 1 slot 1 exited-before-ready revert 1, killed 1/1 watchdog
             """)
     }
 

@@ -73,8 +73,8 @@ struct Words {
         return policy
     }
 
-    /// `by canary 1 for 30s surge 2 soak 5s failures 3 timeout 60s`, each part of which may be missing; up to `under` or
-    /// the end.
+    /// `by canary 1 for 30s surge 2 soak 5s failures 3 timeout 60s`, each part of which may be missing; up to `under`
+    /// or the end.
     private mutating func plan() throws(ScriptError) -> RollPlan {
         var plan = RollPlan()
         guard peek == "by" else { return plan }

@@ -74,8 +74,8 @@ extension Monitor {
         }
     }
 
-    /// One on trial when it has been silent for its time; another when that was so for the same time again, and nobody is
-    /// on the way to replace it.
+    /// One on trial when it has been silent for its time; another when that was so for the same time again, and nobody
+    /// is on the way to replace it.
     func mustBeKilled(_ worker: Facts) -> Bool {
         guard let interval = worker.policy.watchdog else { return false }
         if isOnTrial(worker) { return worker.isSilent(at: now) }

@@ -1,7 +1,8 @@
 import Reloader
 
-/// An independent model of the pool: it is told each event and each effect, remembers facts, and holds the pool to every
-/// invariant after every step. It knows the rules that the head of Pool.swift promises, and nothing of how the pool keeps them.
+/// An independent model of the pool: it is told each event and each effect, remembers facts, and holds the pool to
+/// every invariant after every step. It knows the rules that the head of Pool.swift promises, and nothing of how the
+/// pool keeps them.
 ///
 /// A step: `observe` the event, `take` each effect, `judge` the whole.
 struct Monitor {

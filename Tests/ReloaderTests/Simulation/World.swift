@@ -43,7 +43,8 @@ struct World {
     private var isStopped = false
     /// Things on the agenda that are more than routine.
     private var pending = 0
-    /// How long the answer to a spawn may take; nil: answered at once, as the real runtime does where the program is not busy.
+    /// How long the answer to a spawn may take; nil: answered at once, as the real runtime does where the program is
+    /// not busy.
     private let answersWithin: Int?
     private let deadlinesAreLate: Bool
 

@@ -193,7 +193,7 @@ import Testing
         try folder.write("a.conf", "workers 3")
         #expect(try source().workers == .fixed(3))
         try folder.write("a.conf", "workers 3\nworkers 0")
-        #expect(throws: ConfigurationError("\(folder.path)/a.conf:2: workers stands on line 1 already")) {
+        #expect(throws: ConfigurationError("\(folder.path)/a.conf:2: workers was given on line 1 already")) {
             try source()
         }
     }
@@ -206,16 +206,17 @@ import Testing
         ("no-share = 8080", "1: write 'no-share VALUE', without '=' between them"),
         ("no-share=8080", "1: write 'no-share VALUE', without '=' between them"),
         ("share", "1: share needs a value: share udp"),
-        ("pin yes", "1: pin takes no value, and 'yes' follows it"),
+        ("pin yes", "1: pin takes no value, but 'yes' follows it"),
         ("workers = 2", "1: write 'workers VALUE', without '=' between them"),
         ("workers=2", "1: write 'workers VALUE', without '=' between them"),
         ("help", "1: help can only be given on the command line"),
         ("config x", "1: config can only be given on the command line"),
-        ("soak 5s\nsoak 5s", "2: soak stands on line 1 already"),
+        ("soak 5s\nsoak 5s", "2: soak was given on line 1 already"),
         ("name a\0b", "1: not UTF-8 text"),
         (
             "listen x",
-            "1: listen: 'x' is not an address: write 8080, 127.0.0.1:8080, [::1]:8080, localhost:8080, unix:/path, unix:@name or udp:5353"
+            "1: listen: 'x' is not an address: write 8080, 127.0.0.1:8080, [::1]:8080, localhost:8080, unix:/path, "
+                + "unix:@name or udp:5353"
         ),
         ("workers 2 # two", "1: workers: '2 # two' is not auto or a number from 1 to 4096"),
     ])

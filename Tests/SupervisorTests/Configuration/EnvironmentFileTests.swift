@@ -55,7 +55,7 @@ import Testing
         ("A=1\nB\n", "f:2: 'B' has no '=': write NAME=VALUE"), ("export A=1", "f:1: write NAME=VALUE without 'export'"),
         ("A='\nB=1\n", "f:1: a ' is not closed"), ("A=1\n\nB=\"x\n\n", "f:3: a \" is not closed"),
         ("A=\"x\\", "f:1: a \" is not closed"), ("A=1\nREADY_FD=3", "f:2: READY_FD is set by reloaderd itself"),
-        ("A=\0", "f:1: A holds a NUL byte"),
+        ("A=\0", "f:1: the value of A has a NUL byte"),
         (
             "1A=2",
             "f:1: '1A' is not a variable's name: letters, digits and '_', '.', '-', not starting with a digit"

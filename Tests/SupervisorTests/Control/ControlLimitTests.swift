@@ -191,7 +191,7 @@ import Testing
             ("{\"v\":1,\"verb\":7}", "usage", "needs a verb"),
             ("{\"v\":1,\"verb\":\"fly\"}", "usage", "no such verb: 'fly'"),
             ("{\"v\":1,\"verb\":\"status\",\"x\":1}", "usage", "status: no such argument: 'x'"),
-            ("{\"v\":1,\"v\":1,\"verb\":\"status\"}", "usage", "a name stands twice"),
+            ("{\"v\":1,\"v\":1,\"verb\":\"status\"}", "usage", "an object has two members"),
             ("{\"v\":1,\"verb\":\"reload\",\"wait\":1}", "usage", "reload: wait must be true or false"),
             ("{\"v\":1,\"verb\":\"reload\",\"soak_s\":-1}", "usage", "reload: soak_s must be a number of seconds"),
             ("{\"v\":1,\"verb\":\"reload\",\"surge\":1.5}", "usage", "reload: surge must be a whole number"),

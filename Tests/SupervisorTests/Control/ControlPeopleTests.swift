@@ -70,8 +70,8 @@ import Testing
         let lines = other.daemon.otherLines
         #expect(
             lines == [
-                "reloaderd: cannot open the control socket \(app.path): another reloaderd listens there (stop it, or choose "
-                    + "another --name or --control)"
+                "reloaderd: cannot open the control socket \(app.path): another reloaderd listens there (stop it, or "
+                    + "choose another --name or --control)"
             ])
         #expect(try app.ask("status").isOK)
         try app.daemon.endsClean()

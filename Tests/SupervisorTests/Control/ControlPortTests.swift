@@ -76,8 +76,8 @@ import Testing
     @Test func memoryIsThatOfTheTree() throws {
         let app = try ControlledDaemon(
             Apps.shell(
-                "\(Apps.python) -c \"x = b'x' * (64 << 20); print('READY=1', flush=True); import time; time.sleep(1000)\""
-                    + " >&$READY_FD & trap 'kill $!' TERM; wait; wait"),
+                "\(Apps.python) -c \"x = b'x' * (64 << 20); print('READY=1', flush=True); import time; "
+                    + "time.sleep(1000)\" >&$READY_FD & trap 'kill $!' TERM; wait; wait"),
             options: ["--workers", "1", "--no-share", "--ready", "message"])
         try app.daemon.next("pool_ready")
         let status = try app.ask("status")

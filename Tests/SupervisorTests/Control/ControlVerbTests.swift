@@ -239,7 +239,8 @@ import Testing
         let gate = try Gate(in: folder)
         let app = try ControlledDaemon(
             Apps.shell(
-                "echo \"hello from $$\" >&2; echo READY=1 >&$READY_FD; read line <\(gate.path); echo \"bye from $$\" >&2; exit 1"
+                "echo \"hello from $$\" >&2; echo READY=1 >&$READY_FD; read line <\(gate.path); "
+                    + "echo \"bye from $$\" >&2; exit 1"
             ),
             options: ["--workers", "1"], in: folder)
         let first = try #require(try app.daemon.next("worker_ready").pid)
@@ -307,7 +308,8 @@ import Testing
         let gate = try Gate(in: folder)
         let app = try ControlledDaemon(
             Apps.shell(
-                "trap 'read line <\(gate.path); exit 0' TERM; echo READY=1 >&$READY_FD; while :; do sleep 1000 & wait; done"
+                "trap 'read line <\(gate.path); exit 0' TERM; echo READY=1 >&$READY_FD; while :; "
+                    + "do sleep 1000 & wait; done"
             ),
             options: ["--workers", "1"], in: folder)
         try app.daemon.next("pool_ready")

@@ -3,15 +3,14 @@ import Foundation
 import Testing
 
 @Suite struct ClockTests {
-    /// Under the daemon a C library whose wall clock is a day ahead and a day behind by turns. The time stamps of the log
-    /// show that it is in force; everything else is as ever.
+    /// Under the daemon a C library whose wall clock is a day ahead and a day behind by turns. The time stamps of the
+    /// log show that it is in force; everything else is as ever.
     @Test func aWallClockThatJumpsChangesNothing() throws {
         let folder = try TestFolder()
         let library = "\(folder.path)/jump.so"
         let path = "PATH=\(ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")"
         let compiled = try CommandRun.run(
-            ["clang", "-shared", "-fPIC", "-O1", "-o", library, "\(Products.tests)/Programs/jump.c"], environment: [path]
-        )
+            ["clang", "-shared", "-fPIC", "-O1", "-o", library, "\(SharedProgram.folder)/jump.c"], environment: [path])
         #expect(compiled.status == 0, "\(compiled.errors)")
 
         let daemon = try DaemonUnderTest(
@@ -42,8 +41,8 @@ import Testing
         #expect(daemon.records("worker_killed").allSatisfy { $0.slot == 1 } && !daemon.records("worker_killed").isEmpty)
     }
 
-    /// And nobody has the idea to look at it, but for what people read: the log, workers' lines, and when a generation was made and
-    /// asked for; and `list`, which says how long ago a daemon was started.
+    /// And nobody has the idea to look at it, but for what people read: the log, workers' lines, and when a generation
+    /// was made and asked for; and `list`, which says how long ago a daemon was started.
     @Test func onlyPeopleReadTheWallClock() throws {
         var readers: Set<String> = []
         var askers: Set<String> = []
@@ -60,7 +59,7 @@ import Testing
                 if text.contains("WallClock.now()") { askers.insert(file) }
             }
         }
-        #expect(readers == ["WallClock.swift", "ListDaemons.swift"])
-        #expect(askers == ["Log.swift", "Generation.swift", "RollWatch.swift", "Daemon.swift", "Daemon+Output.swift"])
+        #expect(readers == ["WallClock.swift"])
+        #expect(askers == ["Story.swift", "Generation.swift", "Deploy.swift", "Daemon.swift", "Output.swift"])
     }
 }

@@ -15,7 +15,8 @@ import Testing
         #expect(second.status == 1)
         #expect(
             second.errors
-                == "reloaderd: cannot take the pid file \(path): another daemon holds it (stop it, or choose another file)\n"
+                == "reloaderd: cannot take the pid file \(path): another daemon holds it (stop it, or choose another "
+                + "file)\n"
         )
         #expect(!folder.contains("started"))
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "\(daemon.pid)\n")

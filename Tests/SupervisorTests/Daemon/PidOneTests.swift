@@ -1,4 +1,5 @@
-// The daemon as PID 1 of a PID namespace, as in a container, and as an ordinary process: who reaps what, and who hears what.
+// The daemon as PID 1 of a PID namespace, as in a container, and as an ordinary process: who reaps what, and who hears
+// what.
 import CLinux
 import Foundation
 import Glibc
@@ -33,8 +34,8 @@ import Testing
             ], under: Self.namespace)
         #expect(try daemon.next("started").pid == 1)
         try daemon.next("pool_ready")
-        // Each orphan ended before its worker said that it is ready, and the daemon hears of ends in the order of the loop:
-        // by the time that it reads the HUP all are reaped, and the next generation can look.
+        // Each orphan ended before its worker said that it is ready, and the daemon hears of ends in the order of the
+        // loop: by the time that it reads the HUP all are reaped, and the next generation can look.
         try signal("HUP", to: daemon)
         try daemon.next("reload_done")
         try signal("TERM", to: daemon)
@@ -83,8 +84,8 @@ import Testing
         #expect(heard.allSatisfy { $0 == "got TERM" || $0 == "got CONT" }, "\(heard)")
     }
 
-    /// From outside the namespace a process has no number inside, and is not the kernel for that. Clients of containers pass on
-    /// what their terminal sends.
+    /// From outside the namespace a process has no number inside, and is not the kernel for that. Clients of containers
+    /// pass on what their terminal sends.
     @Test(.disabled(if: Namespaces.problem != nil, "\(Namespaces.problem ?? "")"))
     func whoSendsFromOutsideIsCalledThat() throws {
         let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.readyShell, under: Self.namespace)

@@ -1,5 +1,5 @@
-// Files that the daemon opens by name, where somebody else has put something in their place: it neither waits nor writes
-// elsewhere, and says why.
+// Files that the daemon opens by name, where somebody else has put something in their place: it neither waits nor
+// writes elsewhere, and says why.
 import Foundation
 import Testing
 

@@ -53,12 +53,13 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// Every other signal that a program can get by accident: none of them ends the daemon, and with it the pool's keeper.
+    /// Every other signal that a program can get by accident: none of them ends the daemon, and with it the pool's
+    /// keeper.
     @Test func straySignalsDoNoHarm() throws {
         let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.readyShell)
         try daemon.next("pool_ready")
-        // Left out: those with a meaning; KILL and STOP; TSTP, which stops as a terminal's Ctrl-Z should; those that dump
-        // core, which a program only gets for an error of its own; 32 and 33, which are the C library's.
+        // Left out: those with a meaning; KILL and STOP; TSTP, which stops as a terminal's Ctrl-Z should; those that
+        // dump core, which a program only gets for an error of its own; 32 and 33, which are the C library's.
         let meaning = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH]
         let dumping = [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGSYS]
         let stray = (1...63).filter { !(meaning + dumping + [32, 33]).contains($0) }
@@ -152,7 +153,8 @@ import Testing
             case "stop":
                 (
                     ["--stop-timeout", "5s"],
-                    "trap 'echo asked >&2; \(passes); exit 7' TERM; echo READY=1 >&$READY_FD; while :; do sleep 0.02; done"
+                    "trap 'echo asked >&2; \(passes); exit 7' TERM; echo READY=1 >&$READY_FD; while :; do sleep 0.02; "
+                        + "done"
                 )
             default:
                 (
@@ -204,9 +206,11 @@ import Testing
         #expect(daemon.records("hook_killed").isEmpty)
     }
 
-    /// One that pings is not killed for what the daemon could not hear while it was stopped, and what was asked happens.
+    /// One that pings is not killed for what the daemon could not hear while it was stopped, and what was asked
+    /// happens.
     @Test func aStoppedDaemonCatchesUp() throws {
-        // Slot 0 says by the clock how far it has come, past the daemon; slot 1 is blocked when its socket's queue is full.
+        // Slot 0 says by the clock how far it has come, past the daemon; slot 1 is blocked when its socket's queue is
+        // full.
         let round = ["ping", "4", "0.1", "ready", "clock"]
         let words = ["ready", "if-slot", "1", "ping", "1000", "0.1", "notify", "end"]
         let daemon = try DaemonUnderTest(

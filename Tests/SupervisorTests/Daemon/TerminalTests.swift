@@ -1,4 +1,5 @@
-// A terminal is nobody who asks for anything: what the kernel sends for it, and what a shell makes of that. With real ones.
+// A terminal is nobody who asks for anything: what the kernel sends for it, and what a shell makes of that. With real
+// ones.
 import Foundation
 import Glibc
 import Testing

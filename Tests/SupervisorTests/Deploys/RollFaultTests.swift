@@ -25,7 +25,8 @@ import Testing
         let failed = try daemon.next("reload_failed")
         #expect(
             failed.message
-                == "reload failed, generation 1 goes on serving: slot 2: worker exited with status 3 before it was ready"
+                == "reload failed, generation 1 goes on serving: slot 2: worker exited with status 3 before it was "
+                + "ready"
         )
         #expect(failed.slot == 2 && failed.number("to_revert") == 2)
         let reverted = try daemon.next("reload_reverted")
@@ -211,7 +212,8 @@ import Testing
         let daemon = try DaemonUnderTest(
             ["--workers", "2"]
                 + Apps.shell(
-                    "trap 'read line <\(gate.path); exit 0' TERM; echo READY=1 >&$READY_FD; while :; do sleep 1000 & wait; done"
+                    "trap 'read line <\(gate.path); exit 0' TERM; echo READY=1 >&$READY_FD; while :; "
+                        + "do sleep 1000 & wait; done"
                 ))
         try daemon.next("pool_ready")
         daemon.signal(SIGTERM)

@@ -41,7 +41,7 @@ import Testing
     /// Each part of a sentence with the constant that it speaks of.
     private static let numbers: [String] = [
         // Options
-        "How many workers, at most \(Bounds.workers.upperBound).",
+        "How many workers, at most \(ControlLimits.workers.upperBound).",
         "at most \(seconds(Duration.configurableMax) / 86_400)d.",
         "a path of at most \(MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1) bytes",
         "until a worker accepts them, \(Bounds.backlog.lowerBound) to \(Bounds.backlog.upperBound).",
@@ -52,7 +52,7 @@ import Testing
         "The nice value, \\\(Bounds.nice.lowerBound) to \(Bounds.nice.upperBound).",
         "up to \(Bounds.nameBytesMax) letters, digits",
         "\(milliseconds(Bounds.onEventTimeout.lowerBound))ms to \(seconds(Bounds.onEventTimeout.upperBound) / 3600)h.",
-        "\(Bounds.noteScalarsMax) characters", "only, at most \(Bounds.historyEntries.upperBound).",
+        "\(ControlLimits.noteScalarsMax) characters", "only, at most \(ControlLimits.historyEntries.upperBound).",
         "the daemon's log, at most \(RecentRecords.recordsMax).",
         "within \(seconds(Policy.memoryYouth) == 60 ? "a minute" : "?") of being ready",
         "for up to \(seconds(Policy.memoryBackoffBase) == 60 ? "a minute" : "?"), the next one for up to two minutes",

@@ -177,7 +177,8 @@ import Testing
         try stage.daemon.endsClean()
     }
 
-    /// Often the client of HTTP/2 was last to send, when it acknowledged the server's settings: then it is held to the end.
+    /// Often the client of HTTP/2 was last to send, when it acknowledged the server's settings: then it is held to the
+    /// end.
     @Test func aSessionOfHTTP2AtRestEndsWithTheDrain() throws {
         let (daemon, port) = try Self.pool(["--workers", "1", "--drain-timeout", "2s"]) {
             ["node", "\(SharedProgram.folder)/app.js", "\($0)", "h2c"]

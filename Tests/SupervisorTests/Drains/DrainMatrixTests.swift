@@ -1,5 +1,6 @@
-// Real servers under traffic that is in the middle of something at any time: slow answers, uploads and streams that pause,
-// requests that follow at once or are sent ahead. Reloads cut none of it. Benchmarks/drains.py is the large form.
+// Real servers under traffic that is in the middle of something at any time: slow answers, uploads and streams that
+// pause, requests that follow at once or are sent ahead. Reloads cut none of it. Benchmarks/drains.py is the large
+// form.
 import Foundation
 import Testing
 

@@ -15,8 +15,8 @@ import Testing
         try Self.cutsNothing(program, ["back-to-back=4"], reloads: 3)
     }
 
-    /// The second request comes in the tick of the kernel's clock in which the first was answered, and in two segments: the
-    /// kernel says of it what it says of an answered one, but for a segment without data.
+    /// The second request comes in the tick of the kernel's clock in which the first was answered, and in two segments:
+    /// the kernel says of it what it says of an answered one, but for a segment without data.
     @Test func aRequestInTheTickOfAnAnswerIsAnswered() throws {
         let folder = try TestFolder()
         let port = try Network.freePort()

@@ -1,5 +1,5 @@
-// The promise, kept under load: a strict client that retries nothing, and reloads meanwhile. Benchmarks/load does the same
-// on large counts.
+// The promise, kept under load: a strict client that retries nothing, and reloads meanwhile. Benchmarks/load.py does
+// the same on large counts.
 import Foundation
 import Glibc
 import Testing

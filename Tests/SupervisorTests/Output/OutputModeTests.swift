@@ -10,7 +10,8 @@ import Testing
         let daemon = try DaemonUnderTest(
             ["-w", "2", "--output", "prefix"]
                 + Apps.shell(
-                    "echo out; echo err >&2; echo READY=1 >&$READY_FD; printf 'an e'; printf 'nd'; printf last >&2; read x"
+                    "echo out; echo err >&2; echo READY=1 >&$READY_FD; printf 'an e'; printf 'nd'; printf last >&2; "
+                        + "read x"
                 ))
         let pids = try (0..<2).map { _ in try #require(daemon.next("worker_failed").pid) }
         daemon.signal(15)
@@ -45,7 +46,8 @@ import Testing
                 "--log-format", "json",
             ]
                 + Apps.shell(
-                    "echo READY=1 >&$READY_FD; (seq -f 'o%.0f.' \(count)) & seq -f 'e%.0f.' \(count) >&2; wait; sleep 1000"
+                    "echo READY=1 >&$READY_FD; (seq -f 'o%.0f.' \(count)) & seq -f 'e%.0f.' \(count) >&2; wait; "
+                        + "sleep 1000"
                 ))
         var last: [String: Int] = [:]
         while last.count < 4 || last.values.contains(where: { $0 < count }) {
@@ -101,7 +103,8 @@ import Testing
         let daemon = try DaemonUnderTest(
             ["-w", "1", "--output", "file:\(path)"]
                 + Apps.shell(
-                    "echo before; echo err >&2; echo READY=1 >&$READY_FD; read x <\(gate.path); echo after; echo >\(fifo.path); sleep 1000"
+                    "echo before; echo err >&2; echo READY=1 >&$READY_FD; read x <\(gate.path); echo after; "
+                        + "echo >\(fifo.path); sleep 1000"
                 ))
         // Follows the name, also when another file bears it.
         let tail = try ChildProcess(["tail", "-n", "+1", "-F", path])
@@ -127,7 +130,8 @@ import Testing
         let daemon = try DaemonUnderTest(
             ["-w", "1", "--output", "file:\(folder.path)/log"]
                 + Apps.shell(
-                    "yes 123456789 | head -n 100000; echo READY=1 >&$READY_FD; read x <\(gate.path); echo after; kill $$"
+                    "yes 123456789 | head -n 100000; echo READY=1 >&$READY_FD; read x <\(gate.path); echo after; "
+                        + "kill $$"
                 ))
         try daemon.next("worker_ready")
         try folder.link("log", to: "there")
@@ -150,7 +154,8 @@ import Testing
                 + Apps.shell(
                     "echo READY=1 >&$READY_FD; [ $RELOADERD_SLOT = 1 ] || seq \(count); echo end >&2; exec sleep 1000"))
         try daemon.next("pool_ready")
-        // A second worker, by whose words standard error is seen to work; it can't be the first that has come to its end.
+        // A second worker, by whose words standard error is seen to work; it can't be the first that has come to its
+        // end.
         daemon.signal(SIGTTIN)
         try daemon.next("worker_ready") { $0.slot == 1 }
         while daemon.otherLines.isEmpty { try daemon.nextLine() }
@@ -216,7 +221,8 @@ import Testing
                 "prefix",
             ]
                 + Apps.shell(
-                    "echo generation $RELOADERD_GENERATION >&2; echo $RELOADERD_GENERATION >\(fifo.path); echo READY=1 >&$READY_FD; exec sleep 1000"
+                    "echo generation $RELOADERD_GENERATION >&2; echo $RELOADERD_GENERATION >\(fifo.path); "
+                        + "echo READY=1 >&$READY_FD; exec sleep 1000"
                 ))
         let daemon = try ProcessView(try #require(try terminal.output.next().flatMap { Int32($0) }))
         #expect(try fifo.lines.next() == "1")

@@ -28,7 +28,8 @@ import Testing
         try daemon.next("reload_done")
         try daemon.endsClean()
         let flood = String(repeating: "x", count: 79)
-        // A flooder's last line ends where the signal met it; what the daemon says begins a line of its own all the same.
+        // A flooder's last line ends where the signal met it; what the daemon says begins a line of its own all the
+        // same.
         #expect(daemon.otherLines.filter { $0 != flood }.count <= 2)
         #expect(daemon.records("worker_exited").count == 4)
     }
@@ -91,8 +92,8 @@ import Testing
         #expect(daemon.otherLines.allSatisfy { $0.count == 300 && $0.hasPrefix("00") }, "a line is torn")
     }
 
-    /// Pipes that nobody may read for now must not wake the daemon: neither one that is full, nor one that is closed, nor
-    /// those of new workers.
+    /// Pipes that nobody may read for now must not wake the daemon: neither one that is full, nor one that is closed,
+    /// nor those of new workers.
     @Test func aBlockedLogCostsNoTime() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "2"]

@@ -21,7 +21,8 @@ import Testing
             connection.recv(65536)
             os.write(1, b"a request\\n" * 20)
             body = f"slot=0 generation={os.environ['RELOADERD_GENERATION']} \\n".encode()
-            connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n%s" % (len(body), body))
+            head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n" % len(body)
+            connection.sendall(head + body)
             connection.close()
         """
 
@@ -114,7 +115,8 @@ import Testing
                 "1",
             ]
                 + Apps.shell(
-                    "echo one; echo READY=1 >&$READY_FD; echo >\(fifo.path); read x <\(gate.path); echo two; exec sleep 1000"
+                    "echo one; echo READY=1 >&$READY_FD; echo >\(fifo.path); read x <\(gate.path); echo two; "
+                        + "exec sleep 1000"
                 ))
         _ = try fifo.lines.next()
         let before = try ChildProcess(["tail", "-n", "+1", "-F", err])
@@ -155,7 +157,8 @@ import Testing
         let gate = try Gate(in: folder)
         let app = try ControlledDaemon(
             Apps.shell(
-                "echo out; read x <\(gate.path); echo err >&2; read x <\(gate.path); echo READY=1 >&$READY_FD; echo more; exec sleep 1000"
+                "echo out; read x <\(gate.path); echo err >&2; read x <\(gate.path); echo READY=1 >&$READY_FD; "
+                    + "echo more; exec sleep 1000"
             ), options: ["-w", "1", "--no-share"], in: folder)
         try app.daemon.next("worker_started")
         let follower = try app.connect()

@@ -170,7 +170,8 @@ import Testing
         #expect(run.errorLines.count == 1)
         #expect(
             run.errors.hasPrefix(
-                "reloaderd: cannot listen on 127.0.0.1:999: Permission denied (ports below 1024 need CAP_NET_BIND_SERVICE"
+                "reloaderd: cannot listen on 127.0.0.1:999: Permission denied (ports below 1024 need "
+                    + "CAP_NET_BIND_SERVICE"
             ))
     }
 

@@ -12,10 +12,11 @@ static inline void answer(int connection) {
     char request[4096], body[128], response[512];
     if (read(connection, request, sizeof request) > 0) {
         int length = snprintf(
-            body, sizeof body, "slot=%s generation=%s pid=%d\n", getenv("RELOADERD_SLOT"), getenv("RELOADERD_GENERATION"),
-            getpid());
+            body, sizeof body, "slot=%s generation=%s pid=%d\n", getenv("RELOADERD_SLOT"),
+            getenv("RELOADERD_GENERATION"), getpid());
         int size = snprintf(
-            response, sizeof response, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", length, body);
+            response, sizeof response, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+            length, body);
         if (write(connection, response, (size_t)size) != size) perror("write");
     }
     close(connection);

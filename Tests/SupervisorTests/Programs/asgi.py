@@ -1,7 +1,8 @@
 """For uvicorn, hypercorn and granian. Answers what shapes.py asks for."""
 import asyncio, os, urllib.parse
 
-WHO = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getpid()}\n".encode()
+WHO = (f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} "
+       f"pid={os.getpid()}\n").encode()
 
 
 async def app(scope, receive, send):

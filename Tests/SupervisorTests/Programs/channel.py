@@ -1,5 +1,5 @@
-"""A client of one gRPC channel to rpc.py: channel.py PORT makes a call of Slow for each number of milliseconds that it reads, and
-prints the status of each."""
+"""A client of one gRPC channel to rpc.py: channel.py PORT makes a call of Slow for each number of milliseconds that it
+reads, and prints the status of each."""
 import sys
 import grpc
 

@@ -1,4 +1,5 @@
-// Becomes a program under a seccomp filter such as a container runtime may have put there. confined WHAT PROGRAM [ARG...]
+// Becomes a program under a seccomp filter such as a container runtime may have put there. confined WHAT PROGRAM
+// [ARG...]
 // taken     somebody else reads notifications already: the kernel refuses a second reader (EBUSY)
 // no-getfd  pidfd_getfd(2) is refused, as it is without CAP_SYS_PTRACE in many containers
 // no-filter seccomp(2) itself is refused

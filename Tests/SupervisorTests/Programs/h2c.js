@@ -1,6 +1,6 @@
-// What shapes.py is for HTTP/1, for HTTP/2 in the clear: h2c.js PORT SESSIONS. Each session has three chains of requests at
-// the same time: answers after 0 to 2.5 s, streams with pauses, and quick ones with pauses between them. It asks nothing new
-// after 5 s, and ends when all is answered: a session that never rests can only be cut in the end.
+// What shapes.py is for HTTP/1, for HTTP/2 in the clear: h2c.js PORT SESSIONS. Each session has three chains of
+// requests at the same time: answers after 0 to 2.5 s, streams with pauses, and quick ones with pauses between them. It
+// asks nothing new after 5 s, and ends when all is answered: a session that never rests can only be cut in the end.
 const http2 = require("node:http2");
 const [port, sessions] = process.argv.slice(2).map(Number);
 const RACE = 20; // ms, as in shapes.py
@@ -65,7 +65,8 @@ async function chain(session, name) {
     else if (["reset", "early_end"].includes(wrong[0]) && session.hasAnswered && after <= RACE) report.races += 1;
     else report.cut[wrong[0]] = (report.cut[wrong[0]] ?? 0) + 1;
     if (!wrong) session.hasAnswered = true;
-    else if (report.details.length < 20) report.details.push(`${(sent - start) / 1000} s: ${wrong.join(": ")}, after ${after} ms`);
+    else if (report.details.length < 20)
+      report.details.push(`${(sent - start) / 1000} s: ${wrong.join(": ")}, after ${after} ms`);
     await wait(thinks[name]);
   }
 }

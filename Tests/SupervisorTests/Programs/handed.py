@@ -1,5 +1,5 @@
-"""Serves on descriptor 3, a thread a connection; /gate?PATH answers when a line can be read from the FIFO at PATH. On SIGTERM
-closes its listener, says so, and ends when all is answered."""
+"""Serves on descriptor 3, a thread a connection; /gate?PATH answers when a line can be read from the FIFO at PATH. On
+SIGTERM closes its listener, says so, and ends when all is answered."""
 import os, signal, socket, threading
 
 listener = socket.socket(fileno=3)

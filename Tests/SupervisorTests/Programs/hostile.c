@@ -1,5 +1,5 @@
-// Tells that it is ready, and then treats bind(2) and listen(2) as nobody should; does nothing else, and ends never, save in
-// `exit`. Bounded. hostile hammer|garbage|exit|fork PORT SEED
+// Tells that it is ready, and then treats bind(2) and listen(2) as nobody should; does nothing else, and ends never,
+// save in `exit`. Bounded. hostile hammer|garbage|exit|fork PORT SEED
 #include "answer.h"
 #include <errno.h>
 #include <limits.h>
@@ -65,7 +65,8 @@ static void garbage(int rounds) {
         const uintptr_t pointers[] = {
             (uintptr_t)&address, (uintptr_t)&address, (uintptr_t)&address, 0, 1, UINTPTR_MAX, 0xffff800000000000,
             (uintptr_t)pages + 4096 - 8, (uintptr_t)pages + 4096 - 1, (uintptr_t)pages + 4096};
-        const unsigned lengths[] = {0, 1, 2, 3, 8, 15, 16, 17, 24, 27, 28, 29, 110, 127, 128, 129, 4096, INT_MAX, UINT_MAX, 1u << 31};
+        const unsigned lengths[] = {0, 1, 2, 3, 8, 15, 16, 17, 24, 27, 28, 29,
+                                    110, 127, 128, 129, 4096, INT_MAX, UINT_MAX, 1u << 31};
         bind(descriptors[draw(10)], (struct sockaddr *)pointers[draw(10)], lengths[draw(20)]);
         listen(descriptors[draw(10)], (const int[]){0, 1, -1, INT_MAX, INT_MIN, 128}[draw(6)]);
         close(own);

@@ -2,7 +2,7 @@
 
 block NAME        blocks SIGNAME                     ignore NAME       ignores SIGNAME
 junk N            /dev/zero on descriptor N, open across exec
-close N           closes descriptor N                env NAME=VALUE    sets it; VALUE in latin-1, so that \\xff can be said
+close N           closes descriptor N                env NAME=VALUE    sets it; VALUE in latin-1, for \\xff
 sockets N         plays an outer supervisor: N listening sockets of 127.0.0.1 from 3 on, LISTEN_FDS and LISTEN_PID;
                   their ports go to stdout, one a line
 limit NAME S H    setrlimit(2)                       user UID GID      gives root up, with all groups

@@ -1,13 +1,13 @@
 #!/bin/sh
-# A machine of a test's own: systemd as PID 1 in its own namespaces, on a root file system in memory. Nothing of the real
-# machine can be written, and all of it ends when standard input does, whatever becomes of the test.
+# A machine of a test's own: systemd as PID 1 in its own namespaces, on a root file system in memory. Nothing of the
+# real machine can be written, and all of it ends when standard input does, whatever becomes of the test.
 #
 #     machine.sh FOLDER PROGRAMS [SYSTEMD]
 #
 # FOLDER is seen inside under its own path, writable; FOLDER/units as the only unit path, FOLDER/etc as /etc/reloaderd,
-# FOLDER/srv as /srv; and PROGRAMS, the folder of those under test, as /programs, since it may lie under /tmp. SYSTEMD is where
-# another version of systemd was unpacked, to be booted instead of the real machine's. Prints the PID whose namespaces
-# nsenter(1) is to enter; systemd sends READY=1 to FOLDER/boot when up.
+# FOLDER/srv as /srv; and PROGRAMS, the folder of those under test, as /programs, since it may lie under /tmp. SYSTEMD
+# is where another version of systemd was unpacked, to be booted instead of the real machine's. Prints the PID whose
+# namespaces nsenter(1) is to enter; systemd sends READY=1 to FOLDER/boot when up.
 set -eu
 
 outside() {
@@ -19,7 +19,8 @@ outside() {
     # Its cgroup namespace begins where it is when it is made: what lies above is out of reach.
     (
         echo 0 >"$group/cgroup.procs"
-        exec unshare --pid --mount --uts --ipc --net --cgroup --fork --kill-child /bin/sh "$0" --inside "$folder" "$programs" "$systemd" </dev/null
+        exec unshare --pid --mount --uts --ipc --net --cgroup --fork --kill-child \
+            /bin/sh "$0" --inside "$folder" "$programs" "$systemd" </dev/null
     ) &
     machine=$!
     echo "$machine"

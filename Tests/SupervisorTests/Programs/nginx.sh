@@ -1,7 +1,7 @@
 #!/bin/sh
-# nginx in the foreground, with a configuration of its own in a folder of its own: nginx.sh FOLDER PORT [WORDS OF LISTEN]
-# With UPSTREAM=PORT it is a proxy that keeps its connections to 127.0.0.1:PORT, each for KEEPALIVE_TIME (nginx: 1h), passes
-# everything on at once, and says how long its server took.
+# nginx in the foreground, with a configuration of its own in a folder of its own: nginx.sh FOLDER PORT [WORDS OF
+# LISTEN] With UPSTREAM=PORT it is a proxy that keeps its connections to 127.0.0.1:PORT, each for KEEPALIVE_TIME (nginx:
+# 1h), passes everything on at once, and says how long its server took.
 location="return 200 \"slot=$RELOADERD_SLOT generation=$RELOADERD_GENERATION pid=$$\\n\";"
 [ -z "$UPSTREAM" ] || location='
             proxy_pass http://upstream;

@@ -1,10 +1,11 @@
-"""gRPC without a schema, bytes for bytes: rpc.py serve PORT [shutdown], or, as shapes.py is for HTTP/1, rpc.py ask PORT CHANNELS.
+"""gRPC without a schema, bytes for bytes: rpc.py serve PORT [shutdown], or, as shapes.py is for HTTP/1, rpc.py ask PORT
+CHANNELS.
 
-The server answers calls of Slow after as many ms as the request says, and calls of Stream with 4 messages, so many ms apart;
-with the word shutdown it drains itself on SIGTERM.
-Each channel of the client makes slow calls of 0 to 2.5 s, streams with pauses of 700 ms, and quick calls 400 ms apart, all at
-the same time; nothing is retried. It makes no new ones after 5 s, and ends when all are answered: a channel that never rests
-can only be cut in the end.
+The server answers calls of Slow after as many ms as the request says, and calls of Stream with 4 messages, so many ms
+apart; with the word shutdown it drains itself on SIGTERM.
+Each channel of the client makes slow calls of 0 to 2.5 s, streams with pauses of 700 ms, and quick calls 400 ms apart,
+all at the same time; nothing is retried. It makes no new ones after 5 s, and ends when all are answered: a channel that
+never rests can only be cut in the end.
 """
 import collections, concurrent.futures, json, os, random, signal, sys, threading, time
 import grpc
@@ -14,7 +15,8 @@ LIFETIME = 5.0
 
 
 def serve(port, shuts_down):
-    who = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getpid()}\n".encode()
+    who = (f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} "
+           f"pid={os.getpid()}\n").encode()
 
     def slow(request, context):
         time.sleep(int(request) / 1000)

@@ -1,20 +1,21 @@
 """A strict client for the awkward shapes of traffic: shapes.py PORT SHAPE=CONNECTIONS... [--proxied]
 
-Asks on 127.0.0.1:PORT until its input ends, with so many connections in each shape at a time, and then prints a report as a
-line of JSON. Retries nothing. Prints "started" once every connection has its first answer, and "generation N" when N has
-answered for the first time. What a server must answer:
+Asks on 127.0.0.1:PORT until its input ends, with so many connections in each shape at a time, and then prints a report
+as a line of JSON. Retries nothing. Prints "started" once every connection has its first answer, and "generation N" when
+N has answered for the first time. What a server must answer:
 
     GET /                   "slot=… generation=… pid=…" and a newline
     GET /sleep?ms=N         the same after N ms
     POST /upload            how many bytes its body had, and a newline
     GET /stream?n=K&pause=P "chunk" and a newline K times, P ms from one to the next
 
-A request is cut if it is refused, reset, ended before its answer was whole (early_end), not answered in time (timed_out), or
-answered with another status than 200 (status) or another body (wrong). One kind of loss is counted apart, as a race, because
-no server that closes idle connections can avoid it: the connection has carried an answer before, nothing of this answer has
-come, and the server closed while the request was on its way: it ended within 20 ms of the sending, or was reset within 250 ms
-(a reset says that nobody has read the request). A close that has arrived before a request is sent is none of the request's
-business: idle_closed. With --proxied, a 502 is a race if the proxy says that its server closed within those 20 ms.
+A request is cut if it is refused, reset, ended before its answer was whole (early_end), not answered in time
+(timed_out), or answered with another status than 200 (status) or another body (wrong). One kind of loss is counted
+apart, as a race, because no server that closes idle connections can avoid it: the connection has carried an answer
+before, nothing of this answer has come, and the server closed while the request was on its way: it ended within 20 ms
+of the sending, or was reset within 250 ms (a reset says that nobody has read the request). A close that has arrived
+before a request is sent is none of the request's business: idle_closed. With --proxied, a 502 is a race if the proxy
+says that its server closed within those 20 ms.
 """
 import asyncio, collections, dataclasses, json, random, socket, struct, sys, time
 
@@ -49,7 +50,8 @@ def stream(count, pause):
 
 @dataclasses.dataclass
 class Shape:
-    """`batch` makes the requests that are sent at once; a connection carries so many batches, with pauses between them."""
+    """`batch` makes the requests that are sent at once; a connection carries so many batches, with pauses between
+    them."""
     batch: object
     batches: int = 1_000_000
     think: float = 0.0

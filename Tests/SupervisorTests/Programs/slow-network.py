@@ -1,6 +1,6 @@
-"""A client at the other end of a slow network, played packet by packet over a tun device: slow-network.py PORT MILLISECONDS.
-Opens a connection to 10.9.0.1:PORT, says "begun" when the server has answered its first packet, sends the third one and a
-request that much later, and says "answered" or "reset". In a network namespace of its own."""
+"""A client at the other end of a slow network, played packet by packet over a tun device: slow-network.py PORT
+MILLISECONDS. Opens a connection to 10.9.0.1:PORT, says "begun" when the server has answered its first packet, sends the
+third one and a request that much later, and says "answered" or "reset". In a network namespace of its own."""
 import fcntl, os, select, struct, subprocess, sys, time
 
 port, delay = int(sys.argv[1]), int(sys.argv[2]) / 1000

@@ -1,5 +1,5 @@
-"""Runs a command with its standard error on a terminal that is stopped, as by control-S. Says the command's PID; a line on
-standard input lets the terminal go on, and what comes out of it goes to standard output, until the command ends."""
+"""Runs a command with its standard error on a terminal that is stopped, as by control-S. Says the command's PID; a line
+on standard input lets the terminal go on, and what comes out of it goes to standard output, until the command ends."""
 import os, subprocess, sys, termios
 
 master, terminal = os.openpty()

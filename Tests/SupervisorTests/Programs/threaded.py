@@ -1,8 +1,9 @@
-"""http.server.ThreadingHTTPServer, HTTP/1.1. Answers what shapes.py asks for; /gate?PATH answers when a line can be read from
-the FIFO at PATH."""
+"""http.server.ThreadingHTTPServer, HTTP/1.1. Answers what shapes.py asks for; /gate?PATH answers when a line can be
+read from the FIFO at PATH."""
 import http.server, os, sys, time, urllib.parse
 
-WHO = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getpid()}\n".encode()
+WHO = (f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} "
+       f"pid={os.getpid()}\n").encode()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,6 +1,6 @@
-"""TLS: tls.py serve PORT FOLDER, an HTTPS server with a key of its own in FOLDER, which answers /gate?PATH when a line can be read
-from the FIFO at PATH; and tls.py ask PORT, a client of one connection, which asks for each path that it reads, and prints the
-status of each answer, "reset" or, at the end of the connection, "closed"."""
+"""TLS: tls.py serve PORT FOLDER, an HTTPS server with a key of its own in FOLDER, which answers /gate?PATH when a line
+can be read from the FIFO at PATH; and tls.py ask PORT, a client of one connection, which asks for each path that it
+reads, and prints the status of each answer, "reset" or, at the end of the connection, "closed"."""
 import http.server, os, select, socket, ssl, subprocess, sys
 
 

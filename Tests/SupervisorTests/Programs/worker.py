@@ -40,19 +40,22 @@ def notify(data):
 def show():
     """Bytes that need not be UTF-8 are written as Latin-1, one character each."""
     status = dict(l.rstrip("\n").split(":\t", 1) for l in open("/proc/self/status") if ":\t" in l)
-    fds = {int(n): os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if int(n) not in (stop, wake) and os.path.exists(f"/proc/self/fd/{n}")}
+    fds = {int(n): os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")
+           if int(n) not in (stop, wake) and os.path.exists(f"/proc/self/fd/{n}")}
     sockets = {}
     for number in (n for n, target in fds.items() if target.startswith("socket:")):
         with socket.socket(fileno=os.dup(number)) as s:
             name = s.getsockname()
             sockets[number] = {
                 "family": s.family.name, "type": s.type.name, "port": name[1] if isinstance(name, tuple) else 0,
-                "name": name[0] if isinstance(name, tuple) else os.fsencode(name).replace(b"\0", b"@").decode("latin-1")}
+                "name": name[0] if isinstance(name, tuple)
+                else os.fsencode(name).replace(b"\0", b"@").decode("latin-1")}
     limits = {n[7:].lower(): resource.getrlimit(getattr(resource, n)) for n in dir(resource) if n.startswith("RLIMIT_")}
     return json.dumps({
         "pid": os.getpid(), "pgid": os.getpgid(0), "ppid": os.getppid(), "uid": os.getuid(), "gid": os.getgid(),
-        "groups": os.getgroups(), "cwd": os.getcwd(), "argv": sys.argv, "nice": os.nice(0), "cpus": sorted(os.sched_getaffinity(0)),
-        "umask": status.get("Umask"), "blocked": status["SigBlk"], "ignored": status["SigIgn"], "caught": status["SigCgt"],
+        "groups": os.getgroups(), "cwd": os.getcwd(), "argv": sys.argv, "nice": os.nice(0),
+        "cpus": sorted(os.sched_getaffinity(0)), "umask": status.get("Umask"),
+        "blocked": status["SigBlk"], "ignored": status["SigIgn"], "caught": status["SigCgt"],
         "limits": limits, "fds": fds, "sockets": sockets,
         "env": {n.decode("latin-1"): v.decode("latin-1") for n, v in os.environb.items()}})
 
@@ -78,8 +81,10 @@ def serve():
         with connection:
             connection.setblocking(True)
             connection.recv(65536)
-            body = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getpid()} cwd={os.getcwd()}\n"
-            connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode())
+            body = (f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} "
+                    f"pid={os.getpid()} cwd={os.getcwd()}\n")
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            connection.sendall((head + body).encode())
 
 
 def say(text):
@@ -183,7 +188,8 @@ for word in words:
             time.sleep(seconds)
     elif word == "term-extend":
         extended = float(next(words))
-        signal.signal(signal.SIGTERM, lambda *_: (notify(b"EXTEND_TIMEOUT_USEC=60000000"), time.sleep(extended), os._exit(0)))
+        signal.signal(signal.SIGTERM, lambda *_: (
+            notify(b"EXTEND_TIMEOUT_USEC=60000000"), time.sleep(extended), os._exit(0)))
     elif word == "clock": os.write(1, b"%.3f\n" % time.monotonic())
     elif word == "now": os.write(1, b"%.3f\n" % time.time())
     elif word == "close-err": os.close(2)

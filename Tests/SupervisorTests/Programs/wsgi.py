@@ -1,8 +1,9 @@
-"""For gunicorn: its own worker process answers, with its master's pid, which is the one in the slot. Answers what shapes.py
-asks for."""
+"""For gunicorn: its own worker process answers, with its master's pid, which is the one in the slot. Answers what
+shapes.py asks for."""
 import os, time, urllib.parse
 
-WHO = f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} pid={os.getppid()}\n".encode()
+WHO = (f"slot={os.environ['RELOADERD_SLOT']} generation={os.environ['RELOADERD_GENERATION']} "
+       f"pid={os.getppid()}\n").encode()
 
 
 def app(environ, start_response):

@@ -9,8 +9,8 @@ import Testing
                 + [Apps.python, "\(SharedProgram.folder)/ports.py"] + words)
     }
 
-    /// Looks whether its port is free on one address, then serves on all: the first must not stay where it is more to the
-    /// point than the second.
+    /// Looks whether its port is free on one address, then serves on all: the first must not stay where it is more to
+    /// the point than the second.
     @Test func aProbeOfAnotherAddressTakesNoConnections() throws {
         let port = try Network.freePort()
         let daemon = try daemon(["probe", "\(port)", "any4", "\(port)", "say", "serves"])

@@ -3,7 +3,8 @@ import Glibc
 import Testing
 
 @Suite(.serialized) struct SharingHostileTests {
-    /// Slot 0 is hostile, the others serve. While it does what it does, all requests are answered and a reload succeeds.
+    /// Slot 0 is hostile, the others serve. While it does what it does, all requests are answered and a reload
+    /// succeeds.
     @Test(arguments: ["hammer", "garbage", "fork"])
     func othersAreServed(_ way: String) throws {
         // Garbage may be the name of a unix socket.

@@ -1,5 +1,5 @@
-// Programs that know nothing of each other share one port, and a reload loses no request, though all of them die at once
-// of SIGTERM, or as their makers will.
+// Programs that know nothing of each other share one port, and a reload loses no request, though all of them die at
+// once of SIGTERM, or as their makers will.
 import Glibc
 import Testing
 
@@ -33,8 +33,8 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// Connections that pause longer than it takes to be called idle: what fails may only be the race that each server has
-    /// which closes an idle connection while a request is on its way.
+    /// Connections that pause longer than it takes to be called idle: what fails may only be the race that each server
+    /// has which closes an idle connection while a request is on its way.
     @Test(arguments: [SharedProgram.node, .threaded, .go, .nginx])
     func reloadsCloseIdleConnections(of program: SharedProgram) throws {
         let load = try SharingLoad(program, client: ["--keep-alive", "--pause-ms", "100", "--connections", "16"])

@@ -3,8 +3,9 @@ import Glibc
 import Testing
 
 @Suite struct SharingSteeringTests {
-    /// Each round something happens to the pool, by chance; then each worker that serves must get its share of connections,
-    /// and nobody else any. Connections that are held keep old workers draining meanwhile, with their sockets in the group.
+    /// Each round something happens to the pool, by chance; then each worker that serves must get its share of
+    /// connections, and nobody else any. Connections that are held keep old workers draining meanwhile, with their
+    /// sockets in the group.
     @Test(arguments: [1, 2, 3, 4] as [UInt64])
     func connectionsComeOnlyToThoseThatServe(seed: UInt64) throws {
         var chance = SeededGenerator(seed: seed)

@@ -47,7 +47,8 @@ import Testing
         return (try? CommandRun.run(Launcher.asNobody + [Apps.python, "-c", program]).status) == 0
     }()
 
-    /// Without rights the kernel does not refuse for us: who comes late waits for the last worker's end, and is refused then.
+    /// Without rights the kernel does not refuse for us: who comes late waits for the last worker's end, and is refused
+    /// then.
     @Test(
         .enabled(if: Launcher.isRoot, "needs root, to become somebody else"),
         .enabled(if: nobodyMayFilter, "this kernel lets only root attach socket filters"))

@@ -71,7 +71,8 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// Sockets that are not connected have no flow for the kernel; each still has one worker, and all workers have some.
+    /// Sockets that are not connected have no flow for the kernel; each still has one worker, and all workers have
+    /// some.
     @Test func datagramsAreSpreadByTheirSenders() throws {
         let port = try Network.freePort()
         let daemon = try DaemonUnderTest(

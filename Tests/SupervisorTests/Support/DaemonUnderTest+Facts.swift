@@ -19,8 +19,8 @@ extension LogLine {
 }
 
 extension DaemonUnderTest {
-    /// Ends it by `number`, and expects status 0 and that no worker is left, nor anything of its process group; and before
-    /// that, that the daemon has no listener that none of its workers has.
+    /// Ends it by `number`, and expects status 0 and that no worker is left, nor anything of its process group; and
+    /// before that, that the daemon has no listener that none of its workers has.
     func endsClean(
         by number: Int32 = 15, _ comment: Comment? = nil, sourceLocation: SourceLocation = #_sourceLocation
     ) throws {

@@ -35,7 +35,8 @@ final class DaemonUnderTest {
     /// Starts `reloaderd` with these words, and the log as JSON.
     ///
     /// - Parameter terminal: its controlling terminal, and its standard input.
-    /// - Parameter control: what --control says, so that tests leave nothing in the machine's own directories; nil: nothing.
+    /// - Parameter control: what --control says, so that tests leave nothing in the machine's own directories; nil:
+    ///   nothing.
     init(
         _ words: [String], environment: [String] = ChildProcess.plainEnvironment, directory: String? = nil,
         inheriting: [Int32] = [], under wrapper: [String] = [], executable: String = Products.reloaderd,

@@ -1,4 +1,5 @@
-// Where workers wait until the test lets them pass: a FIFO, held open at both ends, with a newline for each that may go on.
+// Where workers wait until the test lets them pass: a FIFO, held open at both ends, with a newline for each that may go
+// on.
 import Glibc
 
 final class Gate {

@@ -43,8 +43,8 @@ extension DaemonUnderTest {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")) ?? []).count
     }
 
-    /// What the daemon holds alone looks open to clients, and nobody accepts from it. That of a worker which has just ended is
-    /// let go of when the daemon has heard that; the log goes on until then.
+    /// What the daemon holds alone looks open to clients, and nobody accepts from it. That of a worker which has just
+    /// ended is let go of when the daemon has heard that; the log goes on until then.
     func holdsNoListenerAlone(sourceLocation: SourceLocation = #_sourceLocation) throws {
         let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)
         while !(try ListeningSockets.alone(pid).isEmpty) {

@@ -2,8 +2,8 @@
 import Glibc
 
 enum Network {
-    /// A TCP port of 127.0.0.1 that nobody had a moment ago. Below those that the kernel gives to clients by itself: the
-    /// next connection of any test could be given it otherwise.
+    /// A TCP port of 127.0.0.1 that nobody had a moment ago. Below those that the kernel gives to clients by itself:
+    /// the next connection of any test could be given it otherwise.
     static func freePort() throws -> Int {
         for _ in 1...1000 {
             let port = Int.random(in: 10_000..<32_000)

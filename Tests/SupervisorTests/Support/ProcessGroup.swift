@@ -2,8 +2,8 @@
 import Foundation
 
 enum ProcessGroup {
-    /// SIGSTOP, and returns when no thread of it runs any more: until then one may still accept. No event tells of that to
-    /// who is not the parent, so it is looked at.
+    /// SIGSTOP, and returns when no thread of it runs any more: until then one may still accept. No event tells of that
+    /// to who is not the parent, so it is looked at.
     static func stop(_ leader: Int32) throws {
         kill(-leader, SIGSTOP)
         let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)

@@ -209,7 +209,8 @@ import Testing
         _ = try successor.next(with: "STOPPING=1")
     }
 
-    /// A lost READY=1 would make the manager kill a daemon that serves: what doesn't fit now is told when there is room.
+    /// A lost READY=1 would make the manager kill a daemon that serves: what doesn't fit now is told when there is
+    /// room.
     @Test func aManagerWhoseSocketIsFullIsToldLater() throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")

@@ -30,8 +30,8 @@ struct SystemdTests {
     /// Writes a release and points `current` at it, as a deployment does: by rename.
     private func deploy(_ release: String, _ run: String, on machine: SystemdMachine) throws {
         let web = "\(machine.folder.path)/srv/web"
-        // By a process of its own: a child of another test that is just between fork and exec would hold a file that this
-        // process writes open, and what somebody may write can't be run.
+        // By a process of its own: a child of another test that is just between fork and exec would hold a file that
+        // this process writes open, and what somebody may write can't be run.
         let text = try machine.folder.write("texts/\(release)", run)
         try CommandRun.run(["install", "-D", "-m", "755", text, "\(web)/releases/\(release)/run"])
         guard symlink("releases/\(release)", "\(web)/next") == 0, rename("\(web)/next", "\(web)/current") == 0 else {
@@ -42,7 +42,8 @@ struct SystemdTests {
     @Test func startReturnsWhenThePoolIsReady() throws {
         let machine = try machine(
             run:
-                "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\nexec \(SystemdMachine.inside(Products.httpWorker))\n"
+                "#!/bin/sh\nread line </srv/web/gate.$RELOADERD_SLOT\n"
+                + "exec \(SystemdMachine.inside(Products.httpWorker))\n"
         )
         let gates = try (0..<2).map { try Gate(in: machine.folder, "srv/web/gate.\($0)") }
         let log = try SystemdLog(of: Self.unit, on: machine)
@@ -220,7 +221,10 @@ struct SystemdTests {
     @Test(
         .disabled(
             if: notifyReload.version < 253,
-            "systemd \(notifyReload.version) is here, and notify-reload came with 253: Tests/run brings a newer one if it can"
+            """
+            systemd \(notifyReload.version) is here, and notify-reload came with 253: Tests/run brings a newer one if \
+            it can
+            """
         ))
     func reloadWaitsForTheEndOfTheRoll() throws {
         let machine = try machine(

@@ -38,7 +38,8 @@ import Testing
         let folder = try TestFolder()
         let script = try script("zsh", in: folder)
         let words =
-            "autoload -Uz compinit && compinit -u -d \(folder.path)/dump && source \(script) && print $_comps[reloaderd]"
+            "autoload -Uz compinit && compinit -u -d \(folder.path)/dump && source \(script) && "
+            + "print $_comps[reloaderd]"
         let run = try CommandRun.run(["/usr/bin/env", "zsh", "-f", "-c", words])
         #expect(run.status == 0 && run.output == "_reloaderd\n" && run.errors.isEmpty, "\(run)")
         let bare = try CommandRun.run(["/usr/bin/env", "zsh", "-f", "-c", "source \(script)"])
@@ -113,7 +114,8 @@ import Testing
                 + [try script("fish", in: folder), line])
         #expect(run.status == 0)
         let lines = run.output.split(separator: "\n").map { String($0.prefix { $0 != "\t" }) }
-        // As a first word, programs too. Of the two names of an option it offers one while nothing but the dash is typed.
+        // As a first word, programs too. Of the two names of an option it offers one while nothing but the dash is
+        // typed.
         if isAll && words.first != "prom" && words.last != "-" {
             #expect(Set(lines.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }) == Set(offered))
         } else if words.last != "-" {
@@ -139,7 +141,7 @@ import Testing
             ])
         try terminal.read(until: "READY> ")
         try terminal.type("reloaderd reload --can\t\t")
-        try terminal.read(until: "promote by itself after so long without a crash")
+        try terminal.read(until: "promote after this long without a crash")
         // ^U takes the line back.
         try terminal.type("\u{15}reloaderd --log-format \t")
         let values = try terminal.read(until: "text")

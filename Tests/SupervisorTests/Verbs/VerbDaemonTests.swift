@@ -99,7 +99,8 @@ import Testing
         let app = try ControlledDaemon(
             [
                 "/usr/bin/setpriv", "--pdeathsig", "KILL", "/bin/sh", "-c",
-                "if [ $RELOADERD_GENERATION = 1 ]; then echo READY=1 >&$READY_FD; else echo up >&2; fi; exec sleep 1000",
+                "if [ $RELOADERD_GENERATION = 1 ]; then echo READY=1 >&$READY_FD; else echo up >&2; fi; "
+                    + "exec sleep 1000",
             ], options: ["--workers", "1"])
         try app.daemon.next("pool_ready")
         let client = try client(["reload"], of: app)
@@ -107,7 +108,7 @@ import Testing
         app.daemon.signal(SIGKILL)
         let run = try client.finished()
         #expect(run.status == 4)
-        #expect(run.errors.hasPrefix("reloaderd: the daemon has closed "))
+        #expect(run.errors.hasPrefix("reloaderd: the daemon closed "))
         #expect(try self.run(["status", "--control", app.path], of: app).status == 4)
     }
 
@@ -172,7 +173,7 @@ import Testing
             let last = run.output.split(separator: "\n").last.map(String.init) ?? ""
             #expect(run.status == 0 && last.hasPrefix(output), "\(words): \(run)")
         }
-        try expect("reload", "--canary", "1", "--no-wait", says: "generation 2 has begun")
+        try expect("reload", "--canary", "1", "--no-wait", says: "reload to generation 2 started")
         try app.daemon.next("canary_waits")
         #expect(try run(["status"], of: app).output.contains("waits for promote"))
         try expect("promote", says: "promoted")
@@ -190,7 +191,8 @@ import Testing
         #expect(before.count == 3 && after.count == 3)
         #expect(zip(before, after).map { $0 == $1 } == [true, false, true])
         try expect("pause", says: "paused")
-        try expect("reload", "--no-wait", says: "generation 3 has begun: the pool is paused: it waits for resume")
+        try expect(
+            "reload", "--no-wait", says: "reload to generation 3 started: the pool is paused: it waits for resume")
         #expect(try run(["status"], of: app).output.contains("roll        to generation 3 from 2, 0/3 slots"))
         try expect("resume", says: "resumed")
         try app.daemon.next("reload_done")
@@ -234,7 +236,7 @@ import Testing
         let reload = try client(["reload"], of: app)
         _ = try reload.output.next()
         reload.signal(SIGINT)
-        #expect(try reload.finished().errors.contains("the reload goes on"))
+        #expect(try reload.finished().errors.contains("the reload continues"))
         gate.letPass()
         try app.daemon.next("reload_done")
         #expect(try run(["rollback"], of: app).output.contains("generation 1 serves after "))
@@ -257,7 +259,8 @@ import Testing
     @Test(arguments: [("0", 1), ("1", 0)]) func aFailureMayBeAllowed(_ allowed: String, _ status: Int32) throws {
         let folder = try TestFolder()
         let script =
-            "[ $RELOADERD_GENERATION = 1 ] || [ -e tried ] || { : >tried; exit 3; }; echo READY=1 >&$READY_FD; exec sleep 1000"
+            "[ $RELOADERD_GENERATION = 1 ] || [ -e tried ] || { : >tried; exit 3; }; echo READY=1 >&$READY_FD; "
+            + "exec sleep 1000"
         let app = try ControlledDaemon(
             Apps.shell(script), options: ["--workers", "2", "--surge", "1", "--chdir", folder.path])
         try app.daemon.next("pool_ready")

@@ -19,7 +19,7 @@ import Testing
         #expect(run.status == 4)
         #expect(
             run.errors.hasPrefix(
-                "reloaderd: no daemon 'no-such-daemon' is running: no answer at no-such-daemon.sock in "))
+                "reloaderd: no daemon 'no-such-daemon' is running: no control socket of this name answers in "))
         #expect(run.errors.contains(folder.path))
         #expect(run.errorLines.count == 1)
     }
@@ -47,7 +47,8 @@ import Testing
         let ofRoot = try TestFolder()
         let far = try FakeDaemon("far", in: ofRoot)
         let script =
-            "mount -t tmpfs none /run && mkdir /run/reloaderd && mount --bind '\(ofRoot.path)' /run/reloaderd && exec \"$@\""
+            "mount -t tmpfs none /run && mkdir /run/reloaderd && mount --bind '\(ofRoot.path)' /run/reloaderd && "
+            + "exec \"$@\""
         func pause() throws -> ChildProcess {
             try ChildProcess(
                 ["unshare", "--mount", "sh", "-c", script, "sh", Products.reloaderd, "pause"],
@@ -98,7 +99,7 @@ import Testing
         for words in [["pause"], ["pause", "--name", "web"], ["pause", "--control", "\(folder.path)/web.sock"]] {
             let run = try CommandRun.run(user + ["\(copy.path)/reloaderd"] + words, environment: daemon.environment)
             #expect(run.status == 1)
-            #expect(run.errors.hasPrefix("reloaderd: may not talk to \(folder.path)/web.sock: Permission denied"))
+            #expect(run.errors.hasPrefix("reloaderd: cannot connect to \(folder.path)/web.sock: Permission denied"))
         }
     }
 
@@ -117,7 +118,7 @@ import Testing
             let lines = run.output.split(separator: "\n")
             if words.count == 2 {
                 #expect(lines.prefix(2).map(String.init) == ["api", "web"].map { VerbStatusTests.answer(name: $0) })
-                #expect(run.errors.contains("stale.sock: nobody listens there"))
+                #expect(run.errors.contains("stale.sock: no process listens there"))
             } else {
                 // Of daemons of this machine, in root's directory, lines may follow.
                 let head = lines.first.map(String.init) ?? ""
@@ -127,7 +128,7 @@ import Testing
                 #expect(
                     Array(row.prefix(5)) == ["api", "4242", "running", "1/2", "2"] && row.last == "./run", "\(row)")
                 #expect(lines.contains { $0.hasPrefix("stale ") && $0.contains(" gone ") })
-                #expect(run.flat.contains("stale.sock: nobody listens there"))
+                #expect(run.flat.contains("stale.sock: no process listens there"))
                 #expect(lines.allSatisfy { $0.count <= 80 }, "\(run.output)")
             }
         }

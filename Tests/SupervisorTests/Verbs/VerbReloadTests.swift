@@ -10,7 +10,8 @@ import Testing
     private static let began =
         #"{"type":"event","event":"reload_began","generation":2,"replaced":0,"workers":2,"msg":"reload begins"}"#
     private static let firstSlot =
-        #"{"type":"event","event":"slot_replaced","slot":0,"generation":2,"replaced":1,"workers":2,"msg":"slot 0 is replaced"}"#
+        #"{"type":"event","event":"slot_replaced","slot":0,"generation":2,"replaced":1,"workers":2,"#
+        + #""msg":"slot 0 is replaced"}"#
     private static let done = #"{"type":"result","ok":true,"outcome":"done","generation":2,"took_s":1.234}"#
 
     @Test func asksForWhatTheOptionsSay() throws {
@@ -83,7 +84,7 @@ import Testing
             let answer = #"{"type":"result","ok":true,"outcome":"failed","generation":2,"signal":\#(signal)}"#
             let (_, run) = try FakeDaemon(in: TestFolder()).answer(["reload"], answer)
             #expect(run.status == 1)
-            #expect(run.errors == "reloaderd: reload failed\nthe worker was ended by SIGSEGV\n")
+            #expect(run.errors == "reloaderd: reload failed\nthe worker was killed by SIGSEGV\n")
         }
     }
 
@@ -105,7 +106,7 @@ import Testing
         let (request, run) = try FakeDaemon(in: folder).answer(["reload", "--no-wait"], answer)
         #expect(request == ["v": 1, "verb": "reload", "wait": false])
         #expect(run.status == 0)
-        #expect(run.output == "generation 2 has begun\n")
+        #expect(run.output == "reload to generation 2 started\n")
     }
 
     @Test func aDaemonThatIsGoneBeforeTheEndIsNoSuccess() throws {
@@ -118,7 +119,7 @@ import Testing
         let run = try client.finished()
         #expect(run.status == 4)
         #expect(run.errorLines.count == 1)
-        #expect(run.errors.hasPrefix("reloaderd: the daemon has closed "))
+        #expect(run.errors.hasPrefix("reloaderd: the daemon closed "))
     }
 
     @Test func whatIsNotUnderstoodIsNoSuccess() throws {
@@ -204,11 +205,11 @@ import Testing
         for (words, said) in [
             (
                 ["reload"],
-                "the reload goes on: 'reloaderd status --watch' shows it, and 'reloaderd rollback' takes it back"
+                "the reload continues: 'reloaderd status --watch' shows it, and 'reloaderd rollback' undoes it"
             ),
-            (["rollback"], "the rollback goes on: 'reloaderd status --watch' shows it"),
-            (["restart", "1"], "the restart goes on: 'reloaderd status --watch' shows it"),
-            (["stop"], "the stop goes on: 'reloaderd status --watch' shows it"),
+            (["rollback"], "the rollback continues: 'reloaderd status --watch' shows it"),
+            (["restart", "1"], "the restart continues: 'reloaderd status --watch' shows it"),
+            (["stop"], "the stop continues: 'reloaderd status --watch' shows it"),
         ] {
             let daemon = try FakeDaemon(in: TestFolder())
             let client = try daemon.client(words)
@@ -252,7 +253,7 @@ import Testing
         peer.say(Self.began)
         try terminal.read(until: "  0/2  ")
         try terminal.type("\u{3}")
-        try terminal.read(until: "\nreloaderd: the reload goes on: 'reloaderd status --watch' shows it")
+        try terminal.read(until: "\nreloaderd: the reload continues: 'reloaderd status --watch' shows it")
         #expect(try client.wait() != 0)
     }
 }

@@ -12,20 +12,24 @@ import Testing
     ) -> String {
         let parts = [
             #""pool":{"name":"\#(name)","pid":4242,"started_at":"2026-11-24T20:00:00.123Z","program":"./run","#,
-            #""arguments":["--port","80\u001b[31m80"],"workers":2,"ready":\#(ready),"phase":"\#(phase)","failing":\#(failing),"generation":2,"newest":3,"#,
+            #""arguments":["--port","80\u001b[31m80"],"workers":2,"ready":\#(ready),"phase":"\#(phase)","#
+                + #""failing":\#(failing),"generation":2,"newest":3,"#,
             #""version":"0.1.0"},"roll":{"target":3,"base":2,"direction":"forward","replaced":1,"workers":2,"#,
             #""since_s":75.4,"waiting_for":"promote"},"last_reload":{"generation":2,"outcome":"failed","took_s":1.5,"#,
             #""reason":"slot 0\u0007"},"generations":[{"number":2,"executable":"/srv/2/run","#,
-            #""working_directory":"/srv/2","made_at":"2026-11-24T20:10:00.000Z","state":"serving","note":"a fix","changed_files":["app.js"]}],"#,
+            #""working_directory":"/srv/2","made_at":"2026-11-24T20:10:00.000Z","state":"serving","#
+                + #""note":"a fix","changed_files":["app.js"]}],"#,
             #""listeners":[{"address":"0.0.0.0:8080","name":"http","queue":3},{"address":"[::]:1","name":null},"#,
             #"{"address":"[::]:2","kind":"shared","workers":1,"queue":0},"#,
             #"{"address":"[::]:3","kind":"own","workers":2,"queue":4}],"#,
             #""slots":[{"slot":0,"generation":3,"failures":0,"backoff_s":null,"workers":[{"id":1,"pid":71,"#,
-            #""generation":3,"state":"ready","since_s":3725,"age_s":10,"restarts":1,"memory_bytes":12345678,"cpu_s":1.234,"#,
+            #""generation":3,"state":"ready","since_s":3725,"age_s":10,"restarts":1,"memory_bytes":12345678,"#
+                + #""cpu_s":1.234,"#,
             #""connections":4,"queue":1,"drain":null,"status":"fine \u001b[2J\u202e"},{"id":2,"pid":72,"#,
             #""generation":2,"state":"draining","since_s":5.5,"restarts":0,"memory_bytes":512,"cpu_s":75,"#,
             #""connections":2,"queue":0,"drain":{"connections":2,"queue":0,"oldest_s":4.2},"status":null}]},"#,
-            #"{"slot":1,"generation":2,"failures":3,"backoff_s":0.4,"last_failure":"worker exited with status 3","workers":[]}]}"#,
+            #"{"slot":1,"generation":2,"failures":3,"backoff_s":0.4,"#
+                + #""last_failure":"worker exited with status 3","workers":[]}]}"#,
         ]
         return #"{"type":"result","ok":true,"# + parts.joined()
     }

@@ -1,4 +1,5 @@
-// A program that is still being written when it is to be started: the kernel refuses it (ETXTBSY), for a moment or for good.
+// A program that is still being written when it is to be started: the kernel refuses it (ETXTBSY), for a moment or for
+// good.
 import Foundation
 import Testing
 

@@ -1,4 +1,5 @@
-// The reason why a release does not start, as real languages say it: at the head of a stack, however deep, or at its end.
+// The reason why a release does not start, as real languages say it: at the head of a stack, however deep, or at its
+// end.
 import Foundation
 import Testing
 

@@ -27,7 +27,8 @@ import Testing
         let group = try #require(Self.group)
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--backoff", "1h", "--backoff-cap", "1h"]
-                + Apps.shell("[ $RELOADERD_GENERATION = 1 ] || kill -KILL $$; exec python3 -c 'x = bytearray(1 << 28)'"),
+                + Apps.shell(
+                    "[ $RELOADERD_GENERATION = 1 ] || kill -KILL $$; exec python3 -c 'x = bytearray(1 << 28)'"),
             under: ["/bin/sh", "-c", "echo $$ >\(group.path)/\(group.members); exec \"$@\"", "sh"])
         #expect(
             try daemon.next("worker_failed").message

@@ -36,7 +36,8 @@ import Testing
         #expect(failed.time - begun.time >= 0.7 - 0.002)
         #expect(
             failed.message
-                == "worker was not ready within 0.700s: it listened on no port and sent no READY=1 (to descriptor READY_FD or "
+                == "worker was not ready within 0.700s: it listened on no port and sent no READY=1 (to descriptor "
+                + "READY_FD or "
                 + "to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: ready when it has lived that long")
         #expect(try daemon.next("backoff").number("failures") == 1)
         let exited = try daemon.next("worker_exited")
@@ -109,7 +110,8 @@ import Testing
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--ready-timeout", "700ms"]
                 + Apps.shell(
-                    "echo EXTEND_TIMEOUT_USEC=60000000 >&$READY_FD; sleep 0.8; echo READY=1 >&$READY_FD; exec sleep 1000"
+                    "echo EXTEND_TIMEOUT_USEC=60000000 >&$READY_FD; sleep 0.8; echo READY=1 >&$READY_FD; "
+                        + "exec sleep 1000"
                 ))
         let ready = try daemon.next("worker_ready")
         #expect(ready.number("after") >= 0.8)

@@ -5,8 +5,8 @@ import Testing
 @Suite struct RecycleTests {
     private static let python = ["/usr/bin/python3", "-ISc"]
 
-    /// From the begin of a replacement to its end as many were ready as before, and the old worker was asked to finish when
-    /// the new one was ready.
+    /// From the begin of a replacement to its end as many were ready as before, and the old worker was asked to finish
+    /// when the new one was ready.
     private func expectNoDip(_ daemon: DaemonUnderTest, workers: Int) throws {
         let began = try #require(daemon.records("recycle_began").first)
         let done = try #require(daemon.records("recycle_done").first)
@@ -46,8 +46,8 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// What its children take counts; what they share with it, once. Slot 0 shares 60 MB with a child; slot 1 has a child with
-    /// 100 MB, the first time.
+    /// What its children take counts; what they share with it, once. Slot 0 shares 60 MB with a child; slot 1 has a
+    /// child with 100 MB, the first time.
     @Test func aWorkerThatTakesTooMuchIsReplaced() throws {
         let folder = try TestFolder()
         let script = """

@@ -69,7 +69,8 @@ import Testing
         #expect(status == 126)
         #expect(
             message
-                == "cannot start worker: \(program): Permission denied (is it, or its interpreter, executable for the user that workers run as?)"
+                == "cannot start worker: \(program): Permission denied (is it, or its interpreter, executable for the "
+                + "user that workers run as?)"
         )
     }
 
@@ -82,7 +83,8 @@ import Testing
         #expect(status == 126)
         #expect(
             message
-                == "cannot start worker: \(program): Exec format error (not a program of this machine; a script needs a #! line)"
+                == "cannot start worker: \(program): Exec format error (not a program of this machine; "
+                + "a script needs a #! line)"
         )
     }
 
@@ -94,7 +96,8 @@ import Testing
         #expect(status == 127)
         #expect(
             message
-                == "cannot start worker: \(program): No such file or directory (or the interpreter that its first line names is missing)"
+                == "cannot start worker: \(program): No such file or directory (or the interpreter that its first "
+                + "line names is missing)"
         )
     }
 

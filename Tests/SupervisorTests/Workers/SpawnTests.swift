@@ -1,4 +1,5 @@
-// What a worker's process is made of: descriptors, signals, process group, and nothing that somebody else left lying about.
+// What a worker's process is made of: descriptors, signals, process group, and nothing that somebody else left lying
+// about.
 import Glibc
 import Testing
 

@@ -67,7 +67,8 @@ import Testing
         let errors = daemon.log.filter { $0.level != "info" }
         #expect(
             errors.map(\.message) == [
-                "cannot start worker: \(app): No such file or directory (or the interpreter that its first line names is missing)"
+                "cannot start worker: \(app): No such file or directory (or the interpreter that its first line names "
+                    + "is missing)"
             ])
         #expect(daemon.records("worker_started").isEmpty)
         #expect(daemon.otherLines.isEmpty)
@@ -82,7 +83,8 @@ import Testing
         let errors = daemon.log.filter { $0.level != "info" }
         #expect(
             errors.map(\.message) == [
-                "cannot start worker: \(app): Exec format error (not a program of this machine; a script needs a #! line)"
+                "cannot start worker: \(app): Exec format error (not a program of this machine; "
+                    + "a script needs a #! line)"
             ])
     }
 

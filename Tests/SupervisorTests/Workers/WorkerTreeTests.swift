@@ -1,4 +1,5 @@
-// A worker is its process tree: wrappers, helpers, programs that put themselves into the background, and what is left of them.
+// A worker is its process tree: wrappers, helpers, programs that put themselves into the background, and what is left
+// of them.
 import Foundation
 import Glibc
 import Testing
@@ -81,13 +82,13 @@ import Testing
 
     // MARK: what leaves the session
 
-    /// How a helper gets away, without a trace in its environment: from a worker that lives on beside it, or one whose child it
-    /// is no longer.
+    /// How a helper gets away, without a trace in its environment: from a worker that lives on beside it, or one whose
+    /// child it is no longer.
     private static let escapes = ["setsid env -i \(helper) &", "(setsid env -i \(helper) &);"]
     private static let helper = "/bin/sh -c 'echo helper $$; exec /bin/sleep 1000' >&2"
 
-    /// Starts processes until one is younger than this by the kernel's clock, which ticks a hundred times a second: what starts
-    /// within a tick can't be told from what was there before.
+    /// Starts processes until one is younger than this by the kernel's clock, which ticks a hundred times a second:
+    /// what starts within a tick can't be told from what was there before.
     private static func kernelTicks(after process: ProcessView) throws {
         func start(_ stat: String) throws -> Int {
             let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
@@ -125,8 +126,8 @@ import Testing
         }
     }
 
-    /// Two workers, each with a helper: that of the one that lives is not touched. (Its environment tells them apart; while a
-    /// process is in exec(2) it has none, so the helper is done with that when it speaks.)
+    /// Two workers, each with a helper: that of the one that lives is not touched. (Its environment tells them apart;
+    /// while a process is in exec(2) it has none, so the helper is done with that when it speaks.)
     @Test func theHelperOfAnotherWorkerLivesOn() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "2", "--backoff", "1h", "--backoff-cap", "1h"]

@@ -46,7 +46,7 @@ func bashCompletion() -> String {
             case $verb in
         \(options.joined())    esac
 
-            # Where the words of the program begin, if before the cursor.
+            # Find the first word of the program, if it is before the cursor.
             for ((index = 1 + (${#verb} > 0); index < COMP_CWORD; index++)); do
                 case ${COMP_WORDS[index]} in
                     --) break ;;
@@ -81,7 +81,7 @@ func bashCompletion() -> String {
             else
                 case $verb in
         \(operands.joined())            '')
-                        # Without a letter, all commands of the machine would be no help.
+                        # Before the first letter, a list of all commands would not help.
                         if [[ -n $word ]]; then _reloaderd_names -c; fi
                         if ((COMP_CWORD == 1)); then COMPREPLY+=($(compgen -W '\(verbs)' -- "$word")); fi ;;
                 esac
@@ -93,7 +93,7 @@ func bashCompletion() -> String {
         """
 }
 
-/// nil: there is nothing to offer.
+/// nil if there is nothing to offer.
 private func offer(_ value: CompletedValue) -> String? {
     switch value {
     case .words(let words): "_reloaderd_words '\(words.joined(separator: " "))'"

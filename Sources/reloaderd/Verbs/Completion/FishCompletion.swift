@@ -41,7 +41,7 @@ private func line(_ condition: String, _ option: CompletionTable.Option) -> Stri
     return "\(words) -d \(quoted(option.help))\n"
 }
 
-/// -x: a value and no file names; -r: a value, which may be a file name.
+/// -x: the option needs a value, and file names are not offered; -r -F: the value may be a file name.
 private func required(_ value: CompletedValue) -> String { value == .file ? " -r -F" : " -x" }
 
 private func offer(_ value: CompletedValue) -> String {

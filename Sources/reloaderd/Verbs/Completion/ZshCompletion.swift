@@ -53,7 +53,7 @@ func zshCompletion() -> String {
                 '*:: :_normal'
         }
 
-        # In a file of $fpath this is the function's first call; sourced, it announces the function.
+        # Autoloaded from $fpath, this is the function's first call; sourced, it registers the function.
         if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
             _reloaderd "$@"
         elif (( $+functions[compdef] )); then
@@ -77,7 +77,7 @@ private func arguments(_ entry: CompletionTable.Entry) -> [String] {
     return arguments
 }
 
-/// One for each name: `'(-w --workers)--workers=[how many]:auto|N:(auto)'`.
+/// One specification for each name: `'(-w --workers)--workers=[how many]:auto|N:(auto)'`.
 private func spec(_ option: CompletionTable.Option) -> [String] {
     let exclusion = option.isRepeatable ? "*" : "(\(option.names.joined(separator: " ")))"
     let help = "[\(quotable(option.help))]"
@@ -102,7 +102,8 @@ private func action(_ value: CompletedValue) -> String {
     }
 }
 
-/// Without what means something in a specification of _arguments, inside single quotes.
+/// `text` for use inside single quotes, with the characters escaped that have a meaning in a specification of
+/// _arguments.
 private func quotable(_ text: String) -> String {
     text.map { character in
         switch character {

@@ -1,19 +1,19 @@
-// What the words after a verb ask for.
+// What the words after a verb ask for, and the request that is sent for it.
 import Supervisor
 
 struct Call {
     let verb: Verb
     var request: Request
     var daemon = DaemonChoice()
-    /// Print what the daemon says, instead of text for people.
+    /// Prints the daemon's own lines instead of text for people.
     var isJSON = false
     var isWatching = false
-    /// The exit status says how the pool is.
+    /// The exit status tells the state of the pool.
     var wantsExitCode = false
     var wantsHelp = false
     var shell: Shell?
 
-    /// - Parameter words: those that follow the verb.
+    /// - Parameter words: the words that follow the verb.
     init(_ verb: Verb, _ words: ArraySlice<String>) throws(ConfigurationError) {
         self.verb = verb
         request = Request(verb: verb.name)
@@ -41,16 +41,16 @@ struct Call {
         try check(hasOperand: try take(operands))
     }
 
-    /// -2 is a number.
+    /// As `OptionParser.isOption`, but -2 is a number.
     private static func isOption(_ word: String) -> Bool {
         let second = word.utf8.dropFirst().first
         return OptionParser<Call>.isOption(word)
             && second.map { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 } != true
     }
 
-    /// The daemon's name, and what the verb takes: `status web`, `scale web 4`, `scale 4`.
+    /// Takes the daemon's name and the operand: `status web`, `scale web 4`, `scale 4`.
     ///
-    /// - Returns: whether what the verb takes is there.
+    /// - Returns: whether the operand was given.
     private mutating func take(_ words: [String]) throws(ConfigurationError) -> Bool {
         var rest = words[...]
         if verb.takesName, let word = rest.first, verb.operand == nil || rest.count > 1 || !Self.isNumber(word) {
@@ -69,14 +69,14 @@ struct Call {
         return operand != nil
     }
 
-    /// A slot, a generation or a difference; a daemon whose name begins like that is named with --name.
+    /// Whether `word` is a slot, a generation or a difference. A daemon whose name begins like that needs --name.
     private static func isNumber(_ word: String) -> Bool {
         guard let first = word.utf8.first else { return false }
         return UInt8(ascii: "0")...UInt8(ascii: "9") ~= first || "+-".utf8.contains(first)
     }
 
     private func unwanted(_ word: String) -> ConfigurationError {
-        let hint = verb.takesArguments ? " (new arguments of the program follow --)" : ""
+        let hint = verb.takesArguments ? " (new arguments for the program follow --)" : ""
         return ConfigurationError("\(verb.name): unexpected argument \(quoted(word))\(hint)")
     }
 
@@ -87,15 +87,63 @@ struct Call {
         if daemon.name != nil && daemon.path != nil {
             throw ConfigurationError("--name and --control are two ways to choose a daemon: give one of them")
         }
-        if request.canaryTimeSeconds != nil && request.canary == nil {
+        if request.canaryTime != nil && request.canary == nil {
             throw ConfigurationError("--canary-time needs --canary N")
         }
-        if request.wait == false && request.timeoutSeconds != nil {
+        if request.wait == false && request.timeout != nil {
             throw ConfigurationError("--timeout contradicts --no-wait")
         }
-        if isWatching && wantsExitCode { throw ConfigurationError("--watch contradicts --exit-code: it has no end") }
+        if isWatching && wantsExitCode { throw ConfigurationError("--watch contradicts --exit-code: it never ends") }
         if isWatching && isJSON {
-            throw ConfigurationError("--watch contradicts --json: ask again, or use events --follow")
+            throw ConfigurationError("--watch contradicts --json: call status --json again, or use events --follow")
         }
     }
+}
+
+/// A verb with its arguments: see reloaderd-control(7). Arguments that are nil are not sent: the daemon knows the
+/// defaults.
+struct Request {
+    let verb: String
+    var wait: Bool?
+    /// Slots to replace before a reload waits for `promote`.
+    var canary: Int?
+    var canaryTime: Duration?
+    var surge: Int?
+    var soak: Duration?
+    var timeout: Duration?
+    var maxFailures: Int?
+    /// New arguments for the program.
+    var arguments: [String]?
+    var limit: Int?
+    var follow: Bool?
+    var slot: Int?
+    /// The number of slots, or a difference to it.
+    var to: Int?
+    var by: Int?
+    var fast: Bool?
+    var generation: Int?
+    /// What people call the generation that a reload makes.
+    var note: String?
+    /// Lets a rollback go to a generation whose files were changed.
+    var force: Bool?
+
+    init(verb: String) { self.verb = verb }
+
+    var json: JSON {
+        let members: [(String, JSON?)] = [
+            ("v", .integer(ControlLimits.version)), ("verb", .string(verb)), ("wait", wait.map(JSON.bool)),
+            ("canary", canary.map(JSON.integer)), ("canary_time_s", canaryTime.map(JSON.fraction)),
+            ("surge", surge.map(JSON.integer)), ("soak_s", soak.map(JSON.fraction)),
+            ("timeout_s", timeout.map(JSON.fraction)), ("max_failures", maxFailures.map(JSON.integer)),
+            ("arguments", arguments.map { .array($0.map(JSON.string)) }), ("limit", limit.map(JSON.integer)),
+            ("follow", follow.map(JSON.bool)), ("slot", slot.map(JSON.integer)), ("to", to.map(JSON.integer)),
+            ("by", by.map(JSON.integer)), ("fast", fast.map(JSON.bool)), ("generation", generation.map(JSON.integer)),
+            ("note", note.map(JSON.string)), ("force", force.map(JSON.bool)),
+        ]
+        return .object(members.compactMap { name, value in value.map { JSON.Member(name, $0) } })
+    }
+}
+
+extension JSON {
+    fileprivate static func fraction(_ duration: Duration) -> JSON { .number(duration.inSeconds) }
 }

@@ -1,5 +1,6 @@
-// A connection to a daemon's control socket: requests out, lines in. Blocking; who waits says until when.
+// A blocking connection to a daemon's control socket: requests go out, lines come in, each wait up to a deadline.
 import Glibc
+import Reloader
 import Supervisor
 
 final class ControlConnection {
@@ -8,7 +9,7 @@ final class ControlConnection {
         case line([UInt8])
         /// The daemon has closed the connection.
         case end
-        /// Nothing by the deadline.
+        /// Nothing came by the deadline.
         case silence
     }
 
@@ -16,43 +17,25 @@ final class ControlConnection {
     let path: String
     private let socket: FileDescriptor
     private var bytes: [UInt8] = []
-    /// Up to here there is no line end.
+    /// The first `searchedCount` bytes hold no line end.
     private var searchedCount = 0
 
-    /// How long a daemon that lives may take to let us in or to read a line: it never blocks itself.
-    private static let patienceSeconds = 10
+    /// How long a daemon may take to accept the connection or to read a line. A running daemon never blocks.
+    private static let patience = Duration.seconds(10)
     /// The status of the largest pool has a few MB.
     private static let lineBytesMax = 64 << 20
 
-    /// - Throws: ENOENT and ECONNREFUSED where nobody listens, EACCES where we may not.
+    /// - Throws: as `ControlSocket.connect`.
     init(path: String) throws(SystemError) {
         self.path = path
-        let number = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard number >= 0 else { throw SystemError(call: "socket", errno: errno) }
-        socket = FileDescriptor(owning: number)
-        // A daemon that is stopped accepts nobody, and a full queue makes connect(2) wait.
-        var limit = timeval(tv_sec: Self.patienceSeconds, tv_usec: 0)
-        setsockopt(number, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
-        var (address, length) = try Self.address(path)
-        let result = withUnsafePointer(to: &address) { address in
-            address.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(number, $0, length) }
-        }
-        if result != 0 { throw SystemError(call: "connect", errno: errno, subject: path) }
+        socket = try ControlSocket.connect(to: path, patience: Self.patience)
     }
 
-    private static func address(_ path: String) throws(SystemError) -> (sockaddr_un, socklen_t) {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let room = MemoryLayout.size(ofValue: address.sun_path)
-        guard path.utf8.count < room else { throw SystemError(call: "connect", errno: ENAMETOOLONG, subject: path) }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        return (address, socklen_t(MemoryLayout<sockaddr_un>.size))
-    }
+    /// The daemon's process; nil if the kernel does not say.
+    var peer: Int32? { ControlSocket.peerProcess(of: socket) }
 
-    /// The daemon's process; nil: the kernel does not say.
-    var peer: Int32? { peerProcess(of: socket.number) }
-
-    /// - Throws: where the daemon has gone meanwhile.
+    /// - Throws: if the request cannot be written. A daemon that has closed the connection is not an error yet: what it
+    ///   sent before can still be read.
     func send(_ request: Request) throws(VerbError) {
         var rest = (request.json.line + [UInt8(ascii: "\n")])[...]
         while !rest.isEmpty {
@@ -62,28 +45,34 @@ final class ControlConnection {
             if count > 0 {
                 rest = rest.dropFirst(count)
             } else if errno == EPIPE || errno == ECONNRESET {
-                return  // What it said before it closed, if anything, is to be read.
+                return
             } else if errno != EINTR {
                 throw .noAnswer("cannot write to \(printable(path)): \(String(cString: strerror(errno)))")
             }
         }
     }
 
-    /// The next line, waited for until `deadline`; nil: for as long as it takes.
-    func next(until deadline: Moment?) throws(VerbError) -> Reading {
+    /// The next line. Waits until `deadline`, or without a limit if there is none.
+    func next(until deadline: Instant?) throws(VerbError) -> Reading {
         while true {
             if let line = takeLine() { return .line(line) }
             guard bytes.count < Self.lineBytesMax else {
-                throw .noAnswer("\(printable(path)) sends a line without end")
+                throw .noAnswer("\(printable(path)) sent a line of more than \(Self.lineBytesMax >> 20)M")
             }
             var request = pollfd(fd: socket.number, events: Int16(POLLIN), revents: 0)
-            let ready = poll(&request, 1, deadline.map { $0.millisecondsLeft(from: .now()) } ?? -1)
+            let ready = poll(&request, 1, deadline.map(Self.millisecondsLeft) ?? -1)
             if ready == 0 { return .silence }
             if ready < 0 && errno != EINTR {
                 throw .noAnswer("cannot wait for \(printable(path)): \(String(cString: strerror(errno)))")
             }
             if ready > 0, try !readMore() { return .end }
         }
+    }
+
+    /// For poll(2): rounded up, so that it does not return too early.
+    private static func millisecondsLeft(until deadline: Instant) -> Int32 {
+        let left = max(.zero, deadline - MonotonicClock.now()).nanoseconds
+        return Int32(clamping: left / 1_000_000 + (left % 1_000_000 > 0 ? 1 : 0))
     }
 
     private func takeLine() -> [UInt8]? {
@@ -97,7 +86,7 @@ final class ControlConnection {
         return line
     }
 
-    /// False at the end.
+    /// False at the end of the connection.
     private func readMore() throws(VerbError) -> Bool {
         let chunkBytes = 65_536
         var failure: Int32 = 0

@@ -1,4 +1,5 @@
-// Which daemon is meant: the one named, the one with this socket, or the only one that runs.
+// Which daemon a verb asks: the daemon with the given name, the one with the given socket, or the only one that is
+// running.
 import Glibc
 import Supervisor
 
@@ -6,7 +7,7 @@ struct DaemonChoice {
     var name: String?
     var path: String?
 
-    /// - Throws: where there is none (status 4), or several and no word which (status 64).
+    /// - Throws: if there is none (status 4), or if there are several and none is chosen (status 64).
     func connect() throws(VerbError) -> ControlConnection {
         if let path { return try connect(to: path) }
         let directories = RuntimeDirectories.all
@@ -25,30 +26,31 @@ struct DaemonChoice {
 
     private func connect(named name: String, in directories: [String]) throws(VerbError) -> ControlConnection {
         for directory in directories {
-            let path = "\(directory)/\(name).sock"
+            let path = ControlSocket(of: name, in: directory).path
             do { return try ControlConnection(path: path) } catch {
                 if !Self.isAbsence(error) { throw Self.denial(path, error) }
             }
         }
         throw VerbError(
-            "no daemon \(quoted(name)) is running: no answer at \(printable(name)).sock in \(Self.list(directories))\(Self.closed)",
+            "no daemon \(quoted(name)) is running: no control socket of this name answers in "
+                + "\(Self.list(directories))\(Self.closed)",
             ExitStatus.noDaemon)
     }
 
-    /// The only one in the nearest directory where any runs: those of root are not in the way of one's own.
+    /// The only daemon of the first directory that has any, so that root's daemons do not hide the user's own.
     private func connectToTheOnlyOne(in directories: [String]) throws(VerbError) -> ControlConnection {
         var denial: VerbError?
         for directory in directories {
             var found: [(name: String, connection: ControlConnection)] = []
             for socket in ControlSocket.all(in: [directory]) {
-                do { found.append((socket.name, try ControlConnection(path: socket.path))) } catch {
+                do { found.append((socket.daemon, try ControlConnection(path: socket.path))) } catch {
                     if !Self.isAbsence(error) { denial = denial ?? Self.denial(socket.path, error) }
                 }
             }
             if found.count > 1 {
                 let names = found.map { printable($0.name) }.joined(separator: ", ")
                 throw VerbError(
-                    "\(found.count) daemons are running: \(names); choose one: reloaderd VERB NAME", exitUsage)
+                    "\(found.count) daemons are running: \(names); choose one: reloaderd VERB NAME", ExitStatus.usage)
             }
             if let only = found.first { return only.connection }
         }
@@ -58,7 +60,7 @@ struct DaemonChoice {
                 ExitStatus.noDaemon)
     }
 
-    /// Nobody listens there.
+    /// Whether the error means that no process listens there.
     private static func isAbsence(_ error: SystemError) -> Bool {
         error.errno == ENOENT || error.errno == ECONNREFUSED || error.errno == ENOTDIR
     }
@@ -67,10 +69,10 @@ struct DaemonChoice {
         switch error.errno {
         case EACCES, EPERM:
             VerbError(
-                "may not talk to \(printable(path)): \(error.reason) (root, the daemon's own user and its "
+                "cannot connect to \(printable(path)): \(error.reason) (only root, the daemon's own user and its "
                     + "--control-group may)", ExitStatus.failed)
         case EAGAIN: .noAnswer("\(printable(path)) does not answer: the daemon may be stopped")
-        default: VerbError("cannot talk to \(printable(path)): \(error.reason)", ExitStatus.failed)
+        default: VerbError("cannot connect to \(printable(path)): \(error.reason)", ExitStatus.failed)
         }
     }
 

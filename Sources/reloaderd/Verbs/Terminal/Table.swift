@@ -1,11 +1,11 @@
-// Columns that are as wide as they must be, two blanks apart, in lines of at most 80 columns; below a row what has no room
-// in it.
+// A table of columns that are as wide as their texts, two blanks apart, in lines of at most 80 characters. A row may
+// have remarks below it, for text that does not fit into a column.
 
 struct Table {
     enum Column {
         case left(String)
         case right(String)
-        /// Left, and cut where the line would be too long: at its end, or, of a path, at its start.
+        /// Left-aligned, and cut if the line would be too long: at the end, or for paths at the start.
         case cut(String)
         case cutAtStart(String)
 
@@ -33,7 +33,7 @@ struct Table {
 
     /// - Parameters:
     ///   - row: a text for each column.
-    ///   - remark: stands below it, in as many lines as it takes; "": nothing does.
+    ///   - remark: stands below the row, in as many lines as it needs; "" if there is none.
     mutating func add(_ row: [String], remark: String = "") {
         add(row, remarks: remark.isEmpty ? [] : [remark])
     }
@@ -43,7 +43,7 @@ struct Table {
         rows.append(Row(cells: row, remarks: remarks))
     }
 
-    /// The titles, then the rows; no blanks at the end.
+    /// The titles, then the rows, without blanks at the ends of lines.
     var lines: [String] {
         let widths = fittedWidths
         return rows.flatMap { row in [line(row.cells, widths)] + row.remarks.flatMap { Self.remark($0, width) } }
@@ -64,7 +64,7 @@ struct Table {
         return String(line.reversed().drop { $0 == " " }.reversed())
     }
 
-    /// Those that may be cut lose what is too much, the widest first.
+    /// If a line is too long, the columns that may be cut become narrower, the widest first.
     private var fittedWidths: [Int] {
         let widthMin = 8
         var widths = columns.indices.map { column in rows.map { $0.cells[column].count }.max() ?? 0 }
@@ -96,7 +96,7 @@ func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(0, width - text.count))
 }
 
-/// Lines of at most `width` characters, broken between words; a word that is longer has a line of its own.
+/// Lines of at most `width` characters, broken between words. A word that is longer has a line of its own.
 func wrapped(_ text: String, width: Int) -> [String] {
     var lines: [String] = []
     var line = ""

@@ -1,5 +1,5 @@
-// net/http and nothing else: server PORT [shutdown]. Answers what shapes.py asks for; with the second word it drains itself on
-// SIGTERM.
+// net/http and nothing else: server PORT [shutdown]. Answers what shapes.py asks for; with the second word it drains
+// itself on SIGTERM.
 package main
 
 import (

@@ -1,0 +1,23 @@
+// What the product's reader and writer offer, by the toolchain's coder. Only in the daemon that Benchmarks/run coders measures.
+import FoundationEssentials
+
+/// What is not JSON.
+public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
+    public var description: String
+}
+
+extension JSON {
+    public init(parsing bytes: ArraySlice<UInt8>) throws(JSONError) {
+        do { self = try JSONDecoder().decode(JSON.self, from: Data(bytes)) } catch {
+            throw JSONError(description: "not JSON: \(error)")
+        }
+    }
+
+    public var line: [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        return (try? encoder.encode(self)).map { Array($0) } ?? []
+    }
+
+    public func write(to bytes: inout [UInt8]) { bytes += line }
+}

@@ -1,0 +1,48 @@
+// Who asked for a deploy, as far as it can be told at that moment.
+internal import Glibc
+
+struct Asker {
+    /// Of a command line so much is kept.
+    private static let commandBytesMax = 1024
+
+    /// nil: a client of the control socket, or for the first generation whoever started the daemon.
+    var signal: String?
+    /// nil: a process outside this PID namespace.
+    var pid: Int32?
+    var userID: UInt32?
+    /// The command line, cut; nil where the process is gone already.
+    var command: String?
+    /// A key that somebody has pressed at the daemon's terminal; there is no process then.
+    var isKey = false
+
+    init(signal: String? = nil, pid: Int32, userID: UInt32?) {
+        self.signal = signal
+        self.userID = userID
+        guard pid > 0 else { return }
+        self.pid = pid
+        command = Self.command(of: pid)
+    }
+
+    /// For a sentence: `process 123 (deploy.sh)`.
+    var words: String {
+        guard let pid else { return isKey ? "a key at the terminal" : "a process outside this pid namespace" }
+        return command.map { "process \(pid) (\($0))" } ?? "process \(pid)"
+    }
+
+    var json: JSON {
+        var members: [JSON.Member] = []
+        if let signal { members.append(.init("signal", .string(signal))) }
+        if let userID { members.append(.init("uid", .integer(Int(userID)))) }
+        if let pid { members.append(.init("pid", .integer(Int(pid)))) }
+        if let command { members.append(.init("command", .string(command))) }
+        return .object(members)
+    }
+
+    /// proc_pid_cmdline(5), or the short name if that is empty.
+    static func command(of pid: Int32) -> String? {
+        let line = ProcFile.beginning(of: "/proc/\(pid)/cmdline", atMost: commandBytesMax) ?? []
+        let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        if !words.isEmpty { return printable(words.joined(separator: " ")) }
+        return ProcessTree.name(of: pid).map { printable(String($0)) }
+    }
+}

@@ -1,0 +1,128 @@
+// The history of deploys: in memory for `history`, and in the state directory for whoever asks after a restart.
+internal import Glibc
+
+struct DeployHistory {
+    /// nil: it is not kept beyond this daemon's life.
+    private let path: String?
+    /// Oldest first.
+    private var entries: [JSON] = []
+    /// Those of earlier daemons, which come first.
+    private var inheritedCount = 0
+    /// The entry of each roll that has not ended, by generation.
+    private var places: [Int: Int] = [:]
+    private var isDirty = false
+    /// Its last write has failed: what it was to say is written with the next entry, or at the end.
+    private var hasFailed = false
+
+    /// - Parameter path: of its file, whose folder is there.
+    init(path: String?) { self.path = path }
+
+    /// Reads what earlier daemons have left.
+    ///
+    /// - Throws: where the file can't be read; one that is not there is empty.
+    mutating func load() throws(FileReadError) {
+        guard let path else { return }
+        let contents: [UInt8]
+        do throws(FileReadError) {
+            contents = try ownFileContents(path, bytesMax: ControlLimits.historyBytesMax)
+        } catch {
+            if error.isMissing { return }
+            throw error
+        }
+        // A line that is not ours is left out, whoever wrote it.
+        let lines = contents.split(separator: UInt8(ascii: "\n")).suffix(ControlLimits.historyMax)
+        entries = lines.compactMap { line in
+            guard let entry = try? JSON(parsing: line), entry["generation"]?.whole != nil || Self.isRefusal(entry)
+            else {
+                return nil
+            }
+            return Self.settled(entry)
+        }
+        inheritedCount = entries.count
+    }
+
+    /// The newest `limit`, oldest first.
+    ///
+    /// - Parameter changed: files of a generation of this daemon that are not what they were when it was made.
+    func last(_ limit: Int, changed: (Int) -> [String]) -> JSON {
+        let own = entries.indices.dropFirst(inheritedCount)
+        return .array(
+            entries.indices.suffix(limit).map { index in
+                guard own.contains(index), let generation = entries[index]["generation"]?.whole,
+                    case let files = changed(generation), !files.isEmpty, case .object(let members) = entries[index]
+                else { return entries[index] }
+                return .object(members + [.init("changed_files", .array(files.map { .string($0) }))])
+            })
+    }
+
+    mutating func append(_ deploy: Deploy) {
+        makeRoom()
+        places[deploy.generation] = entries.count
+        entries.append(deploy.entry)
+        isDirty = true
+    }
+
+    /// A reload of which no generation came. One that is refused over and over for the same reason is one entry, the
+    /// last.
+    mutating func append(refusal reason: String, of asker: Asker, at time: timespec) {
+        if let last = entries.last, Self.isRefusal(last), last["reason"]?.text == reason { entries.removeLast() }
+        makeRoom()
+        entries.append([
+            "generation": .null, "what": "reload", "asked_at": .string(LogFormatter.timestamp(time)), "by": asker.json,
+            "executable": .null,
+            "took_s": .null, "outcome": .word(RollOutcome.refused), "reason": .string(reason),
+        ])
+        isDirty = true
+    }
+
+    private mutating func makeRoom() {
+        if entries.count < ControlLimits.historyMax { return }
+        entries.removeFirst()
+        inheritedCount = max(0, inheritedCount - 1)
+        for (generation, place) in places { places[generation] = place > 0 ? place - 1 : nil }
+    }
+
+    private static func isRefusal(_ entry: JSON) -> Bool { entry["outcome"] == .word(RollOutcome.refused) }
+
+    /// The roll has ended.
+    mutating func update(_ deploy: Deploy) {
+        guard let place = places.removeValue(forKey: deploy.generation) else { return }
+        entries[place] = deploy.entry
+        isDirty = true
+    }
+
+    /// Rewrites the file, where something has changed. Not synchronised: a power cut may cost the last deploys, never
+    /// the daemon's time.
+    ///
+    /// - Parameter isLast: there will be no other entry with which to write what could not be written.
+    /// - Throws: the first of several failures in a row.
+    mutating func save(isLast: Bool = false) throws(SystemError) {
+        guard isDirty || (isLast && hasFailed), let path else { return }
+        isDirty = false
+        var bytes: [UInt8] = []
+        for entry in entries {
+            entry.write(to: &bytes)
+            bytes.append(UInt8(ascii: "\n"))
+        }
+        do throws(SystemError) {
+            try SafeFile.replace(path, with: bytes, mode: 0o600)
+            hasFailed = false
+        } catch {
+            defer { hasFailed = true }
+            if !hasFailed { throw error }
+        }
+    }
+
+    /// What was under way when its daemon ended has no outcome that anybody knows.
+    private static func settled(_ entry: JSON) -> JSON {
+        guard case .object(var members) = entry, entry["outcome"] == .null else { return entry }
+        for index in members.indices {
+            switch members[index].name {
+            case "outcome": members[index].value = "unknown"
+            case "reason": members[index].value = "the daemon ended meanwhile"
+            default: break
+            }
+        }
+        return .object(members)
+    }
+}

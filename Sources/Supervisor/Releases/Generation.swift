@@ -1,0 +1,162 @@
+// One launchable version of the program: argv, environment, working directory and executable, all pinned when it is
+// made.
+internal import Glibc
+
+/// Made at the start and at each reload; lives until the core releases it.
+final class Generation {
+    let number: Int
+    let program: Program
+    /// What asks its workers to finish: an older version may know another signal than the newest.
+    let stopSignal: Int32
+    let directory: FileDescriptor
+    let executable: Executable
+    let arguments: CStrings
+    let environment: CStrings
+    private let namedFiles: NamedFiles
+    /// What people call it.
+    var note: String?
+    /// On the wall clock, for people.
+    let madeAt: timespec
+
+    /// - Parameter inherited: the daemon's own environment, without what was meant for the daemon alone.
+    /// - Throws: what is missing or not to be used, in words for the user.
+    init(number: Int, settings: Settings, inherited: Environment) throws(GenerationError) {
+        let program = settings.program
+        self.number = number
+        madeAt = WallClock.now()
+        stopSignal = settings.stopSignal
+        self.program = program
+        directory = try Self.openDirectory(program.workingDirectory)
+        let environment = try Self.environment(of: program, inherited: inherited, directory: directory)
+        executable = try Executable(program.path, directory: directory, searchPath: environment["PATH"])
+        self.environment = CStrings(environment.strings)
+        namedFiles = NamedFiles(program.arguments, in: directory)
+        arguments = CStrings(([program.path] + program.arguments).map { Array($0.utf8) })
+    }
+
+    /// Files that a worker started now would find in another state than when this generation was made.
+    var changedFiles: [String] {
+        (executable.isChanged ? [program.path] : []) + namedFiles.changed(in: directory)
+    }
+
+    /// - Parameter path: nil: that of this process, which may have been deleted since.
+    private static func openDirectory(_ path: String?) throws(GenerationError) -> FileDescriptor {
+        let name = path ?? "."
+        do throws(SystemError) {
+            let directory = FileDescriptor(
+                owning: try checked("open", name) { open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+            let number = directory.number
+            var status = stat()
+            try checked("fstat", name) { fstat(number, &status) }
+            if status.st_nlink == 0 { throw SystemError(call: "open", errno: ENOENT, subject: name) }
+            return directory
+        } catch {
+            throw path == nil && error.isMissing ? .startDirectoryDeleted : .workingDirectory(path: name, error)
+        }
+    }
+
+    private static func environment(
+        of program: Program, inherited: Environment, directory: borrowing FileDescriptor
+    ) throws(GenerationError) -> Environment {
+        var environment = inherited
+        if program.workingDirectory != nil, let path = pathOfDescriptor(directory.number) {
+            environment.set("PWD", to: path)
+        }
+        if let user = program.user { setUser(user, in: &environment) }
+        for file in program.environmentFiles {
+            for change in try readEnvironmentFile(file) { environment.apply(change) }
+        }
+        for change in program.environment { environment.apply(change) }
+        return environment
+    }
+
+    /// Of somebody else the daemon's own variables say nothing true.
+    private static func setUser(_ user: UserChoice, in environment: inout Environment) {
+        for (variable, value) in [("USER", user.name), ("LOGNAME", user.name), ("HOME", user.home)] {
+            if let value {
+                environment.set(variable, to: value)
+            } else if user.userID != geteuid() {
+                environment.remove(variable)
+            }
+        }
+    }
+
+    private static func readEnvironmentFile(_ path: String) throws(GenerationError) -> [EnvironmentChange] {
+        do throws(ConfigurationError) { return try EnvironmentFile.read(path) } catch {
+            throw .environmentFile(error.description)
+        }
+    }
+}
+
+/// Strings in the shape that execve(2) takes, at their addresses for as long as this object lives.
+final class CStrings {
+    /// The strings; no NULL at the end.
+    private(set) var pointers: [UnsafeMutablePointer<CChar>?] = []
+
+    init(_ strings: [[UInt8]]) {
+        pointers.reserveCapacity(strings.count + 1)
+        for string in strings { append(string) }
+    }
+
+    func append(_ bytes: [UInt8]) {
+        let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count + 1)
+        for (index, byte) in bytes.enumerated() { copy[index] = CChar(bitPattern: byte) }
+        copy[bytes.count] = 0
+        pointers.append(copy)
+    }
+
+    deinit {
+        for pointer in pointers { pointer?.deallocate() }
+    }
+}
+
+/// Why no generation could be made of the program. At the first start it ends the daemon, at a reload it refuses the
+/// reload.
+public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible {
+    case programMissing(path: String, searched: String?)
+    case programRefused(path: String, SystemError)
+    case workingDirectory(path: String, SystemError)
+    /// No other was named.
+    case startDirectoryDeleted
+    case environmentFile(String)
+    case system(SystemError)
+
+    public var description: String {
+        switch self {
+        case .programMissing(let path, let searched?):
+            "cannot start \(printable(path)): no such program in PATH (\(printable(searched)))"
+        case .programMissing(let path, nil):
+            "cannot start \(printable(path)): No such file or directory"
+        case .programRefused(let path, let error):
+            error.errno == EACCES
+                ? "cannot start \(printable(path)): \(error.reason) (is it an executable file, for the user that workers run as?)"
+                : "cannot start \(printable(path)): \(error.reason)"
+        case .workingDirectory(let path, let error):
+            "cannot use the working directory \(printable(path)): \(error.reason)"
+        case .startDirectoryDeleted:
+            "the working directory, in which reloaderd was started, was deleted (restart reloaderd in one that is there, or "
+                + "name it with --chdir)"
+        case .environmentFile(let message):
+            message
+        case .system(let error):
+            "cannot prepare the program: \(error)"
+        }
+    }
+
+    /// What a shell would exit with: 127 not found, 126 found and not to be run, 1 for the rest.
+    public var exitStatus: Int32 {
+        switch self {
+        case .programMissing: 127
+        case .programRefused: 126
+        case .workingDirectory, .startDirectoryDeleted, .environmentFile, .system: 1
+        }
+    }
+}
+
+/// Why no generation could be made of these settings now; nil: it could. Starts nothing.
+public func problem(with settings: Settings) -> GenerationError? {
+    do throws(GenerationError) {
+        _ = try Generation(number: 1, settings: settings, inherited: Environment.inherited().withoutOuterSupervisor())
+        return nil
+    } catch { return error }
+}

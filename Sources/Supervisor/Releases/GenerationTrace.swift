@@ -1,0 +1,87 @@
+// What the daemon can see of a version of the program, so that it can tell whether a deploy brings anything new.
+internal import Glibc
+internal import Reloader
+
+/// Two that differ are two versions. Two that are the same may still differ in what is not looked at: libraries,
+/// modules, a database.
+struct GenerationTrace: Equatable {
+    private let program: Program
+    /// How many workers there are makes no version.
+    private let policy: Policy
+    /// A hash, in which what the environment's files say is contained; it may hold secrets.
+    private let environment: Int
+    private let executable: FileTrace
+    /// A file that is made or replaced in it changes it, too.
+    private let directory: FileTrace?
+    /// By argument: of an interpreter the program, of others a configuration. nil: no file.
+    private let arguments: [FileTrace?]
+
+    init(_ generation: Generation, _ policy: Policy) {
+        program = generation.program
+        var policy = policy
+        policy.workers = 0
+        self.policy = policy
+        environment = Self.hash(generation.environment)
+        executable = FileTrace(generation.executable.status)
+        let directory = generation.directory.number
+        self.directory = FileTrace(".", in: directory)
+        arguments = generation.program.arguments.map { FileTrace($0, in: directory) }
+    }
+
+    private static func hash(_ strings: CStrings) -> Int {
+        var hasher = Hasher()
+        for case let string? in strings.pointers {
+            hasher.combine(bytes: UnsafeRawBufferPointer(start: string, count: strlen(string) + 1))
+        }
+        return hasher.finalize()
+    }
+}
+
+/// What tells one state of a file from another without reading it.
+struct FileTrace: Equatable {
+    private let device: UInt64
+    private let inode: UInt64
+    private let size: Int
+    private let seconds: Int
+    private let nanoseconds: Int
+
+    init(_ status: stat) {
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        size = Int(status.st_size)
+        seconds = status.st_mtim.tv_sec
+        nanoseconds = status.st_mtim.tv_nsec
+    }
+
+    /// nil: there is no such file.
+    init?(_ path: String, in directory: Int32) {
+        var status = stat()
+        guard fstatat(directory, path, &status, 0) == 0 else { return nil }
+        self.init(status)
+    }
+
+    func isSameFile(as other: FileTrace) -> Bool { device == other.device && inode == other.inode }
+}
+
+/// The files that a generation's arguments name, of an interpreter the program itself: they are not pinned, so a worker
+/// that is started later runs what they hold by then.
+struct NamedFiles {
+    private let traces: [(name: String, trace: FileTrace)]
+
+    /// - Parameter directory: what relative names are relative to.
+    init(_ arguments: [String], in directory: borrowing FileDescriptor) {
+        let number = directory.number
+        traces = arguments.compactMap { name in
+            var status = stat()
+            // A directory changes with each file in it, whatever that means to the program.
+            guard fstatat(number, name, &status, 0) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+            return (name, FileTrace(status))
+        }
+    }
+
+    /// Those that are not what they were, or are gone; also those whose name leads to another file now.
+    func changed(in directory: borrowing FileDescriptor) -> [String] {
+        let number = directory.number
+        return traces.filter { FileTrace($0.name, in: number) != $0.trace }.map { $0.name }
+    }
+}

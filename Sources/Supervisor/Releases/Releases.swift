@@ -1,0 +1,196 @@
+// What can be started: the settings in force, the generations that are pinned, and what has become of their files
+// since. A reload reads the settings again and pins the program as the next generation.
+internal import Glibc
+internal import Reloader
+
+final class Releases {
+    /// Versions beyond that are forgotten: nobody deploys them again.
+    private static let badTracesMax = 16
+
+    /// What a reload is to roll out.
+    struct Next {
+        let generation: Generation
+        /// The newest generation that has failed and was the same; nil: there is none.
+        let sameAsBad: Int?
+    }
+
+    /// What the daemon has found of itself when it started, and what the pool knows, as far as a reload depends on it.
+    struct Circumstances {
+        /// Workers share ports, and why they don't though they were to.
+        let sharesPorts: Bool
+        let obstacleToSharing: SystemError?
+        /// What TTIN, TTOU and `scale` have made of the number of workers.
+        let workers: Int
+        /// Oldest first.
+        let badGenerations: [Int]
+    }
+
+    private let story: Story
+    private let readSettings: SettingsSource
+    /// What workers start from: the daemon's own environment, without what was meant for the daemon alone.
+    let environment: Environment
+    /// In force.
+    private(set) var settings: Settings
+    private var generations: [Int: Generation] = [:]
+    private var newest = 0
+    /// Of the newest generation, and of those that have failed.
+    private var traces: [Int: GenerationTrace] = [:]
+    /// The program's, as the last deploy that was done has changed them; nil: none has.
+    private var arguments: [String]?
+
+    init(_ settings: Settings, _ environment: Environment, readingAgain: @escaping SettingsSource, _ story: Story) {
+        self.settings = settings
+        self.environment = environment
+        self.story = story
+        readSettings = readingAgain
+    }
+
+    // MARK: generations
+
+    /// nil: it was released, or never made.
+    subscript(number: Int) -> Generation? { generations[number] }
+
+    var all: Dictionary<Int, Generation>.Values { generations.values }
+
+    /// The core starts it no more.
+    func release(_ number: Int) { generations[number] = nil }
+
+    /// Pins what the daemon starts with.
+    func makeFirst() throws(GenerationError) {
+        keep(try Generation(number: 1, settings: settings, inherited: environment))
+    }
+
+    /// Reads everything again and pins it. What can't be read or found refuses the reload, and nothing has changed
+    /// then.
+    func makeNext(_ changes: DeployOrder.Changes, _ circumstances: Circumstances) throws(ReloadRefusal) -> Next {
+        let fresh = try settings(after: changes, circumstances)
+        let generation: Generation
+        do throws(GenerationError) {
+            generation = try Generation(number: newest + 1, settings: fresh, inherited: environment)
+        } catch { throw .generation(error) }
+        generation.note = changes.note
+        settings = fresh
+        keep(generation)
+        return Next(generation: generation, sameAsBad: trace(generation, bad: circumstances.badGenerations))
+    }
+
+    private func keep(_ generation: Generation) {
+        newest = generation.number
+        generations[newest] = generation
+    }
+
+    /// Remembers what a generation is, and forgets those that have not failed.
+    ///
+    /// - Returns: the newest one that has failed and was the same.
+    private func trace(_ generation: Generation, bad: [Int]) -> Int? {
+        let trace = GenerationTrace(generation, settings.policy)
+        let bad = bad.suffix(Self.badTracesMax)
+        traces = traces.filter { bad.contains($0.key) }
+        let same = bad.last { traces[$0] == trace }
+        traces[generation.number] = trace
+        return same
+    }
+
+    // MARK: settings
+
+    /// The command line's own arguments can't change any more: those of the last deploy that was done with others
+    /// stand.
+    func deployed(_ changes: DeployOrder.Changes) { arguments = changes.arguments ?? arguments }
+
+    private func settings(
+        after changes: DeployOrder.Changes, _ circumstances: Circumstances
+    ) throws(ReloadRefusal) -> Settings {
+        var fresh: Settings
+        do throws(ConfigurationError) { fresh = try readSettings() } catch { throw .configuration(error) }
+        let kept = fresh.keepForLife(of: settings)
+        if !kept.isEmpty {
+            let names = kept.joined(separator: ", ")
+            story.tell(
+                LogRecord(.warning, "needs_restart", "changed, and only taken up by a restart of the daemon: \(names)"))
+        }
+        let isNewCount = fresh.workers != settings.workers
+        // A number that the user has changed counts; otherwise what the pool was scaled to.
+        if !isNewCount { fresh.workers = .fixed(circumstances.workers) }
+        fresh.policy = fresh.resolvedPolicy(
+            automaticWorkers: CPUCount.current().automatic, sharing: circumstances.sharesPorts)
+        if circumstances.obstacleToSharing != nil { fresh.policy = fresh.policyWithoutSharing(fresh.policy) }
+        if !isNewCount { fresh.workers = settings.workers }
+        if let arguments = changes.arguments ?? arguments { fresh.program.arguments = arguments }
+        return fresh
+    }
+
+    // MARK: what does not come back
+
+    /// Files that a worker started now would find in another state than when the generation was made. Empty for one
+    /// that is no longer kept.
+    func changedFiles(of generation: Int) -> [String] { generations[generation]?.changedFiles ?? [] }
+
+    /// What people should know of a generation that serves again: links that lead to another release by now, and after
+    /// a rollback files that were changed in place.
+    func notes(serving number: Int, afterRollback isRollback: Bool) -> [String] {
+        guard let generation = generations[number] else { return [] }
+        var notes: [String] = []
+        if let (link, target) = Self.linkLeadingElsewhere(generation) {
+            notes.append(
+                "\(printable(link)) still points to \(printable(target)): a reload or a restart brings it back")
+        }
+        let files = isRollback ? generation.changedFiles : []
+        if !files.isEmpty {
+            let names = files.map { printable($0) }.joined(separator: ", ")
+            notes.append("\(names) changed since generation \(number) was made, and stays as it is now")
+        }
+        return notes
+    }
+
+    /// The symbolic link by which the working directory or the program was found, if it leads elsewhere now.
+    private static func linkLeadingElsewhere(_ generation: Generation) -> (link: String, target: String)? {
+        var served = stat()
+        if let path = generation.program.workingDirectory, fstat(generation.directory.number, &served) == 0,
+            leadsElsewhere(path, than: served), let link = lastLink(in: path)
+        {
+            return link
+        }
+        let program = generation.program.path
+        guard program.utf8.first == UInt8(ascii: "/"), leadsElsewhere(program, than: generation.executable.status)
+        else {
+            return nil
+        }
+        return lastLink(in: program)
+    }
+
+    private static func leadsElsewhere(_ path: String, than served: stat) -> Bool {
+        FileTrace(path, in: AT_FDCWD).map { !$0.isSameFile(as: FileTrace(served)) } ?? false
+    }
+
+    /// `current` and what it says, for `/srv/web/current/app`.
+    private static func lastLink(in path: String) -> (link: String, target: String)? {
+        var parts = path.split(separator: "/")
+        while let name = parts.last {
+            let prefix = "/" + parts.joined(separator: "/")
+            var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+            let count = readlink(prefix, &target, target.count)
+            if count > 0 {
+                let bytes = target[..<count].map { UInt8(bitPattern: $0) }
+                return (String(name), String(decoding: bytes, as: UTF8.self))
+            }
+            parts.removeLast()
+        }
+        return nil
+    }
+}
+
+/// Why a reload did not begin.
+enum ReloadRefusal: Error, CustomStringConvertible {
+    case configuration(ConfigurationError)
+    case generation(GenerationError)
+    /// The pool stops, or has ended and the daemon waits for its last hook. Nothing is told or kept of such a reload.
+    case ending
+
+    var description: String {
+        switch self {
+        case .configuration(let error): error.description
+        case .generation(let error): error.description
+        case .ending: "the pool stops: nothing is started any more"
+        }
+    }
+}

@@ -1,0 +1,108 @@
+// What all workers use, measured in one go for `status`: their processes, one dump of the kernel's sockets, and a look
+// at the workers' descriptors as far as a bound allows.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+struct PoolUsage {
+    /// A port on which workers listen by themselves.
+    struct OwnPort {
+        let address: ListenAddress
+        var workers: Set<WorkerID>
+        var queue: Int
+    }
+
+    private var usages: [WorkerID: WorkerUsage] = [:]
+    private var queues: [UInt64: Int] = [:]
+    /// TCP ports that are neither the daemon's nor shared, by port.
+    private(set) var ownPorts: [OwnPort] = []
+
+    /// - Parameters:
+    ///   - listeners: inodes of the daemon's own listening sockets.
+    ///   - shared: those of them that all workers accept from: their queues are nobody's own.
+    ///   - known: inodes of the listening sockets that workers share through the daemon.
+    init(
+        of workers: [WorkerProcess], _ gauge: MemoryGauge, listeners: [UInt64], shared: Set<UInt64>, known: Set<UInt64>,
+        _ buffer: UnsafeMutableRawBufferPointer
+    ) {
+        let deadline = MonotonicClock.now() + MemoryGauge.statusBudget
+        var processes: [WorkerID: [Int32]] = [:]
+        for worker in workers {
+            let tree = ProcessTree.processes(of: worker.pid)
+            processes[worker.id] = tree
+            let times = tree.compactMap { ProcessStatus($0, buffer)?.cpuSeconds }
+            usages[worker.id] = WorkerUsage(
+                memoryBytes: gauge.bytes(worker.id, tree, until: deadline, buffer).map { Int(clamping: $0) },
+                cpuSeconds: times.isEmpty ? nil : times.reduce(0, +))
+        }
+        let table: SocketTable
+        do throws(SystemError) { table = try SocketTable() } catch { return }
+        let found = table.sockets(listeners).filter { $0.listens }
+        for listener in found { queues[listener.inode] = Int(listener.queue) }
+        let sockets = Self.inodes(of: workers, processes).mapValues { table.sockets($0) }
+        count(sockets, addresses: Set(found.map { $0.address }), shared: shared)
+        findOwnPorts(sockets, except: Set(listeners).union(known))
+    }
+
+    subscript(id: WorkerID) -> WorkerUsage { usages[id] ?? WorkerUsage() }
+
+    /// Connections that wait to be accepted from this listener of the daemon; nil: it is none of TCP or unix.
+    func queue(of listener: Listener) -> Int? { listener.inode.flatMap { queues[$0] } }
+
+    private mutating func count(_ sockets: [WorkerID: [rl_socket]], addresses: Set<UInt64>, shared: Set<UInt64>) {
+        var addresses = addresses
+        for socket in sockets.values.joined() where socket.listens { addresses.insert(socket.address) }
+        for (id, sockets) in sockets {
+            let own = sockets.filter { $0.listens && !shared.contains($0.inode) }
+            usages[id]?.queue = own.isEmpty ? nil : own.reduce(0) { $0 + Int($1.queue) }
+            // What it has connected itself, to a database say, is not counted.
+            usages[id]?.connections = sockets.count { !$0.listens && addresses.contains($0.address) }
+        }
+    }
+
+    private mutating func findOwnPorts(_ sockets: [WorkerID: [rl_socket]], except known: Set<UInt64>) {
+        var seen = known
+        for (id, sockets) in sockets.sorted(by: { $0.key < $1.key }) {
+            for socket in sockets where socket.listens && !known.contains(socket.inode) {
+                guard let address = ListenAddress(socket) else { continue }
+                let queue = seen.insert(socket.inode).inserted ? Int(socket.queue) : 0
+                if let place = ownPorts.firstIndex(where: { $0.address == address }) {
+                    ownPorts[place].workers.insert(id)
+                    ownPorts[place].queue += queue
+                } else {
+                    ownPorts.append(OwnPort(address: address, workers: [id], queue: queue))
+                }
+            }
+        }
+        ownPorts.sort { ($0.address.port ?? 0) < ($1.address.port ?? 0) }
+    }
+
+    /// Of the sockets that each has, with its processes, until the bound is reached; then of no more.
+    private static func inodes(
+        of workers: [WorkerProcess], _ processes: [WorkerID: [Int32]]
+    ) -> [WorkerID: Set<UInt64>] {
+        var left = ControlLimits.descriptorsMax
+        var inodes: [WorkerID: Set<UInt64>] = [:]
+        for worker in workers {
+            var own: Set<UInt64> = []
+            for process in processes[worker.id] ?? [] {
+                guard left > 0, let found = OpenSockets.all(of: process, atMost: &left) else { return inodes }
+                own.formUnion(found.map { $0.inode })
+            }
+            inodes[worker.id] = own
+        }
+        return inodes
+    }
+}
+
+/// What a worker uses, with the processes that it started.
+struct WorkerUsage {
+    /// As `--max-memory` measures it: see `MemoryGauge`.
+    var memoryBytes: Int?
+    /// User and system time since its start, of those of its processes that live.
+    var cpuSeconds: Double?
+    /// Established connections to the pool's addresses; nil: too many to count, or the kernel doesn't tell.
+    var connections: Int?
+    /// Connections in the queues of listening sockets that are its own; nil: it has none.
+    var queue: Int?
+}

@@ -1,0 +1,92 @@
+// Settings in the making: options are applied one by one, and what involves several of them is settled and checked at
+// the end.
+import Glibc
+import Reloader
+import Supervisor
+
+struct Draft {
+    enum Action {
+        case run
+        case check
+        case help
+        case version
+    }
+
+    var settings = Settings()
+    var action = Action.run
+    var configFile: String?
+    /// `--group`, which wins over the group in `--user` in either order.
+    var group: UInt32?
+    let users: UserDatabase
+
+    init(users: UserDatabase) { self.users = users }
+
+    /// Applies `--group`, and returns an error for each pair of options that contradict each other.
+    mutating func settle() -> [ConfigurationError] {
+        if let group {
+            // Without --user, workers keep the daemon's user and change only the group.
+            var user =
+                settings.program.user
+                ?? UserChoice(userID: geteuid(), groupID: group, supplementaryGroups: [], name: nil, home: nil)
+            user.groupID = group
+            settings.program.user = user
+        }
+        let problems = [backoffProblem, readinessProblem, listenersProblem].compactMap { $0 }
+        return problems + sharingProblems(settings)
+    }
+
+    private var backoffProblem: ConfigurationError? {
+        let policy = settings.policy
+        guard policy.backoffBase > policy.backoffCap else { return nil }
+        return ConfigurationError(
+            "--backoff \(policy.backoffBase.text) is longer than --backoff-cap \(policy.backoffCap.text)")
+    }
+
+    private var readinessProblem: ConfigurationError? {
+        guard case .after(let delay) = settings.ready, delay >= settings.policy.readyTimeout else { return nil }
+        return ConfigurationError(
+            "--ready \(delay.text) is not shorter than --ready-timeout \(settings.policy.readyTimeout.text)")
+    }
+
+    private var listenersProblem: ConfigurationError? {
+        for (index, spec) in settings.listeners.enumerated() {
+            let isRepeated = settings.listeners[..<index].contains { $0.address == spec.address }
+            // Each port 0 becomes another port.
+            if isRepeated && spec.address.port != 0 {
+                return ConfigurationError("--listen \(printable(spec.address.description)) is given twice")
+            }
+        }
+        return nil
+    }
+}
+
+// MARK: port sharing
+
+/// One error for each contradiction between the options of port sharing, drains and listeners.
+private func sharingProblems(_ settings: Settings) -> [ConfigurationError] {
+    var problems: [String] = []
+    if !settings.sharesPorts {
+        if settings.ready == .listening { problems.append("--ready listen does not work with --no-share, \(unseen)") }
+        if settings.drain == .outside { problems.append("--drain outside does not work with --no-share, \(unseen)") }
+        if settings.sharesUDP { problems.append("--share udp contradicts --no-share") }
+    }
+    if settings.listeners.isEmpty {
+        if settings.balance == .slot {
+            problems.append(
+                "--balance slot needs --listen: workers that bind their own ports each have a queue anyway")
+        }
+    } else {
+        if settings.ready == .listening {
+            problems.append("--ready listen does not work with --listen: \(handed) (use --ready message or --ready 2s)")
+        }
+        if settings.drain == .outside {
+            problems.append("--drain outside does not work with --listen: \(handed) (use --drain signal)")
+        }
+        if settings.sharesUDP { problems.append("--share udp does not work with --listen: \(handed)") }
+    }
+    return problems.map { ConfigurationError($0) }
+}
+
+private let unseen = "with which reloaderd does not see the ports of its workers"
+private let handed =
+    "workers get sockets that listen already, and reloaderd does not watch ports that they bind themselves"

@@ -1,2 +1,0 @@
-/// Printed by `--version`.
-let version = "0.1.0"
