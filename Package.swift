@@ -1,6 +1,7 @@
 // swift-tools-version: 6.1
-// Packages: none, ever. Each target is a room; the arrows between them are the architecture:
-// reloaderd -> Supervisor -> Reloader, Supervisor -> CLinux. ReloaderWorker and Reloader depend on nothing.
+// Packages: none, ever. The targets and the arrows between them are the first half of the architecture, which
+// docs/architecture.md explains: reloaderd -> Supervisor -> Reloader, Supervisor -> CLinux. ReloaderWorker and Reloader
+// depend on nothing.
 import PackageDescription
 
 let package = Package(

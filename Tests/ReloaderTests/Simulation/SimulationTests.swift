@@ -5,6 +5,7 @@ import Testing
 /// Thousands of short and nasty lives of a pool; see `World` for what happens in them and `Monitor` for what must hold.
 ///
 /// `RELOADER_SCHEDULES` says how many, `RELOADER_SEED` the seed of the first; each further one has the next seed.
+/// docs/architecture.md shows how to replay one.
 @Suite struct SimulationTests {
     @Test func everyInvariantHoldsAfterEveryStep() {
         let schedules = Self.number("RELOADER_SCHEDULES") ?? 2_000
