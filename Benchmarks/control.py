@@ -23,7 +23,7 @@ class Client:
 
 
 def ready_times(daemon, times):
-    """Of each worker, on the wall clock, from the log on."""
+    """When each worker became ready, on the wall clock; reads the log on."""
     for line in daemon.process.stderr:
         record = json.loads(line)
         if record["event"] == "stopping": return

@@ -122,7 +122,7 @@ class Peer(Process):
     """A server that reloads itself by SIGHUP; its old workers are those children that it had before."""
 
     def __init__(self, words, port):
-        # Programs ask for who they are; of which generation only reloaderd says.
+        # Programs say which process they are; only reloaderd says of which generation.
         super().__init__(words, "stderr", RELOADERD_SLOT="0", RELOADERD_GENERATION="1")
         wait_until_served(port)
         time.sleep(2)  # until all of its workers are there

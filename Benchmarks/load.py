@@ -1,6 +1,6 @@
 """The promise on large counts: each example, 4 workers, a strict client with 16 connections that retries nothing, with
 a connection a request and with keep-alive: 20 reloads, each begun when the one before is done; then 20 more, with one
-worker killed (SIGKILL) between each two. Of the second part only requests that a killed worker had accepted may
+worker killed (SIGKILL) between each two. In the second part only requests that a killed worker had accepted may
 fail."""
 import json, os, signal, socket, subprocess
 from pool import Daemon, table
@@ -69,6 +69,6 @@ for kills in (False, True):
             done, report = measure(program, keep_alive, kills)
             failures = ", ".join(f"{report[k]} {k}" for k in KINDS if report[k]) or "0"
             rows.append([
-                name, "keep-alive" if keep_alive else "each anew", done, RELOADS * kills, report["ok"], failures,
+                name, "keep-alive" if keep_alive else "one a request", done, RELOADS * kills, report["ok"], failures,
                 report["latencyMicroseconds"]["p99"] // 1000])
 table(["example", "connections", "reloads", "kills", "answered", "failed", "p99 ms"], rows)

@@ -76,7 +76,7 @@ for keep_alive in (False, True):
         name, command = list(contenders(port))[place]
         if "/" in command[0] and not os.path.exists(command[0]): continue
         report = measure(command, port, keep_alive)
-        mode = "keep-alive" if keep_alive else "each anew"
+        mode = "keep-alive" if keep_alive else "one a request"
         if report is None:
             rows.append([name, mode, "did not start", *[""] * (len(kinds) + 4)])
             continue

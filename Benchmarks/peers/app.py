@@ -1,4 +1,4 @@
-"""Who answers, for gunicorn (WSGI) and uvicorn (ASGI)."""
+"""Answers with the number of its process, for gunicorn (WSGI) and uvicorn (ASGI)."""
 import os
 
 BODY = f"slot=0 generation=0 pid={os.getpid()}\n".encode()

@@ -15,7 +15,7 @@ static double now(void) {
     return time.tv_sec * 1e9 + time.tv_nsec;
 }
 
-// The least of many short runs, in nanoseconds a call: whoever else uses the machine disturbs some of them only.
+// The least of many short runs, in nanoseconds a call: other users of the machine disturb only some of them.
 #define measure(result, calls, body)                            \
     do {                                                        \
         for (int run = 0; run < runs; run++) {                  \

@@ -22,7 +22,7 @@ const http = require('node:http');
 const net = require('node:net');
 
 const DELAY_MS_MAX = 60_000;
-// Node calls listen(2) on an inherited listener too, which sets its backlog anew: 511 unless told.
+// Node calls listen(2) on an inherited listener too, which sets its backlog again: 511 unless told.
 const BACKLOG = 4096;
 // For the client to close, after this side has.
 const LINGERING_MS = 1000;

@@ -3,9 +3,9 @@
 // A drain loses nothing when every request that reaches this worker is answered by it, and no client is left to find
 // out by a failed request that its connection is gone:
 //   1. Everything that waits in the accept queue is accepted, then this worker's descriptor of the listener is closed.
-//      The listener itself lives on in the supervisor and in the other workers, who take what comes later.
+//      The listener itself lives on in the supervisor and in the other workers, which take what comes later.
 //   2. A connection that was accepted, with or without a request, gets its answer, and every answer from now on says
-//      `Connection: close`: the client knows, before it sends again, that it must connect anew.
+//      `Connection: close`: the client knows, before it sends again, that it must connect again.
 //   3. An idle keep-alive connection has had an answer without that word. Closing it at once would race with a request
 //      that is already on its way, so it is kept for one request more, up to `drainIdle`. A client that pauses for
 //      longer than that finds the connection closed while it is idle, which every HTTP client has to expect (RFC 9112,

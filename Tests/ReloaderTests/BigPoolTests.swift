@@ -47,7 +47,7 @@ import Testing
 private struct Crowd {
     var pool: Pool
     var now = Instant(nanoseconds: 0)
-    /// Of the slots that wait.
+    /// How long each waiting slot waits.
     private(set) var delays: [Int: Duration] = [:]
     private var workers: [WorkerID] = []
 

@@ -39,7 +39,7 @@ final class Connection {
     private(set) var startedNanoseconds: UInt64 = 0
     /// Next request, time-out or end of patience, whichever the phase waits for.
     var wakeNanoseconds: UInt64 = 0
-    /// Who last answered on this connection.
+    /// The process that last answered on this connection.
     var lastPid: Int?
 
     private let address: Address
@@ -74,7 +74,7 @@ final class Connection {
         return UInt16(bigEndian: address.sin6_port)
     }
 
-    /// Begins a request, on the idle connection where there is one.
+    /// Begins a request, on the idle connection if there is one.
     func start(now: UInt64, timeoutNanoseconds: UInt64) -> Step {
         if case .idle = phase {
             let step = checkIdle()

@@ -15,7 +15,7 @@ struct Options {
     var requestsMax: Int?
     var durationMilliseconds: Int?
     var untilEndOfInput = false
-    /// A line on stdout when a worker answers for the first time, for who waits for that.
+    /// A line on stdout when a worker answers for the first time, for a test that waits for that.
     var announcesWorkers = false
     var json = false
 

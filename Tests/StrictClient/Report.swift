@@ -33,7 +33,7 @@ struct Report {
         var connection: Int
         /// nil: a unix socket, or not bound yet.
         var localPort: UInt16?
-        /// Who last answered on this very connection.
+        /// The process that last answered on this very connection.
         var lastPid: Int?
         var detail: String
     }

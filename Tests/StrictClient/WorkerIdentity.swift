@@ -1,4 +1,4 @@
-// Who answered: the numbers of a body such as `slot=0 generation=1 pid=123`.
+// The worker that answered: the numbers of a body such as `slot=0 generation=1 pid=123`.
 
 struct WorkerIdentity: Hashable {
     var pid: Int

@@ -2,28 +2,27 @@
 // so that lines stay where they are.
 
 struct SourceText {
-    let code: String
-    let comments: String
-    let strings: String
-
-    /// Comments and strings: what people read.
-    let words: String
+    private let bytes: [UInt8]
+    private let kinds: [Lexer.Kind]
 
     init(_ text: String) {
         var lexer = Lexer(bytes: Array(text.utf8))
         lexer.run()
-        let (bytes, kinds) = (lexer.bytes, lexer.kinds)
-        func part(_ wanted: (Lexer.Kind) -> Bool) -> String {
-            var part = bytes
-            for index in bytes.indices where !wanted(kinds[index]) && bytes[index] != UInt8(ascii: "\n") {
-                part[index] = UInt8(ascii: " ")
-            }
-            return String(decoding: part, as: UTF8.self)
+        (bytes, kinds) = (lexer.bytes, lexer.kinds)
+    }
+
+    var code: String { part { $0 == .code } }
+    var comments: String { part { $0 == .comment } }
+
+    /// Comments and strings: what people read.
+    var words: String { part { $0 != .code } }
+
+    private func part(_ wanted: (Lexer.Kind) -> Bool) -> String {
+        var part = bytes
+        for index in bytes.indices where !wanted(kinds[index]) && bytes[index] != UInt8(ascii: "\n") {
+            part[index] = UInt8(ascii: " ")
         }
-        code = part { $0 == .code }
-        comments = part { $0 == .comment }
-        strings = part { $0 == .string }
-        words = part { $0 != .code }
+        return String(decoding: part, as: UTF8.self)
     }
 }
 

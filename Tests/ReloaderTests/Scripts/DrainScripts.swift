@@ -86,7 +86,7 @@ import Testing
             """)
     }
 
-    // MARK: who is not emptied
+    // MARK: workers that are not emptied
 
     @Test func aStartingWorkerHasNothingToTake() {
         Script.play(

@@ -1,6 +1,6 @@
 import Testing
 
-/// After a time in which nobody ran: whoever would fail or be killed has all of the time again.
+/// After a time in which nothing ran, a worker that would fail or be killed has all of its time again.
 @Suite struct OversleptScripts {
     @Test func aWorkerThatStarts() {
         Script.play(

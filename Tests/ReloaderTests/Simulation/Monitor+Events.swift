@@ -39,7 +39,7 @@ extension Monitor {
         noteSilence()
     }
 
-    /// Of one that is silent, or is to be recycled already, there is no more to be said.
+    /// A worker that is silent, or is to be recycled already, needs no other reason.
     private mutating func takesTooMuch(_ index: Int) {
         let worker = workers[index]
         guard let readySince = worker.readySince, worker.isReady, !worker.isInFlight, worker.hungSince == nil else {

@@ -13,7 +13,7 @@ struct Monitor {
         case finished
     }
 
-    /// Where the roll stands, as reported.
+    /// How far the roll has come, as reported.
     enum Course: Equatable {
         case none
         case forward(target: Int)
@@ -53,9 +53,9 @@ struct Monitor {
     var bad: [Int] = []
     var newest = 1
     var isPaused = false
-    /// Of the roll at hand, and of its revert.
+    /// The plan of the roll at hand, and of its revert.
     var plan = RollPlan()
-    /// On trial.
+    /// The slots on trial.
     var canary: Canary?
     var waitsSince: Instant?
     var rollFailures = 0
@@ -75,7 +75,7 @@ struct Monitor {
     var stopAskedAt: Instant?
     var wasReady = false
     var anyAnswered = false
-    /// Of the roll or the recycle at hand.
+    /// When the roll or the recycle at hand began.
     var rollBeganAt: Instant
     var rollTimesOutAt: Instant?
     var revertBeganAt: Instant

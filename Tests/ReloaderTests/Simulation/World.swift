@@ -38,14 +38,14 @@ struct World {
     private var monitor: Monitor
     private var effects: [Effect] = []
     private var processes: [Process] = []
-    /// Of generation g at g - 1.
+    /// The character of generation g is at g - 1.
     private var characters: [Character]
     private var policy: Policy
     private var isCalm = false
     private var isStopped = false
     /// Things on the agenda that are more than routine.
     private var pending = 0
-    /// How long the answer to a spawn may take; nil: answered at once, as the real runtime does where the program is
+    /// How long the answer to a spawn may take; nil: answered at once, as the real runtime does if the program is
     /// not busy.
     private let answersWithin: Int?
     private let deadlinesAreLate: Bool

@@ -120,7 +120,7 @@ import Testing
 
     @Test(arguments: commandLines.indices)
     func wrongCommandLinesAreRefused(_ index: Int) throws {
-        // A program that is not there is found out by --check only; a start would end with 127.
+        // Only --check finds out that a program is not there; a start would end with 127.
         let folder = try TestFolder()
         try expectRefusal(["--check"] + Self.commandLines[index], in: folder)
         guard Self.commandLines[index].first != "--" && Self.commandLines[index] != ["-"] else { return }

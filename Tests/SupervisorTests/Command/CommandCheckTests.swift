@@ -67,7 +67,7 @@ import Testing
         #expect(!folder.contains("pid"))
     }
 
-    /// What a start could not open; what is not there yet is not made.
+    /// A check finds what a start could not open, and makes nothing that is not there yet.
     @Test func looksAtTheOutputsFile() throws {
         let folder = try TestFolder()
         func check(_ path: String) throws -> CommandRun {
@@ -89,7 +89,7 @@ import Testing
             run.errors == "reloaderd: --pid-file: cannot use \(folder.path): it is a directory, not a regular file\n")
     }
 
-    /// Only by becoming the user can be found out what he may execute.
+    /// Only a process that becomes the user can find out what that user may execute.
     @Test(.enabled(if: geteuid() == 0)) func asksForTheUser() throws {
         let folder = try TestFolder()
         let program = try folder.writeProgram("app", "#!/bin/sh\n")

@@ -89,7 +89,7 @@ import Testing
         #expect(try settings("--drain", text).drain == expected)
     }
 
-    /// Alone it takes no port away from the program's words; with an equals sign it names one.
+    /// Alone the option takes no port away from the program's words; with an equals sign it names one.
     @Test func readsAValueThatMayBeLeftOut() throws {
         let off = try loadSettings(arguments: ["--no-share", "8080", "81"], startDirectory: "/").settings
         #expect(!off.sharesPorts && off.unsharedPorts.isEmpty)
@@ -182,7 +182,7 @@ import Testing
         #expect(parsed.settings.workers == .fixed(7))
     }
 
-    /// As at a reload: the same words, another file.
+    /// The same words with another file, as at a reload.
     @Test func readsTheFileAnew() throws {
         let folder = try TestFolder()
         let words = ["--config", try folder.write("a.conf", "workers 2"), "./app"]
@@ -223,7 +223,7 @@ import Testing
     func namesFileAndLine(_ file: String, _ message: String) throws {
         let folder = try TestFolder()
         let path = try folder.write("a.conf", file)
-        // Also where the command line would override the line.
+        // Also if the command line would override the line.
         for words in [
             ["--config", path, "x"], ["--config", path, "--workers", "1", "--soak", "1s", "--listen", "1", "x"],
         ] {
@@ -283,7 +283,7 @@ import Testing
         #expect(settings.resolvedPolicy(automaticWorkers: 1).surge == expected)
     }
 
-    /// Who drains: the worker itself where it is passed listeners or shares nothing.
+    /// A worker drains itself if it is passed listeners or shares nothing.
     @Test func drainIsResolved() throws {
         let outside = Drain.outside(timeout: .seconds(7))
         func drain(_ choice: String, sharing: Bool) throws -> Drain {

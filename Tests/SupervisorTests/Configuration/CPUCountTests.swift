@@ -27,7 +27,7 @@ import Testing
         #expect(try quota(none) == nil)
     }
 
-    /// In a container the own cgroup is the root of what is mounted.
+    /// In a container the process' own cgroup is the root of what is mounted.
     @Test(arguments: ["/", "/../..", "/docker/abc"])
     func readsQuotaOfAContainer(_ path: String) throws {
         let files = [

@@ -51,7 +51,7 @@ import Testing
             var random = SeededGenerator(seed: seed)
             let client = try app.connect()
             let bytes = Self.nonsense(&random)
-            // One that is told that its request is too long may find the line cut before it has said all.
+            // A client that is told that its request is too long may find the line cut before it has said all.
             client.send(bytes)
             client.finish()
             var answers = 0

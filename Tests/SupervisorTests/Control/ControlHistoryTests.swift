@@ -39,10 +39,7 @@ import Testing
 
     /// What it leaves behind: a stale socket, a deploy without an outcome, a client that hears of the end.
     @Test func aDaemonKilledDuringADeploy() throws {
-        let folder = try TestFolder()
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"], in: folder)
-        try app.daemon.next("pool_ready")
+        let (app, _) = try ControlledDaemon.withGate()
         let client = try app.connect()
         try client.send("reload")
         try client.event("reload_began")
@@ -54,7 +51,7 @@ import Testing
         #expect(try app.daemon.end() == 128 + SIGKILL)
         for worker in app.daemon.records("worker_started") { _ = worker.pid.map { kill($0, SIGKILL) } }
 
-        let next = try ControlledDaemon(Apps.readyShell, options: ["--workers", "1"], in: folder)
+        let next = try ControlledDaemon(Apps.readyShell, options: ["--workers", "1"], in: app.folder)
         try next.daemon.next("pool_ready")
         let entries = try next.ask("history").objects("entries")
         #expect(entries.map { $0["outcome"] as? String } == ["done", "unknown", "done"])

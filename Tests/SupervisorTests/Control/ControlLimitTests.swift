@@ -1,4 +1,4 @@
-// Whatever clients do, the daemon stays itself: those that are slow, many, gone, or talk nonsense.
+// The daemon is unharmed by clients that are slow, many, gone, or talk nonsense.
 import Foundation
 import Testing
 
@@ -10,10 +10,7 @@ import Testing
     }
 
     @Test func aClientKilledMidWait() throws {
-        let folder = try TestFolder()
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"], in: folder)
-        try app.daemon.next("pool_ready")
+        let (app, gate) = try ControlledDaemon.withGate()
         let code = """
             import socket, sys
             s = socket.socket(socket.AF_UNIX)
@@ -31,7 +28,7 @@ import Testing
         try app.daemon.endsClean()
     }
 
-    /// It never reads while thousands of events flow.
+    /// A client never reads while thousands of events flow.
     @Test func aFollowerThatDoesNotReadIsDropped() throws {
         let app = try startedApp()
         let slow = try app.connect()
@@ -75,7 +72,7 @@ import Testing
         #expect(try app.daemon.stop() == 0)
     }
 
-    /// One that asks for much and reads nothing is answered no more until it reads.
+    /// A client that asks for much and reads nothing gets no more answers until it reads.
     @Test func aClientThatAsksWithoutReading() throws {
         let app = try startedApp()
         let before = try memory(of: app.daemon.pid)
@@ -105,7 +102,7 @@ import Testing
         try app.daemon.endsClean()
     }
 
-    /// Hundreds that ask for much and read nothing: all together have a bound as well, and it ends with them.
+    /// Hundreds of clients ask for much and read nothing: together they have a bound as well, and it ends with them.
     @Test func whatWaitsForAllHasABound() throws {
         let app = try ControlledDaemon(
             Apps.shell(
@@ -148,14 +145,14 @@ import Testing
         try app.daemon.endsClean()
     }
 
-    /// Those for whom there is no descriptor wait, and nothing spins meanwhile.
+    /// Clients for which there is no descriptor wait, and nothing spins meanwhile.
     @Test func clientsWaitForADescriptor() throws {
         let app = try ControlledDaemon(
             Apps.readyShell, options: ["--workers", "1"], under: ["prlimit", "--nofile=40:40"])
         try app.daemon.next("pool_ready")
         var clients = try (0..<60).map { _ in try app.connect() }
         try app.daemon.next("system_error") { $0.message.contains("Too many open files") }
-        // The first is in, and leaves room for another.
+        // The first client is in, and leaves room for another.
         while let client = clients.first {
             #expect(try client.ask("status").isOK)
             clients.removeFirst()
@@ -167,7 +164,7 @@ import Testing
     @Test func aRequestHasABound() throws {
         let app = try startedApp()
         let client = try app.connect()
-        // The longest that is allowed, and then one more byte.
+        // The longest request that is allowed, and then one more byte.
         let frame = "{\"v\":1,\"verb\":\"x\"}"
         client.sendLine(frame + String(repeating: " ", count: 65_536 - frame.utf8.count))
         #expect(try client.line().code == "usage")
@@ -225,7 +222,7 @@ import Testing
         client.sendLine("{\"v\":1,\"verb\":\"reload\"}\n{\"v\":1,\"verb\":\"scale\",\"to\":2}")
         #expect(try client.answer().end.outcome == "done")
         #expect(try client.answer().end.number("workers") == 2)
-        // Who says that nothing more will come is answered all the same.
+        // A client that says that nothing more will come is answered all the same.
         try client.send("reload")
         client.finish()
         #expect(try client.answer().end.outcome == "done")

@@ -1,9 +1,10 @@
-// Who may control a daemon, where its socket is, and what becomes of both when things are not as they should be.
+// Which users may control a daemon, where its socket is, and what happens to both when things are not as they should
+// be.
 import Foundation
 import Testing
 
 @Suite struct ControlPeopleTests {
-    /// What a client says that runs as somebody else.
+    /// The output of a client that runs as another user.
     private func ask(_ path: String, as words: [String]) throws -> String {
         let code = """
             import socket, sys
@@ -26,7 +27,7 @@ import Testing
         try app.daemon.next("pool_ready")
         for folder in ["", "/run"] { chmod(app.folder.path + folder, 0o755) }
         #expect(try ask(app.path, as: nobody + ["--clear-groups"]).contains("PermissionError"))
-        // And also when the file lets them in.
+        // They are refused even if the file's permissions let them in.
         chmod(app.path, 0o666)
         let answer = try ask(app.path, as: nobody + ["--clear-groups"])
         #expect(answer.contains("\"code\":\"forbidden\"") && answer.contains("user 65534 may not"), "\(answer)")
@@ -127,7 +128,7 @@ import Testing
         #expect(folder.text(of: "file") == "precious")
     }
 
-    /// Nobody has chosen these: the pool matters more.
+    /// No user has chosen these places: the pool matters more.
     @Test func folderThatCannotBeWrittenIsAWarning() throws {
         let folder = try TestFolder()
         // Not even root can make a folder below a file.

@@ -10,7 +10,7 @@ import Testing
 
     enum Mode: String, CaseIterable { case listen, slot, shared, own, child }
 
-    /// Whoever has opened the port, it is shown.
+    /// A port is shown, no matter which process has opened it.
     @Test(arguments: Mode.allCases)
     func portsAreShown(_ mode: Mode) throws {
         let port = try Network.freePort()

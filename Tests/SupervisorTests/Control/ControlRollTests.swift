@@ -12,15 +12,21 @@ import Testing
         return app
     }
 
+    /// Three workers, the first of them on trial, and the client that waits for the end of this reload.
+    private func withCanary() throws -> (ControlledDaemon, ControlConversation) {
+        let app = try started("--workers", "3")
+        let reload = try app.connect()
+        try reload.send("reload", ["canary": 1])
+        try app.daemon.next("canary_waits")
+        return (app, reload)
+    }
+
     private func generations(of app: ControlledDaemon) throws -> [Int] {
         try app.ask("status").objects("slots").compactMap { $0["generation"] as? Int }
     }
 
     @Test func aCanaryWaitsAndIsPromoted() throws {
-        let app = try started("--workers", "3")
-        let reload = try app.connect()
-        try reload.send("reload", ["canary": 1])
-        try app.daemon.next("canary_waits")
+        let (app, reload) = try withCanary()
         #expect(try generations(of: app) == [2, 1, 1])
         #expect(try app.ask("status").object("roll")["waiting_for"] as? String == "promote")
         #expect(try app.ask("promote").isOK)
@@ -30,10 +36,7 @@ import Testing
     }
 
     @Test func aCanaryThatDiesRevertsAll() throws {
-        let app = try started("--workers", "3")
-        let reload = try app.connect()
-        try reload.send("reload", ["canary": 1])
-        try app.daemon.next("canary_waits")
+        let (app, reload) = try withCanary()
         let canary = try #require(app.daemon.records("worker_ready").last { $0.generation == 2 }?.pid)
         kill(canary, SIGKILL)
         let end = try reload.answer().end

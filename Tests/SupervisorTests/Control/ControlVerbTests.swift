@@ -80,7 +80,7 @@ import Testing
         #expect(end.isOK && end.outcome == "done" && end.number("generation") == 2 && end.number("took_s") >= 0)
         let asked = try app.daemon.next("reload_asked")
         #expect(asked.message.contains("over the control socket") && asked.number("by") == Double(getpid()))
-        // The same connection may go on.
+        // The same connection may be used again.
         #expect(try client.ask("status").object("pool")["generation"] as? Int == 2)
         try app.daemon.endsClean()
     }
@@ -115,10 +115,7 @@ import Testing
     }
 
     @Test func aReloadNeedNotBeWaitedFor() throws {
-        let folder = try TestFolder()
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"], in: folder)
-        try app.daemon.next("pool_ready")
+        let (app, gate) = try ControlledDaemon.withGate()
         let end = try app.ask("reload", ["wait": false])
         #expect(end.outcome == "begun" && end.number("generation") == 2)
         let roll = try app.ask("status").object("roll")
@@ -129,10 +126,7 @@ import Testing
     }
 
     @Test func aReloadThatIsNotDoneInTimeIsReverted() throws {
-        let folder = try TestFolder()
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"], in: folder)
-        try app.daemon.next("pool_ready")
+        let (app, _) = try ControlledDaemon.withGate()
         let client = try app.connect()
         let end = try client.ask("reload", ["timeout_s": 0.02])
         #expect(end.outcome == "timed_out" && end.number("took_s") >= 0.02)
@@ -143,17 +137,14 @@ import Testing
     }
 
     @Test func twoReloadsAtOnce() throws {
-        let folder = try TestFolder()
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"], in: folder)
-        try app.daemon.next("pool_ready")
+        let (app, gate) = try ControlledDaemon.withGate()
         let (first, second) = (try app.connect(), try app.connect())
         try first.send("reload")
         try first.event("reload_began")
         try second.send("reload")
         let superseded = try first.answer().end
         #expect(superseded.outcome == "superseded" && superseded.number("generation") == 2)
-        // Only when the first one's worker is gone can the gate let the right one pass.
+        // The gate can let the right worker pass only when that of the first reload is gone.
         try app.daemon.next("worker_exited") { $0.generation == 2 }
         gate.letPass()
         let done = try second.answer().end
@@ -302,7 +293,7 @@ import Testing
         try app.daemon.endsClean()
     }
 
-    /// Two that ask for a graceful stop are both patient; both hear of the end.
+    /// Two clients that ask for a graceful stop both wait, and both hear of the end.
     @Test func stopsWithPatience() throws {
         let folder = try TestFolder()
         let gate = try Gate(in: folder)

@@ -33,7 +33,7 @@ import Testing
         #expect(read(String(repeating: "[", count: 34) + String(repeating: "]", count: 34)) == nil)
     }
 
-    /// What it writes, others read as it was meant.
+    /// Other readers understand what it writes as it was meant.
     @Test func writesWhatOthersRead() throws {
         let text = String(String.UnicodeScalarView((0..<0x300).compactMap { Unicode.Scalar($0) })) + "\u{2028}😀"
         let value: JSON = [

@@ -37,11 +37,11 @@ import Testing
             }
         }
         #expect(daemon.records("worker_failed").count == 1)
-        // Slot 1's worker of each generation; only the stop timeout ends it.
+        // The worker of slot 1 in each generation, which only the stop timeout ends.
         #expect(daemon.records("worker_killed").allSatisfy { $0.slot == 1 } && !daemon.records("worker_killed").isEmpty)
     }
 
-    /// And nobody has the idea to look at it, but for what people read: the log, workers' lines, and when a generation
+    /// The source reads the wall clock only for what people read: the log, workers' lines, and when a generation
     /// was made and asked for; and `list`, which says how long ago a daemon was started.
     @Test func onlyPeopleReadTheWallClock() throws {
         var readers: Set<String> = []

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 @Suite struct ExhaustionTests {
-    /// However few descriptors are left, and whichever step of a reload it is that lacks one.
+    /// However few descriptors are left, and whichever step of the reload lacks one.
     @Test func aReloadWithoutDescriptorsFailsAndTheOldGenerationServesOn() throws {
         let port = try Network.freePort()
         let daemon = try DaemonUnderTest(
@@ -39,7 +39,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// A crash then: the slot waits for better times, and is started when they come.
+    /// A worker crashes then: its slot waits until there are descriptors, and is started.
     @Test func aRestartWithoutDescriptorsIsTriedAgain() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--backoff", "20ms", "--backoff-cap", "20ms"] + Apps.readyShell)
@@ -94,7 +94,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// RLIMIT_NPROC, which does not bind root: the daemon is somebody of whom there is nobody else.
+    /// RLIMIT_NPROC does not bind root, so the daemon runs as a user who has no other processes.
     @Test(.enabled(if: isSomebodyElseAllowed)) func aReloadBeyondTheUsersLimitFails() throws {
         let daemon = try DaemonUnderTest(["--workers", "2"] + Apps.readyShell, under: Self.somebodyElse)
         try daemon.next("pool_ready")
@@ -131,7 +131,7 @@ import Testing
         Set(try FileManager.default.contentsOfDirectory(atPath: "/proc/\(daemon.pid)/fd").compactMap { Int($0) })
     }
 
-    /// The limit under which just so many numbers are free.
+    /// The limit that leaves exactly so many numbers free.
     private static func limit(leaving spare: Int, beside used: Set<Int>) -> Int {
         var limit = 0
         var free = 0
@@ -168,7 +168,7 @@ private final class PidsGroup {
         throw DidNotHappen(description: "no pids controller that may be used")
     }
 
-    /// Puts what follows into the group.
+    /// Puts the command that follows into the group.
     var wrapper: [String] { ["/bin/sh", "-c", "echo $$ >\(path)/cgroup.procs && exec \"$@\"", "sh"] }
 
     func setLimit(_ limit: String) throws {

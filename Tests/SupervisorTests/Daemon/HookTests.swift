@@ -86,7 +86,7 @@ import Testing
         #expect(folder.contains("crashed"))
     }
 
-    /// A moment and no more.
+    /// The hook has a moment and no more.
     @Test func theEndDoesNotWaitForLong() throws {
         let folder = try TestFolder()
         let fifo = try Fifo(in: folder)
@@ -101,7 +101,7 @@ import Testing
         for view in views { try view.waitForEnd() }
     }
 
-    /// Killed with all that it has started, while rolls go on.
+    /// A hook is killed with all that it has started, while rolls go on.
     @Test func oneThatHangsIsKilledAndDelaysNothing() throws {
         let folder = try TestFolder()
         let fifo = try Fifo(in: folder)
@@ -110,7 +110,7 @@ import Testing
                 + Apps.readyShell)
         let pids = try #require(try fifo.lines.next()).split(separator: " ").compactMap { Int32($0) }
         let views = try pids.map { try ProcessView($0) }
-        // More reloads than may have hooks running, all of them while the first one hangs.
+        // There are more reloads than may have hooks running, all of them while the first hook hangs.
         for _ in 0...HookQueue.runningMax {
             daemon.signal(SIGHUP)
             try daemon.next("reload_done")
@@ -136,7 +136,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// What it leaves behind doesn't outlive it, or there would be no bound to what hooks leave.
+    /// Processes that a hook leaves don't outlive it, or there would be no bound to them.
     @Test func whatItLeavesBehindIsKilled() throws {
         let folder = try TestFolder()
         let fifo = try Fifo(in: folder)
@@ -151,7 +151,7 @@ import Testing
         #expect(daemon.records("hook_failed").isEmpty && daemon.records("hook_killed").isEmpty)
     }
 
-    /// Few run, few wait, the rest is counted.
+    /// Few hooks run, few wait, and the rest is counted.
     @Test func tooManyAreDroppedAndCounted() throws {
         let folder = try TestFolder()
         let gate = try Gate(in: folder)

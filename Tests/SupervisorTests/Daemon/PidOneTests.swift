@@ -1,5 +1,5 @@
-// The daemon as PID 1 of a PID namespace, as in a container, and as an ordinary process: who reaps what, and who hears
-// what.
+// The daemon as PID 1 of a PID namespace, as in a container, and as an ordinary process: which reaps what, and which
+// hears what.
 import CLinux
 import Foundation
 import Glibc
@@ -14,7 +14,7 @@ import Testing
             "nsenter", "-t", "\(daemon.pid)", "-m", "--pid=/proc/\(daemon.pid)/ns/pid_for_children", "kill", "-\(name)",
             "1",
         ])
-        // Who enters a namespace that ends before he has left it ends with it.
+        // A process that enters a namespace ends with it, unless it leaves before.
         #expect(run.status == 0 || run.status == 128 + SIGKILL, "\(run.errors)")
     }
 

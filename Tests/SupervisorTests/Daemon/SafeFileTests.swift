@@ -1,4 +1,4 @@
-// Files that the daemon opens by name, where somebody else has put something in their place: it neither waits nor
+// Files that the daemon opens by name, after somebody else has put something in their place: it neither waits nor
 // writes elsewhere, and says why.
 import Foundation
 import Testing
@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct SafeFileTests {
     private let folder: TestFolder
-    /// Where everybody may write, as in /tmp.
+    /// A directory in which everybody may write, as in /tmp.
     private let shared: String
 
     init() throws {
@@ -24,7 +24,7 @@ import Testing
         case reading
     }
 
-    /// Why it is refused; nil: it was opened.
+    /// The reason why it is refused; nil if it was opened.
     private func explanation(_ way: Way, _ path: String) -> String? {
         do throws(SystemError) {
             switch way {
@@ -94,7 +94,7 @@ import Testing
         #expect(explanation(.appending, "\(folder.path)/loop") == "Too many levels of symbolic links")
     }
 
-    /// Whoever may write into a directory can have it lead anywhere.
+    /// A user who may write into a directory can make its links lead anywhere.
     @Test(.enabled(if: Launcher.isRoot)) func linksOfOthersAreNotFollowed() throws {
         symlink("\(folder.path)/target", "\(shared)/log")
         symlink(folder.path, "\(shared)/folder")
@@ -109,7 +109,7 @@ import Testing
             #expect(explanation(way, "\(shared)/folder/target") == refusal("folder"))
             #expect(explanation(way, "\(folder.path)/to-it") == refusal("folder"))
         }
-        // In a directory of their own they need no sticky bit.
+        // Links in a directory of their owner's need no sticky bit.
         chown(shared, Launcher.nobody, Launcher.nobody)
         chmod(shared, 0o755)
         #expect(explanation(.appending, "\(shared)/log") == refusal("log"))
@@ -168,7 +168,7 @@ import Testing
         #expect(check.errors == "reloaderd: --pid-file: cannot use \(path): it is a FIFO, not a regular file\n")
     }
 
-    /// After the old log was moved away: a FIFO in its place stops nobody, and the log goes on where it is.
+    /// After the old log was moved away: a FIFO in its place stops nothing, and the log goes on where it is.
     @Test(arguments: [false, true]) func usr1MeetsAFifo(ownFile: Bool) throws {
         let log = try folder.write("log", "")
         let words =

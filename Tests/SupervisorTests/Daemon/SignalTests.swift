@@ -14,13 +14,13 @@ import Testing
         let draining = try daemon.next("worker_draining")
         #expect(draining.slot == 1 && draining.message == "worker drains: its slot is gone")
         try daemon.next("worker_exited")
-        // One worker is the least.
+        // There is always one worker at least.
         daemon.signal(SIGTTOU)
         try daemon.hearsAll()
         daemon.signal(SIGTTIN)
         try daemon.next("worker_ready")
         #expect(daemon.records("scaled").count == 3)
-        // A reload keeps what was made of it.
+        // A reload keeps the number that was set.
         daemon.signal(SIGHUP)
         #expect(try daemon.next("reload_done").number("workers") == 2)
         try daemon.endsClean()
@@ -34,7 +34,7 @@ import Testing
         daemon.signal(SIGWINCH)
         try daemon.next("draining_all")
         for _ in 0...1 { #expect(try daemon.next("worker_exited").number("status_code") == 0) }
-        // It waits in the accept queue, is refused by nobody, and is answered by those that come.
+        // A connection waits in the accept queue, is not refused, and is answered by the next workers.
         let client = Thread.answer(of: port)
         daemon.signal(SIGHUP)
         try daemon.next("reload_done")
@@ -106,7 +106,7 @@ import Testing
     @Test func usr1OpensTheLogFilesAnew() throws {
         let folder = try TestFolder()
         let log = try folder.write("log", "")
-        // Follows the name, also when another file bears it.
+        // Follows the path, also when another file has taken it.
         let tail = try ChildProcess(["tail", "-n", "+1", "-F", log])
         func nextLine(_ words: String...) throws {
             while let line = try tail.output.next() {
@@ -142,7 +142,7 @@ import Testing
         try tail.wait()
     }
 
-    /// Neither the daemon nor its worker ran: who was not heard for that reason has all of its time again.
+    /// Neither the daemon nor its worker ran: a worker that was not heard for that reason has all of its time again.
     @Test(arguments: ["start", "stop", "watchdog"]) func aTimeInWhichNobodyRanIsNobodysFault(wait: String) throws {
         let folder = try TestFolder()
         let gate = try Gate(in: folder)
@@ -170,7 +170,7 @@ import Testing
         }
         daemon.signal(SIGSTOP)
         kill(-pid, SIGSTOP)
-        // Twice the watchdog's time as well, after which there is no more mercy.
+        // Twice the watchdog's time as well, after which a worker is killed at once.
         try ChildProcess(["sleep", wait == "watchdog" ? "12" : "7"]).wait()
         kill(-pid, SIGCONT)
         daemon.signal(SIGCONT)
@@ -206,7 +206,7 @@ import Testing
         #expect(daemon.records("hook_killed").isEmpty)
     }
 
-    /// One that pings is not killed for what the daemon could not hear while it was stopped, and what was asked
+    /// A worker that pings is not killed for what the daemon could not hear while it was stopped, and what was asked
     /// happens.
     @Test func aStoppedDaemonCatchesUp() throws {
         // Slot 0 says by the clock how far it has come, past the daemon; slot 1 is blocked when its socket's queue is

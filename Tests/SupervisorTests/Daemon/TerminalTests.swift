@@ -1,4 +1,4 @@
-// A terminal is nobody who asks for anything: what the kernel sends for it, and what a shell makes of that. With real
+// A terminal asks for nothing: what the kernel sends for it, and what a shell makes of that. With real
 // ones.
 import Foundation
 import Glibc
@@ -15,7 +15,7 @@ import Testing
         for columns in 81...90 { try terminal.resize(columns: columns, rows: 30) }
         try daemon.hearsAll()
         #expect(daemon.records("draining_all").isEmpty && daemon.records("worker_draining").isEmpty, "\(daemon.story)")
-        // A process may: and is named.
+        // A process may ask, and is named.
         daemon.signal(SIGWINCH)
         let draining = try daemon.next("draining_all")
         #expect(draining.level == "warning" && draining.number("by") == Double(getpid()))

@@ -1,9 +1,10 @@
-// What going back to a release can bring back, and what not: files changed in place, and links that lead elsewhere.
+// What going back to a release can bring back, and what it can't: files changed in place, and links that lead
+// elsewhere.
 import Foundation
 import Testing
 
 @Suite struct ReleaseTests {
-    /// As an interpreter's program is: named by an argument, and read anew by each worker.
+    /// As an interpreter's program is: named by an argument, and read again by each worker.
     private static let good = "echo \"release $1\" >&2; echo READY=1 >&$READY_FD; exec sleep 1000\n"
     private static let bad = "echo broken >&2; exit 3\n"
 
@@ -79,7 +80,7 @@ import Testing
                 "\nnote: current still points to releases/2: a reload or a restart brings it back\n"), "\(back)")
         let note = try app.daemon.next("release_note").message
         #expect(note == "current still points to releases/2: a reload or a restart brings it back")
-        // Of a release that failed it is just as true.
+        // That is just as true after a release that failed.
         try folder.link("current", to: "releases/3")
         let failed = try verb(["reload"], of: app)
         #expect(failed.status == 1 && failed.errors.contains("\nnote: current still points to releases/3: "))

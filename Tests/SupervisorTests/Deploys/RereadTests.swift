@@ -1,4 +1,4 @@
-// What a reload reads anew: the config file and environment files, checked whole before anything changes.
+// What a reload reads again: the config file and environment files, checked whole before anything changes.
 import Foundation
 import Testing
 
@@ -19,7 +19,7 @@ import Testing
         #expect(try daemon.stop() == 0)
     }
 
-    /// And a worker that crashes meanwhile comes back with what its generation was made of.
+    /// A worker that crashes meanwhile comes back with the settings of its generation.
     @Test func aBrokenEnvironmentFileIsRefusedWithItsLine() throws {
         let folder = try TestFolder()
         let file = try folder.write("app.env", "COLOR=blue\n")
@@ -43,7 +43,7 @@ import Testing
             ["--config", file] + ShownWorker.program + ["ready", "ignore", "TERM", "wait"])
         #expect(try daemon.next("pool_ready").fields["workers"] as? Int == 1)
 
-        // More workers, and less patience with those that go.
+        // There are more workers, and a shorter time for those that end.
         try folder.write("reloaderd.conf", "workers 3\nstop-timeout 20ms\n")
         daemon.signal(SIGHUP)
         #expect(try daemon.next("reload_done").fields["workers"] as? Int == 3)

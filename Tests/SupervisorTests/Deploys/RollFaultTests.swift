@@ -1,4 +1,5 @@
-// Rolls that go wrong: the old generation serves on, and clients notice nothing.
+// The rolling restart, with real processes, and rolls that go wrong: the old generation serves on, and clients notice
+// nothing.
 import Glibc
 import Testing
 
@@ -225,5 +226,21 @@ import Testing
         #expect(daemon.records("worker_started").count == 2)
         #expect(daemon.records("reload_asked").isEmpty && daemon.records("scaled").isEmpty)
         daemon.leavesNothing()
+    }
+}
+
+/// The rolling restart, with real processes.
+@Suite struct RollTests {
+    @Test func aReloadReplacesEachSlotAndServesThroughout() throws {
+        let port = try Network.freePort()
+        let daemon = try DaemonUnderTest(
+            ["--listen", "127.0.0.1:\(port)", "--workers", "2", "python3", Products.worker, "ready", "serve"])
+        try daemon.next("pool_ready")
+        #expect(Network.get(port)?.contains("generation=1") == true)
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        try daemon.drained()
+        #expect(Network.get(port)?.contains("generation=2") == true)
+        #expect(try daemon.stop() == 0)
     }
 }

@@ -20,7 +20,7 @@ import Testing
         try app.daemon.next("pool_ready")
     }
 
-    /// Reloads, and returns which generation was said to be the same.
+    /// Reloads, and returns the generation that the log says was the same.
     private func reload() throws -> Double? {
         let before = app.daemon.records("reload_unchanged").count
         let end = try app.ask("reload")
@@ -33,7 +33,7 @@ import Testing
         #expect(try reload() == nil)
         #expect(try reload() == 2)
         #expect(try reload() == 3)
-        // It is somebody else's business how it was asked for.
+        // How it was asked for makes no difference.
         app.daemon.signal(SIGHUP)
         let record = try app.daemon.next("reload_unchanged")
         #expect(record.number("same_as") == 4 && record.generation == 5 && record.level == "warning")
@@ -72,7 +72,7 @@ import Testing
         try app.daemon.endsClean()
     }
 
-    /// What was good, or was not tried to its end, is not marked.
+    /// A generation that was good, or was not tried to its end, is not marked.
     @Test func aGoodGenerationIsNotMarked() throws {
         try folder.write("app.sh", "echo READY=1 >&$READY_FD; exec sleep 1000\n")
         for _ in 0..<2 { #expect(try app.ask("reload").outcome == "done") }

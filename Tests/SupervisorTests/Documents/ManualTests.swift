@@ -93,7 +93,7 @@ import Testing
         #expect(try Self.text().contains(words))
     }
 
-    /// What the log is said to have is what it has; that is, what has an underscore.
+    /// The log has the words that the manual says it has, as far as they have an underscore.
     @Test func eventsAreThoseOfTheProgram() throws {
         let named =
             try Self.examples(".Ql ").compactMap { $0.first }
@@ -168,7 +168,7 @@ import Testing
         #expect(Set(words).isSuperset(of: ResourceLimit.names) && ResourceLimit.names.count == 16)
     }
 
-    /// What DIAGNOSTICS shows is what is said.
+    /// The messages are those that DIAGNOSTICS shows.
     @Test func diagnosticsAreThoseOfTheProgram() throws {
         let folder = try TestFolder()
         let file = try folder.write("web.conf", "\n\nworkers 0\n")
@@ -181,7 +181,7 @@ import Testing
         for (line, text) in zip(shown, said) { #expect("\(line)\n" == text) }
     }
 
-    /// Each default place, by the environment that decides about it.
+    /// Each default place, with the environment that decides on it.
     @Test(.enabled(if: Launcher.isRoot, "what is root's is tested here, the rest by other users"))
     func placesOfRoot() throws {
         func places(_ variables: [String: String]) -> ControlPaths {
@@ -203,7 +203,7 @@ import Testing
         #expect(given.stateDirectory == "/var/lib/web")
     }
 
-    /// The variable that decides about the history, and where it is then.
+    /// The variable that decides where the history is, and the place that it decides on.
     @Test(
         .enabled(if: Launcher.isRoot, "needs root, to become somebody else"),
         arguments: [
@@ -237,7 +237,7 @@ import Testing
         }
     }
 
-    /// The last of two counts; two in a file are a slip.
+    /// The last of two on the command line counts; two in a file are a mistake.
     @Test func whatIsGivenTwice() throws {
         let settings = try loadSettings(
             arguments: ["-w", "2", "--soak", "1s", "-w", "3", "--soak=2s", "./app"], startDirectory: "/"

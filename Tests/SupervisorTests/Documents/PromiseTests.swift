@@ -1,4 +1,4 @@
-// What the README shows is what is printed.
+// The daemon prints what the README shows.
 import Foundation
 import Testing
 
@@ -39,7 +39,7 @@ import Testing
         try app.daemon.endsClean()
     }
 
-    /// No variable more and none less.
+    /// Exactly these variables are set.
     @Test func workersGetTheVariablesOfTheReadme() throws {
         let folder = try TestFolder()
         let fifo = try Fifo(in: folder)

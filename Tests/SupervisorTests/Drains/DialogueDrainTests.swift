@@ -106,14 +106,7 @@ import Testing
             [Apps.python, "\(SharedProgram.folder)/tls.py", "serve", "\($0)", folder.path]
         }
         let client = try ChildProcess([Apps.python, "\(SharedProgram.folder)/tls.py", "ask", "\(port)"])
-        client.writeLine("/")
-        #expect(try client.output.next() == "200")
-        client.writeLine("/gate?\(gate.path)")
-        daemon.signal(SIGHUP)
-        try daemon.next("drain_waits")
-        gate.letPass()
-        #expect(try client.output.next() == "200")
-        client.closeInput()
+        try Self.drainAnswers(client, at: gate, by: daemon)
         try daemon.drained()
         try daemon.endsClean()
     }
@@ -123,14 +116,7 @@ import Testing
         let gate = try Gate(in: folder)
         let (daemon, port) = try Self.pool(["--workers", "1"]) { try SharedProgram.h2c.words($0, in: folder) }
         let client = try ChildProcess(["node", "\(SharedProgram.folder)/session.js", "\(port)"])
-        client.writeLine("/")
-        #expect(try client.output.next() == "200")
-        client.writeLine("/gate?\(gate.path)")
-        daemon.signal(SIGHUP)
-        try daemon.next("drain_waits")
-        gate.letPass()
-        #expect(try client.output.next() == "200")
-        client.closeInput()
+        try Self.drainAnswers(client, at: gate, by: daemon)
         try daemon.endsClean(by: SIGQUIT)
     }
 
@@ -190,6 +176,18 @@ import Testing
         #expect(try client.output.next() == "closed")
         try daemon.drained()
         try daemon.endsClean()
+    }
+
+    /// A reload waits for a request that is held at the gate; then the client is answered, and leaves.
+    private static func drainAnswers(_ client: ChildProcess, at gate: Gate, by daemon: DaemonUnderTest) throws {
+        client.writeLine("/")
+        #expect(try client.output.next() == "200")
+        client.writeLine("/gate?\(gate.path)")
+        daemon.signal(SIGHUP)
+        try daemon.next("drain_waits")
+        gate.letPass()
+        #expect(try client.output.next() == "200")
+        client.closeInput()
     }
 
     private static func pool(

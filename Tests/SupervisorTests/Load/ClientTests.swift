@@ -12,7 +12,7 @@ import Testing
         "HTTP/1.1 200 OK\r\nContent-Length: \(body.utf8.count)\r\n\(headers)\r\n\(body)"
     }
 
-    /// One connection, so many requests.
+    /// One connection that makes so many requests.
     private func client(requests: Int = 1, _ options: String...) throws -> ChildProcess {
         try .strictClient(address, ["--connections", "1", "--requests", "\(requests)"] + options)
     }

@@ -1,7 +1,6 @@
-// What is kept of a worker's words: the last ones and the first, in bounded memory, whatever comes.
+// What becomes of workers' lines: the last ones and the first are kept, in bounded memory; others get a tag.
 import Glibc
 import Testing
-
 @testable import Supervisor
 
 @Suite struct LastLinesTests {
@@ -53,7 +52,7 @@ import Testing
         #expect(kept.first?.text.hasPrefix("36 x") == true)
     }
 
-    /// Of a flood, the end of its last read is looked at when somebody asks, or when calm returns.
+    /// The end of a flood's last read is looked at when somebody asks, or when calm returns.
     @Test(arguments: [33_000, 40_000, 65_536]) func aFloodLeavesItsEnd(size: Int) {
         let text = (0..<20_000).map { "line \($0)\n" }.joined()
         var lines = Self.kept(text + "unfinished", inPiecesOf: size)
@@ -84,7 +83,7 @@ import Testing
         #expect(lines.last(10).map(\.stream.name) == ["stdout", "stdout", "stderr", "stderr", "stdout"])
     }
 
-    /// Of a stack only frames are left out, never what stands before or after them.
+    /// An excerpt leaves out frames of a stack only, never what stands before or after them.
     @Test func anExcerptHasTheMessageOfAStack() {
         let stack =
             ["boot 1", "boot 2", "Error: the reason"] + (1...200).map { "    at frame \($0)" } + ["caused by: it"]
@@ -93,5 +92,40 @@ import Testing
         var expected = ["boot 1", "boot 2", "Error: the reason"] + (1...8).map { "    at frame \($0)" }
         expected += [KeptLines.gap] + (197...200).map { "    at frame \($0)" } + ["caused by: it"]
         #expect(excerpt.texts == expected + (1...13).map { "\tat cause \($0)" } + ["", "Node.js v1"])
+    }
+}
+
+@Suite struct TaggedLinesTests {
+    /// However the stream is cut into pieces, the same lines come out.
+    @Test func piecesDoNotMatter() {
+        var random = SeededGenerator(seed: 11)
+        for _ in 0..<200 {
+            let text = (0..<Int.random(in: 0...300, using: &random)).map { _ in
+                UInt8.random(in: 9...13, using: &random)  // every fifth is a newline
+            }
+            var lines = TaggedLines(tag: "[x] ")
+            var result: [UInt8] = []
+            var rest = text[...]
+            while !rest.isEmpty {
+                let piece = Array(rest.prefix(Int.random(in: 1...20, using: &random)))
+                piece.withUnsafeBytes { lines.feed($0, into: &result) }
+                rest = rest.dropFirst(piece.count)
+            }
+            lines.finish(into: &result)
+            lines.finish(into: &result)
+            var whole = text.split(separator: 10, omittingEmptySubsequences: false)
+            if whole.last?.isEmpty == true { whole.removeLast() }
+            #expect(result == whole.flatMap { Array("[x] ".utf8) + $0 + [10] })
+        }
+    }
+
+    @Test func longLinesGoOnInTheNext() {
+        var lines = TaggedLines(tag: "> ")
+        var result: [UInt8] = []
+        let text = [UInt8](repeating: 120, count: 2 * TaggedLines.lineBytesMax + 5) + [10]
+        text.withUnsafeBytes { lines.feed($0, into: &result) }
+        #expect(
+            result.split(separator: 10).map { $0.count - 2 } == [TaggedLines.lineBytesMax, TaggedLines.lineBytesMax, 5])
+        #expect(result.split(separator: 10).allSatisfy { $0.starts(with: "> ".utf8) })
     }
 }

@@ -1,4 +1,4 @@
-// What workers write gets out as --output says, whatever they write and whoever reads it or doesn't.
+// What workers write gets out as --output says, whatever they write, and whether anything reads it or not.
 import Foundation
 import Testing
 
@@ -106,7 +106,7 @@ import Testing
                     "echo before; echo err >&2; echo READY=1 >&$READY_FD; read x <\(gate.path); echo after; "
                         + "echo >\(fifo.path); sleep 1000"
                 ))
-        // Follows the name, also when another file bears it.
+        // Follows the path, also when another file has taken it.
         let tail = try ChildProcess(["tail", "-n", "+1", "-F", path])
         #expect(try Set([tail.output.next(), tail.output.next()]) == ["before", "err"])
         rename(path, "\(path).1")
@@ -122,7 +122,7 @@ import Testing
         try tail.wait()
     }
 
-    /// Told once, counted to the byte, and nobody waits for a disk that is full.
+    /// A full disk is told once, and the loss counted to the byte; nothing waits for it.
     @Test func aFullDiskIsToldOnce() throws {
         let folder = try TestFolder()
         let gate = try Gate(in: folder)
@@ -199,7 +199,7 @@ import Testing
         #expect(try fifo.lines.next() == "1")
         let count = 4000
         for _ in 0..<count { daemon.signal(DaemonUnderTest.barrier) }
-        // Lower numbers are heard first; its answer shows that the log is of no consequence.
+        // Lower numbers are heard first; the answer shows that the log holds nothing up.
         daemon.signal(SIGHUP)
         #expect(try fifo.lines.next() == "2")
         // The next worker can't come before the one before is replaced and all those signals are heard.
@@ -210,7 +210,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// A terminal after control-S, and after control-Q.
+    /// The terminal is stopped by control-S, and goes on after control-Q.
     @Test func aStoppedTerminalHoldsUpNobody() throws {
         let folder = try TestFolder()
         let fifo = try Fifo(in: folder)
@@ -239,7 +239,7 @@ import Testing
         #expect(try terminal.wait() == 0)
     }
 
-    /// Its reader is slower than they write: whoever has one line to say says it after one turn of each.
+    /// Its reader is slower than they write: a worker with one line to say says it after one turn of each.
     @Test(arguments: ["relay", "prefix"])
     func floodsDoNotSilenceOthers(_ output: String) throws {
         let folder = try TestFolder()

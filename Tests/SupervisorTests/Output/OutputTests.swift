@@ -34,7 +34,7 @@ import Testing
         #expect(daemon.records("worker_exited").count == 4)
     }
 
-    /// A line that was never finished is given out at the end, and is not in the way of what follows.
+    /// A line that was never finished is written at the end, and what follows begins a line of its own.
     @Test func anUnfinishedLineIsNotLost() throws {
         let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.shell("printf 'no newline' >&2; exit 3"))
         try daemon.next("backoff")
@@ -69,7 +69,7 @@ import Testing
         ])
         try daemon.next("worker_ready")
         let client = try SteadyClient(port)
-        // Some megabytes of words and records, and nobody to read them: far beyond what may wait.
+        // Some megabytes of words and records that nobody reads: far beyond what may wait.
         for _ in 1...250 { #expect(try daemon.process.output.next() == "dies") }
         let before = try ProcessView(daemon.pid).residentBytes
         for _ in 1...250 { #expect(try daemon.process.output.next() == "dies") }
@@ -79,7 +79,7 @@ import Testing
 
         try folder.writeProgram("app", script(7))
         daemon.signal(SIGHUP)
-        // Also when the log's end is opened anew meanwhile.
+        // Also when the log's end is opened again meanwhile.
         daemon.signal(SIGUSR1)
         let later = try SteadyClient(port)
         try later.waitForGeneration(2)
@@ -103,7 +103,7 @@ import Testing
                     "if-slot", "0", "close-err", "ready", "sleep", "0.5", "out", "up", "sleep", "0.6", "out", "slept",
                     "wait", "end", "err", "hello", "ready", "wait"))
         try daemon.next("pool_ready")
-        // Nobody reads from here on. What the flood writes while Python starts anew is more than all pipes hold.
+        // Nobody reads from here on. What the flood writes while Python starts again is more than all pipes hold.
         let view = try ProcessView(daemon.pid)
         daemon.signal(SIGHUP)
         #expect(try daemon.process.output.next() == "up")
@@ -123,7 +123,7 @@ import Testing
         daemon.leavesNothing()
     }
 
-    /// Nobody at the other end at all: the pool matters more than its log.
+    /// Nothing reads the other end at all: the pool matters more than its log.
     @Test func theReaderOfTheLogGoesAway() throws {
         let port = try Network.freePort()
         let daemon = try DaemonUnderTest(
@@ -139,7 +139,7 @@ import Testing
         #expect(try daemon.stop() == 0)
     }
 
-    /// Where there is no log to read: a worker says on stdout that it is up, and with it the listener.
+    /// Without a log to read: a worker says on stdout that it is up, and with it the listener.
     private static func client(of port: Int, of daemon: DaemonUnderTest) throws -> SteadyClient {
         #expect(try daemon.process.output.next() == "up")
         return try SteadyClient(port)

@@ -79,7 +79,7 @@ import Testing
         #expect(lost > 0 && lost % "a request\n".utf8.count == 0)
     }
 
-    /// The same where both are one, and the daemon has nowhere to say it but to those who ask.
+    /// The same if both are one, and the daemon has nowhere to say it but to those who ask.
     @Test func aLogWithoutAReaderCostsNoRequest() throws {
         let port = try Network.freePort()
         let folder = try TestFolder()

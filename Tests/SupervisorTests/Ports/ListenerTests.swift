@@ -125,7 +125,7 @@ import Testing
         #expect(try daemon.stop() == 0)
     }
 
-    /// Whatever the reason for which nothing is started.
+    /// The file is gone, whatever the reason why nothing was started.
     @Test func aDaemonThatDoesNotStartLeavesNoSocketFile() throws {
         let folder = try TestFolder()
         let listen = ["--listen", "unix:\(folder.path)/socket"]
@@ -155,7 +155,7 @@ import Testing
 
     // MARK: privileged ports
 
-    /// Where the machine lets nobody but root have them.
+    /// On a machine that lets nobody but root have them.
     static let areLowPortsPrivileged: Bool =
         (try? String(contentsOfFile: "/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding: .utf8))
         .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }.map { $0 > 1000 } == true

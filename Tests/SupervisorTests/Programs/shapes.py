@@ -201,7 +201,7 @@ class Connection:
 
 
 def generation(body):
-    """Of an answer to who it is; None if it is none."""
+    """The generation that an answer names; None if the answer is not as it should be."""
     words = dict(word.partition("=")[::2] for word in body.decode("latin-1").split())
     if not body.endswith(b"\n") or set(words) != {"slot", "generation", "pid"}: return None
     return int(words["generation"])

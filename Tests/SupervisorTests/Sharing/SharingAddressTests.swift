@@ -12,7 +12,7 @@ import Testing
             ["--workers", "\(workers)"] + options + [Apps.python, "\(SharedProgram.folder)/ports.py"] + words)
     }
 
-    /// Who answers at this address in 40 connections a worker.
+    /// The processes that answer at this address, in 40 connections a worker.
     private func answerers(at address: String) throws -> Set<Int> {
         let client = try ChildProcess.strictClient(
             address, ["--requests", "\(40 * Self.workers)", "--connections", "1"])
@@ -76,7 +76,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// A port of another program is refused, also where that is another reloaderd of the same user.
+    /// A port of another program is refused, also if that is another reloaderd of the same user.
     @Test(arguments: [[], ["--no-share"]])
     func aPortOfAnotherProgramIsRefused(_ options: [String]) throws {
         let port = try Network.freePort()

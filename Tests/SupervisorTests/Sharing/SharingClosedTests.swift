@@ -26,7 +26,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// Under load: from the second generation on it is known that the first listener is none to send clients to.
+    /// Under load: from the second generation on the daemon knows not to send clients to the first listener.
     @Test(arguments: ["any4", "tcp4"])
     func probesLoseNoRequest(kind: String) throws {
         let port = try Network.freePort()
@@ -57,7 +57,8 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// Nor does one that is closed and never followed by another: the replacement is silent until its time is up.
+    /// A listener that is closed, and never followed by another, doesn't either: the replacement fails when its time is
+    /// up.
     @Test func aClosedProbeIsNoReadinessLater() throws {
         let port = try Network.freePort()
         let gate = try TestFolder()
@@ -92,7 +93,7 @@ import Testing
         let askers = try (0..<20).map { _ in try Asker(port, asking: "/") }
         #expect(try daemon.next("worker_closed").slot == 0)
         for _ in 0..<40 { #expect(try Asker(port, asking: "/").answer()?.slot == 1) }
-        // Nobody takes them over: they end, as they would have with the socket. All others are answered.
+        // No worker takes them over: they end, as they would have with the socket. All others are answered.
         let slots = try askers.map { try $0.answer()?.slot }
         #expect(slots.contains(1) && slots.contains(nil) && !slots.contains(0))
         try daemon.next("queue_lost")
@@ -135,7 +136,7 @@ import Testing
         #expect(try client.output.rest() == Array(repeating: "slot=1", count: 20))
         try client.wait()
         try daemon.endsClean()
-        // What is said of them is not that they are lost for certain.
+        // The log doesn't say that they are lost for certain.
         #expect(daemon.records("queue_lost").allSatisfy { $0.message.contains("unless") }, "\(daemon.story)")
     }
 
@@ -157,7 +158,7 @@ import Testing
         let daemon = try daemon(["brief", "3000", "tcp4", "\(port)", "say", "serves"], workers: 1)
         try daemon.lines(1, thatStartWith: "serves")
         #expect(try Asker(port, asking: "/").answer() != nil)
-        // As many as with one that never did that.
+        // As many connections as with a worker that never did that.
         let other = try self.daemon(["tcp4", "\(try Network.freePort())", "say", "serves"], workers: 1)
         try other.lines(1, thatStartWith: "serves")
         try daemon.hearsAll()
@@ -168,7 +169,7 @@ import Testing
         try other.endsClean()
     }
 
-    /// Its replacement has another port: the old one is nobody's.
+    /// Its replacement has another port: no worker has the old one.
     @Test func aRandomPortGoesWithItsWorker() throws {
         let daemon = try daemon(["random"], workers: 1)
         var worker = try #require(try daemon.next("worker_ready").pid)

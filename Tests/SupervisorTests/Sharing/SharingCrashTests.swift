@@ -77,7 +77,7 @@ import Testing
             ["--workers", "\(count)", "--backoff", "10ms"] + program.words(port, in: folder))
         try daemon.next("pool_ready")
         let victim = try #require(daemon.records("worker_ready").first?.pid)
-        // It has served: all its threads wait where they will.
+        // It has served: all its threads wait in the calls in which they will always wait.
         #expect(try Asker(port, asking: "/").answer() != nil)
         // A daemon that runs would send all that comes to those that run.
         daemon.signal(SIGSTOP)

@@ -1,9 +1,9 @@
-// Sharing with few rights, and where the system refuses it.
+// Sharing with few rights, and on a system that refuses it.
 import Foundation
 import Testing
 
 @Suite struct SharingRightsTests {
-    /// Nothing of it needs root: workers then run with no_new_privs set.
+    /// Sharing does not need root: without it, workers run with no_new_privs set.
     @Test(.enabled(if: Launcher.isRoot, "needs root, to become somebody else"))
     func anUnprivilegedDaemonSharesPorts() throws {
         let (folder, port) = (try TestFolder(), try Network.freePort())
@@ -103,7 +103,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// Nobody sees it listen, and it has no words: it counts as ready by its age.
+    /// The daemon can't see it listen, and it sends nothing: it counts as ready by its age.
     @Test func oneWorkerWithoutWordsIsReadyByItsAge() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "1"] + Apps.worker("wait"), under: [try BuiltPrograms.c("confined"), Self.refusals[0]])

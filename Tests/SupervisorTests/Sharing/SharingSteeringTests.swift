@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    /// Of 60 connections a worker, fewer than 20 is a matter of one in 10⁷.
+    /// At 60 connections a worker, the odds that one gets fewer than 20 are one in 10⁷.
     private func expectShares(of daemon: DaemonUnderTest, _ port: Int, _ happened: String) throws {
         let serving = Set(Capacity.ready(in: daemon.log).keys)
         var counts: [Int32: Int] = [:]

@@ -1,4 +1,5 @@
-// The end of a pool as clients see it: what was accepted is answered, and who comes later is refused, never reset.
+// The end of a pool as clients see it: what was accepted is answered, and a connection that comes later is refused,
+// never reset.
 import Glibc
 import Testing
 
@@ -47,8 +48,8 @@ import Testing
         return (try? CommandRun.run(Launcher.asNobody + [Apps.python, "-c", program]).status) == 0
     }()
 
-    /// Without rights the kernel does not refuse for us: who comes late waits for the last worker's end, and is refused
-    /// then.
+    /// Without rights the kernel does not refuse for us: a client that comes late waits for the last worker's end, and
+    /// is refused then.
     @Test(
         .enabled(if: Launcher.isRoot, "needs root, to become somebody else"),
         .enabled(if: nobodyMayFilter, "this kernel lets only root attach socket filters"))
@@ -72,7 +73,7 @@ import Testing
         #expect(try Self.outcome(of: late) == "ECONNREFUSED")
     }
 
-    /// A kernel that permits neither way to refuse: that is said, and the stop goes on.
+    /// The kernel permits neither way to refuse: the log says so, and the stop goes on.
     @Test func whatCannotBeRefusedIsSaid() throws {
         let port = try Network.freePort()
         let daemon = try DaemonUnderTest(
@@ -127,11 +128,8 @@ import Testing
 
     /// A stop in the middle of a reload: nobody serves, which is not what a failed reload says.
     @Test func aReloadThatAStopCutsShortSaysSo() throws {
-        let folder = try TestFolder()
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "2"], in: folder)
-        try app.daemon.next("pool_ready")
-        let environment = ChildProcess.plainEnvironment + ControlledDaemon.environment(of: folder)
+        let (app, _) = try ControlledDaemon.withGate(["--workers", "2"])
+        let environment = ChildProcess.plainEnvironment + ControlledDaemon.environment(of: app.folder)
         let client = try ChildProcess([Products.reloaderd, "reload"], environment: environment)
         try app.daemon.next("reload_began")
         app.daemon.signal(SIGTERM)

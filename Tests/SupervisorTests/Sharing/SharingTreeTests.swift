@@ -1,4 +1,4 @@
-// What is asked of a worker is asked of its process tree; and what no filter sees is said.
+// A worker's connections are those of its process tree; and a program that no filter sees is told of.
 import Foundation
 import Testing
 
@@ -56,7 +56,7 @@ import Testing
         return try #require(Int(text.prefix { $0.isNumber }))
     }
 
-    /// As many wait as the larger of both numbers says.
+    /// As many connections wait as the larger of both numbers says.
     @Test(arguments: [([], 4096), (["--backlog", "300"], 300), (["--backlog", "3"], 128)])
     func theBacklogIsTheLarger(options: [String], least: Int) throws {
         let port = try Network.freePort()

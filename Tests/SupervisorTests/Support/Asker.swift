@@ -4,7 +4,7 @@ import Glibc
 final class Asker {
     private let number: Int32
 
-    /// Connects; the kernel does that also where nobody accepts.
+    /// Connects; the kernel does that even if nobody accepts.
     convenience init(_ port: Int) throws { try self.init(.ipv4("127.0.0.1", port), SOCK_STREAM) }
 
     /// Sends one datagram.
@@ -38,7 +38,7 @@ final class Asker {
         _ = send(number, request, request.count, Int32(MSG_NOSIGNAL))
     }
 
-    /// Reads one answer, up to the line that says who it is from; nil where the connection ends or is reset instead.
+    /// Reads one answer, up to the line that says who it is from; nil if the connection ends or is reset instead.
     func answer() throws -> ServedBy? {
         var bytes: [UInt8] = []
         while true {
@@ -50,7 +50,7 @@ final class Asker {
         }
     }
 
-    /// Waits for the end of the connection; false where more bytes come, or a reset.
+    /// Waits for the end of the connection; false if more bytes come, or a reset.
     func isClosedInTheEnd() throws -> Bool { try receive()?.isEmpty ?? false }
 
     /// nil: it was reset. Empty: it has ended.
@@ -64,7 +64,7 @@ final class Asker {
     deinit { close(number) }
 }
 
-/// Who answered.
+/// The worker that answered.
 struct ServedBy: Hashable {
     var slot: Int
     var generation: Int

@@ -1,5 +1,6 @@
 // A process of a test's own: started, heard, signalled and waited for by event, never by time; gone when the test ends.
 import CLinux
+import Foundation
 import Glibc
 
 /// Thrown when something that must happen does not: the limit only keeps a broken test from hanging for ever.
@@ -83,10 +84,10 @@ final class ChildProcess {
         errors = LineReader(owning: errorsRead)
     }
 
-    /// POSIX_SPAWN_SETSID, which Swift does not see: <spawn.h> has it for those alone who ask for GNU's own.
+    /// POSIX_SPAWN_SETSID, which Swift does not see: <spawn.h> declares it only with _GNU_SOURCE.
     private static let spawnInSession: Int32 = 0x80
 
-    /// Where programs are found is this machine's business.
+    /// PATH is this machine's own: it says where programs are.
     static let plainEnvironment = [
         "PATH=\(getenv("PATH").map { String(cString: $0) } ?? "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")",
         "LANG=C.UTF-8",
@@ -142,7 +143,7 @@ final class ChildProcess {
     deinit {
         closeInput()
         if status == nil {
-            // The fast stop: a daemon takes its workers along. Whoever doesn't know it is killed.
+            // The fast stop: a daemon takes its workers along. What doesn't know it is killed.
             signal(SIGCONT)
             signal(SIGQUIT)
             if !waitsAtMost(10_000) { signal(SIGKILL) }
@@ -151,4 +152,13 @@ final class ChildProcess {
         closeInput()
         close(pidfd)
     }
+}
+
+/// Tests run at the same time in one process. A descriptor that one of them has open for writing lives on in a child
+/// that another starts at this moment, until that child is executed; and a file that is open for writing cannot be
+/// executed (ETXTBSY). So no test writes a file while another starts a process.
+enum SpawnLock {
+    private static let lock = NSLock()
+
+    static func hold<Result>(_ body: () throws -> Result) rethrows -> Result { try lock.withLock(body) }
 }

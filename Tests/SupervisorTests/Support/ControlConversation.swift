@@ -27,7 +27,7 @@ struct ControlLine: CustomStringConvertible {
     func object(_ name: String) -> [String: Any] { fields[name] as? [String: Any] ?? [:] }
     func objects(_ name: String) -> [[String: Any]] { fields[name] as? [[String: Any]] ?? [] }
 
-    /// Of a status: all workers, of whatever slot.
+    /// All workers that a status lists, of whatever slot.
     var workers: [[String: Any]] { objects("slots").flatMap { $0["workers"] as? [[String: Any]] ?? [] } }
 }
 
@@ -47,7 +47,7 @@ final class ControlConversation {
         }
     }
 
-    /// Sends bytes as they are; false where the daemon has hung up.
+    /// Sends bytes as they are; false if the daemon has hung up.
     @discardableResult
     func send(_ bytes: [UInt8]) -> Bool {
         var sent = 0

@@ -5,7 +5,7 @@ struct ControlledDaemon {
     let folder: TestFolder
     let daemon: DaemonUnderTest
 
-    /// - Parameter options: of the daemon, before its program.
+    /// - Parameter options: the daemon's own, before its program.
     init(
         _ app: [String], options: [String] = [], in folder: TestFolder? = nil, under wrapper: [String] = []
     ) throws {
@@ -30,10 +30,15 @@ struct ControlledDaemon {
         try connect().ask(verb, arguments)
     }
 
-    /// Ready at once in generation 1; later ones wait at the gate.
-    static func gated(_ gate: Gate) -> [String] {
-        Apps.shell(
+    /// A pool that is ready in generation 1; the workers of later generations wait at the gate.
+    static func withGate(_ options: [String] = ["--workers", "1"]) throws -> (ControlledDaemon, Gate) {
+        let folder = try TestFolder()
+        let gate = try Gate(in: folder)
+        let worker = Apps.shell(
             "[ $RELOADERD_GENERATION = 1 ] || read line <\(gate.path); echo READY=1 >&$READY_FD; exec sleep 1000")
+        let app = try ControlledDaemon(worker, options: options, in: folder)
+        try app.daemon.next("pool_ready")
+        return (app, gate)
     }
 
     /// Ready in generation 1; later ones say why and fail.

@@ -66,7 +66,7 @@ final class DaemonUnderTest {
         let what = events.joined(separator: " or ")
         let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)
         do {
-            // A log that goes on for ever without it is no better than one that is silent.
+            // A log that goes on for ever without the record is no better than one that is silent.
             while ContinuousClock.now < patience, let line = try process.errors.next() {
                 guard let record = take(line) else { continue }
                 if events.contains(record.event) && fits(record) { return record }
@@ -78,7 +78,7 @@ final class DaemonUnderTest {
         throw DidNotHappen(description: "the daemon ended without \(what); the log:\n\(story)")
     }
 
-    /// Reads one more line, whosever it is.
+    /// Reads one more line, be it the daemon's or a worker's.
     @discardableResult
     func nextLine() throws -> String {
         guard let line = try process.errors.next() else {
@@ -88,7 +88,7 @@ final class DaemonUnderTest {
         return line
     }
 
-    /// Reads on until each of `slots` has said that it is ready (as often as it is listed).
+    /// Reads on until so many more workers are ready.
     @discardableResult
     func ready(_ count: Int) throws -> [LogLine] {
         try (0..<count).map { _ in try next("worker_ready") }

@@ -20,7 +20,7 @@ final class Dialogue {
     /// No more will be said, though more may be heard.
     func saysNoMore() { shutdown(number, Int32(SHUT_WR)) }
 
-    /// What comes up to these words, with them; nil if the connection ends or is reset before.
+    /// The text that comes up to and with these words; nil if the connection ends or is reset before.
     func hear(_ end: String) throws -> String? {
         let end = Array(end.utf8)
         while true {

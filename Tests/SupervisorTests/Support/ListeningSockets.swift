@@ -1,11 +1,11 @@
-// Which listening TCP sockets there are, and who has them, from the kernel.
+// Which listening TCP sockets there are, and which processes have them, from the kernel.
 import CLinux
 import Foundation
 import Testing
 
 enum ListeningSockets {
-    /// Inodes of all that listen on a port of this network; nil: on any. (From the kernel's own dump: who reads
-    /// /proc/net/tcp while others open and close sockets may miss some.)
+    /// Inodes of all that listen on a port of this network; nil: on any. (From the kernel's own dump: a reader
+    /// of /proc/net/tcp may miss some while others open and close sockets.)
     static func inodes(on port: Int? = nil) throws -> Set<Int> {
         let room = 65_536
         let buffer = UnsafeMutableBufferPointer<rl_socket>.allocate(capacity: room)
@@ -30,7 +30,7 @@ enum ListeningSockets {
             })
     }
 
-    /// Those that only this process has, of all that there are.
+    /// Inodes of the listening sockets that only this process has.
     static func alone(_ pid: Int32) throws -> Set<Int> {
         var own = open(in: pid).intersection(try inodes())
         for other in ProcessView.all where other.pid != pid && !own.isEmpty { own.subtract(open(in: other.pid)) }
@@ -43,8 +43,8 @@ extension DaemonUnderTest {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")) ?? []).count
     }
 
-    /// What the daemon holds alone looks open to clients, and nobody accepts from it. That of a worker which has just
-    /// ended is let go of when the daemon has heard that; the log goes on until then.
+    /// What the daemon holds alone looks open to clients, and nobody accepts from it. A listener of a worker that has
+    /// just ended is closed when the daemon has heard that; the log goes on until then.
     func holdsNoListenerAlone(sourceLocation: SourceLocation = #_sourceLocation) throws {
         let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)
         while !(try ListeningSockets.alone(pid).isEmpty) {

@@ -37,7 +37,7 @@ final class NotifyReceiver {
         }
     }
 
-    /// What has come already; nil where nothing has.
+    /// What has come already; nil if nothing has.
     func nextNow() -> [String]? {
         var bytes = [UInt8](repeating: 0, count: 65_536)
         let count = recv(number, &bytes, bytes.count, Int32(MSG_DONTWAIT))

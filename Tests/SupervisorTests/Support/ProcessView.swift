@@ -1,4 +1,4 @@
-// A process that is not ours, seen from outside.
+// Processes that are not ours, seen from outside: one, its descriptors, a worker with all that it has started.
 import CLinux
 import Foundation
 
@@ -22,7 +22,7 @@ final class ProcessView {
         }
     }
 
-    /// Where its executable is, ` (deleted)` where that has been replaced.
+    /// Where its executable is, ` (deleted)` if that has been replaced.
     var executable: String? { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe") }
 
     var environment: [String: String] {
@@ -49,7 +49,7 @@ final class ProcessView {
         return (line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
     }
 
-    /// Every process there is: its process group, and whether it is a zombie (proc_pid_stat(5), fields 3 and 5).
+    /// Every process that there is: its process group, and whether it is a zombie (proc_pid_stat(5), fields 3 and 5).
     static var all: [(pid: Int32, group: Int32, isAtEnd: Bool)] {
         ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { name in
             guard let pid = Int32(name), let bytes = FileManager.default.contents(atPath: "/proc/\(name)/stat"),
@@ -66,4 +66,45 @@ final class ProcessView {
     }
 
     deinit { close(pidfd) }
+}
+
+/// What a descriptor of a running process leads to, as /proc says.
+enum DescriptorLink {
+    static func target(of number: Int, in pid: Int32) throws -> String {
+        try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\(number)")
+    }
+}
+
+/// A worker with all that it has started.
+enum ProcessGroup {
+    /// SIGSTOP, and returns when no thread of it runs any more: until then one may still accept. Only a parent gets an
+    /// event for that, so the states are read.
+    static func stop(_ leader: Int32) throws {
+        kill(-leader, SIGSTOP)
+        let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)
+        while !threads(of: leader).allSatisfy({ $0 == "T" }) {
+            if ContinuousClock.now > patience { throw DidNotHappen(description: "group \(leader) does not stop") }
+            poll(nil, 0, 1)
+        }
+    }
+
+    /// The states of all its threads; see proc_pid_stat(5).
+    private static func threads(of leader: Int32) -> [String] {
+        names(in: "/proc").filter { fields("/proc/\($0)/stat")?[2] == "\(leader)" }.flatMap { process in
+            names(in: "/proc/\(process)/task").compactMap { fields("/proc/\(process)/task/\($0)/stat")?[0] }
+        }
+    }
+
+    private static func names(in directory: String) -> [String] {
+        (try? FileManager.default.contentsOfDirectory(atPath: directory))?.filter { Int($0) != nil } ?? []
+    }
+
+    /// State, parent, process group, …: what follows the name.
+    private static func fields(_ path: String) -> [String]? {
+        guard let data = FileManager.default.contents(atPath: path) else { return nil }
+        let text = String(decoding: data, as: UTF8.self)
+        guard let end = text.lastIndex(of: ")") else { return nil }
+        let fields = text[text.index(after: end)...].split(separator: " ").map(String.init)
+        return fields.count > 3 ? fields : nil
+    }
 }

@@ -5,7 +5,7 @@ import Testing
 final class SharingLoad {
     let port: Int
     let daemon: DaemonUnderTest
-    /// Where the program has its own files.
+    /// For the program's own files.
     let folder: TestFolder
     private let client: ChildProcess
 

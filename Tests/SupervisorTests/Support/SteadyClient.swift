@@ -25,7 +25,7 @@ final class SteadyClient: @unchecked Sendable {
 
     struct Result {
         var answers: Int
-        /// Of the answers, in order, without repeats next to each other.
+        /// The generations of the answers, in order, without repeats next to each other.
         var generations: [Int]
         var failures: [String]
     }

@@ -3,7 +3,7 @@ import Foundation
 import Glibc
 
 final class SystemdMachine {
-    /// Where a built program is inside.
+    /// The path of a built program inside.
     static func inside(_ program: String) -> String { "/programs" + program.dropFirst(Products.directory.count) }
 
     let folder: TestFolder
@@ -40,7 +40,7 @@ final class SystemdMachine {
     /// Starts a command inside.
     func start(_ words: [String]) throws -> ChildProcess { try ChildProcess(enter + words) }
 
-    /// `systemctl WORD...`: its standard output, where it succeeds.
+    /// `systemctl WORD...`: its standard output, if it succeeds.
     @discardableResult
     func systemctl(_ words: String...) throws -> String {
         let run = try CommandRun.run(enter + ["systemctl"] + words, environment: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"])
@@ -55,7 +55,7 @@ final class SystemdMachine {
         try systemctl("show", "--value", "-p", name, unit).split(separator: "\n").joined(separator: "\n")
     }
 
-    /// The PIDs in the cgroup of a unit, as the machine counts them; none where the cgroup is gone.
+    /// The PIDs in the cgroup of a unit, as the machine counts them; none if the cgroup is gone.
     func processes(of unit: String) throws -> [String] {
         let group = try property("ControlGroup", of: unit)
         if group.isEmpty { return [] }
@@ -76,7 +76,7 @@ final class SystemdMachine {
         _ = try? process.wait()
     }
 
-    /// So little that nothing of a distribution's is started.
+    /// So few units that nothing of the distribution's is started.
     private static let basicUnits = [
         "default.target": """
         [Unit]

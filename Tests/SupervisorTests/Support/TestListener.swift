@@ -8,7 +8,7 @@ final class TestListener {
 
     /// Listens on a free port of 127.0.0.1.
     ///
-    /// - Parameter listens: false: it holds the port, and whoever connects is refused.
+    /// - Parameter listens: false: it holds the port, and a client that connects is refused.
     init(listens: Bool = true) throws {
         number = socket(AF_INET, Self.streamType, 0)
         var address = sockaddr_in()

@@ -1,4 +1,4 @@
-// The log where standard error is the journal: a stream socket that JOURNAL_STREAM names.
+// The log if standard error is the journal: a stream socket that JOURNAL_STREAM names.
 import CLinux
 import Glibc
 import Testing

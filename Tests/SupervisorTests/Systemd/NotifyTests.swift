@@ -12,6 +12,20 @@ import Testing
             words, environment: ChildProcess.plainEnvironment + ["NOTIFY_SOCKET=\(address)"] + variables)
     }
 
+    /// In the middle of a reload: the new worker waits at the gate.
+    private func reloading(
+        _ options: [String], at gate: Gate, telling manager: NotifyReceiver
+    ) throws -> DaemonUnderTest {
+        let daemon = try start(
+            options + ["--ready", "message"] + Self.worker
+                + ["if-generation", "2", "gate", gate.path, "end", "ready", "wait"],
+            telling: manager.address)
+        _ = try manager.next(with: "READY=1")
+        daemon.signal(SIGHUP)
+        try daemon.next("worker_started") { $0.generation == 2 }
+        return daemon
+    }
+
     private func now() -> Int {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
@@ -107,13 +121,7 @@ import Testing
         let manager = try NotifyReceiver("\(folder.path)/notify")
         let gate = try Gate(in: folder)
         try folder.write("conf", "workers 1\n")
-        let daemon = try start(
-            ["--config", "\(folder.path)/conf", "--ready", "message"] + Self.worker
-                + ["if-generation", "2", "gate", gate.path, "end", "ready", "wait"],
-            telling: manager.address)
-        _ = try manager.next(with: "READY=1")
-        daemon.signal(SIGHUP)
-        try daemon.next("worker_started") { $0.generation == 2 }
+        let daemon = try reloading(["--config", "\(folder.path)/conf"], at: gate, telling: manager)
         try folder.write("conf", "workers none\n")
         daemon.signal(SIGHUP)
         try daemon.next("reload_refused")
@@ -155,13 +163,7 @@ import Testing
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
         let gate = try Gate(in: folder)
-        let daemon = try start(
-            ["--workers", "1", "--ready", "message"] + Self.worker
-                + ["if-generation", "2", "gate", gate.path, "end", "ready", "wait"],
-            telling: manager.address)
-        _ = try manager.next(with: "READY=1")
-        daemon.signal(SIGHUP)
-        try daemon.next("worker_started") { $0.generation == 2 }
+        let daemon = try reloading(["--workers", "1"], at: gate, telling: manager)
         #expect(try daemon.stop() == 0)
         _ = try manager.next(with: "STOPPING=1")
         #expect(manager.allNow().isEmpty)
@@ -228,7 +230,7 @@ import Testing
         #expect(try daemon.stop() == 0)
     }
 
-    /// Full for good, and much to say: the daemon goes on, and ends.
+    /// The manager's socket stays full while there is much to say: the daemon goes on, and ends.
     @Test func aManagerThatReadsNothingHoldsNothingUp() throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")

@@ -94,7 +94,7 @@ import Testing
         let client = try daemon.client(["logs", "--follow"])
         let peer = try daemon.accept()
         #expect(try peer.request() == ["v": 1, "verb": "logs", "follow": true])
-        // A daemon of before it said when and where.
+        // A daemon from before it told when and where.
         peer.say(#"{"type":"event","event":"line","slot":1,"pid":73,"generation":3,"alive":true,"line":"live"}"#)
         #expect(try client.output.next() == "slot 1 generation 3 pid 73 stderr | live")
         peer.hangUp()
@@ -145,7 +145,7 @@ import Testing
         #expect(refused.errors == "reloaderd: it stops already\n")
     }
 
-    /// `reloaderd status | head` is nobody's mistake.
+    /// `reloaderd status | head` is not an error.
     @Test func aReaderThatHasGoneEndsIt() throws {
         let daemon = try FakeDaemon(in: folder)
         let client = try ChildProcess(

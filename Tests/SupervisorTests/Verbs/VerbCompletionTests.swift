@@ -114,8 +114,8 @@ import Testing
                 + [try script("fish", in: folder), line])
         #expect(run.status == 0)
         let lines = run.output.split(separator: "\n").map { String($0.prefix { $0 != "\t" }) }
-        // As a first word, programs too. Of the two names of an option it offers one while nothing but the dash is
-        // typed.
+        // As a first word, programs too. It offers one of an option's two names
+        // while nothing but the dash is typed.
         if isAll && words.first != "prom" && words.last != "-" {
             #expect(Set(lines.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }) == Set(offered))
         } else if words.last != "-" {

@@ -22,9 +22,7 @@ import Testing
     }
 
     @Test func reloadReturnsWhenTheLastSlotIsReplaced() throws {
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "2", "--surge", "1"])
-        try app.daemon.next("pool_ready")
+        let (app, gate) = try ControlledDaemon.withGate(["--workers", "2", "--surge", "1"])
         let client = try client(["reload"], of: app)
         #expect(try client.output.next() == "reload: generation 2 replaces generation 1")
         gate.letPass()
@@ -58,9 +56,7 @@ import Testing
     }
 
     @Test func ofTwoReloadsTheFirstIsSuperseded() throws {
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"])
-        try app.daemon.next("pool_ready")
+        let (app, gate) = try ControlledDaemon.withGate()
         let first = try client(["reload"], of: app)
         _ = try first.output.next()
         let second = try client(["reload"], of: app)
@@ -73,18 +69,14 @@ import Testing
     }
 
     @Test func aReloadThatTakesTooLongIsReverted() throws {
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"])
-        try app.daemon.next("pool_ready")
+        let (app, _) = try ControlledDaemon.withGate()
         let reload = try run(["reload", "--timeout", "50ms"], of: app)
         #expect(reload.status == 3)
         #expect(reload.errors.contains("every slot serves generation 1 again"))
     }
 
     @Test func aClientThatIsKilledLeavesTheReloadAlone() throws {
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"])
-        try app.daemon.next("pool_ready")
+        let (app, gate) = try ControlledDaemon.withGate()
         let client = try client(["reload"], of: app)
         _ = try client.output.next()
         client.signal(SIGKILL)
@@ -199,7 +191,7 @@ import Testing
         try app.daemon.endsClean()
     }
 
-    /// Who waits for a reload that waits for somebody is told for whom.
+    /// A person who waits for a reload that itself waits for somebody is told for whom.
     @Test func aReloadThatWaitsSaysForWhat() throws {
         let app = try ControlledDaemon(Self.plain, options: ["--workers", "2"])
         try app.daemon.next("pool_ready")
@@ -220,7 +212,7 @@ import Testing
             )
             break
         }
-        // What the line says is so.
+        // The line says the truth.
         #expect(try run(["rollback"], of: app).status == 0)
         #expect(try canary.finished().status == 2)
         #expect(try app.ask("status").objects("slots").map { $0["generation"] as? Int } == [2, 2])
@@ -229,10 +221,7 @@ import Testing
 
     /// Ctrl-C ends the command, not the reload; what it says can be done.
     @Test func anInterruptedReloadGoesOn() throws {
-        let folder = try TestFolder()
-        let gate = try Gate(in: folder)
-        let app = try ControlledDaemon(ControlledDaemon.gated(gate), options: ["--workers", "1"], in: folder)
-        try app.daemon.next("pool_ready")
+        let (app, gate) = try ControlledDaemon.withGate()
         let reload = try client(["reload"], of: app)
         _ = try reload.output.next()
         reload.signal(SIGINT)

@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test func theOnlyOneIsMeant() throws {
-        // A stale socket is nobody.
+        // A stale socket is no daemon.
         try TestListener.leaveStale(at: "\(folder.path)/stale.sock")
         try folder.write("file.sock", "")
         #expect(try FakeDaemon(in: folder).answer(["pause"], Self.paused).run.status == 0)
@@ -36,12 +36,12 @@ import Testing
         let run = try run(["pause"])
         #expect(run.status == 64)
         #expect(run.errors == "reloaderd: 2 daemons are running: api, web; choose one: reloaderd VERB NAME\n")
-        // They were looked at, and asked nothing.
+        // The daemons were found, and asked nothing.
         for daemon in daemons { #expect(throws: DidNotHappen.self) { try daemon.accept().request() } }
         #expect(try daemons[1].answer(["pause", "--name", "web"], Self.paused).run.status == 0)
     }
 
-    /// Root's daemons do not make it unclear which one in the own directory is meant; where there is none, they count.
+    /// Root's daemons do not make it unclear which one in the own directory is meant; if there is none, they count.
     @Test(.enabled(if: Namespaces.problem == nil))
     func theOwnDirectoryComesFirst() throws {
         let ofRoot = try TestFolder()
@@ -91,7 +91,7 @@ import Testing
         chmod(folder.path, 0o755)
         chmod("\(folder.path)/web.sock", 0o600)
         let user = ["/usr/bin/setpriv", "--reuid", "65534", "--clear-groups", "--regid", "65534"]
-        // The build is under /root on some machines, where nobody may go.
+        // On some machines the build is under /root, into which no other user may go.
         let copy = try TestFolder()
         chmod(copy.path, 0o755)
         // By a process of its own: a child of another test could still hold a file open that this process wrote.
@@ -120,7 +120,7 @@ import Testing
                 #expect(lines.prefix(2).map(String.init) == ["api", "web"].map { VerbStatusTests.answer(name: $0) })
                 #expect(run.errors.contains("stale.sock: no process listens there"))
             } else {
-                // Of daemons of this machine, in root's directory, lines may follow.
+                // Lines about daemons of this machine, in root's directory, may follow.
                 let head = lines.first.map(String.init) ?? ""
                 let words = head.split(separator: " ")
                 #expect(words == ["NAME", "PID", "PHASE", "READY", "GEN", "UP", "PORTS", "PROGRAM"])
@@ -134,7 +134,7 @@ import Testing
         }
     }
 
-    /// One that is stopped, and one that may not be asked, are there all the same.
+    /// A daemon that is stopped, and one that may not be asked, are listed all the same.
     @Test func listShowsThoseThatDoNotAnswer() throws {
         let silent = try FakeDaemon("silent", in: folder)
         let strict = try FakeDaemon("strict", in: folder)
@@ -152,7 +152,7 @@ import Testing
         _ = silent
     }
 
-    /// Who runs no session has no XDG_RUNTIME_DIR, and finds his daemons all the same, in a folder that is his alone.
+    /// A user without a session has no XDG_RUNTIME_DIR, and finds their daemons all the same, in a folder of their own.
     @Test(.enabled(if: geteuid() == 0))
     func withoutARuntimeDirectoryBothSidesMeet() throws {
         let user = Int.random(in: 700_000..<2_000_000)
@@ -180,7 +180,7 @@ import Testing
         }
         try daemon.endsClean()
 
-        // What others have put there is not trusted, by neither side.
+        // Neither side trusts what others have put there.
         try FileManager.default.removeItem(atPath: place)
         try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: false)
         chmod(place, 0o777)

@@ -14,6 +14,15 @@ import Testing
         + #""msg":"slot 0 is replaced"}"#
     private static let done = #"{"type":"result","ok":true,"outcome":"done","generation":2,"took_s":1.234}"#
 
+    /// The client, and the daemon's end of its connection, once the request has come.
+    private func reload() throws -> (ChildProcess, FakeDaemon.Peer) {
+        let daemon = try FakeDaemon(in: folder)
+        let client = try daemon.client(["reload"])
+        let peer = try daemon.accept()
+        _ = try peer.request()
+        return (client, peer)
+    }
+
     @Test func asksForWhatTheOptionsSay() throws {
         let daemon = try FakeDaemon(in: folder)
         let words = [
@@ -42,10 +51,7 @@ import Testing
     }
 
     @Test func plainLinesTellHowItGoesOn() throws {
-        let daemon = try FakeDaemon(in: folder)
-        let client = try daemon.client(["reload"])
-        let peer = try daemon.accept()
-        _ = try peer.request()
+        let (client, peer) = try reload()
         // Each line comes when its event does, and not at the end.
         peer.say(Self.began)
         #expect(try client.output.next() == "reload begins")
@@ -110,10 +116,7 @@ import Testing
     }
 
     @Test func aDaemonThatIsGoneBeforeTheEndIsNoSuccess() throws {
-        let daemon = try FakeDaemon(in: folder)
-        let client = try daemon.client(["reload"])
-        let peer = try daemon.accept()
-        _ = try peer.request()
+        let (client, peer) = try reload()
         peer.say(Self.began)
         peer.hangUp()
         let run = try client.finished()
@@ -216,7 +219,7 @@ import Testing
             let peer = try daemon.accept()
             _ = try peer.request()
             if words == ["stop"] {
-                // Says nothing of it; but it has read some of it, and waits, when all of this is sent.
+                // The client says nothing of these lines; but it has read some, and waits, when all of them are sent.
                 peer.say(#"{"type":"event","event":"x","msg":"\#(String(repeating: "x", count: 4 << 20))"}"#)
             } else {
                 peer.say(Self.began)
@@ -241,7 +244,7 @@ import Testing
         #expect(try client.wait() == 128 + SIGINT)
     }
 
-    /// Ctrl-C on a real terminal, below the bar; who waits for nothing ends in silence.
+    /// Ctrl-C on a real terminal, below the bar; a client that waits for nothing ends in silence.
     @Test func controlCSaysThatItGoesOn() throws {
         let daemon = try FakeDaemon(in: folder)
         let terminal = try PseudoTerminal(columns: 80, rows: 10)

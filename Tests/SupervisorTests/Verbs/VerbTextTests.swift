@@ -30,7 +30,7 @@ import Testing
             bar.replaced = replaced
             #expect(bar.text(width: 80, seconds: 0).contains("-]") == (replaced < 4096))
         }
-        // What makes no sense does no harm.
+        // Values that make no sense do no harm.
         bar.replaced = 9_999
         #expect(bar.text(width: 80, seconds: -1).contains("[############################]"))
         bar.replaced = -5

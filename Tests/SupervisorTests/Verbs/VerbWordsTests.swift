@@ -64,7 +64,7 @@ import Testing
         #expect(run.errors.hasPrefix("reloaderd: \(message)"), "\(run.errors)")
     }
 
-    /// Each option with a value has a bad one above, where there are bad ones.
+    /// Each option with a value has a bad one above, if there are bad ones.
     @Test func everyOptionWithAValueIsThere() {
         let tried = Set(Self.bad.flatMap { $0.0 }.map { String($0.prefix { $0 != "=" }) })
         for verb in Verb.all {

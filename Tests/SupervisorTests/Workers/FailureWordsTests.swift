@@ -57,7 +57,7 @@ import Testing
 
     private static let reason = "no database today"
 
-    /// Who waits, who is told by a hook, and who reads the log: each gets the message, and the log has it once.
+    /// The client that waits, the hook and the reader of the log each get the message, and the log has it once.
     @Test(arguments: Language.all) func everybodyIsToldTheMessage(language: Language) throws {
         let folder = try TestFolder()
         let fifo = try Fifo(in: folder, named: "hooks")
@@ -112,7 +112,7 @@ import Testing
         #expect(try app.daemon.stop() == 0)
     }
 
-    /// Those who follow events don't see what workers write: they are told.
+    /// A person who follows events doesn't see what workers write, and is told.
     @Test func eventsHaveTheWords() throws {
         let app = try ControlledDaemon(ControlledDaemon.breaking, options: ["-w", "1"])
         try app.daemon.next("pool_ready")

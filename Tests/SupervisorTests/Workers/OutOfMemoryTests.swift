@@ -1,4 +1,4 @@
-// A worker that the kernel has killed for want of memory is called that; in a control group of the test's own.
+// A worker that the kernel has killed because memory ran out is called that; in a control group of the test's own.
 import Foundation
 import Glibc
 import Testing

@@ -18,7 +18,7 @@ import Testing
         #expect(daemon.records("worker_failed").isEmpty)
     }
 
-    /// What looks similar does not.
+    /// What only looks similar does not.
     @Test(arguments: [
         ["say", "READY=0"], ["say", "READY"], ["say", "ready"], ["send", "\n"], ["send", "READY=yes"], ["close-ready"],
         [],
@@ -66,7 +66,7 @@ import Testing
         let listens = try daemon.next("worker_listening") { $0.generation == 2 }
         let ready = try daemon.next("worker_ready")
         #expect(ready.pid == listens.pid && ready.time - listens.time >= 1 - 0.002)
-        // With as many again, it has all at once.
+        // A release with as many ports is ready as soon as it has all of them.
         daemon.signal(SIGHUP)
         try daemon.next("reload_done") { $0.generation == 3 }
         try daemon.endsClean()
@@ -96,7 +96,7 @@ import Testing
         #expect(daemon.log.filter { $0.level != "info" }.isEmpty)
     }
 
-    /// While one floods without end, the others start, reload and stop.
+    /// While one worker floods without end, the others start, reload and stop.
     @Test(arguments: ["flood-ready", "flood-notify"]) func aFloodWithoutEndHoldsUpNobody(flood: String) throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "2"] + Apps.worker("ready", "if-slot", "1", flood, "1000000000000", "end", "wait"))

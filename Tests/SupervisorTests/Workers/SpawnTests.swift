@@ -76,7 +76,7 @@ import Testing
         #expect((0..<40).allSatisfy { !folder.contains("\($0)") }, "the sockets' files are gone")
     }
 
-    /// Also with the others' channels open, after a reload, and where the daemon has no numbers to spare (moved() in
+    /// Also with the others' channels open, after a reload, and if the daemon has no numbers to spare (moved() in
     /// FileDescriptor.swift).
     @Test(arguments: [96, 4096])
     func noneOfTheOthersDescriptorsReachAWorker(_ limit: Int) throws {
@@ -95,7 +95,7 @@ import Testing
         #expect(try daemon.stop() == 0)
     }
 
-    /// Python ignores SIGPIPE and SIGXFSZ itself, so that here something plainer is the worker.
+    /// Python ignores SIGPIPE and SIGXFSZ itself, so the worker here is something plainer.
     @Test func signalsAreCleanWhateverTheDaemonWasBornWith() throws {
         let blocked = ["HUP", "TERM", "CHLD", "USR1", "ALRM", "RTMAX"].flatMap { ["block", $0] }
         let ignored = ["HUP", "INT", "QUIT", "CHLD", "PIPE", "TERM", "USR2", "WINCH", "RTMIN"].flatMap {

@@ -88,7 +88,7 @@ import Testing
             ])
     }
 
-    /// Whatever the status: not to be ready is the failure.
+    /// The failure is that it did not become ready, whatever its status.
     @Test(arguments: [0, 3]) func oneThatExitsAtOnceIsStartedMoreAndMoreSlowly(status: Int) throws {
         let daemon = try DaemonUnderTest(["--workers", "1"] + Apps.shell("exit \(status)"))
         var started = try daemon.next("worker_started")
@@ -121,7 +121,8 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// One that was ready long enough is healthy: its death restarts it at once, and earlier failures are forgotten.
+    /// A worker that was ready long enough is healthy: its death restarts it at once, and earlier failures are
+    /// forgotten.
     @Test func aHealthyWorkerThatDiesIsRestartedAtOnce() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--backoff-reset", "1ms", "--backoff", "30s"] + Apps.readyShell)
@@ -177,7 +178,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// Where they went elsewhere, the log has the first and the last.
+    /// If the words went elsewhere, the log has the first and the last.
     @Test func theLogRepeatsTheFirstAndTheLastWords() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--output", "file:/dev/null"]
@@ -193,7 +194,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// Many log to standard output only.
+    /// Many programs log to standard output only.
     @Test func theLogRepeatsStandardOutputOfWhoIsSilentOnStandardError() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "1"] + Apps.shell("echo the reason; exit 3"))

@@ -23,7 +23,7 @@ import Testing
         #expect(told == "127.0.0.1:\(port) is in use by python3 (pid \(holder.pid))")
         let failed = try daemon.next("worker_failed").message
         #expect(failed.hasSuffix(" before it was ready: \(told)"), "\(failed)")
-        // Of one that tries again and again there is one line.
+        // A worker that tries again and again is told of in one line.
         #expect(daemon.records("port_in_use").count == 1)
         try daemon.endsClean()
     }
@@ -75,7 +75,7 @@ import Testing
         #expect(own.errors.contains("left over from a dead daemon of this name"), "\(own)")
     }
 
-    /// What to drop, where both want the port.
+    /// Which option to drop if both want the port.
     @Test func aProgramThatBindsThePortOfListenIsToldSo() throws {
         let port = try Network.freePort()
         let daemon = try DaemonUnderTest(

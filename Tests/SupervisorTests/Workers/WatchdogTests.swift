@@ -24,7 +24,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// Where its replacement does not come to be ready, a hung worker is killed all the same.
+    /// A hung worker is killed even if its replacement never becomes ready.
     @Test func aSilentWorkerIsNotKeptForEver() throws {
         let folder = try TestFolder()
         let script = "[ -e first ] && exit 3; touch first; echo READY=1 >&$READY_FD; exec sleep 1000"

@@ -72,7 +72,7 @@ import Testing
         #expect(try daemon.stop() == 0)
     }
 
-    /// Of two variables of one name a worker would read one or the other.
+    /// If two variables had one name, a worker would read one or the other.
     @Test(arguments: ["READY_FD", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "RELOADERD_SLOT", "WATCHDOG_USEC"])
     func whatTheDaemonSetsIsNobodyElsesToSet(_ name: String) throws {
         let folder = try TestFolder()

@@ -5,7 +5,7 @@ import Glibc
 import Testing
 
 @Suite struct WorkerTreeTests {
-    /// Says its number on the worker's standard error, and what becomes of it.
+    /// A child that says on the worker's standard error which number it has, and how it ends.
     private static func child(_ onTerm: String) -> String {
         "trap '\(onTerm)' TERM; echo child $$ >&2; echo READY=1 >&$READY_FD; while :; do sleep 0.02; done"
     }
@@ -82,8 +82,8 @@ import Testing
 
     // MARK: what leaves the session
 
-    /// How a helper gets away, without a trace in its environment: from a worker that lives on beside it, or one whose
-    /// child it is no longer.
+    /// How a helper gets away, without a trace in its environment: from a worker that lives on beside it, or from one
+    /// whose child it is no longer.
     private static let escapes = ["setsid env -i \(helper) &", "(setsid env -i \(helper) &);"]
     private static let helper = "/bin/sh -c 'echo helper $$; exec /bin/sleep 1000' >&2"
 
@@ -159,7 +159,7 @@ import Testing
         try helper.waitForEnd()
     }
 
-    /// What lives on has nobody who reads its words, once its worker has ended.
+    /// Nobody reads the words of a process that lives on after its worker has ended.
     @Test func whatLivesOnWritesNoMore() throws {
         let folder = try TestFolder()
         let gate = try Gate(in: folder)
@@ -272,7 +272,7 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// What comes goes to the one that runs.
+    /// New connections go to the worker that runs.
     @Test func aWorkerThatIsStoppedGetsNoNewConnections() throws {
         let port = try Network.freePort()
         let daemon = try DaemonUnderTest(
