@@ -10,7 +10,8 @@ import Testing
         let library = "\(folder.path)/jump.so"
         let path = "PATH=\(ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin")"
         let compiled = try CommandRun.run(
-            ["clang", "-shared", "-fPIC", "-O1", "-o", library, "\(SharedProgram.folder)/jump.c"], environment: [path])
+            ["clang", "-shared", "-fPIC", "-O1", "-o", library, "\(SharedProgram.folder)/jump/jump.c"],
+            environment: [path])
         #expect(compiled.status == 0, "\(compiled.errors)")
 
         let daemon = try DaemonUnderTest(
