@@ -2,6 +2,9 @@
 internal import Glibc
 
 struct Asker {
+    /// Of a command line so much is kept.
+    private static let commandBytesMax = 1024
+
     /// nil: a client of the control socket, or for the first generation whoever started the daemon.
     var signal: String?
     /// nil: a process outside this PID namespace.
@@ -35,20 +38,11 @@ struct Asker {
         return .object(members)
     }
 
-    /// proc_pid_cmdline(5), or the short name where that is empty.
+    /// proc_pid_cmdline(5), or the short name if that is empty.
     static func command(of pid: Int32) -> String? {
-        let words = contents("/proc/\(pid)/cmdline").split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        let line = ProcFile.beginning(of: "/proc/\(pid)/cmdline", atMost: commandBytesMax) ?? []
+        let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
         if !words.isEmpty { return printable(words.joined(separator: " ")) }
-        let name = contents("/proc/\(pid)/comm").prefix { $0 != UInt8(ascii: "\n") }
-        return name.isEmpty ? nil : printable(String(decoding: name, as: UTF8.self))
-    }
-
-    private static func contents(_ path: String) -> [UInt8] {
-        let number = open(path, O_RDONLY | O_CLOEXEC)
-        if number < 0 { return [] }  // it has ended
-        let file = FileDescriptor(owning: number)
-        var bytes = [UInt8](repeating: 0, count: 1024)
-        let count = read(file.number, &bytes, bytes.count)
-        return count > 0 ? Array(bytes[..<count]) : []
+        return ProcessTree.name(of: pid).map { printable(String($0)) }
     }
 }

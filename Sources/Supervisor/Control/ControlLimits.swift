@@ -23,6 +23,4 @@ enum ControlLimits {
     static let followedLogLinesMax = 256
     /// Descriptors of workers that one `status` looks at, at some 2 µs each: the loop has other work to do.
     static let descriptorsMax = 16_384
-    /// TCP sockets of the machine that one `status` looks at, at some 0.5 µs each.
-    static let socketsMax = 65_536
 }

@@ -94,16 +94,3 @@ struct PoolUsage {
         return inodes
     }
 }
-
-extension ListenAddress {
-    /// nil for a unix socket, whose name the table does not have.
-    init?(_ socket: rl_socket) {
-        let port = UInt16(truncatingIfNeeded: socket.address)
-        let host = withUnsafeBytes(of: socket.host) { Array($0) }
-        switch Int32(socket.family) {
-        case AF_INET: self = .tcp4(address: host[..<4].reduce(0) { $0 << 8 | UInt32($1) }, port: port)
-        case AF_INET6: self = .tcp6(address: host, scope: 0, port: port)
-        default: return nil
-        }
-    }
-}

@@ -38,12 +38,8 @@ extension Daemon {
 
     /// proc_pid_environ(5); only root and its own user may read it, and a program may have written over it.
     private func hasNotifySocket(of worker: WorkerProcess, _ pid: Int32) -> Bool {
-        let bytes: [UInt8]
-        do throws(FileReadError) { bytes = try fileContents("/proc/\(pid)/environ", bytesMax: 1 << 20) } catch {
-            return false
-        }
         let wanted = Array("NOTIFY_SOCKET=\(worker.notifyAddress)".utf8)
-        return bytes.split(separator: 0).contains { $0.elementsEqual(wanted) }
+        return ProcessTree.environment(of: pid).contains { $0.elementsEqual(wanted) }
     }
 
     /// Each worker that lives was started later, and no hook can have left it.

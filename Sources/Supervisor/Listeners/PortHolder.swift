@@ -20,8 +20,8 @@ public struct PortHolder: Sendable {
         guard !inodes.isEmpty, let pid = Self.process(with: inodes) else { return nil }
         self.pid = pid
         parent = ProcessTree.parent(of: pid)
-        command = Self.text("/proc/\(pid)/comm").split(separator: "\n").first.map { printable(String($0)) } ?? "?"
-        let variables = Self.text("/proc/\(pid)/environ").split(separator: "\0")
+        command = ProcessTree.name(of: pid).map { printable(String($0)) } ?? "?"
+        let variables = ProcessTree.environment(of: pid).map { String(decoding: $0, as: UTF8.self) }
         let prefix = "RELOADERD_NAME="
         daemon = variables.first { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
         isOrphan = !Self.hasDaemonAbove(pid)
@@ -46,20 +46,25 @@ public struct PortHolder: Sendable {
         // A chain of processes that changes while it is followed must end.
         for _ in 0..<64 {
             guard let parent = ProcessTree.parent(of: pid), parent > 0 else { return false }
-            if text("/proc/\(parent)/comm") == "reloaderd\n" { return true }
+            if ProcessTree.name(of: parent) == "reloaderd" { return true }
             pid = parent
         }
         return false
     }
-
-    private static func text(_ path: String) -> String {
-        let bytes: [UInt8]
-        do throws(FileReadError) { bytes = try fileContents(path, bytesMax: 1 << 20) } catch { return "" }
-        return String(decoding: bytes, as: UTF8.self)
-    }
 }
 
 extension ListenAddress {
+    /// nil for a unix socket, whose name the table does not have.
+    init?(_ socket: rl_socket) {
+        let port = UInt16(truncatingIfNeeded: socket.address)
+        let host = withUnsafeBytes(of: socket.host) { Array($0) }
+        switch Int32(socket.family) {
+        case AF_INET: self = .tcp4(address: host[..<4].reduce(0) { $0 << 8 | UInt32($1) }, port: port)
+        case AF_INET6: self = .tcp6(address: host, scope: 0, port: port)
+        default: return nil
+        }
+    }
+
     /// Nobody else could listen there beside this socket.
     fileprivate func isTaken(by socket: rl_socket) -> Bool {
         guard let other = ListenAddress(socket), let port = other.port else { return false }

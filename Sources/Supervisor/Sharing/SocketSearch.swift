@@ -41,15 +41,10 @@ enum SocketSearch {
                 return .found(Place(process: process, descriptor: socket.descriptor))
             }
             // One process alone has nobody to send a descriptor to.
-            if orOnItsWay, processes.count > 1, sockets.contains(where: { isSending(process, $0.descriptor) }) {
+            if orOnItsWay, processes.count > 1, sockets.contains(where: { ProcessTree.sendsDescriptors(process, over: $0.descriptor) }) {
                 isComplete = false
             }
         }
         return isComplete ? .nowhere : .unknown
-    }
-
-    /// Descriptors that were sent over this unix socket (SCM_RIGHTS) wait to be received.
-    private static func isSending(_ process: Int32, _ descriptor: Int32) -> Bool {
-        (ProcessTree.field("scm_fds:", in: "/proc/\(process)/fdinfo/\(descriptor)").flatMap { Int($0) } ?? 0) > 0
     }
 }

@@ -52,10 +52,7 @@ struct Orphans {
 
     /// proc_pid_children(5): of the daemon's one thread.
     private static func children() -> [Int32]? {
-        let bytes: [UInt8]
-        do throws(FileReadError) {
-            bytes = try fileContents("/proc/self/task/\(getpid())/children", bytesMax: 1 << 20)
-        } catch { return nil }
+        guard let bytes = ProcFile.bytes("/proc/self/task/\(getpid())/children") else { return nil }
         return bytes.split(separator: UInt8(ascii: " ")).compactMap {
             decimal($0).map { Int32(truncatingIfNeeded: $0) }
         }

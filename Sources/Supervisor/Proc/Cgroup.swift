@@ -8,27 +8,22 @@ struct Cgroup {
     let directories: [String]
 
     /// /proc/self/mountinfo can be long in container hosts.
-    private static let bytesMax = 8 << 20
+    private static let mountsBytesMax = 8 << 20
 
     /// v2, and v1 with this controller, as far as they are mounted.
     ///
     /// - Parameter root: put in front of /proc and of the mounts; for tests. The directories are without it.
     static func own(with controller: String, root: String = "") -> [Cgroup] {
-        let memberships = lines("\(root)/proc/self/cgroup").compactMap(Membership.init)
-        return lines("\(root)/proc/self/mountinfo").compactMap { CgroupMount($0, controller: controller) }.compactMap {
-            mount in
+        let memberships = ProcFile.lines("\(root)/proc/self/cgroup").compactMap(Membership.init)
+        let mounts = ProcFile.lines("\(root)/proc/self/mountinfo", atMost: mountsBytesMax).compactMap {
+            CgroupMount($0, controller: controller)
+        }
+        return mounts.compactMap { mount in
             let membership = memberships.first {
                 $0.isUnified == mount.isUnified && ($0.isUnified || $0.controllers.contains { $0 == controller })
             }
             return membership.map { Cgroup(isUnified: mount.isUnified, directories: mount.directories(of: $0.path)) }
         }
-    }
-
-    /// None when the file cannot be read: no cgroup, no controller, no /proc.
-    static func lines(_ path: String) -> [Substring] {
-        let bytes: [UInt8]
-        do throws(FileReadError) { bytes = try fileContents(path, bytesMax: bytesMax) } catch { return [] }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
     }
 }
 

@@ -72,5 +72,5 @@ private struct CgroupQuota {
 
     private func number(_ path: String) -> UInt64? { lines(path).first.flatMap { decimal($0.utf8) } }
 
-    private func lines(_ path: String) -> [Substring] { Cgroup.lines(root + path) }
+    private func lines(_ path: String) -> [Substring] { ProcFile.lines(root + path) }
 }

@@ -1,0 +1,92 @@
+// The one reader of the files that the kernel writes: /proc and control groups. Each read has a bound, and a file that can't
+// be read says nothing: its process has just ended or belongs to somebody else, or /proc is not mounted.
+internal import Glibc
+
+enum ProcFile {
+    /// Most files are far smaller; of an environment or a tree of processes no more is of interest.
+    static let bytesMax = 1 << 20
+
+    /// All of the file; nil if it can't be read, or is larger than `bytesMax`: half of it would be taken for all.
+    static func bytes(_ path: String, atMost bytesMax: Int = bytesMax) -> [UInt8]? {
+        guard let bytes = beginning(of: path, atMost: bytesMax + 1), bytes.count <= bytesMax else { return nil }
+        return bytes
+    }
+
+    /// The first bytes of the file, at most so many; nil if it can't be read.
+    static func beginning(of path: String, atMost bytesMax: Int) -> [UInt8]? {
+        let number = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        if number < 0 { return nil }
+        let file = FileDescriptor(owning: number)
+        var bytes: [UInt8] = []
+        var filled = 0
+        do throws(SystemError) {
+            while filled < bytesMax {
+                if filled == bytes.count {
+                    let room = min(max(4096, filled), bytesMax - filled)
+                    bytes.append(contentsOf: repeatElement(0, count: room))
+                }
+                let count = try read(file, into: &bytes, from: filled)
+                if count == 0 { break }
+                filled += count
+            }
+        } catch { return nil }
+        bytes.removeLast(bytes.count - filled)
+        return bytes
+    }
+
+    /// What one read yields, into the caller's buffer: for short files that are read often. nil if there is nothing.
+    static func read(_ path: String, into buffer: UnsafeMutableRawBufferPointer) -> UnsafeRawBufferPointer? {
+        let number = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        if number < 0 { return nil }
+        let file = FileDescriptor(owning: number)
+        let count = Glibc.read(file.number, buffer.baseAddress, buffer.count)
+        return count > 0 ? UnsafeRawBufferPointer(rebasing: buffer[..<count]) : nil
+    }
+
+    static func text(_ path: String, atMost bytesMax: Int = bytesMax) -> String? {
+        bytes(path, atMost: bytesMax).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// None if the file can't be read.
+    static func lines(_ path: String, atMost bytesMax: Int = bytesMax) -> [Substring] {
+        text(path, atMost: bytesMax)?.split(separator: "\n") ?? []
+    }
+
+    /// What follows `name` in its line of the file, without the blanks between.
+    static func field(_ name: String, in path: String) -> Substring? {
+        let line = lines(path).first { $0.hasPrefix(name) }
+        return line.map { $0.dropFirst(name.count).drop { $0 == "\t" || $0 == " " } }
+    }
+
+    /// What is in a directory.
+    static func names(in directory: String) -> [String] {
+        guard let stream = opendir(directory) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names
+    }
+
+    /// Where a symbolic link leads, cut after 63 bytes.
+    static func link(_ path: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: 64)
+        let count = readlink(path, &buffer, buffer.count - 1)
+        guard count > 0 else { return nil }
+        return String(decoding: buffer[..<count].lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private static func read(
+        _ file: borrowing FileDescriptor, into bytes: inout [UInt8], from start: Int
+    ) throws(SystemError) -> Int {
+        let number = file.number
+        return try bytes.withUnsafeMutableBytes { buffer throws(SystemError) in
+            let room = UnsafeMutableRawBufferPointer(rebasing: buffer[start...])
+            return try checked("read", "a file of the kernel") { Glibc.read(number, room.baseAddress, room.count) }
+        }
+    }
+}
