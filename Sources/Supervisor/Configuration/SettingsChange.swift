@@ -1,5 +1,5 @@
 // What becomes of settings after they were read: numbers that depend on the machine, and changes at a reload.
-public import Reloader
+internal import Reloader
 
 /// Reads the settings again, at a reload: the whole of them, checked, or what is wrong with them.
 public typealias SettingsSource = () throws(ConfigurationError) -> Settings
@@ -21,38 +21,6 @@ public enum SurgeChoice: Equatable, Sendable {
 }
 
 extension Settings {
-    /// `policy` with the number of workers, the surge and the readiness filled in, for a machine where `auto` is
-    /// `automaticWorkers`.
-    ///
-    /// A surge of 25 % stays nil, the policy's own word for it, so that it follows when the pool is scaled.
-    public func resolvedPolicy(automaticWorkers: Int, sharing: Bool = false) -> Policy {
-        var policy = policy
-        switch workers {
-        case .automatic: policy.workers = min(max(1, automaticWorkers), Policy.workersMax)
-        case .fixed(let count): policy.workers = count
-        }
-        if case .after(let age) = ready { policy.readiness = .after(age) }
-        switch drain {
-        case .automatic, .signal:
-            // A queue that only its own worker can empty comes before the signal, however connections are drained.
-            let hasQueues = sharing || balance == .slot
-            policy.drain = hasQueues ? .outside(timeout: drainTimeout) : .signal
-        case .outside: policy.drain = .outside(timeout: drainTimeout)
-        }
-        policy.surge = surge == .percent(25) ? nil : surge.resolved(workers: policy.workers)
-        return policy
-    }
-
-    /// The policy where ports were to be shared and can't be: nobody sees a worker listen then, so that `auto` has to mean
-    /// that it has lived for a while.
-    func policyWithoutSharing(_ policy: Policy) -> Policy {
-        var policy = policy
-        if ready == .automatic { policy.readiness = .after(Self.ageWithoutSharing) }
-        return policy
-    }
-
-    private static let ageWithoutSharing = Duration.seconds(2)
-
     /// Keeps of `running` what a reload cannot change: sockets, files and log belong to the daemon's whole life.
     ///
     /// - Returns: the options, without dashes, that would have been different.

@@ -8,7 +8,7 @@ struct StatusReport {
     let now: Instant
     let usage: PoolUsage
     let workers: [WorkerID: WorkerProcess]
-    let emptyings: [WorkerID: Emptying]
+    let emptyings: Emptyings
     /// How often each slot's worker has failed since the daemon started.
     let restarts: [Int: Int]
     /// Of each slot's last failure, in words.

@@ -10,7 +10,7 @@ extension Daemon {
         case .spawn(let id, let slot, let generation): return spawn(id, slot: slot, generation: generation)
         case .empty(let id): return beginEmptying(id)
         case .terminate(let id):
-            endEmptying(id)
+            emptyings.end(with: id)
             askToFinish(id)
         case .kill(let id): kill(id)
         case .terminateLeftovers(let id): askLeftoversToFinish(id)

@@ -68,8 +68,7 @@ extension Daemon {
         let isNewCount = fresh.workers != settings.workers
         // What the user chose anew counts; otherwise what TTIN and TTOU have made of it.
         if !isNewCount { fresh.workers = .fixed(pool.policy.workers) }
-        fresh.policy = fresh.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, sharing: sharing != nil)
-        if obstacleToSharing != nil { fresh.policy = fresh.policyWithoutSharing(fresh.policy) }
+        fresh.policy = fresh.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: ports.supply)
         if !isNewCount { fresh.workers = settings.workers }
         // The command line's own can't change any more: those of the last deploy that was done with others stand.
         if let arguments = changes.arguments ?? control.rolls.arguments { fresh.program.arguments = arguments }

@@ -133,9 +133,8 @@ extension Daemon {
         let program = generations[pool.settledGeneration]?.program ?? settings.program
         let usage = PoolUsage(
             of: workersByPID.values.compactMap { workers[$0] }.sorted { $0.id < $1.id }, memoryGauge,
-            listeners: listeners.compactMap { $0.inode },
-            shared: sharedSockets,
-            known: Set(sharing?.listening.flatMap { $0.sockets.map { UInt64($0.inode) } } ?? []), loop.buffer)
+            listeners: ports.listeners.compactMap { $0.inode }, shared: ports.acceptedByAll,
+            known: Set(ports.listening.flatMap { $0.sockets.map { $0.inode } }), loop.buffer)
         let report = StatusReport(
             pool: pool, now: poolTime, usage: usage, workers: workers, emptyings: emptyings, restarts: control.failures,
             failureReasons: control.failureReasons)
@@ -154,27 +153,27 @@ extension Daemon {
             .init("roll", report.roll),
             .init("last_reload", control.rolls.last.map { $0.isStart ? .null : $0.summary } ?? .null),
             .init("generations", .array(generationFacts())),
-            .init("listeners", .array(ports(usage))),
+            .init("listeners", .array(listeners(usage))),
             .init("slots", report.slots),
             .init("left", report.left),
         ])
     }
 
     /// All on which the pool can be reached: opened by the daemon, shared by workers, or opened by workers themselves.
-    private func ports(_ usage: PoolUsage) -> [JSON] {
+    private func listeners(_ usage: PoolUsage) -> [JSON] {
         func port(_ address: String, _ kind: JSON, workers: Int, queue: Int) -> JSON {
             [
                 "address": .string(address), "name": .null, "kind": kind, "workers": .integer(workers),
                 "queue": .integer(queue),
             ]
         }
-        let shared = (sharing?.listening ?? []).map { address, sockets in
+        let shared = ports.listening.map { address, sockets in
             port(
-                "\(address)", "shared", workers: Set(sockets.compactMap { $0.owner }).count,
+                "\(address)", "shared", workers: Set(sockets.compactMap { $0.owner?.id }).count,
                 queue: sockets.reduce(0) { $0 + ($1.queue ?? 0) })
         }
         let own = usage.ownPorts.map { port("\($0.address)", "own", workers: $0.workers.count, queue: $0.queue) }
-        return listeners.map { $0.json(queue: usage.queue(of: $0)) } + shared + own
+        return ports.listeners.map { $0.json(queue: usage.queue(of: $0)) } + shared + own
     }
 
     /// Those that are pinned, and the last one that failed.
@@ -188,10 +187,5 @@ extension Daemon {
             facts.append((last.facts, "bad"))
         }
         return facts.sorted { $0.0.number < $1.0.number }.map { $0.json(state: $1) }
-    }
-
-    /// With `--balance slot` each worker has its own.
-    private var sharedSockets: Set<UInt64> {
-        slotListeners == nil ? Set(listeners.compactMap { $0.inode }) : []
     }
 }

@@ -23,13 +23,13 @@ extension Daemon {
 
     /// Calls of workers are only seen where ports are shared; elsewhere their last lines tell.
     func noteRefusedPort(of id: WorkerID) {
-        guard sharing == nil, let worker = workers[id], worker.portTrouble == nil else { return }
+        guard !ports.supply.isShared, let worker = workers[id], worker.portTrouble == nil else { return }
         let speaks = worker.output.lines.all(of: WorkerStream.Kind.allCases, fromStart: true).contains { line in
             let line = line.text.lowercased()
             return line.contains("address already in use") || line.contains("eaddrinuse")
         }
         if !speaks { return }
-        if let listener = listeners.first {
+        if let listener = ports.listeners.first {
             worker.portTrouble =
                 "its last lines speak of an address in use, and reloaderd itself listens on \(listener.label): drop --listen "
                 + "if the program binds that port itself"
@@ -83,14 +83,14 @@ extension Daemon {
             guard let address = listeningAddress(of: process) else { continue }
             let isOwn = process == worker.pid
             let who = isOwn ? "it listens" : "its child (pid \(process)) listens"
-            if listeners.isEmpty { return "\(who) on \(address), and \(message)" }
+            if ports.listeners.isEmpty { return "\(who) on \(address), and \(message)" }
             return "\(who) on \(address) by itself, and \(message); drop --listen if it is to bind its own port"
         }
         let children = tree.count - 1
         let others = children == 0 ? "" : ", nor \(children == 1 ? "does its child" : "do its \(children) children")"
         let cure =
-            listeners.isEmpty ? "--ready 2s: ready when it has lived that long" : "--ready 2s if it cannot say so"
-        if listeners.isEmpty {
+            ports.listeners.isEmpty ? "--ready 2s: ready when it has lived that long" : "--ready 2s if it cannot say so"
+        if ports.listeners.isEmpty {
             return "it listens on no TCP port\(others), and \(message) (a program without a port: \(cure))"
         }
         return "\(message) to descriptor READY_FD or to NOTIFY_SOCKET (\(cure))"
@@ -100,7 +100,7 @@ extension Daemon {
     private func listeningAddress(of process: Int32) -> ListenAddress? {
         let table: SocketTable
         do throws(SystemError) { table = try SocketTable() } catch { return nil }
-        let given = Set(listeners.compactMap { $0.inode })
+        let given = Set(ports.listeners.compactMap { $0.inode })
         let inodes = OpenSockets.all(of: process).map { $0.inode }.filter { !given.contains($0) }
         return table.sockets(inodes).first { $0.listens }.flatMap { ListenAddress($0) }
     }

@@ -34,20 +34,13 @@ public final class Daemon {
     var manager: ServiceManager
     let managerWatchdog: ManagerWatchdog
     var spawner: Spawner
-    /// Those that workers are handed; none any more when the pool stops.
-    var listeners: [Listener]
+    let ports: Ports
+    let emptyings: Emptyings
     let output: Output
     var hooks = HookQueue()
 
-    /// nil: all workers accept from the same listeners.
-    var slotListeners: SlotListeners?
-    /// Why the one worker has its ports for itself, where that was not asked for.
-    let obstacleToSharing: SystemError?
-    /// nil: workers bind as they like.
-    let sharing: PortSharing?
-    private var hasStoppedListening = false
-    var drainTimer: DeadlineTimer
-    var emptyings: [WorkerID: Emptying] = [:]
+    /// For `Source.looks`.
+    var lookTimer: DeadlineTimer
     /// When the memory of workers is looked at next.
     var memoryLookAt: Instant?
     let memoryGauge = MemoryGauge()
@@ -97,14 +90,10 @@ public final class Daemon {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let outputFile = try Self.openOutputFile(settings.output)
-        let listeners = try Self.openListeners(settings, environment)
-        let slotListeners = try Self.openSlotListeners(settings, listeners)
-        let automaticWorkers = CPUCount.current().automatic
-        let obstacle = listeners.isEmpty && settings.sharesPorts ? Self.obstacleToSharing() : nil
-        let sharesPorts = listeners.isEmpty && settings.sharesPorts && obstacle == nil
-        var policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, sharing: sharesPorts)
-        if obstacle != nil { policy = settings.policyWithoutSharing(policy) }
-        if let obstacle, policy.workers > 1 { throw .sharing(obstacle) }
+        let supply: PortSupply
+        do throws(ListenError) { supply = try PortSupply(settings, environment) } catch { throw .listen(error) }
+        let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: supply)
+        if case .own(let obstacle?) = supply, policy.workers > 1 { throw .sharing(obstacle) }
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             story = try Story(format: settings.logFormat, name: settings.name, environment: environment)
@@ -114,29 +103,26 @@ public final class Daemon {
             managerWatchdog = try ManagerWatchdog(environment)
             signals = try SignalReader()
             timer = try DeadlineTimer()
-            drainTimer = try DeadlineTimer()
+            lookTimer = try DeadlineTimer()
             spawner = try Spawner(
-                name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: try raiseFileLimit(),
-                pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
-                cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
+                name: settings.daemonName, listenerNames: supply.listeners.map { $0.name },
+                fileLimit: try raiseFileLimit(), pipesOutput: output.pipesStandardOutput,
+                pipesErrors: output.pipesStandardError,
+                cpus: CPUCount.allowed(), sharesPorts: supply.isShared)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
-            Self.removeFiles(of: listeners)
+            supply.removeFiles()
             throw .system(error)
         }
         self.settings = settings
         self.version = version
         self.readSettings = readSettings
         self.environment = environment
-        self.listeners = listeners
+        ports = Ports(supply, loop, story)
+        emptyings = Emptyings(story)
         workerEnvironment = environment.withoutOuterSupervisor()
         terminal = ControllingTerminal()
         adopted = Orphans(loop.buffer)
-        obstacleToSharing = obstacle
-        self.slotListeners = slotListeners
-        sharing =
-            sharesPorts
-            ? PortSharing(excluding: settings.unsharedPorts, udp: settings.sharesUDP, backlog: settings.backlog) : nil
     }
 
     /// Runs until the pool has ended; then nothing of it is left.
@@ -146,7 +132,7 @@ public final class Daemon {
     ///   out of memory. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
         defer {
-            removeSocketFiles()
+            ports.removeSocketFiles()
             output.end()
         }
         try makeFirstGeneration()
@@ -175,7 +161,7 @@ public final class Daemon {
     private func turn() throws(SystemError) -> Int32 {
         try loop.watch(signals.channel, .signals)
         try loop.watch(timer.channel, .deadline)
-        try loop.watch(drainTimer.channel, .looks)
+        try loop.watch(lookTimer.channel, .looks)
         if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
         try watchControl()
         if let timer = managerWatchdog.timer { try loop.watch(timer, .managerWatchdog) }
@@ -184,7 +170,7 @@ public final class Daemon {
         handle(.start)
         while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
-            try armDrainTimer()
+            try armLookTimer()
             let wasHeld = clock.isHeld
             let mayHaveMore = try loop.wait(blocking: !wasHeld)
             clock.hold(before: pool.nextDeadline)
@@ -217,11 +203,13 @@ public final class Daemon {
             case .notifySocket(let worker): try readNotifySocket(of: worker)
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try answerCall(of: worker)
-            case .queue(let socket): sharing?.queueHasSomebody(socket, at: MonotonicClock.now())
+            case .queue(let socket): ports.queueHasSomebody(socket)
             case .looks:
+                try lookTimer.acknowledge()
                 tryDelayedStarts()
-                try lookAtDrains()
-                try lookAtSharedSockets()
+                lookAtPorts()
+                lookAtEmptyings()
+                try ports.look(kin: orphans, serving: serving)
                 try endOverdueHooks()
                 lookAtMemory()
                 tellSlowStarts()
@@ -263,7 +251,7 @@ public final class Daemon {
             let now = event == .deadline ? clock.goOn() : clock.now(before: pool.nextDeadline)
             pool.handle(event, now: now, effects: &effects)
             next += 1
-            if pool.isEnding { stopListening() }
+            if pool.isEnding { ports.stopListening() }
             for effect in effects {
                 if case .report(let report) = effect { reports.append(report) }
                 if let answer = carryOut(effect) { pending.append(answer) }
@@ -273,23 +261,6 @@ public final class Daemon {
         pending.removeAll(keepingCapacity: true)
         spawnErrors.removeAll()
         return reports
-    }
-
-    /// The pool stops. What workers have accepted, and what waits for them, is theirs to answer; nobody new is let in, and as
-    /// soon as a worker closes a socket of ours it is closed.
-    private func stopListening() {
-        if hasStoppedListening { return }
-        hasStoppedListening = true
-        if let error = sharing?.refuseConnections().first {
-            story.tell(
-                LogRecord(
-                    .warning, "not_refused",
-                    "new connections cannot be refused while workers drain: \(error) (those left at the end are reset)")
-            )
-        }
-        removeSocketFiles()
-        listeners = []
-        slotListeners = nil
     }
 
     /// The time that the core lives in.

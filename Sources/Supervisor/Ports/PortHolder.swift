@@ -1,4 +1,5 @@
-// Who has a TCP port that somebody else wants: found in the kernel's table of sockets, then among all processes' descriptors.
+// Who has a TCP port that somebody else wants: found in the kernel's table of sockets, then among all processes'
+// descriptors.
 internal import CLinux
 internal import Glibc
 

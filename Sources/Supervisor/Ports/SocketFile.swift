@@ -49,7 +49,8 @@ struct SocketFile {
             try checked("connect", path) { address.withPointer { connect(number, $0, $1) } }
             return true
         } catch {
-            // EAGAIN: its queue is full; EPROTOTYPE: it is a live socket of another type. Only a refusal means that nobody is there.
+            // EAGAIN: its queue is full; EPROTOTYPE: it is a live socket of another type. Only a refusal means that
+            // nobody is there.
             return error.errno != ECONNREFUSED && error.errno != ENOENT
         }
     }

@@ -17,19 +17,23 @@ enum ProcFile {
         let number = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         if number < 0 { return nil }
         let file = FileDescriptor(owning: number)
+        let descriptor = file.number
         var bytes: [UInt8] = []
         var filled = 0
-        do throws(SystemError) {
-            while filled < bytesMax {
-                if filled == bytes.count {
-                    let room = min(max(4096, filled), bytesMax - filled)
-                    bytes.append(contentsOf: repeatElement(0, count: room))
-                }
-                let count = try read(file, into: &bytes, from: filled)
-                if count == 0 { break }
-                filled += count
+        while filled < bytesMax {
+            if filled == bytes.count {
+                bytes.append(contentsOf: repeatElement(0, count: min(max(4096, filled), bytesMax - filled)))
             }
-        } catch { return nil }
+            let count = bytes.withUnsafeMutableBytes { buffer in
+                Glibc.read(
+                    descriptor, UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]).baseAddress,
+                    buffer.count - filled)
+            }
+            if count < 0 && errno == EINTR { continue }
+            if count < 0 { return nil }
+            if count == 0 { break }
+            filled += count
+        }
         bytes.removeLast(bytes.count - filled)
         return bytes
     }
@@ -78,15 +82,5 @@ enum ProcFile {
         let count = readlink(path, &buffer, buffer.count - 1)
         guard count > 0 else { return nil }
         return String(decoding: buffer[..<count].lazy.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    private static func read(
-        _ file: borrowing FileDescriptor, into bytes: inout [UInt8], from start: Int
-    ) throws(SystemError) -> Int {
-        let number = file.number
-        return try bytes.withUnsafeMutableBytes { buffer throws(SystemError) in
-            let room = UnsafeMutableRawBufferPointer(rebasing: buffer[start...])
-            return try checked("read", "a file of the kernel") { Glibc.read(number, room.baseAddress, room.count) }
-        }
     }
 }

@@ -14,7 +14,7 @@ struct SocketTable {
             // Little room first: a table for all that could be costs more than most machines need.
             sockets = try Self.read(room: 4096)
         } catch  where error.errno == EOVERFLOW {
-            sockets = try Self.read(room: socketsMax)
+            sockets = try Self.read(room: Self.socketsMax)
         }
     }
 
