@@ -7,7 +7,7 @@ struct StatusReport {
     /// On the pool's clock.
     let now: Instant
     let usage: PoolUsage
-    let workers: [WorkerID: WorkerProcess]
+    let workers: Workers
     let emptyings: Emptyings
     /// How often each slot's worker has failed since the daemon started.
     let restarts: [Int: Int]

@@ -52,7 +52,7 @@ extension Daemon {
     }
 
     private func start(_ event: HookEvent) throws(SystemError) {
-        let (pid, exit) = try startHook(event, environment: workerEnvironment, fileLimit: spawner.fileLimit)
+        let (pid, exit) = try startHook(event, environment: workerEnvironment, fileLimit: starts.fileLimit)
         let hook = HookProcess(
             event, pid: pid, exit: FileDescriptor(owning: exit).moved(), startedAt: MonotonicClock.now())
         hooks.began(hook)
@@ -73,7 +73,7 @@ extension Daemon {
         _ = rl_signal_group(descriptor, hook.pid, SIGKILL)
         let startTicks = ProcessStatus(hook.pid, loop.buffer)?.startTicks ?? 0
         try checked("waitid", "pid \(hook.pid)") { rl_reap_pidfd(descriptor, &exit) }
-        noteOrphans(ofHookStartedAt: startTicks)
+        workers.noteOrphans(ofHookStartedAt: startTicks, orphanTerms)
         try loop.unwatch(hook.exit)
         hooks.ended(hook)
         let status = ExitStatus(exit)

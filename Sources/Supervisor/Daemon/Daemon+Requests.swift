@@ -70,7 +70,7 @@ extension Daemon {
     }
 
     private func workerLines(_ slot: Int?, atMost linesMax: Int) -> [WorkerLine] {
-        output.lastLines(of: slot, workers.values.map { $0.output }, atMost: linesMax)
+        output.lastLines(of: slot, workers.all.map { $0.output }, atMost: linesMax)
     }
 
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {
@@ -128,13 +128,13 @@ extension Daemon {
     // MARK: status
 
     private func status() -> JSON {
-        for id in leaving { workers[id].map(findLeftovers) }
+        workers.findLeftovers(orphanTerms)
         // What the pool comes back to; what was asked for since may be on its way, or have failed.
         let program = generations[pool.settledGeneration]?.program ?? settings.program
         let usage = PoolUsage(
-            of: workersByPID.values.compactMap { workers[$0] }.sorted { $0.id < $1.id }, memoryGauge,
-            listeners: ports.listeners.compactMap { $0.inode }, shared: ports.acceptedByAll,
-            known: Set(ports.listening.flatMap { $0.sockets.map { $0.inode } }), loop.buffer)
+            of: workers.living, memoryWatch.gauge, listeners: ports.listeners.compactMap { $0.inode },
+            shared: ports.acceptedByAll, known: Set(ports.listening.flatMap { $0.sockets.map { $0.inode } }),
+            loop.buffer)
         let report = StatusReport(
             pool: pool, now: poolTime, usage: usage, workers: workers, emptyings: emptyings, restarts: control.failures,
             failureReasons: control.failureReasons)

@@ -13,13 +13,15 @@ extension Daemon {
     func answerCall(of worker: WorkerProcess) throws(SystemError) {
         let outcome = try ports.answerCall(of: worker, kin: orphans)
         if outcome.began != nil { beganToListen(worker) }
-        if let refused = outcome.refused { tellPortTaken(refused.listenAddress, from: worker) }
+        if let refused = outcome.refused {
+            startTrouble.tellPortTaken(refused.listenAddress, from: worker, daemon: settings.daemonName)
+        }
         try ports.watchQueues()
     }
 
     /// Processes that were handed to us when their parents ended: any worker's, for all that we know.
     func orphans() -> [Int32] {
-        ProcessTree.children(of: getpid()).filter { workersByPID[$0] == nil && hooks.process($0) == nil }
+        ProcessTree.children(of: getpid()).filter { workers.running(pid: $0) == nil && hooks.process($0) == nil }
     }
 
     private func beganToListen(_ worker: WorkerProcess) {
@@ -37,7 +39,7 @@ extension Daemon {
 
     /// It serves: what it has closed until now, and what it did not take over, is nobody's.
     func settlePorts(of id: WorkerID) {
-        slowStarts[id] = nil
+        startTrouble.isOver(for: id)
         guard let worker = workers[id] else { return }
         isReadySoon[id] = nil
         ports.workerIsReady(worker, kin: orphans)
@@ -68,7 +70,7 @@ extension Daemon {
     func letGoOfPorts(_ worker: WorkerProcess) {
         emptyings.forget(worker.id)
         isReadySoon[worker.id] = nil
-        slowStarts[worker.id] = nil
+        startTrouble.isOver(for: worker.id)
         ports.workerIsGone(worker.id, succession(to: worker))
     }
 
@@ -133,8 +135,8 @@ extension Daemon {
 
     func armLookTimer() throws(SystemError) {
         let others = [
-            emptyings.nextLook, ports.nextDeadline, planMemoryLook(), hooks.nextDeadline, nextDelayedStart,
-            nextSlowStart,
+            emptyings.nextLook, ports.nextDeadline, hooks.nextDeadline, starts.nextTry, startTrouble.nextDeadline,
+            memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0),
         ].compactMap { $0 }
         try lookTimer.arm((Array(isReadySoon.values) + others).min())
     }

@@ -4,15 +4,9 @@ internal import Reloader
 
 extension Daemon {
     func context(of id: WorkerID) -> ReportContext {
-        let worker = workers[id]
-        var context = ReportContext(
-            pid: worker?.pid, spawnError: spawnErrors[id], status: worker?.status,
-            isReadyByListening: ports.supply.isShared && listeningMeansReady, usesRing: worker?.usesRing ?? false)
-        context.stoppedBy = worker?.stoppedBy
-        context.wasOutOfMemory = worker?.wasOutOfMemory ?? false
-        context.left = worker?.left.living.map { $0.pid } ?? []
-        context.portTrouble = worker?.portTrouble
-        context.stopSignal = worker?.generation.stopSignal ?? SIGTERM
+        var context = workers[id]?.context ?? ReportContext()
+        context.spawnError = starts.error(of: id)
+        context.isReadyByListening = ports.supply.isShared && listeningMeansReady
         return context
     }
 
@@ -41,36 +35,6 @@ extension Daemon {
         tellWaiters(report, written)
         raiseEvent(report, record, at: written.time)
         tellManager(report)
-    }
-
-    func tellStop(of worker: WorkerProcess) {
-        let context = context(of: worker.id)
-        let (slot, generation) = (worker.slot, worker.generation.number)
-        if let signal = worker.stoppedBy {
-            let message = "worker is stopped by \(signalWord(signal)), until it gets SIGCONT"
-            story.tell(.worker(.warning, "worker_stopped", message, slot, generation, context))
-        } else {
-            story.tell(.worker(.info, "worker_continued", "worker runs again", slot, generation, context))
-        }
-    }
-
-    func tellNothingLeft(by worker: WorkerProcess) {
-        story.tell(
-            .worker(
-                .info, "leftovers_gone", "nothing that the worker has started is left", worker.slot,
-                worker.generation.number, ReportContext(pid: worker.pid)))
-    }
-
-    /// Boot progress is news; what a serving worker says of itself may come with each request, and is kept for status.
-    func tellStatus(_ worker: WorkerProcess) {
-        guard worker.statusLinesTold < WorkerProcess.statusLinesMax else { return }
-        worker.statusLinesTold += 1
-        let status: [(key: String, value: LogRecord.Value)] = [("status", .text(worker.status ?? ""))]
-        let context = context(of: worker.id)
-        story.tell(
-            .worker(
-                .info, "worker_status", "worker reports its status", worker.slot, worker.generation.number, context,
-                status))
     }
 
     func tellStarted() {
@@ -143,13 +107,6 @@ extension Daemon {
                 .warning, "overslept",
                 "the daemon did not run for a while (stopped, frozen, or the machine too busy): whoever had a limited time has all "
                     + "of it again", [("late", .duration(time))]))
-    }
-
-    func tellFailure(_ error: SystemError, _ what: String, _ worker: WorkerProcess) {
-        story.tell(
-            .worker(
-                .error, "system_error", "\(what): \(error)", worker.slot, worker.generation.number,
-                ReportContext(pid: worker.pid)))
     }
 
     // MARK: the service manager

@@ -1,99 +1,80 @@
-// What is heard of workers: their messages, and their end.
-internal import CLinux
+// Between the workers and the core: what is asked of them, what is heard of them, and their end.
 internal import Glibc
 internal import Reloader
 
 extension Daemon {
-    /// Datagrams read from one worker in a turn.
-    private static let turnDatagrams = 16
-
-    // MARK: its messages
-
-    func readReadyPipe(of worker: WorkerProcess) throws(SystemError) {
-        guard let pipe = worker.readyPipe else { return }
-        var messages: [WorkerMessage] = []
-        let end = try loop.read(pipe) { bytes in
-            worker.readyLines.feed(bytes) { line in
-                if let message = WorkerMessage(line: line, emptyMeansReady: true) { messages.append(message) }
-            }
-        }
-        for message in messages { heard(message, from: worker) }
-        if end == .reached {
-            try loop.unwatch(pipe)
-            worker.readyPipe = nil
-        }
+    var orphanTerms: OrphanTerms {
+        OrphanTerms(hooks: Set(hooks.running.lazy.map { $0.pid }), keepsChildren: settings.keepsChildren)
     }
 
-    func readNotifySocket(of worker: WorkerProcess) throws(SystemError) {
-        for _ in 0..<Self.turnDatagrams {
-            guard let datagram = try NotifySocket.receive(worker.notifySocket.number) else { return }
-            guard isTrusted(datagram.sender, worker) else { continue }
-            for line in datagram.bytes.split(separator: UInt8(ascii: "\n")) {
-                if let message = WorkerMessage(line: line, emptyMeansReady: false) { heard(message, from: worker) }
-            }
+    // MARK: starts
+
+    /// The answer to the core; nil: it comes later.
+    func start(_ start: WorkerStart) -> Event? {
+        do throws(SpawnError) {
+            let listeners = try listenerDescriptors(for: start.slot, of: start.generation)
+            let worker = try starts.spawn(start, by: pool.policy, listeners: listeners, output)
+            try workers.add(worker, output)
+            startTrouble.expectReadiness(of: worker, by: pool.policy)
+            return .spawned(start.id)
+        } catch {
+            let isStopping = if case .stopping = pool.phase { true } else { false }
+            return starts.failed(start, error, isStopping: isStopping)
         }
     }
 
-    /// The daemon's own user, root, and the user that workers run as may speak for a worker.
-    private func isTrusted(_ sender: UInt32, _ worker: WorkerProcess) -> Bool {
-        sender == 0 || sender == geteuid() || sender == worker.generation.program.user?.userID
-    }
-
-    private func heard(_ message: WorkerMessage, from worker: WorkerProcess) {
-        switch message {
-        case .ready: handle(.ready(worker.id))
-        case .heartbeat: handle(.heartbeat(worker.id))
-        case .stopping: handle(.stopping(worker.id))
-        case .extendTimeout(let duration): handle(.extendTimeout(worker.id, by: duration))
-        case .status(let text):
-            if text == worker.status { return }
-            worker.status = text
-            tellStatus(worker)
+    func tryDelayedStarts() {
+        for next in starts.takeDue() {
+            if let answer = start(next) { handle(answer) }
         }
     }
 
-    // MARK: its end
+    /// Calls of workers are only seen if ports are shared.
+    func noteRefusedPort(of id: WorkerID) {
+        guard !ports.supply.isShared, let worker = workers[id] else { return }
+        startTrouble.noteRefusedPort(
+            of: worker, listener: ports.listeners.first, isOneOfMany: !settings.sharesPorts && pool.policy.workers > 1)
+    }
 
+    // MARK: hearing
+
+    func hear(_ messages: [WorkerMessage], from worker: WorkerProcess) {
+        for message in messages {
+            if let event = workers.event(of: message, from: worker) { handle(event) }
+        }
+    }
+
+    func lookAtMemory() {
+        guard let limit = settings.maxMemory else { return }
+        for id in memoryWatch.takeDue(pool.slots) {
+            if let event = workers[id].flatMap({ memoryWatch.look(at: $0, limit: limit) }) { handle(event) }
+        }
+    }
+
+    // MARK: ends
+
+    /// Does nothing while it still runs.
     func workerExited(_ worker: WorkerProcess) throws(SystemError) {
-        let id = worker.id
-        guard workersByPID[worker.pid] == id else { return }
-        var exit = rl_exit()
-        let number = worker.exit.number
-        // Reaped only when all that it has left is known: until then its number can't be anybody else's.
-        try checked("waitid", "pid \(worker.pid)") { rl_peek_pidfd(number, &exit) }
-        if exit.pid == 0 { return }  // not yet
-        workersByPID[worker.pid] = nil
-        findLeftovers(of: worker)
-        // What can't be seen can't be waited for.
-        if !adopted.areVisible { _ = rl_signal_group(number, worker.pid, SIGKILL) }
-        try checked("waitid", "pid \(worker.pid)") { rl_reap_pidfd(number, &exit) }
-        let status = ExitStatus(exit)
-        outOfMemoryKills.look()
-        if case .signaled(SIGKILL, _) = status, worker.killedAt == nil {
-            worker.wasOutOfMemory = outOfMemoryKills.explainsKill()
-        }
-
+        guard let status = try workers.reap(worker, orphanTerms) else { return }
         // Its last words count before its end: a worker may be ready and gone in one breath.
-        try readReadyPipe(of: worker)
-        try readNotifySocket(of: worker)
+        hear(try workers.readReadyPipe(of: worker), from: worker)
+        hear(try workers.readNotifySocket(of: worker), from: worker)
         if worker.left.isEmpty {
             try output.readLastWords(of: worker.output)
         } else {
             try output.readWordsSoFar(of: worker.output)
         }
         letGoOfPorts(worker)
-        if !worker.left.isEmpty { leaving.insert(id) }
-        handle(.exited(id, status, leaves: !worker.left.isEmpty))
-        try loop.unwatch(worker.exit)
+        handle(.exited(worker.id, status, leaves: !worker.left.isEmpty))
+        try workers.unwatchExit(of: worker)
         if worker.left.isEmpty { try forget(worker) }
     }
 
     /// Nothing is left of it.
-    func forget(_ worker: WorkerProcess) throws(SystemError) {
+    private func forget(_ worker: WorkerProcess) throws(SystemError) {
         try output.readLastWords(of: worker.output)
-        for channel in worker.channels { try loop.unwatch(channel) }
-        workers[worker.id] = nil
-        memoryGauge.forget(worker.id)
+        try workers.forget(worker)
+        memoryWatch.gauge.forget(worker.id)
         output.keepEnded(worker.output)
         closeListenersIfGone(worker.slot)
         descriptorIsFree()
@@ -101,41 +82,23 @@ extension Daemon {
 
     /// Reaps what was handed to us as subreaper or PID 1, and the workers that are gone; and hears who is stopped.
     func reapChildren() throws(SystemError) {
-        try noteStops()
-        while true {
-            var exit = rl_exit()
-            try checked("waitid") { rl_peek_child(&exit) }
-            if exit.pid == 0 { break }
-            if let worker = workersByPID[exit.pid].flatMap({ workers[$0] }) {
+        while let worker = try workers.nextStop() {
+            // One that is stopped gets no new connections while that lasts.
+            steer()
+            workers.tellStop(of: worker)
+        }
+        while let child = try workers.nextEndedChild() {
+            if let worker = workers.running(pid: child) {
                 try workerExited(worker)
-            } else if let hook = hooks.process(exit.pid) {
+            } else if let hook = hooks.process(child) {
                 try hookExited(hook)
             } else {
-                let orphan = exit.pid
-                try checked("waitid", "pid \(orphan)") { rl_reap_child(orphan, &exit) }
+                try workers.reapOrphan(child)
             }
         }
-        try lookAtLeftovers()
-    }
-
-    /// A worker that is stopped (SIGSTOP, a debugger's leave) gets no new connections while that lasts.
-    private func noteStops() throws(SystemError) {
-        while true {
-            var stop = rl_stop()
-            try checked("waitid") { rl_next_stop_or_go_on(&stop) }
-            if stop.pid == 0 { return }
-            guard let worker = workersByPID[stop.pid].flatMap({ workers[$0] }) else { continue }
-            let signal = stop.signal == 0 ? nil : stop.signal
-            if worker.stoppedBy == signal { continue }
-            worker.stoppedBy = signal
-            steer()
-            tellStop(of: worker)
+        for worker in workers.leaving where workers.hasNothingLeft(worker, orphanTerms) {
+            try forget(worker)
+            handle(.leftoversGone(worker.id))
         }
-    }
-}
-
-extension ExitStatus {
-    init(_ exit: rl_exit) {
-        self = exit.signaled ? .signaled(exit.status, coreDumped: exit.core_dumped) : .exited(code: exit.status)
     }
 }

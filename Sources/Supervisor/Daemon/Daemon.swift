@@ -1,9 +1,9 @@
 // The daemon: one thread, one loop. One event in, all effects out, then wait for what comes next or for the core's next
 // deadline. It obeys the core and decides nothing about workers.
 //
-// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is heard of workers), Daemon+Leftovers (what they leave behind), Daemon+Signals (what
-// people ask by signal), Daemon+Control and Daemon+Requests (what they ask over the control socket), Daemon+Output (what
-// workers write), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
+// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Sharing
+// (what comes of their ports), Daemon+Signals (what people ask by signal), Daemon+Control and Daemon+Requests (what they ask
+// over the control socket), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -33,7 +33,6 @@ public final class Daemon {
     let story: Story
     var manager: ServiceManager
     let managerWatchdog: ManagerWatchdog
-    var spawner: Spawner
     let ports: Ports
     let emptyings: Emptyings
     let output: Output
@@ -41,11 +40,6 @@ public final class Daemon {
 
     /// For `Source.looks`.
     var lookTimer: DeadlineTimer
-    /// When the memory of workers is looked at next.
-    var memoryLookAt: Instant?
-    let memoryGauge = MemoryGauge()
-    /// Workers that are not ready yet, and when that is worth telling. Nobody is woken for one that is.
-    var slowStarts: [WorkerID: Instant] = [:]
     /// Workers that listen on some of their ports, and count as ready then at the latest.
     var isReadySoon: [WorkerID: Instant] = [:]
 
@@ -58,17 +52,10 @@ public final class Daemon {
     var newestGeneration = 1
     /// Of the newest generation, and of those that have failed.
     var traces: [Int: GenerationTrace] = [:]
-    var workers: [WorkerID: WorkerProcess] = [:]
-    var workersByPID: [Int32: WorkerID] = [:]
-    let adopted: Orphans
-    var outOfMemoryKills = OutOfMemoryKills()
-    /// Workers that have ended, and left something.
-    var leaving: Set<WorkerID> = []
-    var hooksMayHaveLeft = false
-    /// Until the core has reported on them.
-    var spawnErrors: [WorkerID: SpawnError] = [:]
-    /// Not answered yet.
-    var delayedStarts: [DelayedStart] = []
+    let workers: Workers
+    let starts: Starts
+    let startTrouble: StartTrouble
+    let memoryWatch: MemoryWatch
     /// READY=1 was sent once; and a RELOADING=1 still needs its own.
     var hasToldReady = false
     var owesReady = false
@@ -104,11 +91,11 @@ public final class Daemon {
             signals = try SignalReader()
             timer = try DeadlineTimer()
             lookTimer = try DeadlineTimer()
-            spawner = try Spawner(
+            let spawner = try Spawner(
                 name: settings.daemonName, listenerNames: supply.listeners.map { $0.name },
                 fileLimit: try raiseFileLimit(), pipesOutput: output.pipesStandardOutput,
-                pipesErrors: output.pipesStandardError,
-                cpus: CPUCount.allowed(), sharesPorts: supply.isShared)
+                pipesErrors: output.pipesStandardError, cpus: CPUCount.allowed(), sharesPorts: supply.isShared)
+            starts = Starts(spawner, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             supply.removeFiles()
@@ -122,7 +109,9 @@ public final class Daemon {
         emptyings = Emptyings(story)
         workerEnvironment = environment.withoutOuterSupervisor()
         terminal = ControllingTerminal()
-        adopted = Orphans(loop.buffer)
+        workers = Workers(loop, story)
+        startTrouble = StartTrouble(story)
+        memoryWatch = MemoryWatch(loop, story)
     }
 
     /// Runs until the pool has ended; then nothing of it is left.
@@ -150,10 +139,8 @@ public final class Daemon {
             return try turn()
         } catch {
             killHooks()
-            for worker in workers.values where !leaving.contains(worker.id) {
-                _ = rl_kill_with_group(worker.exit.number, worker.pid)
-            }
-            killTheRest()
+            workers.killAll()
+            workers.killTheRest(orphanTerms)
             throw .system(error)
         }
     }
@@ -182,7 +169,7 @@ public final class Daemon {
             try watchManager()
             try endControlTurn()
         }
-        killTheRest()
+        workers.killTheRest(orphanTerms)
         return exitStatus ?? 0
     }
 
@@ -199,8 +186,8 @@ public final class Daemon {
                 try managerWatchdog.acknowledge()
                 sendManager([ManagerWatchdog.ping])
             case .exit(let worker): try workerExited(worker)
-            case .readyPipe(let worker): try readReadyPipe(of: worker)
-            case .notifySocket(let worker): try readNotifySocket(of: worker)
+            case .readyPipe(let worker): hear(try workers.readReadyPipe(of: worker), from: worker)
+            case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try answerCall(of: worker)
             case .queue(let socket): ports.queueHasSomebody(socket)
@@ -212,7 +199,7 @@ public final class Daemon {
                 try ports.look(kin: orphans, serving: serving)
                 try endOverdueHooks()
                 lookAtMemory()
-                tellSlowStarts()
+                startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: ports.listeners)
             case .control: try acceptClients()
             case .client(let client): serve(client)
             case .hook(let hook): try hookExited(hook)
@@ -259,7 +246,7 @@ public final class Daemon {
             effects.removeAll(keepingCapacity: true)
         }
         pending.removeAll(keepingCapacity: true)
-        spawnErrors.removeAll()
+        starts.forgetErrors()
         return reports
     }
 

@@ -55,7 +55,6 @@ final class Emptyings {
     func forget(_ worker: WorkerID) { byWorker[worker] = nil }
 
     private func tell(_ emptying: Emptying, _ level: LogRecord.Level, _ event: String, _ message: String) {
-        let worker = emptying.worker
         let now = MonotonicClock.now()
         var fields: [(key: String, value: LogRecord.Value)] = [
             ("connections", .number(emptying.connections)), ("queue", .number(emptying.waiting)),
@@ -63,9 +62,6 @@ final class Emptyings {
         ]
         let holders = emptying.holders(atMost: Emptying.holdersShown, at: now)
         if !holders.isEmpty { fields.append(("held_by", .text(holders.map { $0.words }.joined(separator: "; ")))) }
-        story.tell(
-            .worker(
-                level, event, message, worker.slot, worker.generation.number,
-                ReportContext(pid: worker.pid, status: worker.status), fields))
+        story.tell(emptying.worker.record(level, event, message, fields))
     }
 }

@@ -111,7 +111,7 @@ final class Ports {
             if error.errno != ENOENT { throw error }
         }
         if let address = outcome.began {
-            tell(.info, "worker_listening", "worker listens on \(address)", worker)
+            story.tell(worker.record(.info, "worker_listening", "worker listens on \(address)"))
         }
         return outcome
     }
@@ -188,9 +188,10 @@ final class Ports {
             }
             sockets.letGo(socket, at: now)
             steer(to: serving)
-            tell(
-                .warning, "worker_closed",
-                "worker has closed its socket on \(socket.address): connections go to other workers", worker)
+            story.tell(
+                worker.record(
+                    .warning, "worker_closed",
+                    "worker has closed its socket on \(socket.address): connections go to other workers"))
         }
         for (address, connections) in sockets.discardOverdue(at: now) { tellLost(connections, on: address) }
         try sockets.watchQueues(loop)
@@ -203,13 +204,6 @@ final class Ports {
                 "connections to \(address) are reset, unless net.ipv4.tcp_migrate_req=1 gives them to other workers: "
                     + "theirs has closed its socket, and no other has taken it over",
                 [("connections", .number(connections))]))
-    }
-
-    private func tell(_ level: LogRecord.Level, _ event: String, _ message: String, _ worker: WorkerProcess) {
-        story.tell(
-            .worker(
-                level, event, message, worker.slot, worker.generation.number,
-                ReportContext(pid: worker.pid, status: worker.status)))
     }
 
     // MARK: the end

@@ -40,6 +40,8 @@ struct OutOfMemoryKills {
 
     /// `oom_kill 3`
     private static func count(_ path: String) -> UInt64? {
-        ProcFile.lines(path).first { $0.hasPrefix("oom_kill ") }?.split(separator: " ").last.flatMap { decimal($0.utf8) }
+        ProcFile.lines(path).first { $0.hasPrefix("oom_kill ") }?.split(separator: " ").last.flatMap {
+            decimal($0.utf8)
+        }
     }
 }

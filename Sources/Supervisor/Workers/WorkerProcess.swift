@@ -5,7 +5,7 @@ internal import Reloader
 /// descriptors.
 final class WorkerProcess {
     /// How many changes of its status the log tells of.
-    static let statusLinesMax = 32
+    private static let statusLinesMax = 32
 
     let id: WorkerID
     let slot: Int
@@ -33,8 +33,8 @@ final class WorkerProcess {
     /// A port that it was refused, and who has that.
     var portTrouble: String?
     /// Its last STATUS=.
-    var status: String?
-    var statusLinesTold = 0
+    private(set) var status: String?
+    private var statusLinesTold = 0
     /// The signal by which it is stopped (state T); nil: it runs.
     var stoppedBy: Int32?
     /// The kernel has killed it for want of memory.
@@ -59,5 +59,39 @@ final class WorkerProcess {
 
     var channels: [Channel] {
         [exit, readyPipe, notifySocket, calls].compactMap { $0 } + output.streams.map { $0.pipe }
+    }
+
+    /// Keeps the text. Returns true if the log is to tell of it: boot progress is news; what a serving worker says of itself may
+    /// come with each request, and is kept for status.
+    func takeStatus(_ text: String) -> Bool {
+        if text == status { return false }
+        status = text
+        guard statusLinesTold < Self.statusLinesMax else { return false }
+        statusLinesTold += 1
+        return true
+    }
+
+    // MARK: for the log
+
+    /// What a report about it says of the process.
+    var context: ReportContext {
+        var context = ReportContext(pid: pid, status: status, portTrouble: portTrouble, usesRing: usesRing)
+        context.stoppedBy = stoppedBy
+        context.wasOutOfMemory = wasOutOfMemory
+        context.left = left.living.map { $0.pid }
+        context.stopSignal = generation.stopSignal
+        return context
+    }
+
+    func record(
+        _ level: LogRecord.Level, _ event: String, _ message: String,
+        _ fields: [(key: String, value: LogRecord.Value)] = []
+    ) -> LogRecord {
+        .worker(level, event, message, slot, generation.number, context, fields)
+    }
+
+    /// Something could not be done to it.
+    func record(of error: SystemError, _ what: String) -> LogRecord {
+        .worker(.error, "system_error", "\(what): \(error)", slot, generation.number, ReportContext(pid: pid))
     }
 }

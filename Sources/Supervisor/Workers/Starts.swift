@@ -1,0 +1,97 @@
+// Starts of workers, as the core asks for them. A program that somebody has open for writing is being copied: its start is
+// tried again for a moment, as other calls are that fail for now, and the core hears of it when it is decided.
+internal import Glibc
+internal import Reloader
+
+/// A start that the core has asked for, and has had no answer to yet.
+struct WorkerStart {
+    let id: WorkerID
+    let slot: Int
+    /// Kept, though the core may have let go of it.
+    let generation: Generation
+    /// Of one that waits for whoever writes to the program, on the monotonic clock.
+    fileprivate var wait: (nextTry: Instant, givenUpAt: Instant)?
+
+    init(_ id: WorkerID, slot: Int, _ generation: Generation) {
+        self.id = id
+        self.slot = slot
+        self.generation = generation
+    }
+}
+
+final class Starts {
+    /// The end of a copy that a deploy did not wait for; a longer one deserves to be told.
+    private static let writersPatience = Duration.seconds(2)
+    private static let writersPeriod = Duration.milliseconds(20)
+
+    private let story: Story
+    private let spawner: Spawner
+    private var delayed: [WorkerStart] = []
+    /// Of starts that have failed, until the core has reported on them.
+    private var errors: [WorkerID: SpawnError] = [:]
+
+    init(_ spawner: consuming Spawner, _ story: Story) {
+        self.spawner = spawner
+        self.story = story
+    }
+
+    /// The limit of open files that the daemon was given.
+    var fileLimit: ResourceLimit { spawner.fileLimit }
+
+    /// Starts a process that nobody watches yet.
+    ///
+    /// - Parameters:
+    ///   - policy: says how many workers there are, and how often each has to ping.
+    ///   - listeners: become the worker's descriptors 3, 4, …
+    ///   - output: takes what it writes.
+    func spawn(
+        _ start: WorkerStart, by policy: Policy, listeners: [Int32], _ output: Output
+    ) throws(SpawnError) -> WorkerProcess {
+        let spawned = try spawner.spawn(
+            start.generation, slot: start.slot, workers: policy.workers, watchdog: policy.watchdog, listeners: listeners
+        )
+        return WorkerProcess(spawned, id: start.id, slot: start.slot, generation: start.generation, output)
+    }
+
+    /// The answer to the core; nil: it comes later.
+    ///
+    /// - Parameter isStopping: the start is not tried again.
+    func failed(_ start: WorkerStart, _ error: SpawnError, isStopping: Bool) -> Event? {
+        let now = MonotonicClock.now()
+        let givenUpAt = start.wait?.givenUpAt ?? now + Self.writersPatience
+        guard error.isBusy, now < givenUpAt, !isStopping else {
+            errors[start.id] = error
+            return .spawnFailed(start.id, error.failure)
+        }
+        if start.wait == nil { tellDelay(of: start, error) }
+        var next = start
+        next.wait = (now + Self.writersPeriod, givenUpAt)
+        delayed.append(next)
+        return nil
+    }
+
+    private func tellDelay(of start: WorkerStart, _ error: SpawnError) {
+        story.tell(
+            .worker(
+                .warning, "start_delayed",
+                "\(start.generation.program.path) is open for writing (\(error.error.reason)): the start is tried again for "
+                    + "\(LogFormatter.seconds(Self.writersPatience))s",
+                start.slot, start.generation.number, ReportContext()))
+    }
+
+    /// When to try again; nil: nothing waits.
+    var nextTry: Instant? { delayed.lazy.compactMap { $0.wait?.nextTry }.min() }
+
+    /// Those that are to be tried again now, and wait no more.
+    func takeDue() -> [WorkerStart] {
+        let now = MonotonicClock.now()
+        func isDue(_ start: WorkerStart) -> Bool { start.wait.map { $0.nextTry <= now } ?? true }
+        defer { delayed.removeAll(where: isDue) }
+        return delayed.filter(isDue)
+    }
+
+    /// Why the start of this worker has failed, while the core reports on it.
+    func error(of id: WorkerID) -> SpawnError? { errors[id] }
+
+    func forgetErrors() { errors.removeAll() }
+}
