@@ -6,7 +6,7 @@ enum Source {
     case terminal
     /// The core's next deadline has come.
     case deadline
-    /// It is time to look at what only time tells: drains, hooks that have run long enough, starts that wait.
+    /// It is time to look at what only time tells: workers that are emptied, hooks that have run long enough, starts that wait.
     case looks
     case output(OutputSink)
     case manager
