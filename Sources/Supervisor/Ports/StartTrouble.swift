@@ -5,7 +5,7 @@ internal import Reloader
 
 final class StartTrouble {
     /// Most programs listen within it, and who watches a first start has not gone for coffee yet.
-    private static let slowStart = Duration.seconds(5)
+    static let slowStart = Duration.seconds(5)
 
     private let story: Story
     /// Workers that are not ready yet, and when that is worth telling. Nobody is woken for one that is.

@@ -200,3 +200,74 @@ func startProcess(
     }
     return result
 }
+
+/// A pipe(7) with an owner for each end.
+struct Pipe: ~Copyable {
+    let readEnd: FileDescriptor
+    let writeEnd: FileDescriptor
+
+    /// Both ends close-on-exec; the read end does not block.
+    ///
+    /// - Parameter user: who may open it by a name such as /dev/stderr, as the one who made it may; nil: only that one.
+    init(openableBy user: UserChoice? = nil) throws(SystemError) {
+        var ends: (Int32, Int32) = (-1, -1)
+        try withUnsafeMutablePointer(to: &ends) { pointer throws(SystemError) in
+            _ = try checked("pipe2") {
+                UnsafeMutableRawPointer(pointer).withMemoryRebound(to: Int32.self, capacity: 2) { rl_pipe($0) }
+            }
+        }
+        let reader = FileDescriptor(owning: ends.0)
+        let writer = FileDescriptor(owning: ends.1)
+        if let user { try Self.give(ends.1, to: user) }
+        readEnd = reader
+        writeEnd = writer
+    }
+
+    private static func give(_ number: Int32, to user: UserChoice) throws(SystemError) {
+        if fchown(number, user.userID, user.groupID) == 0 { return }
+        // Root without CAP_CHOWN: all may write to it then, as far as they get at it, which is through a process of theirs.
+        try checked("fchmod", "a worker's pipe") { fchmod(number, 0o622) }
+    }
+
+    /// Keeps the read end and closes the write end.
+    consuming func takeReadEnd() -> FileDescriptor { readEnd }
+}
+
+/// How a worker's seccomp notification descriptor reaches the daemon: one socket pair for all spawns, since each is over
+/// before the next begins.
+struct CallChannel: ~Copyable {
+    private let ours: FileDescriptor
+    private let theirs: FileDescriptor
+
+    init() throws(SystemError) {
+        var ends: [Int32] = [-1, -1]
+        let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue)
+        try checked("socketpair", "AF_UNIX") { socketpair(AF_UNIX, type, 0, &ends) }
+        ours = FileDescriptor(owning: ends[0])
+        theirs = FileDescriptor(owning: ends[1])
+    }
+
+    static func make(where isWanted: Bool) throws(SystemError) -> CallChannel? {
+        guard isWanted else { return nil }
+        return try CallChannel()
+    }
+
+    /// Why no program started here could report its calls; nil: it can. Tried with a child of its own.
+    func obstacle() -> SystemError? {
+        var missing: UnsafePointer<CChar>?
+        let result = rl_try_sharing(number, &missing)
+        let code = errno
+        _ = receive()
+        if result == 0 { return nil }
+        return SystemError(call: missing.map { String(cString: $0) } ?? "seccomp", errno: code)
+    }
+
+    /// For the child, which sends on it.
+    var number: Int32 { theirs.number }
+
+    /// What the child has sent; nil where it failed before that.
+    func receive() -> FileDescriptor? {
+        let number = rl_receive_descriptor(ours.number)
+        return number < 0 ? nil : FileDescriptor(owning: number)
+    }
+}

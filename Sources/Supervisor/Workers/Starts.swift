@@ -21,7 +21,7 @@ struct WorkerStart {
 
 final class Starts {
     /// The end of a copy that a deploy did not wait for; a longer one deserves to be told.
-    private static let writersPatience = Duration.seconds(2)
+    static let writersPatience = Duration.seconds(2)
     private static let writersPeriod = Duration.milliseconds(20)
 
     private let story: Story

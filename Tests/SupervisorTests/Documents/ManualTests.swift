@@ -58,8 +58,8 @@ import Testing
         "for up to \(seconds(Policy.memoryBackoffBase) == 60 ? "a minute" : "?"), the next one for up to two minutes",
         "and so on up to \(seconds(Policy.memoryBackoffCap) == 3600 ? "an hour" : "?").",
         // Starts
-        "not ready after \(words[seconds(Daemon.slowStart)]) seconds",
-        "its start is tried again for \(seconds(Daemon.writersPatience)) seconds",
+        "not ready after \(words[seconds(StartTrouble.slowStart)]) seconds",
+        "its start is tried again for \(seconds(Starts.writersPatience)) seconds",
         "to start or to finish, \(seconds(Worker.extensionMax) == 3600 ? "an hour" : "?") at most in all",
         // Ports
         "More than \(PortSharing.boundMax) sockets of one worker", "Beyond \(PortSharing.copiesMax) listening sockets",
