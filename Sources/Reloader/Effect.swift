@@ -3,6 +3,9 @@
 public enum Effect: Equatable, Sendable {
     /// Start a worker. Answered by `Event.spawned` or `Event.spawnFailed`.
     case spawn(WorkerID, slot: Int, generation: Int)
+    /// Look whether the worker, which does not listen on all ports that are expected of it, listens on any still. Answered by
+    /// `Event.portsCounted`.
+    case countPorts(WorkerID)
     /// Steer new connections away from the worker and see its old ones off, once in its life and before anything else is
     /// sent to it; `Event.emptied` when none is left. Over when the worker gets a signal, or is gone.
     case empty(WorkerID)

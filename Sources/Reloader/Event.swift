@@ -30,9 +30,16 @@ public enum Event: Equatable, Sendable {
     /// No process came of `Effect.spawn`; there will be no `exited`.
     case spawnFailed(WorkerID, SpawnFailure)
 
+    /// What `Effect.countPorts` asked for. `listens`: it has at least one port still. Means nothing if the worker has begun
+    /// to listen on another one since.
+    case portsCounted(WorkerID, listens: Bool)
+
     // MARK: news from workers
     /// The worker says that it serves.
     case ready(WorkerID)
+    /// The runtime has seen that the worker begins to listen on a port. `onAllExpected`: it has all that the worker has
+    /// whose place it takes, and none of them is likely to be a try that it closes again.
+    case listens(WorkerID, onAllExpected: Bool)
     /// The worker says that it is alive (`WATCHDOG=1`).
     case heartbeat(WorkerID)
     /// The worker says that it ends by itself (`STOPPING=1`): a ready one is replaced at once, while it drains.

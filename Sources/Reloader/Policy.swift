@@ -28,6 +28,9 @@ public struct Policy: Equatable, Sendable {
     /// How long a replacement must stay ready before its old worker is asked to finish.
     public var soak: Duration = .zero
     public var readiness: Readiness = .message
+    /// How long a worker may take from one port that it listens on to the next, before it is ready with fewer than are
+    /// expected of it: a new version may well have fewer. The command line has no option for it.
+    public var portsPatience: Duration = .seconds(1)
     /// A worker that is not ready this long after its start has failed to start.
     public var readyTimeout: Duration = .seconds(60)
     public var drain: Drain = .signal
@@ -59,6 +62,8 @@ public struct Policy: Equatable, Sendable {
 public enum Readiness: Equatable, Sendable {
     /// Only its ready message.
     case message
+    /// That it listens, on all ports that are expected of it, or on some when `Policy.portsPatience` is over.
+    case listening
     /// Having lived this long (for programs that cannot say it).
     case after(Duration)
 }

@@ -49,12 +49,10 @@ extension Pool {
     }
 
     private mutating func expireStart(_ role: Slot.Role, in slot: Int) {
-        guard case .starting(let deadline, let readyAt)? = slots[slot][role]?.state else { return }
-        if let readyAt, readyAt <= now {
-            becomeReady(role, in: slot)
-        } else if deadline <= now {
-            startTimedOut(role, in: slot, at: deadline)
-        }
+        guard case .starting(let deadline, let awaited)? = slots[slot][role]?.state else { return }
+        if case .age(let instant) = awaited, instant <= now { return becomeReady(role, in: slot) }
+        if deadline <= now { return startTimedOut(role, in: slot, at: deadline) }
+        if case .ports(let instant) = awaited, instant <= now { countPorts(role, in: slot) }
     }
 
     private mutating func startTimedOut(_ role: Slot.Role, in slot: Int, at deadline: Instant) {

@@ -41,7 +41,33 @@ extension Pool {
         becomeReady(role, in: slot)
     }
 
-    /// By its word or by its age. Only once, and only while it starts.
+    /// Each port begins the patience again with which the rest is waited for.
+    mutating func saidListens(_ role: Slot.Role, in slot: Int, onAllExpected: Bool) {
+        confirmSpawned(role, in: slot)
+        guard let worker = slots[slot][role], worker.readiness == .listening,
+            case .starting(let deadline, _) = worker.state
+        else { return }
+        if onAllExpected { return becomeReady(role, in: slot) }
+        change(slot) { [now, policy] in
+            $0[role]?.state = .starting(deadline: deadline, awaiting: .ports(now + policy.portsPatience))
+        }
+    }
+
+    /// It has no more ports, it seems, and may have closed those that it had.
+    mutating func countPorts(_ role: Slot.Role, in slot: Int) {
+        guard let worker = slots[slot][role], case .starting(let deadline, _) = worker.state else { return }
+        change(slot) { $0[role]?.state = .starting(deadline: deadline, awaiting: .count) }
+        emit(.countPorts(worker.id))
+    }
+
+    /// One that has closed them all has not begun to serve.
+    mutating func portsCounted(_ role: Slot.Role, in slot: Int, listens: Bool) {
+        guard case .starting(let deadline, .count)? = slots[slot][role]?.state else { return }
+        if listens { return becomeReady(role, in: slot) }
+        change(slot) { $0[role]?.state = .starting(deadline: deadline, awaiting: .word) }
+    }
+
+    /// By its word, its ports or its age. Only once, and only while it starts.
     mutating func becomeReady(_ role: Slot.Role, in slot: Int) {
         guard let worker = slots[slot][role], case .starting = worker.state else { return }
         change(slot) { [now] in

@@ -24,6 +24,8 @@
 //     the slot, and else only when it was silent for a second interval and none was on the way.
 // 15. A worker that takes too much memory soon after it was ready, in place of one that did, is not replaced for that at
 //     once: the delay doubles with each one in a row.
+// 16. A worker is ready by listening when it listens on all ports that are expected of it; on some of them, when none has
+//     come for `Policy.portsPatience`, and it has not closed them all by then.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.
@@ -154,7 +156,9 @@ public struct Pool: Sendable {
         case .stop(let mode): stop(mode)
         case .spawned(let id): withWorker(id) { $0.confirmSpawned($1, in: $2) }
         case .spawnFailed(let id, let failure): withWorker(id) { $0.spawnFailed($1, in: $2, failure) }
+        case .portsCounted(let id, let listens): withWorker(id) { $0.portsCounted($1, in: $2, listens: listens) }
         case .ready(let id): withWorker(id) { $0.saidReady($1, in: $2) }
+        case .listens(let id, let isAll): withWorker(id) { $0.saidListens($1, in: $2, onAllExpected: isAll) }
         case .heartbeat(let id): withWorker(id) { $0.saidAlive($1, in: $2) }
         case .stopping(let id): withWorker(id) { $0.saidStopping($1, in: $2) }
         case .extendTimeout(let id, let time): withWorker(id) { $0.askedForTime($1, in: $2, time) }

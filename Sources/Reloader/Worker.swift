@@ -19,7 +19,7 @@ public struct Worker: Equatable, Sendable {
     public internal(set) var memoryAt: Instant?
     /// How long it may be ready; nil: for ever.
     private let ageMax: Duration?
-    private let readiness: Readiness
+    let readiness: Readiness
 
     init(id: WorkerID, generation: Int, startedAt: Instant, policy: Policy, ageMax: Duration?) {
         self.id = id
@@ -28,7 +28,7 @@ public struct Worker: Equatable, Sendable {
         watchdog = policy.watchdog
         self.ageMax = ageMax
         readiness = policy.readiness
-        state = .starting(deadline: startedAt + policy.readyTimeout, readyAt: nil)
+        state = .starting(deadline: startedAt + policy.readyTimeout, awaiting: .word)
     }
 
     /// It serves, and is to be recycled.
@@ -51,16 +51,16 @@ public struct Worker: Equatable, Sendable {
     mutating func beginToLive(at now: Instant) {
         isSpawned = true
         if case .after(let age) = readiness, case .starting(let deadline, _) = state {
-            state = .starting(deadline: max(deadline, now + age), readyAt: now + age)
+            state = .starting(deadline: max(deadline, now + age), awaiting: .age(now + age))
         }
     }
 
     /// At its own request, to start or to drain.
     mutating func extendTime(by time: Duration, at now: Instant) {
         switch state {
-        case .starting(let deadline, let readyAt):
+        case .starting(let deadline, let awaited):
             let extended = min(now + time, startedAt + Self.extensionMax)
-            state = .starting(deadline: max(deadline, extended), readyAt: readyAt)
+            state = .starting(deadline: max(deadline, extended), awaiting: awaited)
         case .draining(let since, let killAt, let reason):
             let extended = min(now + time, since + Self.extensionMax)
             state = .draining(since: since, killAt: max(killAt, extended), reason)
@@ -71,8 +71,10 @@ public struct Worker: Equatable, Sendable {
     /// What would fail or kill it waits as long as at its begin, or as long as it would have anyway.
     mutating func grantTimeAgain(under policy: Policy, at now: Instant) {
         switch state {
-        case .starting(let deadline, let readyAt):
-            state = .starting(deadline: max(deadline, readyAt ?? deadline, now + policy.readyTimeout), readyAt: readyAt)
+        case .starting(let deadline, let awaited):
+            var least = now + policy.readyTimeout
+            if case .age(let instant) = awaited { least = max(least, instant) }
+            state = .starting(deadline: max(deadline, least), awaiting: awaited)
         case .ready(let since, let watchdogAt):
             state = .ready(since: since, watchdogAt: watchdogAt.map { max($0, now + (watchdog ?? .zero)) })
         case .emptying(let since, let stopAt, let reason):

@@ -1,3 +1,24 @@
+/// What makes a worker ready that starts, besides its ready message.
+///
+/// ```
+/// word ──listens on all──▶ (ready)            word ──Readiness.after──▶ age ──lived that long──▶ (ready)
+///  │ ▲                        ▲
+///  │ └────────none left───────┼──────┐
+///  └──listens on some──▶ ports ──▶ count ──listens still──▶ (ready)
+///                         ▲  │       │
+///                         └──┴───────┴── listens on another
+/// ```
+public enum Awaited: Equatable, Sendable {
+    /// Nothing; or, if listening makes it ready, its first port.
+    case word
+    /// It has lived long enough then.
+    case age(Instant)
+    /// It listens on some of the ports that are expected of it. They are counted then.
+    case ports(Instant)
+    /// Its ports are being counted.
+    case count
+}
+
 /// Where a worker is in its life, with what is known and waited for there, and nothing else.
 ///
 /// ```
@@ -11,9 +32,8 @@
 /// take, when its time is up, or when the worker says that it ends. No watchdog runs in it, and no word prolongs it.
 /// A fast stop kills from any state; an exit may come in any state.
 public enum WorkerState: Equatable, Sendable {
-    /// `deadline`: not ready then, it has failed to start. `readyAt`: it counts as ready then by itself
-    /// (`Readiness.after`).
-    case starting(deadline: Instant, readyAt: Instant?)
+    /// `deadline`: not ready then, it has failed to start. Its ready message makes it ready, and what it is `awaiting`.
+    case starting(deadline: Instant, awaiting: Awaited)
     /// `watchdogAt`: still silent then, it is killed.
     case ready(since: Instant, watchdogAt: Instant?)
     /// Its connections are being taken from it, and it has not been told. `stopAt`: not empty then, it gets its stop signal
@@ -28,7 +48,9 @@ public enum WorkerState: Equatable, Sendable {
     /// When this state ends by itself, whatever the worker's role.
     var deadline: Instant? {
         switch self {
-        case .starting(let deadline, let readyAt): readyAt.map { min($0, deadline) } ?? deadline
+        case .starting(let deadline, .age(let instant)), .starting(let deadline, .ports(let instant)):
+            min(deadline, instant)
+        case .starting(let deadline, .word), .starting(let deadline, .count): deadline
         case .ready(_, let watchdogAt): watchdogAt
         case .emptying(_, let stopAt, _): stopAt
         case .draining(_, let killAt, _): killAt

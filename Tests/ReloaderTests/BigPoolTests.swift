@@ -76,7 +76,9 @@ private struct Crowd {
                 workers.append(id)
                 started.append(slot)
             case .report(.pool(.backoffBegan(let slot, let delay, _))): delays[slot] = delay
-            case .empty, .terminate, .kill, .terminateLeftovers, .killLeftovers, .release, .finish, .report: break
+            case .countPorts, .empty, .terminate, .kill, .terminateLeftovers, .killLeftovers, .release, .finish,
+                .report:
+                break
             }
         }
         return started.sorted()

@@ -6,6 +6,7 @@ extension Daemon {
     func carryOut(_ effect: Effect) -> Event? {
         switch effect {
         case .spawn(let id, let slot, let generation): return spawn(id, slot: slot, generation: generation)
+        case .countPorts(let id): return countPorts(of: id)
         case .empty(let id): return beginEmptying(id)
         case .terminate(let id):
             emptyings.end(with: id)

@@ -6,7 +6,7 @@ extension Daemon {
     func context(of id: WorkerID) -> ReportContext {
         var context = workers[id]?.context ?? ReportContext()
         context.spawnError = starts.error(of: id)
-        context.isReadyByListening = ports.supply.isShared && listeningMeansReady
+        context.isReadyByListening = pool.policy.readiness == .listening
         return context
     }
 

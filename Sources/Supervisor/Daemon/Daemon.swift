@@ -1,9 +1,9 @@
 // The daemon: one thread, one loop. One event in, all effects out, then wait for what comes next or for the core's next
 // deadline. It obeys the core and decides nothing about workers.
 //
-// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Sharing
-// (what comes of their ports), Daemon+Signals (what people ask by signal), Daemon+Control and Daemon+Requests (what they ask
-// over the control socket), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
+// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Ports
+// (what comes of their ports), Daemon+Signals (what people ask by signal), Daemon+Control and Daemon+Requests (what
+// they ask over the control socket), Daemon+Hooks (whom the user wants told), Daemon+Story (what people are told).
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -40,8 +40,6 @@ public final class Daemon {
 
     /// For `Source.looks`.
     var lookTimer: DeadlineTimer
-    /// Workers that listen on some of their ports, and count as ready then at the latest.
-    var isReadySoon: [WorkerID: Instant] = [:]
 
     /// Without a socket until `openControl`.
     var control = ControlServer(nil, group: nil, name: "", history: DeployHistory(path: nil))
@@ -194,7 +192,6 @@ public final class Daemon {
             case .looks:
                 try lookTimer.acknowledge()
                 tryDelayedStarts()
-                lookAtPorts()
                 lookAtEmptyings()
                 try ports.look(kin: orphans, serving: serving)
                 try endOverdueHooks()

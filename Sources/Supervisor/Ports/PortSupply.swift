@@ -90,14 +90,19 @@ extension Settings {
         case .automatic: policy.workers = min(max(1, automaticWorkers), Policy.workersMax)
         case .fixed(let count): policy.workers = count
         }
-        switch (ready, ports) {
-        case (.after(let age), _): policy.readiness = .after(age)
-        case (.automatic, .own(because: .some)): policy.readiness = .after(Self.ageWithoutSharing)
-        case (.automatic, _), (.message, _), (.listening, _): break
-        }
+        policy.readiness = readiness(with: ports)
         policy.drain = isEmptied(with: ports) ? .outside(timeout: drainTimeout) : .signal
         policy.surge = surge == .percent(25) ? nil : surge.resolved(workers: policy.workers)
         return policy
+    }
+
+    private func readiness(with ports: PortSupply) -> Readiness {
+        switch (ready, ports) {
+        case (.after(let age), _): .after(age)
+        case (.automatic, .own(because: .some)): .after(Self.ageWithoutSharing)
+        case (.automatic, .shared), (.listening, .shared): .listening
+        case (.automatic, _), (.listening, _), (.message, _): .message
+        }
     }
 
     private func isEmptied(with ports: PortSupply) -> Bool {

@@ -127,6 +127,9 @@ final class Ports {
     func stillListens(_ worker: WorkerProcess, kin: () -> [Int32]) -> Bool {
         guard let sharing else { return false }
         sharing.letGoOfClosed(by: worker, kin: kin, at: MonotonicClock.now())
+        do throws(SystemError) { try watchQueues() } catch {
+            story.tell(LogRecord(.error, "system_error", "\(error)"))
+        }
         return !sharing.sockets.addresses(of: worker.id).isEmpty
     }
 

@@ -58,7 +58,11 @@ final class StartTrouble {
 
     /// The worker has been started.
     func expectReadiness(of worker: WorkerProcess, by policy: Policy) {
-        guard case .message = policy.readiness, policy.readyTimeout > Self.slowStart else { return }
+        switch policy.readiness {
+        case .message, .listening: break
+        case .after: return
+        }
+        guard policy.readyTimeout > Self.slowStart else { return }
         slowStarts[worker.id] = MonotonicClock.now() + Self.slowStart
     }
 

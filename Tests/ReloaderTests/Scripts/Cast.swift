@@ -32,6 +32,7 @@ struct Cast {
     func action(_ effect: Effect) -> String? {
         switch effect {
         case .spawn(let id, _, _): "spawn \(name(id))"
+        case .countPorts(let id): "count-ports \(name(id))"
         case .empty(let id): "empty \(name(id))"
         case .terminate(let id): "term \(name(id))"
         case .kill(let id): "kill \(name(id))"

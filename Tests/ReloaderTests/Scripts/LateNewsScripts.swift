@@ -2,7 +2,10 @@ import Testing
 
 /// News cross orders on their way: each kind of it, of workers in each wrong state, and of none, changes nothing.
 @Suite struct LateNewsScripts {
-    private static let everyKind = ["spawned", "ready", "ping", "stopping", "extend 5s", "exit", "failed exhausted"]
+    private static let everyKind = [
+        "spawned", "ready", "listens", "listens-partly", "still-listens", "listens-no-more", "ping", "stopping",
+        "extend 5s", "exit", "failed exhausted",
+    ]
 
     @Test(arguments: everyKind) func ofAWorkerThatIsGone(_ news: String) {
         Script.play(

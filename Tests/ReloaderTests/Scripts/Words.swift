@@ -56,6 +56,8 @@ struct Words {
             case "surge": policy.surge = try int()
             case "soak": policy.soak = try duration()
             case "ready-after": policy.readiness = .after(try duration())
+            case "ready-listening": policy.readiness = .listening
+            case "ports-patience": policy.portsPatience = try duration()
             case "ready-timeout": policy.readyTimeout = try duration()
             case "drain-signal": policy.drain = .signal
             case "drain-outside": policy.drain = .outside(timeout: try duration())
@@ -124,6 +126,10 @@ struct Words {
         case "spawned": return .spawned(try worker(cast))
         case "failed": return .spawnFailed(try worker(cast), try spawnFailure())
         case "ready": return .ready(try worker(cast))
+        case "listens": return .listens(try worker(cast), onAllExpected: true)
+        case "listens-partly": return .listens(try worker(cast), onAllExpected: false)
+        case "still-listens": return .portsCounted(try worker(cast), listens: true)
+        case "listens-no-more": return .portsCounted(try worker(cast), listens: false)
         case "ping": return .heartbeat(try worker(cast))
         case "stopping": return .stopping(try worker(cast))
         case "extend": return .extendTimeout(try worker(cast), by: try duration())

@@ -50,6 +50,11 @@ enum Character: CaseIterable {
                 if chance.percent(50) { fate.pingsAgainAfter = chance.milliseconds(50...400) }
             }
         }
+        if chance.percent(60) {
+            fate.listening = (0..<chance.int(1...2)).map { _ in (.onSome, chance.milliseconds(0...60)) }
+            if chance.percent(50) { fate.listening.append((.onAll, chance.milliseconds(0...60))) }
+            if self != .good, chance.percent(40) { fate.listening.append((.onNone, chance.milliseconds(0...60))) }
+        }
         if self == .flaky || chance.percent(20) {
             fate.drains = chance.pick([.milliseconds(0), .milliseconds(20), chance.milliseconds(50...400), nil])
         }
@@ -61,9 +66,21 @@ enum Character: CaseIterable {
     }
 }
 
+/// What a simulated worker does with its ports.
+enum Listening {
+    /// Begins on the last of those that are expected of it.
+    case onAll
+    /// Begins on one of them.
+    case onSome
+    /// Closes them all.
+    case onNone
+}
+
 /// What a simulated worker is going to do. Times count from its spawn.
 struct Fate {
     var readyAfter: Duration?
+    /// After `readyAfter`, if it says by listening that it is ready: what it does with its ports, one after the other.
+    var listening: [(Listening, after: Duration)] = [(.onAll, .zero)]
     var exitsAfter: Duration?
     var saysStoppingAfter: Duration?
     var asksForTimeAfter: Duration?

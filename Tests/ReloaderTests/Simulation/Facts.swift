@@ -30,6 +30,10 @@ struct Facts {
     var limit: Instant
     /// When its age makes it ready.
     var oldEnoughAt: Instant?
+    /// It listens on some of the ports that are expected of it, and they must be counted then.
+    var portsCountedAt: Instant?
+    /// They are, since then, and none has come since.
+    var isCounted = false
     /// It served its slot when it was found silent for its watchdog's time, and has not been heard since.
     var hungSince: Instant?
     /// The runtime said that it takes too much memory while it served.
@@ -64,6 +68,9 @@ struct Facts {
     }
 
     func isSilent(at now: Instant) -> Bool { policy.watchdog.map { lastSign + $0 <= now } ?? false }
+
+    /// Ports may make it ready.
+    var awaitsPorts: Bool { isActive && readySince == nil && policy.readiness == .listening }
 
     /// It serves its slot, and must be recycled.
     func isOverdue(at now: Instant) -> Bool {

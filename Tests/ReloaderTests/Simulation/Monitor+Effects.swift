@@ -9,6 +9,7 @@ extension Monitor {
         }
         switch effect {
         case .spawn(let id, let slot, let generation): try spawn(id, slot, generation)
+        case .countPorts(let id): try countPorts(id)
         case .empty(let id): try empty(id)
         case .terminate(let id): try terminate(id)
         case .kill(let id): try kill(id)
@@ -91,6 +92,15 @@ extension Monitor {
         try require(lingering < Policy.lingeringMax, .limit, "\(id): \(lingering) linger in slot \(slot)")
         let all = count { $0.slot == slot } + remains(of: slot)
         try require(all <= Policy.lingeringMax, .limit, "\(id): slot \(slot) has \(all) processes already")
+    }
+
+    private mutating func countPorts(_ id: WorkerID) throws(Violation) {
+        guard let index = index(of: id), workers[index].awaitsPorts, let end = workers[index].portsCountedAt else {
+            throw Violation(.listening, "the ports of \(id) are counted, and nobody waits for them")
+        }
+        try require(end <= now, .listening, "the ports of \(id) are counted \(end - now) too early")
+        workers[index].portsCountedAt = nil
+        workers[index].isCounted = true
     }
 
     // MARK: signals

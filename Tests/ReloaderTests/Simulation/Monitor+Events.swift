@@ -22,6 +22,10 @@ extension Monitor {
         case .spawnFailed(let id, let failure): spawnFailed(id, failure)
         case .ready(let id):
             if let index = heard(id), workers[index].isActive, workers[index].readySince == nil { step.owedReady = id }
+        case .listens(let id, let isAll):
+            if let index = heard(id) { listens(index, onAll: isAll) }
+        case .portsCounted(let id, let listens):
+            if let index = index(of: id) { portsCounted(index, listens) }
         case .heartbeat(let id):
             if let index = heard(id), workers[index].isReady { hasPinged(index) }
         case .stopping(let id): saidStopping(id)
@@ -51,6 +55,19 @@ extension Monitor {
         } else {
             workers[index].isOverMemory = true
         }
+    }
+
+    private mutating func listens(_ index: Int, onAll isAll: Bool) {
+        guard workers[index].awaitsPorts else { return }
+        if isAll { return step.owedReady = workers[index].id }
+        workers[index].portsCountedAt = now + policy.portsPatience
+        workers[index].isCounted = false
+    }
+
+    private mutating func portsCounted(_ index: Int, _ listens: Bool) {
+        guard workers[index].awaitsPorts, workers[index].isCounted else { return }
+        workers[index].isCounted = false
+        if listens { step.owedReady = workers[index].id }
     }
 
     private mutating func hasPinged(_ index: Int) {

@@ -30,7 +30,7 @@ extension Monitor {
             let mayBeOld = workers[index].ageLimits.map { $0.earliest <= now } ?? false
             try require(mayBeOld, .recycle, "\(id) takes too much from its start, and nobody is told")
         }
-        try requireNone(step.owedReady, .story, "said that it is ready, and is not")
+        try requireNone(step.owedReady, .story, "said that it is ready, or listens, and is not ready")
         try requireNone(step.owedStopping, .story, "said that it stops, and does not")
         try requireNone(step.owedRollFailure, .reverts, "failed, and the roll goes on")
         try require(!step.owedGiveUp, .backoff, "the pool does not give up after \(failureTimes.count) failures")
@@ -71,6 +71,8 @@ extension Monitor {
             try require(worker.limit > now, .deadlines, "\(id) had its time to start")
             let isOldEnough = worker.oldEnoughAt.map { $0 <= now } ?? false
             try require(!isOldEnough, .deadlines, "\(id) is old enough to be ready")
+            let isWaiting = worker.portsCountedAt.map { $0 > now } ?? true
+            try require(isWaiting, .listening, "\(id) listens on some ports, and the rest is waited for too long")
         }
     }
 

@@ -112,7 +112,11 @@ extension Monitor {
         let worker = workers[index]
         try require(worker.isActive && worker.readySince == nil, .story, "\(worker.id) cannot become ready")
         try require(after == now - worker.startedAt, .story, "\(worker.id) was ready after \(after)")
-        if step.event != .ready(worker.id) {
+        switch step.event {
+        case .ready(worker.id): break
+        case .listens(worker.id, _), .portsCounted(worker.id, _):
+            try require(step.owedReady == worker.id, .listening, "\(worker.id) is ready before all its ports are there")
+        default:
             let isOldEnough = worker.oldEnoughAt.map { $0 <= now } ?? false
             try require(isOldEnough, .story, "\(worker.id) is ready without a word")
         }

@@ -7,8 +7,11 @@ enum Schedule {
         policy.workers = chance.percent(90) ? chance.int(1...4) : chance.int(5...8)
         policy.surge = chance.pick([nil, nil, 1, 2, 3, 100])
         policy.soak = chance.pick([.zero, .zero, .milliseconds(20), .milliseconds(100)])
-        policy.readiness = chance.percent(85) ? .message : .after(chance.milliseconds(5...200))
+        policy.readiness = chance.percent(60) ? .message : .listening
+        if chance.percent(15) { policy.readiness = .after(chance.milliseconds(5...200)) }
+        policy.portsPatience = chance.milliseconds(5...150)
         policy.readyTimeout = chance.pick([.milliseconds(100), .milliseconds(200)])
+        if policy.readiness == .listening { policy.readyTimeout = policy.readyTimeout * 2 }
         if chance.percent(50) {
             let timeouts = [.zero, .milliseconds(50), .milliseconds(150), chance.milliseconds(5...400)]
             policy.drain = .outside(timeout: chance.pick(timeouts))

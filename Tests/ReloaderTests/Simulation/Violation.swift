@@ -14,6 +14,7 @@ enum Invariant: String {
     case recycle = "10: one worker is recycled at a time, and none in a roll"
     case deadlines = "what is due happens, and the next deadline lies ahead"
     case leftovers = "12: what a worker leaves has its time, and is then killed; the daemon ends when nothing is left"
+    case listening = "16: ready by listening on all that is expected, or on some when the patience is over"
     case release = "11: a generation is released once, when it can never be started again"
     case story = "reports tell what happened"
 }

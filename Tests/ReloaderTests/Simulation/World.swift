@@ -10,6 +10,7 @@ struct World {
     private enum Happening {
         case news(Event)
         case exit(WorkerID, ExitStatus)
+        case listening(WorkerID, Listening)
         case pings(WorkerID, until: Instant?)
         /// Part of a worker's fate; nothing happens to it in calm weather.
         case misfortune(WorkerID, Misfortune)
@@ -27,6 +28,7 @@ struct World {
     private struct Process {
         var fate = Fate()
         var isGone = false
+        var listens = false
     }
 
     private var chance: Chance
@@ -132,6 +134,7 @@ struct World {
         switch happening {
         case .news(let event): try send(event)
         case .exit(let id, let status): try exit(id, status)
+        case .listening(let id, let listening): try listen(id, listening)
         case .pings(let id, let end): try ping(id, until: end)
         case .misfortune(let id, let misfortune): try suffer(misfortune, id)
         case .commands: try command()
@@ -147,6 +150,13 @@ struct World {
         guard !process(id).isGone else { return }
         processes[Int(id.number) - 1].isGone = true
         try send(.exited(id, status, leaves: process(id).fate.leaves))
+    }
+
+    /// Nobody sees that it closes its ports.
+    private mutating func listen(_ id: WorkerID, _ listening: Listening) throws(Violation) {
+        guard !process(id).isGone else { return }
+        processes[Int(id.number) - 1].listens = listening != .onNone
+        if listening != .onNone { try send(.listens(id, onAllExpected: listening == .onAll)) }
     }
 
     private mutating func ping(_ id: WorkerID, until end: Instant?) throws(Violation) {
@@ -208,7 +218,7 @@ struct World {
         let number = chance.int(1...processes.count + 1)
         let id = WorkerID(number: UInt64(number))
         let isGone = number > processes.count || process(id).isGone
-        switch chance.int(0...(isGone ? 11 : 8)) {
+        switch chance.int(0...(isGone ? 13 : 10)) {
         case 0: return .ready(id)
         case 1: return .heartbeat(id)
         case 2: return .stopping(id)
@@ -218,8 +228,10 @@ struct World {
         case 6: return .overMemory(id)
         case 7: return .leftoversGone(id)
         case 8: return .overslept
-        case 9: return .exited(id, .exited(code: 0))
-        case 10: return .spawned(id)
+        case 9: return .listens(id, onAllExpected: chance.percent(50))
+        case 10: return .portsCounted(id, listens: chance.percent(50))
+        case 11: return .exited(id, .exited(code: 0))
+        case 12: return .spawned(id)
         default: return .spawnFailed(id, .exhausted)
         }
     }
@@ -242,6 +254,7 @@ struct World {
     private mutating func carryOut(_ effect: Effect) -> Event? {
         switch effect {
         case .spawn(let id, _, let generation): return spawn(id, characters[generation - 1])
+        case .countPorts(let id): return answer(.portsCounted(id, listens: process(id).listens))
         case .empty(let id): return empty(id)
         case .terminate(let id):
             if let drains = process(id).fate.drains { enter(.exit(id, .exited(code: 0)), at: now + drains) }
@@ -260,12 +273,23 @@ struct World {
         }
         let fate = character.fate(&chance)
         processes.append(Process(fate: fate))
-        enter(.news(.ready(id)), after: fate.readyAfter)
+        begin(id, fate)
         enter(.misfortune(id, .exits), after: fate.exitsAfter)
         enter(.misfortune(id, .saysStopping), after: fate.saysStoppingAfter)
         enter(.misfortune(id, .asksForTime), after: fate.asksForTimeAfter)
         if policy.watchdog != nil { enter(.pings(id, until: fate.pingsFor.map { now + $0 }), at: now) }
         return answer(.spawned(id))
+    }
+
+    /// Says in its own way that it is ready. One that listens may say so too.
+    private mutating func begin(_ id: WorkerID, _ fate: Fate) {
+        guard var time = fate.readyAfter else { return }
+        if policy.readiness != .listening || chance.percent(10) { enter(.news(.ready(id)), after: time) }
+        guard policy.readiness == .listening || chance.percent(10) else { return }
+        for (listening, after) in fate.listening {
+            time += after
+            enter(.listening(id, listening), after: time)
+        }
     }
 
     /// The answer comes when nothing is left, however late that is: also to a worker that has long got its stop signal.

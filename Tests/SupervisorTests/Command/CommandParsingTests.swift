@@ -301,18 +301,22 @@ import Testing
         #expect(try drain("outside", shared) == outside)
     }
 
-    /// Nobody sees a worker listen if ports were to be shared and can't be: `auto` means an age then, and nothing else does.
+    /// Only workers that share their ports are seen to listen. If they were to share and can't, `auto` means an age.
     @Test func readinessIsResolved() throws {
+        let shared = PortSupply.shared(PortSharing(excluding: [], udp: false, backlog: 1))
         let obstacle = PortSupply.own(because: SystemError(call: "seccomp", errno: EPERM))
         func readiness(_ choice: String, _ ports: PortSupply) throws -> Readiness {
             try settings("--ready", choice).resolvedPolicy(automaticWorkers: 1, ports: ports).readiness
         }
-        #expect(try readiness("auto", obstacle) == .after(.seconds(2)))
-        #expect(try readiness("auto", .own(because: nil)) == .message)
+        #expect(try readiness("auto", shared) == .listening)
         #expect(try readiness("auto", .handed([])) == .message)
-        #expect(try readiness("message", obstacle) == .message)
-        #expect(try readiness("3s", obstacle) == .after(.seconds(3)))
-        #expect(try readiness("3s", .handed([])) == .after(.seconds(3)))
+        #expect(try readiness("auto", .own(because: nil)) == .message)
+        #expect(try readiness("auto", obstacle) == .after(.seconds(2)))
+        #expect(try readiness("listen", shared) == .listening)
+        for ports in [shared, obstacle, .handed([])] {
+            #expect(try readiness("message", ports) == .message)
+            #expect(try readiness("3s", ports) == .after(.seconds(3)))
+        }
     }
 
     @Test func workersAreResolved() throws {

@@ -4,10 +4,6 @@ internal import Glibc
 internal import Reloader
 
 extension Daemon {
-    /// How long a replacement may take between the first port that it listens on and the last of those that its old
-    /// worker has; a new version may well have fewer.
-    private static let portsPatience = Duration.seconds(1)
-
     // MARK: calls that wait
 
     func answerCall(of worker: WorkerProcess) throws(SystemError) {
@@ -27,49 +23,26 @@ extension Daemon {
     private func beganToListen(_ worker: WorkerProcess) {
         // Its group has a new member, whether it takes part already or not.
         steer()
-        guard listeningMeansReady else { return }
         let current = pool.slots[worker.slot].current?.id
-        if ports.hasAllPorts(worker.id, of: current == worker.id ? nil : current) {
-            isReadySoon[worker.id] = nil
-            handle(.ready(worker.id))
-        } else {
-            isReadySoon[worker.id] = MonotonicClock.now() + Self.portsPatience
-        }
+        let hasAll = ports.hasAllPorts(worker.id, of: current == worker.id ? nil : current)
+        handle(.listens(worker.id, onAllExpected: hasAll))
+    }
+
+    /// The answer to the core.
+    func countPorts(of id: WorkerID) -> Event {
+        .portsCounted(id, listens: workers[id].map { ports.stillListens($0, kin: orphans) } ?? false)
     }
 
     /// It serves: what it has closed until now, and what it did not take over, is nobody's.
     func settlePorts(of id: WorkerID) {
         startTrouble.isOver(for: id)
         guard let worker = workers[id] else { return }
-        isReadySoon[id] = nil
         ports.workerIsReady(worker, kin: orphans)
-    }
-
-    /// `--ready listen`, and what `auto` means where the program binds its own port.
-    var listeningMeansReady: Bool {
-        switch settings.ready {
-        case .automatic, .listening: true
-        case .message, .after: false
-        }
-    }
-
-    func lookAtPorts() {
-        let now = MonotonicClock.now()
-        for (id, instant) in isReadySoon where instant <= now { endPortsPatience(with: id) }
-    }
-
-    /// It has fewer ports than its old worker had, and serves on those. If it has closed them all, it has not begun to
-    /// serve.
-    private func endPortsPatience(with id: WorkerID) {
-        isReadySoon[id] = nil
-        guard let worker = workers[id] else { return }
-        if ports.stillListens(worker, kin: orphans) { handle(.ready(id)) }
     }
 
     /// Before its exit is told to the core: what waits in its queues is for its replacement.
     func letGoOfPorts(_ worker: WorkerProcess) {
         emptyings.forget(worker.id)
-        isReadySoon[worker.id] = nil
         startTrouble.isOver(for: worker.id)
         ports.workerIsGone(worker.id, succession(to: worker))
     }
@@ -138,6 +111,6 @@ extension Daemon {
             emptyings.nextLook, ports.nextDeadline, hooks.nextDeadline, starts.nextTry, startTrouble.nextDeadline,
             memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0),
         ].compactMap { $0 }
-        try lookTimer.arm((Array(isReadySoon.values) + others).min())
+        try lookTimer.arm(others.min())
     }
 }
