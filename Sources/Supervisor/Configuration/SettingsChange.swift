@@ -1,5 +1,5 @@
-// Settings after they were read: numbers that depend on the machine are filled in, and a reload changes some of them.
-public import Reloader
+// Settings after they were read: a reload changes some of them.
+internal import Reloader
 
 /// Reads the settings again for a reload: all of them, checked.
 ///
@@ -23,43 +23,6 @@ public enum SurgeChoice: Equatable, Sendable {
 }
 
 extension Settings {
-    /// `policy` with the number of workers, the surge and the readiness filled in, for a machine on which `auto` means
-    /// `automaticWorkers`.
-    ///
-    /// A surge of 25 % stays nil, with which the policy computes it again whenever the pool is scaled.
-    public func resolvedPolicy(automaticWorkers: Int, sharing: Bool = false) -> Policy {
-        var policy = policy
-        switch workers {
-        case .automatic: policy.workers = min(max(1, automaticWorkers), Policy.workersMax)
-        case .fixed(let count): policy.workers = count
-        }
-        switch ready {
-        case .automatic, .listening: policy.readiness = sharing ? .listening : .message
-        case .message: policy.readiness = .message
-        case .after(let age): policy.readiness = .after(age)
-        }
-        switch drain {
-        case .automatic, .signal:
-            // A queue that only its own worker can empty must be empty before the signal, however connections are
-            // drained.
-            let hasQueues = sharing || balance == .slot
-            policy.drain = hasQueues ? .outside(timeout: drainTimeout) : .signal
-        case .outside: policy.drain = .outside(timeout: drainTimeout)
-        }
-        policy.surge = surge == .percent(25) ? nil : surge.resolved(workers: policy.workers)
-        return policy
-    }
-
-    /// The policy if ports were to be shared and cannot be: the daemon does not see a worker listen then, so that
-    /// `auto` has to mean that the worker has lived for a while.
-    func policyWithoutSharing(_ policy: Policy) -> Policy {
-        var policy = policy
-        if ready == .automatic { policy.readiness = .after(Self.ageWithoutSharing) }
-        return policy
-    }
-
-    private static let ageWithoutSharing = Duration.seconds(2)
-
     /// Takes from `running` the settings that a reload cannot change: sockets, files and the log stay for the daemon's
     /// life.
     ///

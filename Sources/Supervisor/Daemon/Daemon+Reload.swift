@@ -12,8 +12,7 @@ extension Daemon {
             let next = try releases.makeNext(
                 order.changes,
                 Releases.Circumstances(
-                    sharesPorts: sharing != nil, obstacleToSharing: obstacleToSharing, workers: pool.policy.workers,
-                    badGenerations: pool.badGenerations))
+                    ports: ports.supply, workers: pool.policy.workers, badGenerations: pool.badGenerations))
             let deploy = deploys.begin(next.generation, order, workers: settings.policy.workers)
             return (deploy, next.sameAsBad)
         } catch {

@@ -181,17 +181,14 @@ extension Daemon {
 
     private func status() -> JSON {
         workers.findLeftovers(orphanTerms)
-        let shared = sharing?.listening ?? []
-        let own = listeners.compactMap { $0.inode }
         let usage = PoolUsage(
-            of: workers.living, memoryWatch.gauge, listeners: own,
-            // With `--balance slot` each worker has its own.
-            shared: slotListeners == nil ? Set(own) : [],
-            known: Set(shared.flatMap { $0.sockets.map { UInt64($0.inode) } }), loop.buffer)
+            of: workers.living, memoryWatch.gauge, listeners: ports.listeners.compactMap { $0.inode },
+            shared: ports.acceptedByAll, known: Set(ports.listening.flatMap { $0.sockets.map { $0.inode } }),
+            loop.buffer)
         return StatusReport(
             identity: StatusReport.Identity(name: control.name, version: version, startedAt: startedAt), pool: pool,
-            now: poolTime, usage: usage, releases: releases, lastDeploy: deploys.last, listeners: listeners,
-            shared: shared, workers: workers, emptyings: emptyings, failures: slotFailures
+            now: poolTime, usage: usage, releases: releases, lastDeploy: deploys.last, listeners: ports.listeners,
+            shared: ports.listening, workers: workers, emptyings: emptyings, failures: slotFailures
         ).json
     }
 }

@@ -3,44 +3,10 @@ internal import Glibc
 internal import Reloader
 
 extension Daemon {
-    /// Those that an outer supervisor hands over come first, then those of --listen, in order.
-    static func openListeners(_ settings: Settings, _ environment: Environment) throws(StartError) -> [Listener] {
-        var listeners: [Listener] = []
-        do throws(ListenError) {
-            listeners = try InheritedListeners.take(environment)
-            for spec in settings.listeners {
-                listeners.append(try Listener(spec, backlog: settings.backlog, reusesPort: settings.balance == .slot))
-            }
-            return listeners
-        } catch {
-            removeFiles(of: listeners)
-            throw .listen(error)
-        }
-    }
-
-    /// Of a daemon that does not come to life: there is no log yet, and the reason to tell is another.
-    static func removeFiles(of listeners: [Listener]) {
-        for listener in listeners { try? listener.removeFile() }
-    }
-
-    static func openSlotListeners(_ settings: Settings, _ first: [Listener]) throws(StartError) -> SlotListeners? {
-        guard settings.balance == .slot else { return nil }
-        do throws(ListenError) {
-            return try SlotListeners(first: first, specs: settings.listeners, backlog: settings.backlog)
-        } catch {
-            removeFiles(of: first)
-            throw .listen(error)
-        }
-    }
-
     /// nil where workers' output goes to no file.
     static func openOutputFile(_ mode: OutputMode) throws(StartError) -> OutputSink? {
         guard case .file(let path) = mode else { return nil }
         do throws(SystemError) { return try OutputSink(.file(path: path)) } catch { throw .output(error) }
-    }
-
-    static func obstacleToSharing() -> SystemError? {
-        do throws(SystemError) { return try CallChannel().obstacle() } catch { return error }
     }
 
     func makeFirstGeneration() throws(StartError) {
@@ -66,14 +32,6 @@ extension Daemon {
     func closeControl() {
         deploys.save(isLast: true)
         control.close(exitStatus: exitStatus ?? 1)
-    }
-
-    func removeSocketFiles() {
-        for listener in listeners {
-            do throws(SystemError) { try listener.removeFile() } catch {
-                story.tell(LogRecord(.warning, "not_removed", "cannot remove a socket's file: \(error)"))
-            }
-        }
     }
 
     func remove(_ pidFile: PidFile) {

@@ -46,26 +46,7 @@ extension Daemon {
     }
 
     func tellStarted() {
-        if InheritedListeners.areMeantForAnother(environment) {
-            story.tell(
-                LogRecord(
-                    .warning, "sockets_ignored",
-                    "LISTEN_FDS is set and LISTEN_PID names another process: its sockets are not taken (a wrapper script "
-                        + "must start reloaderd by exec)"))
-        }
-        if let obstacleToSharing {
-            story.tell(
-                LogRecord(
-                    .warning, "ports_not_shared",
-                    "ports cannot be shared (\(obstacleToSharing)): a reload of a program that binds its own port will fail, "
-                        + "and a worker counts as ready when it has lived for 2s; pass listeners with --listen"))
-        }
-        for (index, listener) in listeners.enumerated() {
-            story.tell(
-                LogRecord(
-                    .info, "listening", "listening on \(listener.label)",
-                    [("fd", .number(index + 3)), ("name", .text(listener.name ?? "unknown"))]))
-        }
+        ports.tellOpened(environment)
         story.tell(
             LogRecord(
                 .info, "started",

@@ -31,9 +31,9 @@ extension Daemon {
 
     /// Calls of workers are only seen if ports are shared.
     func noteRefusedPort(of id: WorkerID) {
-        guard sharing == nil, let worker = workers[id] else { return }
+        guard !ports.supply.isShared, let worker = workers[id] else { return }
         startTrouble.noteRefusedPort(
-            of: worker, listener: listeners.first, isOneOfMany: !settings.sharesPorts && pool.policy.workers > 1)
+            of: worker, listener: ports.listeners.first, isOneOfMany: !settings.sharesPorts && pool.policy.workers > 1)
     }
 
     // MARK: hearing

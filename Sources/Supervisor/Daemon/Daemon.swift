@@ -1,9 +1,9 @@
 // The daemon: one thread, one loop. One event in, all effects out, then wait for what comes next or for the core's next
 // deadline. It obeys the core and decides nothing about workers.
 //
-// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Signals
-// (what people ask by signal), Daemon+Requests (what they ask over the control socket), Daemon+Reload, Daemon+Story (what
-// people are told). All else is in rooms of its own.
+// Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Ports
+// (what comes of their ports), Daemon+Signals (what people ask by signal), Daemon+Requests (what they ask over the
+// control socket), Daemon+Reload, Daemon+Story (what people are told). All else is in rooms of its own.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -27,20 +27,13 @@ public final class Daemon {
     var hasToldWinch = false
     let story: Story
     let manager: ServiceManager
-    /// Those that workers are handed; none any more when the pool stops.
-    var listeners: [Listener]
+    let ports: Ports
+    let emptyings: Emptyings
     let output: Output
     let hooks: Hooks
 
-    /// nil: all workers accept from the same listeners.
-    var slotListeners: SlotListeners?
-    /// Why the one worker has its ports for itself, where that was not asked for.
-    let obstacleToSharing: SystemError?
-    /// nil: workers bind as they like.
-    let sharing: PortSharing?
-    private var hasStoppedListening = false
-    var drainTimer: DeadlineTimer
-    var emptyings: [WorkerID: Emptying] = [:]
+    /// For `Source.looks`.
+    var lookTimer: DeadlineTimer
 
     let control: ControlServer
     let releases: Releases
@@ -71,14 +64,10 @@ public final class Daemon {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let outputFile = try Self.openOutputFile(settings.output)
-        let listeners = try Self.openListeners(settings, environment)
-        let slotListeners = try Self.openSlotListeners(settings, listeners)
-        let automaticWorkers = CPUCount.current().automatic
-        let obstacle = listeners.isEmpty && settings.sharesPorts ? Self.obstacleToSharing() : nil
-        let sharesPorts = listeners.isEmpty && settings.sharesPorts && obstacle == nil
-        var policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, sharing: sharesPorts)
-        if obstacle != nil { policy = settings.policyWithoutSharing(policy) }
-        if let obstacle, policy.workers > 1 { throw .sharing(obstacle) }
+        let supply: PortSupply
+        do throws(ListenError) { supply = try PortSupply(settings, environment) } catch { throw .listen(error) }
+        let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: supply)
+        if case .own(let obstacle?) = supply, policy.workers > 1 { throw .sharing(obstacle) }
         let workerEnvironment = environment.withoutOuterSupervisor()
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
@@ -88,22 +77,23 @@ public final class Daemon {
             manager = try ServiceManager(environment, loop, story)
             signals = try SignalReader()
             timer = try DeadlineTimer()
-            drainTimer = try DeadlineTimer()
+            lookTimer = try DeadlineTimer()
             let fileLimit = try raiseFileLimit()
             hooks = Hooks(environment: workerEnvironment, fileLimit: fileLimit, loop, story)
             let spawner = try Spawner(
-                name: settings.daemonName, listenerNames: listeners.map { $0.name }, fileLimit: fileLimit,
+                name: settings.daemonName, listenerNames: supply.listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
-                cpus: CPUCount.allowed(), sharesPorts: sharesPorts)
+                cpus: CPUCount.allowed(), sharesPorts: supply.isShared)
             starts = Starts(spawner, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
-            Self.removeFiles(of: listeners)
+            supply.removeFiles()
             throw .system(error)
         }
         self.version = version
         self.environment = environment
-        self.listeners = listeners
+        ports = Ports(supply, loop, story)
+        emptyings = Emptyings(story)
         releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
         deploys = Deploys(story)
         control = ControlServer(settings, loop, story, output)
@@ -111,11 +101,6 @@ public final class Daemon {
         workers = Workers(loop, story)
         startTrouble = StartTrouble(story)
         memoryWatch = MemoryWatch(loop, story)
-        obstacleToSharing = obstacle
-        self.slotListeners = slotListeners
-        sharing =
-            sharesPorts
-            ? PortSharing(excluding: settings.unsharedPorts, udp: settings.sharesUDP, backlog: settings.backlog) : nil
     }
 
     /// Runs until the pool has ended; then nothing of it is left.
@@ -125,7 +110,7 @@ public final class Daemon {
     ///   out of memory. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
         defer {
-            removeSocketFiles()
+            ports.removeSocketFiles()
             output.end()
         }
         try makeFirstGeneration()
@@ -152,7 +137,7 @@ public final class Daemon {
     private func turn() throws(SystemError) -> Int32 {
         try loop.watch(signals.channel, .signals)
         try loop.watch(timer.channel, .deadline)
-        try loop.watch(drainTimer.channel, .looks)
+        try loop.watch(lookTimer.channel, .looks)
         if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
         try control.watch()
         try manager.watch()
@@ -161,7 +146,7 @@ public final class Daemon {
         handle(.start)
         while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
-            try armDrainTimer()
+            try armLookTimer()
             let wasHeld = clock.isHeld
             let mayHaveMore = try loop.wait(blocking: !wasHeld)
             clock.hold(before: pool.nextDeadline)
@@ -193,16 +178,17 @@ public final class Daemon {
             case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try answerCall(of: worker)
-            case .queue(let socket): sharing?.queueHasSomebody(socket, at: MonotonicClock.now())
+            case .queue(let socket): ports.queueHasSomebody(socket)
             case .looks:
+                try lookTimer.acknowledge()
                 tryDelayedStarts()
-                try lookAtDrains()
-                try lookAtSharedSockets()
+                lookAtEmptyings()
+                try ports.look(kin: orphans, serving: serving)
                 for ticks in try hooks.endOverdue(at: MonotonicClock.now()) {
                     workers.noteOrphans(ofHookStartedAt: ticks, orphanTerms)
                 }
                 lookAtMemory()
-                startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: listeners)
+                startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: ports.listeners)
             case .control: try control.accept()
             case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
@@ -242,7 +228,7 @@ public final class Daemon {
             let now = event == .deadline ? clock.goOn() : clock.now(before: pool.nextDeadline)
             pool.handle(event, now: now, effects: &effects)
             next += 1
-            if pool.isEnding { stopListening() }
+            if pool.isEnding { ports.stopListening() }
             for effect in effects {
                 if case .report(let report) = effect { reports.append(report) }
                 if let answer = carryOut(effect, askedBy: asker) { pending.append(answer) }
@@ -252,23 +238,6 @@ public final class Daemon {
         pending.removeAll(keepingCapacity: true)
         starts.forgetErrors()
         return reports
-    }
-
-    /// The pool stops. What workers have accepted, and what waits for them, is theirs to answer; nobody new is let in, and as
-    /// soon as a worker closes a socket of ours it is closed.
-    private func stopListening() {
-        if hasStoppedListening { return }
-        hasStoppedListening = true
-        if let error = sharing?.refuseConnections().first {
-            story.tell(
-                LogRecord(
-                    .warning, "not_refused",
-                    "new connections cannot be refused while workers drain: \(error) (those left at the end are reset)")
-            )
-        }
-        removeSocketFiles()
-        listeners = []
-        slotListeners = nil
     }
 
     /// Those in force.

@@ -1,12 +1,13 @@
-// The switchboard: what a watched descriptor is for. Every room names its own cases here, and the daemon's dispatch answers
-// each of them.
+// The switchboard: what a watched descriptor is for. Every room names its own cases here, and the daemon's dispatch
+// answers each of them.
 
 enum Source {
     case signals
     case terminal
     /// The core's next deadline has come.
     case deadline
-    /// It is time to look at what only time tells: drains, hooks that have run long enough, starts that wait.
+    /// It is time to look at what only time tells: workers that are emptied, hooks that have run long enough, starts
+    /// that wait.
     case looks
     case output(OutputSink)
     case manager

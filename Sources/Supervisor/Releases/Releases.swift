@@ -16,9 +16,7 @@ final class Releases {
 
     /// What the daemon has found of itself when it started, and what the pool knows, as far as a reload depends on it.
     struct Circumstances {
-        /// Workers share ports, and why they don't though they were to.
-        let sharesPorts: Bool
-        let obstacleToSharing: SystemError?
+        let ports: PortSupply
         /// What TTIN, TTOU and `scale` have made of the number of workers.
         let workers: Int
         /// Oldest first.
@@ -112,8 +110,7 @@ final class Releases {
         // A number that the user has changed counts; otherwise what the pool was scaled to.
         if !isNewCount { fresh.workers = .fixed(circumstances.workers) }
         fresh.policy = fresh.resolvedPolicy(
-            automaticWorkers: CPUCount.current().automatic, sharing: circumstances.sharesPorts)
-        if circumstances.obstacleToSharing != nil { fresh.policy = fresh.policyWithoutSharing(fresh.policy) }
+            automaticWorkers: CPUCount.current().automatic, ports: circumstances.ports)
         if !isNewCount { fresh.workers = settings.workers }
         if let arguments = changes.arguments ?? arguments { fresh.program.arguments = arguments }
         return fresh

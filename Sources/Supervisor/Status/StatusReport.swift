@@ -24,7 +24,7 @@ struct StatusReport {
     /// By which workers share ports.
     let shared: [(address: SharedAddress, sockets: [SharedSocket])]
     let workers: Workers
-    let emptyings: [WorkerID: Emptying]
+    let emptyings: Emptyings
     let failures: SlotFailures
 
     var json: JSON {
@@ -118,7 +118,7 @@ struct StatusReport {
         }
         let shared = shared.map { address, sockets in
             port(
-                "\(address)", .shared, workers: Set(sockets.compactMap { $0.owner }).count,
+                "\(address)", .shared, workers: Set(sockets.compactMap { $0.owner?.id }).count,
                 queue: sockets.reduce(0) { $0 + ($1.queue ?? 0) })
         }
         let own = usage.ownPorts.map { port("\($0.address)", .own, workers: $0.workers.count, queue: $0.queue) }

@@ -40,7 +40,7 @@ final class Starts {
     /// - Parameters:
     ///   - policy: says how many workers there are, and how often each has to ping.
     ///   - listeners: become the worker's descriptors 3, 4, …
-    ///   - output: where what it writes goes.
+    ///   - output: takes what it writes.
     func spawn(
         _ start: WorkerStart, by policy: Policy, listeners: [Int32], _ output: Output
     ) throws(SpawnError) -> WorkerProcess {

@@ -280,37 +280,52 @@ import Testing
     ])
     func surgeIsResolved(_ text: String, _ workers: Int, _ expected: Int?) throws {
         let settings = try settings("--surge", text, "--workers", "\(workers)")
-        #expect(settings.resolvedPolicy(automaticWorkers: 1).surge == expected)
+        #expect(settings.resolvedPolicy(automaticWorkers: 1, ports: .own(because: nil)).surge == expected)
     }
 
     /// A worker drains itself if it is passed listeners or shares nothing.
     @Test func drainIsResolved() throws {
         let outside = Drain.outside(timeout: .seconds(7))
-        func drain(_ choice: String, sharing: Bool) throws -> Drain {
+        let shared = PortSupply.shared(PortSharing(excluding: [], udp: false, backlog: 1))
+        let perSlot = PortSupply.perSlot(try SlotListeners(first: [], specs: [], backlog: 1))
+        func drain(_ choice: String, _ ports: PortSupply) throws -> Drain {
             try settings("--drain", choice, "--drain-timeout", "7s")
-                .resolvedPolicy(automaticWorkers: 1, sharing: sharing).drain
+                .resolvedPolicy(automaticWorkers: 1, ports: ports).drain
         }
-        #expect(try drain("auto", sharing: true) == outside)
-        #expect(try drain("auto", sharing: false) == .signal)
+        #expect(try drain("auto", shared) == outside)
+        #expect(try drain("auto", .handed([])) == .signal)
+        #expect(try drain("auto", .own(because: nil)) == .signal)
         // The queue that only this worker can empty comes first.
-        #expect(try drain("signal", sharing: true) == outside)
-        #expect(try drain("signal", sharing: false) == .signal)
-        #expect(try drain("outside", sharing: true) == outside)
+        #expect(try drain("signal", shared) == outside)
+        #expect(try drain("signal", perSlot) == outside)
+        #expect(try drain("signal", .handed([])) == .signal)
+        #expect(try drain("outside", shared) == outside)
     }
 
-    /// Only workers that share their ports are seen to listen.
-    @Test(arguments: [
-        ("auto", true, Readiness.listening), ("auto", false, .message), ("listen", true, .listening),
-        ("message", true, .message), ("3s", true, .after(.seconds(3))), ("3s", false, .after(.seconds(3))),
-    ])
-    func readinessIsResolved(_ choice: String, _ sharing: Bool, _ expected: Readiness) throws {
-        let policy = try settings("--ready", choice).resolvedPolicy(automaticWorkers: 1, sharing: sharing)
-        #expect(policy.readiness == expected)
+    /// Only workers that share their ports are seen to listen. If they were to share and can't, `auto` means an age.
+    @Test func readinessIsResolved() throws {
+        let shared = PortSupply.shared(PortSharing(excluding: [], udp: false, backlog: 1))
+        let obstacle = PortSupply.own(because: SystemError(call: "seccomp", errno: EPERM))
+        func readiness(_ choice: String, _ ports: PortSupply) throws -> Readiness {
+            try settings("--ready", choice).resolvedPolicy(automaticWorkers: 1, ports: ports).readiness
+        }
+        #expect(try readiness("auto", shared) == .listening)
+        #expect(try readiness("auto", .handed([])) == .message)
+        #expect(try readiness("auto", .own(because: nil)) == .message)
+        #expect(try readiness("auto", obstacle) == .after(.seconds(2)))
+        #expect(try readiness("listen", shared) == .listening)
+        for ports in [shared, obstacle, .handed([])] {
+            #expect(try readiness("message", ports) == .message)
+            #expect(try readiness("3s", ports) == .after(.seconds(3)))
+        }
     }
 
     @Test func workersAreResolved() throws {
-        #expect(try settings().resolvedPolicy(automaticWorkers: 6).workers == 6)
-        #expect(try settings().resolvedPolicy(automaticWorkers: 100_000).workers == Policy.workersMax)
-        #expect(try settings("--workers", "2").resolvedPolicy(automaticWorkers: 6).workers == 2)
+        func workers(_ settings: Settings, automatic: Int) -> Int {
+            settings.resolvedPolicy(automaticWorkers: automatic, ports: .own(because: nil)).workers
+        }
+        #expect(workers(try settings(), automatic: 6) == 6)
+        #expect(workers(try settings(), automatic: 100_000) == Policy.workersMax)
+        #expect(workers(try settings("--workers", "2"), automatic: 6) == 2)
     }
 }

@@ -63,8 +63,8 @@ import Testing
         "to start or to finish, \(seconds(Worker.extensionMax) == 3600 ? "an hour" : "?") at most in all",
         // Ports
         "More than \(PortSharing.boundMax) sockets of one worker", "Beyond \(PortSharing.copiesMax) listening sockets",
-        "within \(words[seconds(PortSharing.takeoverPatience)]) seconds, they are reset",
-        "waited in a queue for \(seconds(PortSharing.queuePatience) == 1 ? "a second" : "?")",
+        "within \(words[seconds(SharedSockets.takeoverPatience)]) seconds, they are reset",
+        "waited in a queue for \(seconds(SharedSockets.queuePatience) == 1 ? "a second" : "?")",
         // Drains
         "nothing left for \(milliseconds(Emptying.settle)) milliseconds",
         "are waited for as well, for \(seconds(Handshakes.patience)) seconds at most",

@@ -1,5 +1,5 @@
-// `--balance slot`: each slot has listeners of its own for the addresses of --listen, and its next worker gets the same ones,
-// so that no queue is ever lost. New connections are spread over the slots that serve.
+// `--balance slot`: each slot has listeners of its own for the addresses of --listen, and its next worker gets the same
+// ones, so that no queue is ever lost. New connections are spread over the slots that serve.
 internal import Glibc
 internal import Reloader
 
@@ -7,7 +7,7 @@ final class SlotListeners {
     private let specs: [ListenSpec]
     private let backlog: Int32
     /// By listener: all slots share this one (a unix socket, UDP, or one handed over), or slot 0 has it.
-    private let first: [Listener]
+    let first: [Listener]
     /// By slot, then by listener; nil where all slots share one.
     private var sockets: [Int: [SharedSocket?]] = [:]
     private var groups: [SteeringGroup]
@@ -48,10 +48,12 @@ final class SlotListeners {
     func sockets(of slot: Int) -> [SharedSocket] { (sockets[slot] ?? []).compactMap { $0 } }
 
     /// Steers new connections to those slots that serve. Yields what could not be done.
-    func steer(isServing: (Int) -> Bool) -> [SystemError] {
+    func steer(to serving: Set<Int>) -> [SystemError] {
         var failures: [SystemError] = []
         for index in groups.indices {
-            do throws(SystemError) { try groups[index].steer { isServing($0.slot) } } catch { failures.append(error) }
+            do throws(SystemError) {
+                try groups[index].steer { serving.contains($0.slot) }
+            } catch { failures.append(error) }
         }
         return failures
     }

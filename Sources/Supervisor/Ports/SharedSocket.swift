@@ -9,35 +9,24 @@ final class SharedSocket {
     let address: SharedAddress
     let inode: UInt64
     let slot: Int
-    /// nil: its worker is gone, or has closed it, and what waits in its queue waits for another.
-    var owner: WorkerID?
+    /// nil: its worker is gone, or has closed it, and what waits in its queue waits for another. A process that
+    /// outlives its worker may listen as well: what it has is nobody's when the worker is forgotten.
+    private(set) weak var owner: WorkerProcess?
     /// Where it was seen last among the descriptors of the owner's processes.
-    var place: SocketSearch.Place?
+    private var place: SocketSearch.Place?
     /// It is a member of its address's group.
     var isListening = false
     let listensSince: Instant
-    /// Without an owner: when it goes, with what is in its queue then; nil: it waits for the slot's next worker.
-    var goesAt: Instant?
-    /// Its queue was not empty: when to look whether its owner has it still.
-    var lookAt: Instant?
     private var refuses = false
 
-    /// When something is to be done about it.
-    var nextTime: Instant? {
-        switch (goesAt, lookAt) {
-        case (let goesAt?, let lookAt?): min(goesAt, lookAt)
-        case (let one, let other): one ?? other
-        }
-    }
-
     init(
-        _ descriptor: consuming FileDescriptor, address: SharedAddress, inode: UInt64, slot: Int, owner: WorkerID,
-        place: SocketSearch.Place?, at now: Instant
+        _ descriptor: consuming FileDescriptor, address: SharedAddress, inode: UInt64, owner: WorkerProcess,
+        place: SocketSearch.Place, at now: Instant
     ) {
         channel = Channel(descriptor)
         self.address = address
         self.inode = inode
-        self.slot = slot
+        slot = owner.slot
         self.owner = owner
         self.place = place
         listensSince = now
@@ -53,14 +42,44 @@ final class SharedSocket {
         self.address = address
         inode = 0
         self.slot = slot
-        owner = nil
-        place = nil
         listensSince = Instant(nanoseconds: 0)
     }
 
     var number: Int32 { channel.number }
 
-    /// Connections that wait to be accepted (1 for any number of datagrams); nil when the socket does not listen (any more).
+    // MARK: who has it
+
+    /// The worker has it, in that place.
+    func belongs(to worker: WorkerProcess, in place: SocketSearch.Place) {
+        owner = worker
+        self.place = place
+    }
+
+    /// No worker has it any more.
+    func loseOwner() {
+        owner = nil
+        place = nil
+    }
+
+    /// Its owner has closed it. What it still has costs one system call.
+    ///
+    /// - Parameter kin: processes that may have been started by the worker's own before those ended.
+    func isClosed(kin: () -> [Int32]) -> Bool {
+        guard let owner else { return true }
+        if let place, place.stillHas(inode) { return false }
+        switch SocketSearch.search(inode, roots: [owner.pid] + kin()) {
+        case .found(let place):
+            self.place = place
+            return false
+        case .nowhere: return true
+        case .unknown: return false
+        }
+    }
+
+    // MARK: its queue
+
+    /// Connections that wait to be accepted (1 for any number of datagrams); nil when the socket does not listen (any
+    /// more).
     var queue: Int? {
         if address.isDatagram {
             var bytes: Int32 = 0
@@ -87,8 +106,8 @@ final class SharedSocket {
         refuses = false
     }
 
-    /// Makes it leave the kernel's group, whoever else may still hold a descriptor of it. What waits in its queue is reset, or
-    /// goes to others of the group where net.ipv4.tcp_migrate_req says so.
+    /// Makes it leave the kernel's group, whoever else may still hold a descriptor of it. What waits in its queue is
+    /// reset, or goes to others of the group where net.ipv4.tcp_migrate_req says so.
     func shutDown() {
         // A datagram socket leaves with its last descriptor.
         if !address.isDatagram { _ = shutdown(number, Int32(SHUT_RDWR)) }

@@ -1,5 +1,5 @@
-// Whether a worker still has a socket open: asked of all its processes. "Nobody has it" is said on proof only, because what
-// follows from it (its connections are given to others, or refused) can't be taken back.
+// Whether a worker still has a socket open: asked of all its processes. "Nobody has it" is said on proof only, because
+// what follows from it (its connections are given to others, or refused) can't be taken back.
 internal import Glibc
 
 enum SocketSearch {
@@ -24,8 +24,8 @@ enum SocketSearch {
     static func search(_ inode: UInt64, roots: [Int32]) -> Result {
         let first = look(inode, roots, orOnItsWay: false)
         guard first == .nowhere else { return first }
-        // A process that was forked while we looked may have been missed, with its parent's descriptor closed meanwhile. It is
-        // there now.
+        // A process that was forked while we looked may have been missed, with its parent's descriptor closed
+        // meanwhile. It is there now.
         return look(inode, roots, orOnItsWay: true)
     }
 

@@ -1,6 +1,6 @@
-// Programs that look whether a port is free: they listen on it, close it, and listen again. The first of these is no sign that
-// they serve. What one worker was seen to do, the next is expected to do as well; a program that was never seen to is taken to
-// serve when it listens.
+// Programs that look whether a port is free: they listen on it, close it, and listen again. The first of these is no
+// sign that they serve. What one worker was seen to do, the next is expected to do as well; a program that was never
+// seen to is taken to serve when it listens.
 internal import Reloader
 
 struct ProbeBook {

@@ -43,8 +43,8 @@ final class StartTrouble {
         if !speaks { return }
         if let listener {
             worker.portTrouble =
-                "its last lines speak of an address in use, and reloaderd itself listens on \(listener.label): drop --listen "
-                + "if the program binds that port itself"
+                "its last lines speak of an address in use, and reloaderd itself listens on \(listener.label): drop "
+                + "--listen if the program binds that port itself"
         } else if isOneOfMany {
             worker.portTrouble =
                 "its last lines speak of an address in use, and with --no-share only one worker can have a port: drop "
@@ -80,8 +80,8 @@ final class StartTrouble {
             story.tell(
                 worker.record(
                     .warning, "worker_not_ready",
-                    "worker is not ready after \(LogFormatter.seconds(Self.slowStart))s: \(diagnosis(of: worker, listeners))"
-                ))
+                    "worker is not ready after \(LogFormatter.seconds(Self.slowStart))s: "
+                        + diagnosis(of: worker, listeners)))
         }
     }
 

@@ -10,8 +10,8 @@ struct SharedAddress: Hashable, CustomStringConvertible {
     /// UDP, else TCP.
     let isDatagram: Bool
 
-    /// - Parameter raw: a sockaddr; nil for one that is neither of IPv4 nor of IPv6, is too short, or leaves the port to the
-    ///   kernel (port 0: programs probe with it, and each means a port of its own).
+    /// - Parameter raw: a sockaddr; nil for one that is neither of IPv4 nor of IPv6, is too short, or leaves the port
+    ///   to the kernel (port 0: programs probe with it, and each means a port of its own).
     init?(_ raw: [UInt8], isIPv6Only: Bool, isDatagram: Bool = false) {
         guard raw.count >= 2 else { return nil }
         let family = raw.withUnsafeBytes { $0.loadUnaligned(as: sa_family_t.self) }

@@ -1,16 +1,16 @@
-// Connections that the kernel was still setting up when new ones were steered away from a worker. Each belongs to the worker's
-// socket already, and the client's third packet, which may take as long as the network does, is answered with a reset when that
-// socket is gone by then.
+// Connections that the kernel was still setting up when new ones were steered away from a worker. Each belongs to the
+// worker's socket already, and the client's third packet, which may take as long as the network does, is answered with
+// a reset when that socket is gone by then.
 //
-// They can be seen (sock_diag(7)), but not to which socket of a port they belong: all that there were at that moment are
-// waited for, those of other workers too. What the kernel keeps no trace of (SYN cookies) is not seen.
+// They can be seen (sock_diag(7)), but not to which socket of a port they belong: all that there were at that moment
+// are waited for, those of other workers too. What the kernel keeps no trace of (SYN cookies) is not seen.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 struct Handshakes {
-    /// A client that has not completed its connection by then has lost a packet, or has gone: a lost answer of ours is sent
-    /// again after one and after three seconds.
+    /// A client that has not completed its connection by then has lost a packet, or has gone: a lost answer of ours is
+    /// sent again after one and after three seconds.
     static let patience = Duration.seconds(4)
     /// A look costs the kernel a walk through its table of connections.
     private static let interval = Duration.milliseconds(50)

@@ -1,7 +1,7 @@
 // All sockets that listen on one address, in the kernel's own order, and the program that chooses among them.
 //
-// The kernel's rules (net/core/sock_reuseport.c), which this model follows: a socket that begins to listen is put at the
-// end; when one leaves, the last takes its place.
+// The kernel's rules (net/core/sock_reuseport.c), which this model follows: a socket that begins to listen is put at
+// the end; when one leaves, the last takes its place.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -41,7 +41,8 @@ struct SteeringGroup {
         if isEmpty { isLost = false }
     }
 
-    /// Shuts `socket` down. Until the next `steer`, new connections come to those whose places in the group don't change.
+    /// Shuts `socket` down. Until the next `steer`, new connections come to those whose places in the group don't
+    /// change.
     mutating func expel(_ socket: SharedSocket) {
         noticeThoseGone()
         steerToThoseThatStay(without: socket)
@@ -63,16 +64,16 @@ struct SteeringGroup {
         do throws(SystemError) { try attach(staying) } catch {}
     }
 
-    /// Notices members that a program has shut down by itself. Must come before each `join` and `steer`: the order of things
-    /// is the kernel's order.
+    /// Notices members that a program has shut down by itself. Must come before each `join` and `steer`: the order of
+    /// things is the kernel's order.
     mutating func noticeThoseGone() {
         let gone = members.filter { $0.queue == nil }
         if gone.count > 1 { isLost = true }
         for socket in gone { leave(socket) }
     }
 
-    /// Spreads new connections over the members that are live; where none is, leaves all as it was: the queues keep what
-    /// comes for whoever takes them over.
+    /// Spreads new connections over the members that are live; where none is, leaves all as it was: the queues keep
+    /// what comes for whoever takes them over.
     mutating func steer(isLive: (SharedSocket) -> Bool) throws(SystemError) {
         noticeThoseGone()
         if choosesNobody { return }

@@ -4,9 +4,10 @@ internal import CLinux
 internal import Glibc
 internal import Reloader
 
-/// One worker that is emptied. Looked at again and again by the daemon's timer, until it is done.
+/// One worker that is emptied. Looked at again and again until it is done; see `Emptyings`.
 final class Emptying {
-    /// How long all must be empty: a connection that the kernel had begun to set up when it was steered away may still come.
+    /// How long all must be empty: a connection that the kernel had begun to set up when it was steered away may still
+    /// come.
     static let settle = Duration.milliseconds(200)
 
     /// A look at ten thousand connections takes its time: the daemon spends at most a tenth of its own on one worker.
@@ -89,8 +90,8 @@ final class Emptying {
         EmptyingTerms(age: now - startedAt, limit: limit, shortestIdle: shortestIdle, isReplaced: isReplaced)
     }
 
-    /// How long to wait before the next look: often at first, so that one question comes between two looks, and a good moment
-    /// is not missed; seldom when clients take their time.
+    /// How long to wait before the next look: often at first, so that one question comes between two looks, and a good
+    /// moment is not missed; seldom when clients take their time.
     private func pause(at now: Instant) -> Duration {
         if terms(at: now, isReplaced: true).isLastCall { return .milliseconds(10) }
         return switch now - startedAt {
@@ -216,5 +217,30 @@ extension ConnectionFacts {
         dataSegmentsReceived = state.data_segments_in
         dataSegmentsSent = state.data_segments_out
         acknowledgesByItself = state.quick_ack
+    }
+}
+
+/// Why a connection holds a worker that is emptied, in words for the log and for `status`.
+extension BusyReason {
+    var words: String {
+        switch self {
+        case .unread(let bytes): "\(bytes) \(bytes == 1 ? "byte" : "bytes") that the program has not read"
+        case .sending: "an answer on its way"
+        case .unanswered(let time): "a request that was not answered, for \(Self.seconds(time))"
+        case .undecided(let time):
+            "answered \(Self.seconds(time)) ago and perhaps asked again in the same moment"
+        case .answered(let time): "answered \(Self.seconds(time)) ago (answers pause)"
+        case .streams(let time): "sent to \(Self.seconds(time)) ago (a stream, which pauses)"
+        case .unused(let time): "unused for \(Self.seconds(time))"
+        case .endedByClient: "the client has ended its side, the program has not"
+        case .endedByWorker: "the program has ended its side, the client has not"
+        case .toldToEnd: "idle and closed for reading, the program has not closed it yet"
+        }
+    }
+
+    /// `1.2s`.
+    private static func seconds(_ duration: Duration) -> String {
+        let tenths = max(0, duration.nanoseconds) / 100_000_000
+        return "\(tenths / 10).\(tenths % 10)s"
     }
 }

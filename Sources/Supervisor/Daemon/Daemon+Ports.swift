@@ -1,0 +1,116 @@
+// Between the core and the ports: who serves, who is emptied, and what is done for a worker that listens, and for one
+// that is gone.
+internal import Glibc
+internal import Reloader
+
+extension Daemon {
+    // MARK: calls that wait
+
+    func answerCall(of worker: WorkerProcess) throws(SystemError) {
+        let outcome = try ports.answerCall(of: worker, kin: orphans)
+        if outcome.began != nil { beganToListen(worker) }
+        if let refused = outcome.refused {
+            startTrouble.tellPortTaken(refused.listenAddress, from: worker, daemon: settings.daemonName)
+        }
+        try ports.watchQueues()
+    }
+
+    /// Processes that were handed to us when their parents ended: any worker's, for all that we know.
+    func orphans() -> [Int32] {
+        ProcessTree.children(of: getpid()).filter { workers.running(pid: $0) == nil && hooks.process($0) == nil }
+    }
+
+    private func beganToListen(_ worker: WorkerProcess) {
+        // Its group has a new member, whether it takes part already or not.
+        steer()
+        let current = pool.slots[worker.slot].current?.id
+        let hasAll = ports.hasAllPorts(worker.id, of: current == worker.id ? nil : current)
+        handle(.listens(worker.id, onAllExpected: hasAll))
+    }
+
+    /// The answer to the core.
+    func countPorts(of id: WorkerID) -> Event {
+        .portsCounted(id, listens: workers[id].map { ports.stillListens($0, kin: orphans) } ?? false)
+    }
+
+    /// It serves: what it has closed until now, and what it did not take over, is nobody's.
+    func settlePorts(of id: WorkerID) {
+        startTrouble.isOver(for: id)
+        guard let worker = workers[id] else { return }
+        ports.workerIsReady(worker, kin: orphans)
+    }
+
+    /// Before its exit is told to the core: what waits in its queues is for its replacement.
+    func letGoOfPorts(_ worker: WorkerProcess) {
+        emptyings.forget(worker.id)
+        startTrouble.isOver(for: worker.id)
+        ports.workerIsGone(worker.id, succession(to: worker))
+    }
+
+    private func succession(to worker: WorkerProcess) -> PortSharing.Succession {
+        if pool.isEnding { return .none }
+        // Of a pool that is drained as a whole the listeners stay, until the reload that begins it again.
+        if pool.phase == .drained { return .awaited }
+        guard worker.slot < pool.policy.workers else { return .done }
+        let slot = pool.slots[worker.slot]
+        let others = [slot.current, slot.replacement].compactMap { $0 }.filter { $0.id != worker.id }
+        return others.contains { $0.state.isReady } ? .done : .awaited
+    }
+
+    // MARK: slots
+
+    func listenerDescriptors(for slot: Int, of generation: Generation) throws(SpawnError) -> [Int32] {
+        do throws(ListenError) { return try ports.descriptors(for: slot) } catch {
+            throw SpawnError(step: .channels, error: error.systemError, program: generation.program.path)
+        }
+    }
+
+    /// A slot that is no more has no use for listeners of its own, and nothing is told of it.
+    func closeListenersIfGone(_ slot: Int) {
+        guard slot >= pool.policy.workers else { return }
+        guard !pool.slots.indices.contains(slot) || pool.slots[slot].isEmpty else { return }
+        ports.forget(slot: slot)
+        slotFailures.forget(slot)
+        output.forget(slot: slot)
+    }
+
+    // MARK: who serves
+
+    /// Brings the kernel's choice in line with who serves now.
+    func steer() { ports.steer(to: serving) }
+
+    /// Those that are ready and run: what comes to one that is stopped waits for as long as that lasts.
+    func serving() -> Ports.Serving {
+        var serving = Ports.Serving()
+        for (number, slot) in pool.slots.enumerated() {
+            for worker in [slot.current, slot.replacement].compactMap({ $0 })
+            where worker.state.isReady && workers[worker.id]?.stoppedBy == nil {
+                serving.workers.insert(worker.id)
+                if number < pool.policy.workers { serving.slots.insert(number) }
+            }
+        }
+        return serving
+    }
+
+    // MARK: emptying
+
+    /// The answer to the core, if there is nothing to see off.
+    func beginEmptying(_ id: WorkerID) -> Event? {
+        guard let worker = workers[id] else { return .emptied(id) }
+        return emptyings.begin(
+            with: worker, ports.socketsToEmpty(of: worker, slots: pool.policy.workers),
+            takesConnections: ports.supply.isShared && settings.drain != .signal, settings)
+    }
+
+    func lookAtEmptyings() {
+        for event in emptyings.look(isReplaced: pool.phase == .running) { handle(event) }
+    }
+
+    func armLookTimer() throws(SystemError) {
+        let others = [
+            emptyings.nextLook, ports.nextDeadline, hooks.nextDeadline, starts.nextTry, startTrouble.nextDeadline,
+            memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0),
+        ].compactMap { $0 }
+        try lookTimer.arm(others.min())
+    }
+}

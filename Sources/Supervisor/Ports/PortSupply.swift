@@ -1,0 +1,116 @@
+// How workers get their ports: decided at the start, for the daemon's whole life.
+internal import Glibc
+internal import Reloader
+
+enum PortSupply {
+    /// All accept from the same listeners, which the daemon has opened or was handed.
+    case handed([Listener])
+    /// Each slot has listeners of its own, which the daemon opens: `--balance slot`.
+    case perSlot(SlotListeners)
+    /// Workers bind their ports by themselves, and the daemon lets them share.
+    case shared(PortSharing)
+    /// Workers bind as they like, and nobody looks. `because`: what keeps them from sharing; nil: that was not asked
+    /// for.
+    case own(because: SystemError?)
+
+    /// Opens what workers are handed, or looks whether they can share.
+    init(_ settings: Settings, _ environment: Environment) throws(ListenError) {
+        let listeners = try Self.open(settings, environment)
+        if settings.balance == .slot {
+            do throws(ListenError) {
+                self = .perSlot(
+                    try SlotListeners(first: listeners, specs: settings.listeners, backlog: settings.backlog))
+            } catch {
+                Self.removeFiles(of: listeners)
+                throw error
+            }
+        } else if !listeners.isEmpty {
+            self = .handed(listeners)
+        } else if !settings.sharesPorts {
+            self = .own(because: nil)
+        } else if let obstacle = Self.obstacleToSharing() {
+            self = .own(because: obstacle)
+        } else {
+            self = .shared(
+                PortSharing(excluding: settings.unsharedPorts, udp: settings.sharesUDP, backlog: settings.backlog))
+        }
+    }
+
+    /// Those that an outer supervisor hands over come first, then those of --listen, in order.
+    private static func open(_ settings: Settings, _ environment: Environment) throws(ListenError) -> [Listener] {
+        var listeners: [Listener] = []
+        do throws(ListenError) {
+            listeners = try InheritedListeners.take(environment)
+            for spec in settings.listeners {
+                listeners.append(try Listener(spec, backlog: settings.backlog, reusesPort: settings.balance == .slot))
+            }
+            return listeners
+        } catch {
+            removeFiles(of: listeners)
+            throw error
+        }
+    }
+
+    private static func obstacleToSharing() -> SystemError? {
+        do throws(SystemError) { return try CallChannel().obstacle() } catch { return error }
+    }
+
+    /// Those that the daemon holds for all workers, or for those of slot 0, in the order in which they are handed over.
+    var listeners: [Listener] {
+        switch self {
+        case .handed(let listeners): listeners
+        case .perSlot(let listeners): listeners.first
+        case .shared, .own: []
+        }
+    }
+
+    var isShared: Bool { if case .shared = self { true } else { false } }
+
+    /// For a daemon that does not come to life: there is no log yet, and the reason to tell is another.
+    func removeFiles() { Self.removeFiles(of: listeners) }
+
+    private static func removeFiles(of listeners: [Listener]) {
+        for listener in listeners { try? listener.removeFile() }
+    }
+}
+
+extension Settings {
+    /// If ports were to be shared and can't be, nobody sees a worker listen, so that `auto` has to mean that it has
+    /// lived for a while.
+    private static let ageWithoutSharing = Duration.seconds(2)
+
+    /// `policy` with what depends on the machine, and on how workers get their ports.
+    ///
+    /// A surge of 25 % stays nil, the policy's own word for it, so that it follows when the pool is scaled.
+    ///
+    /// - Parameter automaticWorkers: what `auto` means here.
+    func resolvedPolicy(automaticWorkers: Int, ports: PortSupply) -> Policy {
+        var policy = policy
+        switch workers {
+        case .automatic: policy.workers = min(max(1, automaticWorkers), Policy.workersMax)
+        case .fixed(let count): policy.workers = count
+        }
+        policy.readiness = readiness(with: ports)
+        policy.drain = isEmptied(with: ports) ? .outside(timeout: drainTimeout) : .signal
+        policy.surge = surge == .percent(25) ? nil : surge.resolved(workers: policy.workers)
+        return policy
+    }
+
+    private func readiness(with ports: PortSupply) -> Readiness {
+        switch (ready, ports) {
+        case (.after(let age), _): .after(age)
+        case (.automatic, .own(because: .some)): .after(Self.ageWithoutSharing)
+        case (.automatic, .shared), (.listening, .shared): .listening
+        case (.automatic, _), (.listening, _), (.message, _): .message
+        }
+    }
+
+    private func isEmptied(with ports: PortSupply) -> Bool {
+        switch (drain, ports) {
+        case (.outside, _): true
+        // A queue that only its own worker can empty comes before the signal, however connections are drained.
+        case (.automatic, .shared), (.automatic, .perSlot), (.signal, .shared), (.signal, .perSlot): true
+        case (.automatic, .handed), (.automatic, .own), (.signal, .handed), (.signal, .own): false
+        }
+    }
+}

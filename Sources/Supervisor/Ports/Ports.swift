@@ -1,0 +1,240 @@
+// The ports on which workers serve: what workers are handed, what they bind by themselves and share, and to whom the
+// kernel gives new connections. Who serves, it is told.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+final class Ports {
+    /// Who takes new connections.
+    struct Serving {
+        var workers: Set<WorkerID> = []
+        var slots: Set<Int> = []
+    }
+
+    private let loop: Loop
+    private let story: Story
+    private(set) var supply: PortSupply
+    private var hasStoppedListening = false
+
+    init(_ supply: PortSupply, _ loop: Loop, _ story: Story) {
+        self.supply = supply
+        self.loop = loop
+        self.story = story
+    }
+
+    /// nil: workers are handed listeners, or bind as they like.
+    private var sharing: PortSharing? { if case .shared(let sharing) = supply { sharing } else { nil } }
+
+    /// Those that workers are handed; none any more when the pool stops.
+    var listeners: [Listener] { supply.listeners }
+
+    /// Inodes of those listeners that all workers accept from.
+    var acceptedByAll: Set<UInt64> {
+        if case .handed(let listeners) = supply { Set(listeners.compactMap { $0.inode }) } else { [] }
+    }
+
+    /// Each address that workers share, with the sockets that listen on it, by port.
+    var listening: [(address: SharedAddress, sockets: [SharedSocket])] { sharing?.sockets.listening ?? [] }
+
+    /// When to `look`; nil: nothing waits.
+    var nextDeadline: Instant? { sharing?.sockets.nextDeadline }
+
+    /// - Parameter environment: the daemon's own.
+    func tellOpened(_ environment: Environment) {
+        if InheritedListeners.areMeantForAnother(environment) {
+            story.tell(
+                LogRecord(
+                    .warning, "sockets_ignored",
+                    "LISTEN_FDS is set and LISTEN_PID names another process: its sockets are not taken (a wrapper "
+                        + "script must start reloaderd by exec)")
+            )
+        }
+        if case .own(let obstacle?) = supply {
+            story.tell(
+                LogRecord(
+                    .warning, "ports_not_shared",
+                    "ports cannot be shared (\(obstacle)): a reload of a program that binds its own port will fail, "
+                        + "and a worker counts as ready when it has lived for 2s; pass listeners with --listen"))
+        }
+        for (index, listener) in listeners.enumerated() {
+            story.tell(
+                LogRecord(
+                    .info, "listening", "listening on \(listener.label)",
+                    [("fd", .number(index + 3)), ("name", .text(listener.name ?? "unknown"))]))
+        }
+    }
+
+    // MARK: listeners of --listen
+
+    /// What the next worker of the slot gets as its descriptors 3, 4, …
+    func descriptors(for slot: Int) throws(ListenError) -> [Int32] {
+        switch supply {
+        case .handed(let listeners): listeners.map { $0.descriptor.number }
+        case .perSlot(let listeners): try listeners.descriptors(of: slot)
+        case .shared, .own: []
+        }
+    }
+
+    /// The slot is no more, and has no use for listeners of its own.
+    func forget(slot: Int) {
+        if case .perSlot(let listeners) = supply { listeners.close(slot) }
+    }
+
+    // MARK: calls that wait
+
+    /// Answers a call of bind(2) or listen(2), in every path: a worker must never hang in one. `watchQueues` is to be
+    /// called when what has come of it is done.
+    ///
+    /// - Parameter kin: processes that may have been started by the worker's own before those ended.
+    func answerCall(of worker: WorkerProcess, kin: () -> [Int32]) throws(SystemError) -> CallOutcome {
+        guard let channel = worker.calls, let sharing else { return .proceed }
+        var call = rl_call()
+        let number = channel.number
+        do throws(SystemError) {
+            try checked("ioctl", "SECCOMP_IOCTL_NOTIF_RECV") { rl_next_call(number, &call) }
+        } catch {
+            if error.errno == ENOENT { return .proceed }  // the caller is gone
+            throw error
+        }
+        let now = MonotonicClock.now()
+        let outcome =
+            call.binds
+            ? sharing.bind(call, by: worker, number, kin: kin, at: now)
+            : sharing.listen(call, by: worker, number, at: now)
+        do throws(SystemError) {
+            if let result = outcome.result {
+                try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_answer_call(number, call.id, result) }
+            } else {
+                try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_continue_call(number, call.id) }
+            }
+        } catch {
+            if error.errno != ENOENT { throw error }
+        }
+        if let address = outcome.began {
+            story.tell(worker.record(.info, "worker_listening", "worker listens on \(address)"))
+        }
+        return outcome
+    }
+
+    // MARK: workers that begin and end
+
+    /// The worker listens on all that its predecessor does, and none of it is likely to be closed again.
+    func hasAllPorts(_ worker: WorkerID, of predecessor: WorkerID?) -> Bool {
+        sharing?.hasAllPorts(worker, of: predecessor) ?? false
+    }
+
+    /// Lets go of what the worker has closed; false if nothing is left on which it listens.
+    func stillListens(_ worker: WorkerProcess, kin: () -> [Int32]) -> Bool {
+        guard let sharing else { return false }
+        sharing.letGoOfClosed(by: worker, kin: kin, at: MonotonicClock.now())
+        do throws(SystemError) { try watchQueues() } catch {
+            story.tell(LogRecord(.error, "system_error", "\(error)"))
+        }
+        return !sharing.sockets.addresses(of: worker.id).isEmpty
+    }
+
+    /// It serves: what it has closed until now, and what it did not take over, is nobody's.
+    func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32]) {
+        sharing?.workerIsReady(worker, kin: kin, at: MonotonicClock.now())
+    }
+
+    /// To be called before its exit is told to the core: what waits in its queues is for its replacement.
+    func workerIsGone(_ worker: WorkerID, _ succession: PortSharing.Succession) {
+        sharing?.workerIsGone(worker, succession, at: MonotonicClock.now())
+    }
+
+    /// Those that a worker has to empty before it ends: its own; of those that the daemon holds, only queues that
+    /// nobody else will accept from.
+    ///
+    /// - Parameter slots: how many there are to be.
+    func socketsToEmpty(of worker: WorkerProcess, slots: Int) -> [SharedSocket] {
+        switch supply {
+        case .shared(let sharing): sharing.sockets.of(worker.id)
+        case .perSlot(let listeners): worker.slot < slots ? [] : listeners.sockets(of: worker.slot)
+        case .handed, .own: []
+        }
+    }
+
+    // MARK: steering
+
+    /// Brings the kernel's choice in line with who serves now.
+    func steer(to serving: () -> Serving) {
+        let failures: [SystemError]
+        switch supply {
+        case .perSlot(let listeners): failures = listeners.steer(to: serving().slots)
+        case .shared(let sharing): failures = sharing.sockets.steer(to: serving().workers)
+        case .handed, .own: return
+        }
+        for error in failures {
+            story.tell(LogRecord(.error, "steering_failed", "cannot steer connections: \(error)"))
+        }
+    }
+
+    // MARK: queues that stand still
+
+    /// Somebody waits to be accepted from the socket.
+    func queueHasSomebody(_ socket: SharedSocket) {
+        sharing?.sockets.queueHasSomebody(socket, at: MonotonicClock.now())
+    }
+
+    func watchQueues() throws(SystemError) { try sharing?.sockets.watchQueues(loop) }
+
+    /// Looks whether queues that were not empty have a worker still, and ends those that nobody has taken over.
+    func look(kin: () -> [Int32], serving: () -> Serving) throws(SystemError) {
+        guard let sockets = sharing?.sockets else { return }
+        let now = MonotonicClock.now()
+        for socket in sockets.takeQueuesToLookAt(at: now) {
+            guard let worker = socket.owner else { continue }
+            if socket.isQueueEmpty || !socket.isClosed(kin: kin) {
+                try loop.rewatch(socket.channel, [.readable, .once])
+                continue
+            }
+            sockets.letGo(socket, at: now)
+            steer(to: serving)
+            story.tell(
+                worker.record(
+                    .warning, "worker_closed",
+                    "worker has closed its socket on \(socket.address): connections go to other workers"))
+        }
+        for (address, connections) in sockets.discardOverdue(at: now) { tellLost(connections, on: address) }
+        try sockets.watchQueues(loop)
+    }
+
+    private func tellLost(_ connections: Int, on address: SharedAddress) {
+        story.tell(
+            LogRecord(
+                .warning, "queue_lost",
+                "connections to \(address) are reset, unless net.ipv4.tcp_migrate_req=1 gives them to other workers: "
+                    + "theirs has closed its socket, and no other has taken it over",
+                [("connections", .number(connections))]))
+    }
+
+    // MARK: the end
+
+    /// The pool stops. What workers have accepted, and what waits for them, is theirs to answer; nobody new is let in,
+    /// and as soon as a worker closes a socket of ours it is closed.
+    func stopListening() {
+        if hasStoppedListening { return }
+        hasStoppedListening = true
+        if let error = sharing?.sockets.refuseConnections().first {
+            story.tell(
+                LogRecord(
+                    .warning, "not_refused",
+                    "new connections cannot be refused while workers drain: \(error) (those left at the end are reset)")
+            )
+        }
+        removeSocketFiles()
+        switch supply {
+        case .handed, .perSlot: supply = .handed([])
+        case .shared, .own: break
+        }
+    }
+
+    func removeSocketFiles() {
+        for listener in listeners {
+            do throws(SystemError) { try listener.removeFile() } catch {
+                story.tell(LogRecord(.warning, "not_removed", "cannot remove a socket's file: \(error)"))
+            }
+        }
+    }
+}
