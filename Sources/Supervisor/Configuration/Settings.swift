@@ -113,21 +113,6 @@ public struct UserChoice: Equatable, Sendable {
     }
 }
 
-/// One call of setrlimit(2), with the kernel's numbers and units.
-public struct ResourceLimit: Equatable, Sendable {
-    /// RLIMIT_NOFILE and so on, as the kernel numbers them.
-    public var resource: UInt32
-    /// `ResourceLimit.unlimited` means no limit.
-    public var soft: UInt64
-    public var hard: UInt64
-
-    public init(resource: UInt32, soft: UInt64, hard: UInt64) {
-        self.resource = resource
-        self.soft = soft
-        self.hard = hard
-    }
-}
-
 /// `--workers`: how many workers the pool has.
 public enum WorkerCount: Equatable, Sendable {
     /// The smaller of the number of CPUs that the daemon may run on and the cgroup's quota, rounded up.

@@ -13,16 +13,3 @@ public func wholeNumber<Number: SignedInteger & FixedWidthInteger>(
     }
     throw ConfigurationError("\(quoted(text)) is not \(what) from \(range.lowerBound) to \(range.upperBound)")
 }
-
-/// The value of one or more ASCII digits; nil for anything else and for what 64 bits do not hold.
-func decimal(_ digits: some Sequence<UInt8>) -> UInt64? {
-    var value: UInt64?
-    for digit in digits {
-        guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= digit else { return nil }
-        let (product, overflow) = (value ?? 0).multipliedReportingOverflow(by: 10)
-        let (sum, carry) = product.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
-        if overflow || carry { return nil }
-        value = sum
-    }
-    return value
-}

@@ -82,11 +82,11 @@ enum ControlRequest {
 /// The arguments of the verb `reload`.
 struct ReloadRequest {
     var wait: Bool
-    var changes: DeployOrder.Changes
+    var changes: Releases.Changes
 
     init(_ arguments: inout ControlArguments) throws(ControlError) {
         wait = try arguments.bool("wait", default: true)
-        changes = DeployOrder.Changes()
+        changes = Releases.Changes()
         changes.arguments = try arguments.texts("arguments")
         changes.plan.timeout = try arguments.seconds("timeout_s")
         changes.plan.surge = try arguments.whole("surge", in: ControlLimits.workers)

@@ -11,8 +11,8 @@ extension Daemon {
         do throws(ReloadRefusal) {
             let next = try releases.makeNext(
                 order.changes,
-                Releases.Circumstances(
-                    ports: ports.supply, workers: pool.policy.workers, badGenerations: pool.badGenerations))
+                Releases.Circumstances(workers: pool.policy.workers, badGenerations: pool.badGenerations)
+            ) { $0.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: ports.supply) }
             let deploy = deploys.begin(next.generation, order, workers: settings.policy.workers)
             return (deploy, next.sameAsBad)
         } catch {
@@ -34,8 +34,8 @@ extension Daemon {
         let record = story.tell(
             LogRecord(
                 .warning, "reload_unchanged",
-                "nothing has changed on disk since generation \(bad), which was reverted: the program, the files that its "
-                    + "arguments name, its directory and environment are the same",
+                "nothing has changed on disk since generation \(bad), which was reverted: the program, the files that "
+                    + "its arguments name, its directory and environment are the same",
                 [("generation", .number(deploy.generation)), ("same_as", .number(bad))]))
         control.tell(.roll(generation: deploy.generation), progress: deploy.event(record))
     }

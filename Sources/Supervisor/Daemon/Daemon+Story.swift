@@ -5,14 +5,14 @@ internal import Reloader
 extension Daemon {
     func context(of id: WorkerID) -> ReportContext {
         var context = workers[id]?.context ?? ReportContext()
-        context.spawnError = starts.error(of: id)
+        context.spawnMessage = starts.error(of: id)?.message
         context.isReadyByListening = pool.policy.readiness == .listening
         return context
     }
 
     private func context(of report: Report, _ asker: Asker?) -> ReportContext {
         var context = report.worker.map(context) ?? ReportContext()
-        context.asker = asker
+        context.askedBy = asker.map { ($0.words, $0.pid) }
         if case .roll(.reverted(_, let base, _)) = report { context.changedFiles = releases.changedFiles(of: base) }
         if case .pool(.stopping) = report, isatty(2) == 1 { context.workersWaitedFor = pool.workersAlive }
         return context

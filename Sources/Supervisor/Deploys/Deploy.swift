@@ -6,19 +6,9 @@ internal import Reloader
 /// What is asked for, by whom: a HUP and the verbs of the control socket come the same way.
 struct DeployOrder {
     var asker: Asker
-    var changes = Changes()
+    var changes = Releases.Changes()
     /// It goes back to a generation that was there before.
     var isRollback = false
-
-    /// What is to be different from the settings.
-    struct Changes {
-        /// How this roll is to go.
-        var plan = RollPlan()
-        /// Of the program; a deploy with them that was done stays in force.
-        var arguments: [String]?
-        /// What people call the new generation.
-        var note: String?
-    }
 }
 
 final class Deploy {

@@ -160,3 +160,9 @@ public func problem(with settings: Settings) -> GenerationError? {
         return nil
     } catch { return error }
 }
+
+extension Environment {
+    mutating func apply(_ change: EnvironmentChange) {
+        if let value = change.value { set(change.name, to: value) } else { remove(change.name) }
+    }
+}

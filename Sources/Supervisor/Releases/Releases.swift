@@ -14,9 +14,18 @@ final class Releases {
         let sameAsBad: Int?
     }
 
-    /// What the daemon has found of itself when it started, and what the pool knows, as far as a reload depends on it.
+    /// What a deploy makes different from the settings.
+    struct Changes {
+        /// How its roll is to go.
+        var plan = RollPlan()
+        /// The program's arguments; they stay in force once a deploy with them is done.
+        var arguments: [String]?
+        /// What people call the new generation.
+        var note: String?
+    }
+
+    /// What the pool knows, as far as a reload depends on it.
     struct Circumstances {
-        let ports: PortSupply
         /// What TTIN, TTOU and `scale` have made of the number of workers.
         let workers: Int
         /// Oldest first.
@@ -60,8 +69,12 @@ final class Releases {
 
     /// Reads everything again and pins it. What can't be read or found refuses the reload, and nothing has changed
     /// then.
-    func makeNext(_ changes: DeployOrder.Changes, _ circumstances: Circumstances) throws(ReloadRefusal) -> Next {
-        let fresh = try settings(after: changes, circumstances)
+    ///
+    /// - Parameter policy: what settings mean on this machine, with the ports that this daemon has.
+    func makeNext(
+        _ changes: Changes, _ circumstances: Circumstances, policy: (Settings) -> Policy
+    ) throws(ReloadRefusal) -> Next {
+        let fresh = try settings(after: changes, circumstances, policy)
         let generation: Generation
         do throws(GenerationError) {
             generation = try Generation(number: newest + 1, settings: fresh, inherited: environment)
@@ -93,10 +106,10 @@ final class Releases {
 
     /// The command line's own arguments can't change any more: those of the last deploy that was done with others
     /// stand.
-    func deployed(_ changes: DeployOrder.Changes) { arguments = changes.arguments ?? arguments }
+    func deployed(_ changes: Changes) { arguments = changes.arguments ?? arguments }
 
     private func settings(
-        after changes: DeployOrder.Changes, _ circumstances: Circumstances
+        after changes: Changes, _ circumstances: Circumstances, _ policy: (Settings) -> Policy
     ) throws(ReloadRefusal) -> Settings {
         var fresh: Settings
         do throws(ConfigurationError) { fresh = try readSettings() } catch { throw .configuration(error) }
@@ -109,8 +122,7 @@ final class Releases {
         let isNewCount = fresh.workers != settings.workers
         // A number that the user has changed counts; otherwise what the pool was scaled to.
         if !isNewCount { fresh.workers = .fixed(circumstances.workers) }
-        fresh.policy = fresh.resolvedPolicy(
-            automaticWorkers: CPUCount.current().automatic, ports: circumstances.ports)
+        fresh.policy = policy(fresh)
         if !isNewCount { fresh.workers = settings.workers }
         if let arguments = changes.arguments ?? arguments { fresh.program.arguments = arguments }
         return fresh

@@ -6,7 +6,8 @@ internal import Reloader
 /// What the runtime knows of a report's worker and the core doesn't.
 struct ReportContext {
     var pid: Int32?
-    var spawnError: SpawnError?
+    /// Why it could not be started, in whole.
+    var spawnMessage: String?
     var status: String?
     /// A port that it was refused.
     var portTrouble: String?
@@ -22,7 +23,7 @@ struct ReportContext {
     /// What asked it to finish.
     var stopSignal = SIGTERM
     /// Who asked, by a signal.
-    var asker: Asker?
+    var askedBy: (words: String, pid: Int32?)?
     /// Somebody looks at a terminal, and may want to know what there is to wait for.
     var workersWaitedFor: Int?
     /// Of the generation that serves again after a revert: what is not as it was when it was made.
@@ -220,7 +221,7 @@ extension PoolReport {
         case .drainingAll:
             LogRecord(
                 .warning, "draining_all",
-                "all workers drain\(context.asker.map { ", as \($0.words) asked" } ?? ""): listeners stay open; "
+                "all workers drain\(context.askedBy.map { ", as \($0.words) asked" } ?? ""): listeners stay open; "
                     + "the next reload starts workers again", context.by)
         case .stopping(let mode):
             LogRecord(.info, "stopping", mode.words(context.workersWaitedFor), context.by)
@@ -278,7 +279,7 @@ extension ReportContext {
     private static let leftShown = 8
 
     fileprivate var by: [(key: String, value: LogRecord.Value)] {
-        asker?.pid.map { [("by", .number(Int($0)))] } ?? []
+        askedBy?.pid.map { [("by", .number(Int($0)))] } ?? []
     }
 }
 
@@ -354,7 +355,7 @@ extension FailureReason {
     func words(_ context: ReportContext) -> String {
         switch self {
         case .spawnFailed:
-            context.spawnError?.message ?? "cannot start worker"
+            context.spawnMessage ?? "cannot start worker"
         case .exitedBeforeReady(let status):
             "worker \(status.words(context)) before it was ready" + background(status, context)
                 + (context.portTrouble.map { ": \($0)" } ?? "")

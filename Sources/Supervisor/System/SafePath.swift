@@ -120,3 +120,13 @@ struct SafePath: ~Copyable {
 
 /// Root and the user of this process may lead it where they like.
 func isOurs(_ user: uid_t) -> Bool { user == 0 || user == geteuid() }
+
+/// Makes the folder and those above it, as far as they are not there.
+func makeFolder(_ path: String, mode: mode_t) throws(SystemError) {
+    if mkdir(path, mode) == 0 || errno == EEXIST { return }
+    guard errno == ENOENT, let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash > path.startIndex else {
+        throw SystemError(call: "mkdir", errno: errno, subject: path)
+    }
+    try makeFolder(String(path[..<slash]), mode: mode)
+    try checked("mkdir", path) { mkdir(path, mode) }
+}

@@ -27,3 +27,18 @@ func randomSeed() throws(SystemError) -> UInt64 {
     try checked("getrandom") { getrandom(&seed, 8, 0) }
     return seed
 }
+
+/// One call of setrlimit(2), with the kernel's numbers and units.
+public struct ResourceLimit: Equatable, Sendable {
+    /// RLIMIT_NOFILE and so on, as the kernel numbers them.
+    public var resource: UInt32
+    /// `ResourceLimit.unlimited` means no limit.
+    public var soft: UInt64
+    public var hard: UInt64
+
+    public init(resource: UInt32, soft: UInt64, hard: UInt64) {
+        self.resource = resource
+        self.soft = soft
+        self.hard = hard
+    }
+}

@@ -38,7 +38,7 @@ final class Workers {
     // MARK: beginning
 
     /// Watches the new worker's channels. If that fails (epoll is out of memory), there is no worker.
-    func add(_ worker: WorkerProcess, _ output: Output) throws(SpawnError) {
+    func add(_ worker: WorkerProcess) throws(SpawnError) {
         do throws(SystemError) {
             try loop.watch(worker.exit, .exit(worker))
             try loop.watch(worker.notifySocket, .notifySocket(worker))

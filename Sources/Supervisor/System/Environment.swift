@@ -59,10 +59,6 @@ struct Environment {
         for (other, index) in positions where index > position { positions[other] = index - 1 }
     }
 
-    mutating func apply(_ change: EnvironmentChange) {
-        if let value = change.value { set(change.name, to: value) } else { remove(change.name) }
-    }
-
     var strings: [[UInt8]] { entries }
 
     private mutating func set(_ name: [UInt8], to value: [UInt8]) {
