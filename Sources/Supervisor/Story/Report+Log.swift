@@ -6,8 +6,8 @@ internal import Reloader
 /// What the runtime knows of a report's worker and the core doesn't.
 struct ReportContext {
     var pid: Int32?
-    /// Why it could not be started, in whole.
-    var spawnMessage: String?
+    /// Why there is no process.
+    var spawnFailure: String?
     var status: String?
     /// A port that it was refused.
     var portTrouble: String?
@@ -355,7 +355,7 @@ extension FailureReason {
     func words(_ context: ReportContext) -> String {
         switch self {
         case .spawnFailed:
-            context.spawnMessage ?? "cannot start worker"
+            context.spawnFailure ?? "cannot start worker"
         case .exitedBeforeReady(let status):
             "worker \(status.words(context)) before it was ready" + background(status, context)
                 + (context.portTrouble.map { ": \($0)" } ?? "")
