@@ -13,6 +13,10 @@ struct RoomGraph {
         var description: String { "\(path):\(line): `\(from)` uses `\(to)`: \(names.joined(separator: ", "))" }
     }
 
+    /// The switchboard names the objects of all rooms, and rooms name its cases when they watch a descriptor: that is no
+    /// use of one room by another.
+    private static let switchboard = "/Daemon/Source.swift"
+
     let rooms: Set<String>
     /// By the room that uses, then by the one that is used.
     let uses: [String: [String: Use]]
@@ -22,7 +26,8 @@ struct RoomGraph {
     ///   - root: the folder of the rooms.
     init(_ files: [TextFile], root: String) {
         let sources: [(room: String, path: String, words: [Word])] = files.compactMap { file in
-            guard file.language == .swift, file.path.hasPrefix(root + "/") else { return nil }
+            guard file.language == .swift, file.path.hasPrefix(root + "/"), !file.path.hasSuffix(Self.switchboard)
+            else { return nil }
             let parts = file.path.dropFirst(root.count + 1).split(separator: "/")
             guard parts.count > 1 else { return nil }
             return (String(parts[0]), file.path, Word.all(in: SourceText(file.text).code))

@@ -6,7 +6,7 @@ internal import Glibc
 internal import Reloader
 
 final class ControllingTerminal {
-    /// A shell that has heard of the hang-up tells its jobs at once; whoever sends SIGHUP later means something else.
+    /// A shell that has heard of the hang-up tells its jobs at once; a later SIGHUP means something else.
     private static let shellsPatience = Duration.seconds(2)
 
     let channel: Channel
@@ -20,7 +20,7 @@ final class ControllingTerminal {
         channel = Channel(FileDescriptor(owning: number))
     }
 
-    /// It is closed; once so, it stays so.
+    /// Whether the terminal is closed; that is final.
     var hasHungUp: Bool {
         if hungUpAt != nil { return true }
         var request = pollfd(fd: channel.number, events: 0, revents: 0)
@@ -29,12 +29,12 @@ final class ControllingTerminal {
         return true
     }
 
-    /// A SIGHUP of this process only passes the terminal's own on: it is of the terminal's session, and comes with its
-    /// end.
+    /// Whether a SIGHUP from this process only passes on the terminal's own: the process is in the terminal's session,
+    /// and the signal comes with the terminal's end.
     func explains(_ sender: Int32) -> Bool {
         guard hasHungUp, let hungUpAt, MonotonicClock.now() - hungUpAt < Self.shellsPatience else { return false }
         let session = getsid(sender)
-        // A shell that has ended since can't be asked any more.
+        // A shell that has ended has no session to compare.
         return session < 0 || session == getsid(0)
     }
 }

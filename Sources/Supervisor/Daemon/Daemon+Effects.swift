@@ -2,7 +2,7 @@
 internal import Reloader
 
 extension Daemon {
-    /// Carries `effect` out; yields the event that answers it, where one does.
+    /// Carries `effect` out; yields the event that answers it, if it has an answer.
     func carryOut(_ effect: Effect, askedBy asker: Asker?) -> Event? {
         switch effect {
         case .spawn(let id, let slot, let generation): return spawn(id, slot: slot, generation: generation)
@@ -28,7 +28,7 @@ extension Daemon {
         switch report.what {
         case .ready: settlePorts(of: report.id)
         case .draining(let reason):
-            // Looked at while it is there: the report of its failure comes after its stop signal.
+            // Must be looked at before the stop signal; the failure is reported after it.
             if reason == .startTimedOut, let worker = workers[report.id] {
                 worker.usesRing = ProcessTree.usesRing(worker.pid)
             }

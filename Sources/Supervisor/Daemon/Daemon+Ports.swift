@@ -15,25 +15,25 @@ extension Daemon {
         try ports.watchQueues()
     }
 
-    /// Processes that were handed to us when their parents ended: any worker's, for all that we know.
+    /// Processes that were handed to the daemon when their parents ended: each may belong to any worker.
     func orphans() -> [Int32] {
         ProcessTree.children(of: getpid()).filter { workers.running(pid: $0) == nil && hooks.process($0) == nil }
     }
 
     private func beganToListen(_ worker: WorkerProcess) {
-        // Its group has a new member, whether it takes part already or not.
+        // The address' group has a new member, which may serve already or not.
         steer()
         let current = pool.slots[worker.slot].current?.id
         let hasAll = ports.hasAllPorts(worker.id, of: current == worker.id ? nil : current)
         handle(.listens(worker.id, onAllExpected: hasAll))
     }
 
-    /// The answer to the core.
+    /// Returns the answer to the core.
     func countPorts(of id: WorkerID) -> Event {
         .portsCounted(id, listens: workers[id].map { ports.stillListens($0, kin: orphans) } ?? false)
     }
 
-    /// It serves: what it has closed until now, and what it did not take over, is nobody's.
+    /// The worker serves: sockets that it has closed, and those that it did not take over, are let go.
     func settlePorts(of id: WorkerID) {
         startTrouble.isOver(for: id)
         guard let worker = workers[id] else { return }
@@ -49,7 +49,7 @@ extension Daemon {
 
     private func succession(to worker: WorkerProcess) -> PortSharing.Succession {
         if pool.isEnding { return .none }
-        // Of a pool that is drained as a whole the listeners stay, until the reload that begins it again.
+        // A pool that is drained as a whole keeps its listeners until the next reload.
         if pool.phase == .drained { return .awaited }
         guard worker.slot < pool.policy.workers else { return .done }
         let slot = pool.slots[worker.slot]
@@ -65,12 +65,12 @@ extension Daemon {
         }
     }
 
-    /// A slot that is no more has no use for listeners of its own, and nothing is told of it.
+    /// Lets go of what is kept for a slot that is gone.
     func closeListenersIfGone(_ slot: Int) {
         guard slot >= pool.policy.workers else { return }
         guard !pool.slots.indices.contains(slot) || pool.slots[slot].isEmpty else { return }
         ports.forget(slot: slot)
-        slotFailures.forget(slot)
+        workers.forgetFailures(in: slot)
         output.forget(slot: slot)
     }
 
@@ -79,7 +79,7 @@ extension Daemon {
     /// Brings the kernel's choice in line with who serves now.
     func steer() { ports.steer(to: serving) }
 
-    /// Those that are ready and run: what comes to one that is stopped waits for as long as that lasts.
+    /// The workers that are ready and not stopped: a connection to a stopped worker would wait.
     func serving() -> Ports.Serving {
         var serving = Ports.Serving()
         for (number, slot) in pool.slots.enumerated() {
@@ -94,7 +94,7 @@ extension Daemon {
 
     // MARK: emptying
 
-    /// The answer to the core, if there is nothing to see off.
+    /// Returns the answer to the core if nothing is to be seen off.
     func beginEmptying(_ id: WorkerID) -> Event? {
         guard let worker = workers[id] else { return .emptied(id) }
         return emptyings.begin(

@@ -1,5 +1,5 @@
-// What clients of the control socket may ask, one function a verb; and what those hear who wait for what they have
-// asked for.
+// What clients of the control socket may ask, one function a verb; and what clients that wait for a deploy or a restart
+// are told.
 internal import Glibc
 internal import Reloader
 
@@ -69,14 +69,14 @@ extension Daemon {
         return JSON.result([.init("workers", .integer(pool.policy.workers))])
     }
 
-    /// A second graceful stop does not hurry the first: of two people who ask for one neither has asked for that.
+    /// A second graceful stop does not hurry the first: two people may ask for one without knowing of each other.
     private func stop(_ mode: StopMode, _ client: ControlClient, wait: Bool) {
         if wait { client.task = .end } else { control.answer(client, JSON.result()) }
         if pool.isEnding, mode == .graceful { return }
         handle(.stop(mode))
     }
 
-    /// One that the core obeys or refuses at once.
+    /// Hands the core a command that it obeys or refuses at once.
     @discardableResult
     private func command(_ event: Event, askedBy asker: Asker? = nil) throws(ControlError) -> JSON {
         if pool.isEnding { throw Self.isStopping }
@@ -109,7 +109,7 @@ extension Daemon {
                 + "(--force: roll back to the rest of it; releases belong in directories of their own)")
     }
 
-    /// Only the core knows where it leads: the client's wait for the roll begins with the roll.
+    /// Only the core knows the target: the client begins to wait for the roll when the roll begins.
     private func rollback(to generation: Int?, _ client: ControlClient, wait: Bool) throws(ControlError) {
         if wait { client.task = .rollback }
         do throws(ControlError) {
@@ -122,8 +122,10 @@ extension Daemon {
         if !wait {
             control.answer(client, Deploy.begun(generation: target, isPaused: pool.isPaused && pool.roll != nil))
         } else if client.task == .rollback {
-            // It is there already, and no roll was needed.
-            control.answer(client, JSON.result([.init("outcome", .word(RollOutcome.done)), .init("generation", .integer(target))]))
+            // The pool serves it already, and no roll was needed.
+            control.answer(
+                client,
+                JSON.result([.init("outcome", .word(RollOutcome.done)), .init("generation", .integer(target))]))
         }
     }
 
@@ -131,7 +133,7 @@ extension Daemon {
 
     // MARK: those who wait
 
-    /// Tells those who wait for a deploy or a restart what has become of it.
+    /// Tells the clients that wait for a deploy or a restart what has become of it.
     func tellWaiters(_ report: Report, _ record: StampedRecord, _ asker: Asker?) {
         if case .recycle(let report) = report { tellRestart(report) }
         if case .roll(.began(let target, _, _)) = report { control.rollbackBegan(to: target) }
@@ -142,7 +144,7 @@ extension Daemon {
         }
     }
 
-    /// What is known of the worker that has made a deploy fail; nil: none has.
+    /// What is known of the worker that made a deploy fail; nil: the report is about something else.
     private func failure(in report: Report) -> DeployFailure? {
         guard case .roll(.failed(_, _, let slot, let id, let reason, _)) = report else { return nil }
         return failure(of: id, slot, reason)
@@ -159,7 +161,8 @@ extension Daemon {
         case .began: return
         case .done(let generation, let took):
             members = [
-                .init("outcome", .word(RollOutcome.done)), .init("generation", .integer(generation)), .init("took_s", .seconds(took)),
+                .init("outcome", .word(RollOutcome.done)), .init("generation", .integer(generation)),
+                .init("took_s", .seconds(took)),
             ]
         case .failed(let generation, let id, let reason):
             let failure = failure(of: id, report.slot, reason)
@@ -186,9 +189,9 @@ extension Daemon {
             shared: ports.acceptedByAll, known: Set(ports.listening.flatMap { $0.sockets.map { $0.inode } }),
             loop.buffer)
         return StatusReport(
-            identity: StatusReport.Identity(name: control.name, version: version, startedAt: startedAt), pool: pool,
-            now: poolTime, usage: usage, releases: releases, lastDeploy: deploys.last, listeners: ports.listeners,
-            shared: ports.listening, workers: workers, emptyings: emptyings, failures: slotFailures
+            name: control.name, identity: identity, pool: pool, now: poolTime, usage: usage, releases: releases,
+            lastDeploy: deploys.last, listeners: ports.listeners, shared: ports.listening, workers: workers,
+            emptyings: emptyings, failures: workers.failures
         ).json
     }
 }

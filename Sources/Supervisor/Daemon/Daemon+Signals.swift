@@ -1,5 +1,5 @@
-// What people ask by signal: signal(7) names on the left, the core's events on the right. A terminal sends signals as
-// well, and is nobody who could ask for anything: it is resized, or closed; only its keys are pressed by a person.
+// What people ask by signal: signal(7) names on the left, the core's events on the right. A terminal sends signals too,
+// without anybody asking for anything: it was resized or closed. Only its keys are pressed by a person.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -32,7 +32,7 @@ extension Daemon {
         }
     }
 
-    /// What refuses it has been told, and a pool that ends needs no word about it.
+    /// A refusal has been told already; a pool that ends refuses without a word.
     private func reloadOnSignal(_ signal: SignalReader.Signal) {
         do throws(ReloadRefusal) {
             let (deploy, bad) = try prepareReload(DeployOrder(asker: Asker(signal)))
@@ -40,19 +40,17 @@ extension Daemon {
         } catch {}
     }
 
-    /// Whoever wants the daemon to go on starts it with nohup(1), and everybody else has closed it with its window.
+    /// Closing the window stops the daemon, unless it was started with nohup(1).
     private func terminalIsClosed() {
         if pool.isEnding { return }
         if rl_hangup_was_ignored() {
-            if hasToldHangUp { return }
-            hasToldHangUp = true
             return tellHangUpIgnored()
         }
         tellTerminalClosed()
         handle(.stop(.graceful))
     }
 
-    /// The terminal's end is seen when it happens, so that it is known how long ago that was.
+    /// Notes when the terminal was closed: a SIGHUP soon after comes from that.
     func lookAtTerminal() throws(SystemError) {
         guard let terminal, terminal.hasHungUp else { return }
         try loop.unwatch(terminal.channel)
@@ -60,15 +58,12 @@ extension Daemon {
 
     // MARK: SIGWINCH
 
-    /// Only from a process that can be named: a resized terminal sends it as well, and clients of containers pass that
-    /// on.
+    /// Only a process that has a name here can ask: a resized terminal sends the same signal, and clients of containers
+    /// pass it on from outside.
     private func drainAllOnSignal(_ signal: SignalReader.Signal) {
         switch signal.origin {
         case .kernel: break
-        case .outside:
-            if hasToldWinch { return }
-            hasToldWinch = true
-            tellWinchIgnored()
+        case .outside: tellWinchIgnored()
         case .process: handle(.drainAll, askedBy: Asker(signal))
         }
     }

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Reloader
 
 extension Daemon {
-    /// nil where workers' output goes to no file.
+    /// nil: workers' output goes to no file.
     static func openOutputFile(_ mode: OutputMode) throws(StartError) -> OutputSink? {
         guard case .file(let path) = mode else { return nil }
         do throws(SystemError) { return try OutputSink(.file(path: path)) } catch { throw .output(error) }
@@ -13,7 +13,7 @@ extension Daemon {
         do throws(GenerationError) { try releases.makeFirst() } catch { throw .generation(error) }
     }
 
-    /// The history begins with the start, and who started the daemon.
+    /// The history begins with the start, asked for by the process that started the daemon.
     func beginFirstGeneration() {
         guard let generation = releases[1] else { return }
         let order = DeployOrder(asker: Asker(pid: getppid(), userID: getuid()))
@@ -21,9 +21,9 @@ extension Daemon {
     }
 
     func openControl() throws(StartError) {
-        let paths = ControlPaths(settings, environment)
+        let paths = ControlPaths(settings, Environment.inherited())
         do throws(ControlSocketError) { try control.open(settings, at: paths) } catch { throw .control(error) }
-        // What is only called so because another is called so already will be called otherwise the next time.
+        // A name that was changed because another daemon has it will be another one the next time.
         if let folder = paths.stateDirectory, control.name == paths.name {
             deploys.openHistory(in: folder, name: control.name)
         }

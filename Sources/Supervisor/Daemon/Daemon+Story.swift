@@ -1,4 +1,5 @@
-// What people are told: the log, and the service manager's view of the same events.
+// What people are told: each report of the core goes to the log, to those who wait for it, to hooks and to the service
+// manager.
 internal import Glibc
 internal import Reloader
 
@@ -19,7 +20,7 @@ extension Daemon {
     }
 
     func tell(_ report: Report, askedBy asker: Asker?) {
-        // What is told has happened: whoever reads that a worker serves may count on it.
+        // What is told has happened: a reader of "worker is ready" may count on it.
         if report.changesWhoServes { steer() }
         if case .worker(let report) = report, case .failed(.exitedBeforeReady) = report.what {
             noteRefusedPort(of: report.id)
@@ -27,7 +28,7 @@ extension Daemon {
         let record = report.record(context(of: report, asker))
         let written = story.tell(record)
         if case .worker(let report) = report, case .failed(let reason) = report.what {
-            slotFailures.failed(in: report.slot, record.message, at: MonotonicClock.now())
+            workers.noteFailure(in: report.slot, record.message, at: MonotonicClock.now())
             if let worker = workers[report.id] { output.tellWords(of: worker.output, fromStart: reason.isOfStart) }
         }
         tellWaiters(report, written, asker)
@@ -46,7 +47,7 @@ extension Daemon {
     }
 
     func tellStarted() {
-        ports.tellOpened(environment)
+        ports.tellOpened(Environment.inherited())
         story.tell(
             LogRecord(
                 .info, "started",
@@ -69,25 +70,25 @@ extension Daemon {
     }
 
     func tellUnsupported(_ signal: Int32) {
-        tellIgnored(signal, "it has no meaning here")
+        story.tell(ignored(signal, "it has no meaning here"))
     }
 
     func tellWinchIgnored() {
-        tellIgnored(
-            SIGWINCH,
-            "it comes from outside this pid namespace, where a resized terminal is passed on as the same signal (from inside, "
-                + "it drains all workers)")
+        story.tellOnce(
+            ignored(
+                SIGWINCH,
+                "it comes from outside this pid namespace, where a resized terminal is passed on as the same signal "
+                    + "(sent from inside, it drains all workers)"))
     }
 
-    private func tellIgnored(_ signal: Int32, _ reason: String) {
-        story.tell(
-            LogRecord(
-                .warning, "signal_ignored", "\(signalWord(signal)) is ignored: \(reason)",
-                [("signal", .number(Int(signal)))]))
+    private func ignored(_ signal: Int32, _ reason: String) -> LogRecord {
+        LogRecord(
+            .warning, "signal_ignored", "\(signalWord(signal)) is ignored: \(reason)",
+            [("signal", .number(Int(signal)))])
     }
 
     func tellHangUpIgnored() {
-        story.tell(
+        story.tellOnce(
             LogRecord(
                 .info, "terminal_closed",
                 "the terminal was closed, and all goes on as before: SIGHUP was ignored at the start (nohup)"))
@@ -97,7 +98,7 @@ extension Daemon {
         story.tell(
             LogRecord(
                 .warning, "terminal_closed",
-                "the terminal was closed: stopping (a daemon that is to outlive its terminal is started with nohup, or as a "
+                "the terminal was closed: stopping (to let a daemon outlive its terminal, start it with nohup or as a "
                     + "service)"))
     }
 
@@ -105,7 +106,7 @@ extension Daemon {
         story.tell(
             LogRecord(
                 .warning, "overslept",
-                "the daemon did not run for a while (stopped, frozen, or the machine too busy): whoever had a limited time has all "
-                    + "of it again", [("late", .duration(time))]))
+                "the daemon did not run for a while (stopped, frozen, or on a machine that is too busy): every time "
+                    + "limit starts again", [("late", .duration(time))]))
     }
 }

@@ -9,7 +9,7 @@ extension Daemon {
 
     // MARK: starts
 
-    /// The answer to the core; nil: it comes later.
+    /// Returns the answer to the core; nil: it comes later.
     func start(_ start: WorkerStart) -> Event? {
         do throws(SpawnError) {
             let listeners = try listenerDescriptors(for: start.slot, of: start.generation)
@@ -29,7 +29,7 @@ extension Daemon {
         }
     }
 
-    /// Calls of workers are only seen if ports are shared.
+    /// If ports are not shared, a worker's calls are not seen: its last words have to tell.
     func noteRefusedPort(of id: WorkerID) {
         guard !ports.supply.isShared, let worker = workers[id] else { return }
         startTrouble.noteRefusedPort(
@@ -53,10 +53,10 @@ extension Daemon {
 
     // MARK: ends
 
-    /// Does nothing while it still runs.
+    /// Does nothing while the worker still runs.
     func workerExited(_ worker: WorkerProcess) throws(SystemError) {
         guard let status = try workers.reap(worker, orphanTerms) else { return }
-        // Its last words count before its end: a worker may be ready and gone in one breath.
+        // A worker's last words count before its end: it may be ready and gone at once.
         hear(try workers.readReadyPipe(of: worker), from: worker)
         hear(try workers.readNotifySocket(of: worker), from: worker)
         if worker.left.isEmpty {
@@ -70,7 +70,7 @@ extension Daemon {
         if worker.left.isEmpty { try forget(worker) }
     }
 
-    /// Nothing is left of it.
+    /// Nothing is left of the worker.
     private func forget(_ worker: WorkerProcess) throws(SystemError) {
         try output.readLastWords(of: worker.output)
         try workers.forget(worker)
@@ -84,10 +84,11 @@ extension Daemon {
         if let ticks = try hooks.reap(hook) { workers.noteOrphans(ofHookStartedAt: ticks, orphanTerms) }
     }
 
-    /// Reaps what was handed to us as subreaper or PID 1, and the workers that are gone; and hears who is stopped.
+    /// Reaps workers and hooks that have ended, and orphans that were handed to the daemon as subreaper or PID 1; and
+    /// notes which workers are stopped.
     func reapChildren() throws(SystemError) {
         while let worker = try workers.nextStop() {
-            // One that is stopped gets no new connections while that lasts.
+            // A stopped worker gets no new connections.
             steer()
             workers.tellStop(of: worker)
         }

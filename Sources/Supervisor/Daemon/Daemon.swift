@@ -9,55 +9,43 @@ internal import Glibc
 internal import Reloader
 
 public final class Daemon {
-    /// How many batches a due deadline waits for: a flood must not hold up time for ever.
-    private static let postponementsMax = 32
-
-    let version: String
-    let environment: Environment
+    /// As people and clients know this daemon.
+    let identity: StatusReport.Identity
     var pool: Pool
     private var clock = PoolClock()
+    private var effects: [Effect] = []
+    /// nil: the pool has not ended.
+    var exitStatus: Int32?
 
     let loop: Loop
-    var timer: DeadlineTimer
+    /// Comes with the core's next deadline.
+    private var timer: DeadlineTimer
+    /// Comes when something is to be looked at that only time tells.
+    var lookTimer: DeadlineTimer
     let signals: SignalReader
     /// nil: the daemon was started without one.
     let terminal: ControllingTerminal?
-    /// Each is told once.
-    var hasToldHangUp = false
-    var hasToldWinch = false
+
     let story: Story
     let manager: ServiceManager
     let ports: Ports
     let emptyings: Emptyings
     let output: Output
     let hooks: Hooks
-
-    /// For `Source.looks`.
-    var lookTimer: DeadlineTimer
-
     let control: ControlServer
     let releases: Releases
     let deploys: Deploys
-    /// On the wall clock, for people.
-    let startedAt = WallClock.now()
-
     let workers: Workers
     let starts: Starts
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
-    var slotFailures = SlotFailures()
-    var exitStatus: Int32?
-
-    private var pending: [Event] = []
-    private var effects: [Effect] = []
-    private var postponements = 0
 
     /// Opens everything, and starts nothing yet.
     ///
     /// - Parameters:
     ///   - version: the daemon's own, for people.
     ///   - readSettings: reads options and configuration again, at each reload.
-    /// - Throws: what can't be had; all that was opened is closed again.
+    /// - Throws: what the daemon cannot do without. All that was opened is closed again.
     public init(
         _ settings: Settings, version: String, readingAgain readSettings: @escaping SettingsSource
     ) throws(StartError) {
@@ -90,8 +78,7 @@ public final class Daemon {
             supply.removeFiles()
             throw .system(error)
         }
-        self.version = version
-        self.environment = environment
+        identity = StatusReport.Identity(version: version, startedAt: WallClock.now())
         ports = Ports(supply, loop, story)
         emptyings = Emptyings(story)
         releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
@@ -106,8 +93,8 @@ public final class Daemon {
     /// Runs until the pool has ended; then nothing of it is left.
     ///
     /// - Returns: the exit status for the process.
-    /// - Throws: what keeps it from starting; or a failure of the loop itself, which has no cause but a bug or a kernel
-    ///   out of memory. Workers are killed then.
+    /// - Throws: what keeps it from starting; or a failure of the loop itself, which only a bug or a kernel without
+    ///   memory can cause. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
         defer {
             ports.removeSocketFiles()
@@ -163,7 +150,7 @@ public final class Daemon {
         return exitStatus ?? 0
     }
 
-    /// One descriptor's failure is told, and costs nobody else anything.
+    /// Answers one source. Its failure is told, and the other sources go on.
     private func dispatch(_ source: Source) {
         do throws(SystemError) {
             switch source {
@@ -198,15 +185,10 @@ public final class Daemon {
         }
     }
 
-    /// - Parameter allIsHeard: the news of all that had happened when the deadline was due.
     private func handleDeadline(allIsHeard: Bool) {
-        guard clock.isHeld else { return }
-        if !allIsHeard && postponements < Self.postponementsMax {
-            postponements += 1
-            return
-        }
-        postponements = 0
-        // Who was not heard because nobody ran has all of its time again; the deadline is then due no more.
+        guard clock.isTimeForDeadline(allIsHeard: allIsHeard) else { return }
+        // Nothing was heard of the workers because nothing ran: they get all of their time again, and the deadline is
+        // no longer due.
         if clock.overslept >= PoolClock.longSleep {
             tellOverslept(clock.overslept)
             handle(.overslept)
@@ -216,11 +198,11 @@ public final class Daemon {
 
     /// The contract with the core. Answers to effects wait until the effects before them are done.
     ///
-    /// - Parameter asker: who asks for what `event` says, if that is to be told.
-    /// - Returns: what the core has told, which people have been told already.
+    /// - Parameter asker: the person or process that asks for `event`, if the log is to name it.
+    /// - Returns: what the core has reported; people have been told of it already.
     @discardableResult
     func handle(_ event: Event, askedBy asker: Asker? = nil) -> [Report] {
-        pending.append(event)
+        var pending = [event]
         var reports: [Report] = []
         var next = 0
         while next < pending.count {
@@ -235,14 +217,13 @@ public final class Daemon {
             }
             effects.removeAll(keepingCapacity: true)
         }
-        pending.removeAll(keepingCapacity: true)
         starts.forgetErrors()
         return reports
     }
 
-    /// Those in force.
+    /// The settings in force.
     var settings: Settings { releases.settings }
 
-    /// The time that the core lives in.
+    /// The time on the core's clock.
     var poolTime: Instant { clock.current }
 }

@@ -1,4 +1,4 @@
-// Why the daemon did not start. Nothing runs then, and nothing is left behind.
+// Why the daemon did not start. No process was started, and no file is left behind.
 
 public enum StartError: Error, Sendable, CustomStringConvertible {
     case listen(ListenError)
@@ -7,7 +7,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     case control(ControlSocketError)
     /// The file of `--output`.
     case output(SystemError)
-    /// Several workers were to share ports, and what is named is not to be had.
+    /// Several workers were to share ports, and the system call that failed is needed for it.
     case sharing(SystemError)
     case system(SystemError)
 

@@ -7,6 +7,10 @@ internal import Reloader
 struct PoolClock {
     private var skipped = Duration.zero
     private var held: Instant?
+    private var postponements = 0
+
+    /// How many batches of news a due deadline waits for: a flood must not hold up time for ever.
+    private static let postponementsMax = 32
     /// By how much the deadline was missed, when that was found out.
     private(set) var overslept = Duration.zero
 
@@ -29,6 +33,19 @@ struct PoolClock {
         guard held == nil, let deadline, deadline <= running else { return }
         overslept = running - deadline
         held = deadline + .nanoseconds(-1)
+    }
+
+    /// The clock is held, and it is time to handle the deadline.
+    ///
+    /// - Parameter allIsHeard: the news of all that had happened when the deadline was due.
+    mutating func isTimeForDeadline(allIsHeard: Bool) -> Bool {
+        guard isHeld else { return false }
+        if !allIsHeard && postponements < Self.postponementsMax {
+            postponements += 1
+            return false
+        }
+        postponements = 0
+        return true
     }
 
     /// Ends the standstill; returns the time for the deadline.

@@ -5,12 +5,13 @@ internal import Reloader
 struct StatusReport {
     /// What a daemon is called, and since when it runs.
     struct Identity {
-        let name: String
         let version: String
         /// On the wall clock, for people.
         let startedAt: timespec
     }
 
+    /// How clients call this daemon.
+    let name: String
     let identity: Identity
     let pool: Pool
     /// On the pool's clock.
@@ -45,7 +46,7 @@ struct StatusReport {
         // What the pool comes back to; what was asked for since may be on its way, or have failed.
         let program = releases[pool.settledGeneration]?.program ?? releases.settings.program
         return [
-            "name": .string(identity.name), "pid": .integer(Int(getpid())),
+            "name": .string(name), "pid": .integer(Int(getpid())),
             "started_at": .string(LogFormatter.timestamp(identity.startedAt)), "program": .string(program.path),
             "arguments": .array(program.arguments.map { .string($0) }),
             "workers": .integer(pool.policy.workers), "ready": .integer(pool.totals.serving),

@@ -11,6 +11,8 @@ final class Story {
     private let name: String?
     private var recent = RecentRecords()
     private var news: [StampedRecord] = []
+    /// Messages that are told at most once.
+    private var toldOnce: Set<String> = []
     /// Set it while somebody follows: records are then kept for `takeNews`.
     var isFollowed = false
 
@@ -27,6 +29,11 @@ final class Story {
         sink.writeLine(formatter.line(stamped.record, at: stamped.time))
         keep(stamped)
         return stamped
+    }
+
+    /// Tells the record, unless its message was told so before.
+    func tellOnce(_ record: LogRecord) {
+        if toldOnce.insert(record.message).inserted { tell(record) }
     }
 
     /// For a record whose words stand in the log already: only those who ask for events or follow them get it.

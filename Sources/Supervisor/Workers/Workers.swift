@@ -15,6 +15,7 @@ final class Workers {
     /// By PID: those that have not ended.
     private var running: [Int32: WorkerProcess] = [:]
     private var outOfMemoryKills = OutOfMemoryKills()
+    private(set) var failures = SlotFailures()
 
     /// To be made before anything is started.
     init(_ loop: Loop, _ story: Story) {
@@ -221,6 +222,14 @@ final class Workers {
         for channel in worker.channels { try loop.unwatch(channel) }
         byID[worker.id] = nil
     }
+
+    // MARK: failures
+
+    /// - Parameter reason: in the words of the log.
+    func noteFailure(in slot: Int, _ reason: String, at now: Instant) { failures.failed(in: slot, reason, at: now) }
+
+    /// The slot is gone.
+    func forgetFailures(in slot: Int) { failures.forget(slot) }
 
     // MARK: what they leave
 
