@@ -5,7 +5,7 @@ internal import Reloader
 extension Daemon {
     func context(of id: WorkerID) -> ReportContext {
         var context = workers[id]?.context ?? ReportContext()
-        context.spawnError = starts.error(of: id)
+        context.spawnFailure = starts.failure(of: id)
         context.isReadyByListening = pool.policy.readiness == .listening
         return context
     }

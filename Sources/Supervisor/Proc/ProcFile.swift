@@ -5,6 +5,8 @@ internal import Glibc
 enum ProcFile {
     /// Most files are far smaller; of an environment or a tree of processes no more is of interest.
     static let bytesMax = 1 << 20
+    /// What the kernel gives out in one read, as a rule.
+    private static let chunkBytes = 4096
 
     /// All of the file; nil if it can't be read, or is larger than `bytesMax`: half of it would be taken for all.
     static func bytes(_ path: String, atMost bytesMax: Int = bytesMax) -> [UInt8]? {
@@ -18,23 +20,15 @@ enum ProcFile {
         if number < 0 { return nil }
         let file = FileDescriptor(owning: number)
         let descriptor = file.number
+        var chunk = [UInt8](repeating: 0, count: min(bytesMax, chunkBytes))
         var bytes: [UInt8] = []
-        var filled = 0
-        while filled < bytesMax {
-            if filled == bytes.count {
-                bytes.append(contentsOf: repeatElement(0, count: min(max(4096, filled), bytesMax - filled)))
-            }
-            let count = bytes.withUnsafeMutableBytes { buffer in
-                Glibc.read(
-                    descriptor, UnsafeMutableRawBufferPointer(rebasing: buffer[filled...]).baseAddress,
-                    buffer.count - filled)
-            }
+        while bytes.count < bytesMax {
+            let count = Glibc.read(descriptor, &chunk, min(chunk.count, bytesMax - bytes.count))
             if count < 0 && errno == EINTR { continue }
             if count < 0 { return nil }
             if count == 0 { break }
-            filled += count
+            bytes += chunk[..<count]
         }
-        bytes.removeLast(bytes.count - filled)
         return bytes
     }
 

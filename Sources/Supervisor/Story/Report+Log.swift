@@ -5,7 +5,8 @@ internal import Reloader
 /// What the runtime knows of a report's worker and the core doesn't.
 struct ReportContext {
     var pid: Int32?
-    var spawnError: SpawnError?
+    /// Why there is no process.
+    var spawnFailure: String?
     var status: String?
     /// A port that it was refused.
     var portTrouble: String?
@@ -353,7 +354,7 @@ extension FailureReason {
     func words(_ context: ReportContext) -> String {
         switch self {
         case .spawnFailed:
-            context.spawnError?.message ?? "cannot start worker"
+            context.spawnFailure ?? "cannot start worker"
         case .exitedBeforeReady(let status):
             "worker \(status.words(context)) before it was ready" + background(status, context)
                 + (context.portTrouble.map { ": \($0)" } ?? "")

@@ -91,7 +91,7 @@ final class Starts {
     }
 
     /// Why the start of this worker has failed, while the core reports on it.
-    func error(of id: WorkerID) -> SpawnError? { errors[id] }
+    func failure(of id: WorkerID) -> String? { errors[id]?.message }
 
     func forgetErrors() { errors.removeAll() }
 }
