@@ -120,7 +120,7 @@ final class PortSharing {
 
     /// What is soon closed again would take clients with it, if nobody else of the group can be chosen in its place.
     private func keepClientsFromProbe(_ socket: SharedSocket, of worker: WorkerProcess) {
-        guard probes.willProbe(worker.id, on: socket.address.port), sockets.listensNobody(on: socket.address) else {
+        guard probes.willProbe(worker.id, on: socket.address.port), sockets.nobodyListens(on: socket.address) else {
             return
         }
         // Where that fails they come to it as they did before.

@@ -51,7 +51,7 @@ final class SharedSockets {
     /// To be called before a socket begins to listen on the address.
     func noticeThoseGone(from address: SharedAddress) { groups[address]?.noticeThoseGone() }
 
-    func listensNobody(on address: SharedAddress) -> Bool { groups[address]?.members.isEmpty ?? true }
+    func nobodyListens(on address: SharedAddress) -> Bool { groups[address]?.members.isEmpty ?? true }
 
     /// Steers new connections to those workers that serve. Yields what could not be done.
     func steer(to serving: Set<WorkerID>) -> [SystemError] {
