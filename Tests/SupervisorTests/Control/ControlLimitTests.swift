@@ -104,11 +104,13 @@ import Testing
 
     /// Hundreds of clients ask for much and read nothing: together they have a bound as well, and it ends with them.
     @Test func whatWaitsForAllHasABound() throws {
+        let folder = try TestFolder()
+        // To a file: a pipe that nobody reads would hold up the workers whose lines are asked for.
         let app = try ControlledDaemon(
             Apps.shell(
                 "i=0; while [ $((i += 1)) -le 64 ]; do printf '%0500d\\n' $i >&2; done; echo READY=1 >&$READY_FD; "
                     + "exec sleep 1000"),
-            options: ["--workers", "12"])
+            options: ["--workers", "12", "--output", "file:\(folder.path)/output"], in: folder)
         try app.daemon.next("pool_ready")
         var clients: [ControlConversation] = []
         var answer = try app.ask("status")

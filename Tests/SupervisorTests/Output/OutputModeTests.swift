@@ -191,18 +191,13 @@ import Testing
 
     /// Nobody reads the log: the daemon goes on deciding, and counts what it had to drop.
     @Test func aBlockedLogIsDroppedAndCounted() throws {
-        let folder = try TestFolder()
-        let fifo = try Fifo(in: folder)
-        let daemon = try DaemonUnderTest(
-            ["-w", "1"]
-                + Apps.shell("echo $RELOADERD_GENERATION >\(fifo.path); echo READY=1 >&$READY_FD; exec sleep 1000"))
-        #expect(try fifo.lines.next() == "1")
+        let app = try ControlledDaemon(Apps.readyShell, options: ["-w", "1"])
+        let daemon = app.daemon
+        try daemon.next("pool_ready")
         let count = 4000
         for _ in 0..<count { daemon.signal(DaemonUnderTest.barrier) }
-        // Lower numbers are heard first; the answer shows that the log holds nothing up.
-        daemon.signal(SIGHUP)
-        #expect(try fifo.lines.next() == "2")
-        // The next worker can't come before the one before is replaced and all those signals are heard.
+        // The answer comes after all signals were heard, and shows that the log holds nothing up.
+        #expect(try app.ask("status").isOK)
         let dropped = try daemon.next("log_dropped").number("lines")
         let told = daemon.records("signal_ignored").count
         #expect(dropped > 0 && told < count)
