@@ -1,10 +1,10 @@
-/// The failures that `--give-up` may count: only those within its period are kept.
+/// The failures that count for `--give-up`: only those within its period are kept.
 struct FailureHistory: Sendable {
     private var times: [Instant] = []
-    /// Entries before it are forgotten; they are removed in bulk.
+    /// Entries before this index are forgotten; they are removed in bulk.
     private var start = 0
 
-    /// Counts a failure at `now`; the number of failures within the period if that reaches the limit.
+    /// Counts a failure at `now`. Returns the number of failures within the period if it has reached the limit.
     mutating func record(at now: Instant, limit: GiveUp?) -> Int? {
         guard let limit else {
             times.removeAll()

@@ -1,34 +1,34 @@
-/// Which generations may still be started, and how many slots serve each. Made for few generations at a time: those that
-/// are kept, that of a roll, and what superseded rolls left in some slots.
+/// The generations that may still be started, and how many slots serve each. Designed for few generations at a time:
+/// the kept ones, the target of a roll, and those that superseded rolls left in some slots.
 struct GenerationLedger: Sendable {
     private struct Entry: Sendable {
         let generation: Int
         var slots = 0
     }
 
-    /// By generation, ascending.
+    /// Sorted by generation, ascending.
     private var entries: [Entry] = []
 
-    /// The highest generation ever recorded.
+    /// The highest generation recorded so far.
     private(set) var newest = 0
 
     func slots(at generation: Int) -> Int {
         entries.last { $0.generation == generation }?.slots ?? 0
     }
 
-    /// `generation` is above `newest`.
+    /// `generation` must be above `newest`.
     mutating func record(_ generation: Int) {
         newest = generation
         entries.append(Entry(generation: generation))
     }
 
-    /// A slot moves from one generation to another; nil: it was, or will be, no part of the pool.
+    /// Moves a slot from one generation to another. nil: the slot was not, or will no longer be, part of the pool.
     mutating func move(from old: Int?, to new: Int?) {
         if let old, let place = place(of: old) { entries[place].slots -= 1 }
         if let new, let place = place(of: new) { entries[place].slots += 1 }
     }
 
-    /// Takes out the lowest generation that no slot serves and that is not kept.
+    /// Removes and returns the lowest generation that no slot serves and that is not kept.
     mutating func removeUnused(isKept: (Int) -> Bool) -> Int? {
         let place = entries.firstIndex { $0.slots == 0 && !isKept($0.generation) }
         return place.map { entries.remove(at: $0).generation }

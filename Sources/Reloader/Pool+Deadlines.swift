@@ -1,10 +1,11 @@
-// What time does.
+// What the passing of time does.
 extension Pool {
     mutating func expireDeadlines() {
         while let earliest = deadlines.earliest, earliest.deadline <= now { expire(earliest.slot) }
     }
 
-    /// Everything that is due in `slot`. Each step looks at the slot anew, because the one before may have changed it.
+    /// Handles everything that is due in `slot`. Each step looks at the slot again, because the one before may have
+    /// changed it.
     private mutating func expire(_ slot: Int) {
         for place in slots[slot].draining.indices { expireDrain(.draining(place), in: slot) }
         for place in slots[slot].leftovers.indices { expireLeftovers(at: place, in: slot) }
@@ -33,7 +34,8 @@ extension Pool {
         }
     }
 
-    /// One that serves is replaced first, and has another interval for that to begin; while it goes on nothing is due.
+    /// A worker that serves is replaced before it is killed: its replacement has another interval to begin in, and
+    /// while that is in flight nothing is due.
     private mutating func expireWatchdog(_ role: Slot.Role, in slot: Int) {
         guard let worker = slots[slot][role], case .ready(let since, let watchdogAt?) = worker.state, watchdogAt <= now
         else { return }

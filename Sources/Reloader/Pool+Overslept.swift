@@ -1,5 +1,5 @@
-// After a time in which nobody ran: what would fail or kill somebody waits as long as at its begin, or as long as it would have
-// anyway. All else (backoffs, soaks, ages) goes on as it stands.
+// After a time in which nothing ran, every wait that could fail or kill a worker is as long again as at its beginning,
+// or as long as it would have been anyway. Everything else (backoffs, soaks, ages) goes on as it stands.
 extension Pool {
     mutating func grantAllTimeAgain() {
         if let end = roll?.timesOutAt, let timeout = roll?.plan.timeout { roll?.timesOutAt = max(end, now + timeout) }

@@ -1,5 +1,5 @@
-/// SplitMix64 (Steele, Lea, Flood 2014): small, fast, and the same numbers for the same seed on every machine, so that
-/// whatever the pool decided by chance can be replayed. Not for secrets.
+/// SplitMix64 (Steele, Lea, Flood 2014): small and fast, with the same numbers for the same seed on every machine, so
+/// that everything that the pool decided by chance can be replayed. Not for secrets.
 struct RandomNumbers: RandomNumberGenerator, Sendable {
     private var state: UInt64
 

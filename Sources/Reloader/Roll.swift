@@ -1,4 +1,4 @@
-/// The rolling restart at work: where the slots go, and which of them to look at next.
+/// A rolling restart under way: its target, and the slot to look at next.
 public struct Roll: Equatable, Sendable {
     public enum Direction: Equatable, Sendable {
         case forward
@@ -12,14 +12,14 @@ public struct Roll: Equatable, Sendable {
     public let plan: RollPlan
     public let startedAt: Instant
 
-    /// The roll takes no more slots than these. nil: there is none, or it was promoted.
+    /// The roll takes no more slots than this canary has. nil: there is no canary, or it was promoted.
     public internal(set) var canary: Canary?
-    /// The canary is complete since then, and waits to be promoted.
+    /// When the canary became complete and began to wait for its promotion.
     public internal(set) var waitsSince: Instant?
-    /// Replacements that failed and are, or were, tried again.
+    /// The number of replacements that failed and are, or were, retried.
     public internal(set) var failures = 0
 
-    /// Slots below it have had their turn, unless `reconsider` says otherwise.
+    /// Slots below the cursor have had their turn, unless `reconsider` says otherwise.
     private(set) var cursor = 0
 
     init(_ direction: Direction, to target: Int, by plan: RollPlan, startedAt: Instant) {
@@ -38,10 +38,10 @@ public struct Roll: Equatable, Sendable {
         }
     }
 
-    /// Not done then, it has failed.
+    /// A roll that is not done by then has failed.
     public internal(set) var timesOutAt: Instant?
 
-    /// The canary promotes itself then.
+    /// When the canary promotes itself.
     public var promotesAt: Instant? {
         guard let waitsSince, let time = canary?.time else { return nil }
         return waitsSince + time

@@ -1,16 +1,16 @@
-/// What became of generations: those that a rollback may go to, and those that failed.
+/// The generations that a rollback may go to, and those that failed.
 struct SettledGenerations: Sendable {
-    /// How many failed ones are remembered: more than anybody looks back at.
+    /// How many failed generations are remembered: more than anybody looks back at.
     static let badMax = 64
 
-    /// Each of them was once brought to every slot (or was the first); in the order in which that happened last.
+    /// Each of them was once brought to every slot (or was the first), in the order in which that last happened.
     private(set) var kept = [1]
-    /// Their last roll failed or timed out. Oldest first.
+    /// Generations whose last roll failed or timed out, oldest first.
     private(set) var bad: [Int] = []
 
-    /// The pool's own: the last that was brought to every slot.
+    /// The pool's own generation: the last one that was brought to every slot.
     var current: Int { kept[kept.count - 1] }
-    /// The one before it.
+    /// The generation settled before it.
     var previous: Int? { kept.count > 1 ? kept[kept.count - 2] : nil }
 
     mutating func settle(_ generation: Int, keeping count: Int) {
@@ -21,7 +21,8 @@ struct SettledGenerations: Sendable {
 
     mutating func keep(_ count: Int) { kept.removeFirst(max(0, kept.count - count)) }
 
-    /// Not of the current one: it serves, whatever became of an attempt to bring it to slots that had left it.
+    /// Never marks the current generation: it serves, even if an attempt to bring it to slots that had left it has
+    /// failed.
     mutating func markBad(_ generation: Int) {
         guard generation != current else { return }
         kept.removeAll { $0 == generation }

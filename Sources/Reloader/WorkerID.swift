@@ -1,4 +1,4 @@
-/// Names one worker for the daemon's whole life: never reused, unlike a PID. Counted up from 1.
+/// Identifies one worker for the daemon's whole life: never reused, unlike a PID. Counted up from 1.
 public struct WorkerID: Hashable, Comparable, Sendable, CustomStringConvertible {
     public let number: UInt64
 
