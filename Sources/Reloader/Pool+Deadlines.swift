@@ -87,4 +87,16 @@ extension Pool {
         guard let recycleAt = slots[slot].current?.recycleAt, recycleAt <= now else { return }
         change(slot) { $0.current?.recycleReason = .age }
     }
+
+    // MARK: after a long sleep
+
+    /// After a time in which nothing ran, every wait that could fail or kill a worker is as long again as at its
+    /// beginning, or as long as it would have been anyway. Everything else (backoffs, soaks, ages) goes on as it
+    /// stands.
+    mutating func grantAllTimeAgain() {
+        if let end = roll?.timesOutAt, let timeout = roll?.plan.timeout { roll?.timesOutAt = max(end, now + timeout) }
+        for slot in slots.indices {
+            change(slot) { [now, policy] in $0.grantTimeAgain(under: policy, at: now) }
+        }
+    }
 }

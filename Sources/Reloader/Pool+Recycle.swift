@@ -14,6 +14,27 @@
 //   crashed. If the worker says a word before that, its silence is forgotten.
 // - If a worker that used too much memory is replaced by one that soon does so too, that one is spared for a while.
 // - In a slot without a worker the new one is started in place, and its failure counts like that of any start.
+
+/// A worker that is being replaced by a new one of its own generation. There is at most one in the whole pool, and none
+/// during a roll.
+public struct Recycle: Equatable, Sendable {
+    public let slot: Int
+    public let reason: RecycleReason
+    public let startedAt: Instant
+}
+
+public enum RecycleReason: Equatable, Sendable {
+    /// It has served for `Policy.maxAge`.
+    case age
+    /// The runtime says that the worker uses too much memory.
+    case memory
+    /// The worker has been silent for its watchdog's interval. It is killed when the new one serves, unless it is heard
+    /// from before that.
+    case watchdog
+    /// Somebody asked for it (`Event.restart`).
+    case asked
+}
+
 extension Pool {
     mutating func askForRestart(of slot: Int) {
         switch phase {

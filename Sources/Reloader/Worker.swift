@@ -1,3 +1,13 @@
+/// Identifies one worker for the daemon's whole life: never reused, unlike a PID. Counted up from 1.
+public struct WorkerID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let number: UInt64
+
+    public init(number: UInt64) { self.number = number }
+
+    public static func < (left: WorkerID, right: WorkerID) -> Bool { left.number < right.number }
+    public var description: String { "worker#\(number)" }
+}
+
 /// One process, from the moment its spawn is asked for until its exit is seen.
 public struct Worker: Equatable, Sendable {
     /// `EXTEND_TIMEOUT_USEC=` moves the deadline of a start or a drain to at most this long after it began, so that no
