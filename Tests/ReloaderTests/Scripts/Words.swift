@@ -75,8 +75,8 @@ struct Words {
         return policy
     }
 
-    /// `by canary 1 for 30s surge 2 soak 5s failures 3 timeout 60s`, each part of which may be missing; up to `under`
-    /// or the end.
+    /// `by canary 1 for 30s surge 2 soak 5s failures 3 timeout 60s`, up to `under` or the end. Each part may be
+    /// missing.
     private mutating func plan() throws(ScriptError) -> RollPlan {
         var plan = RollPlan()
         guard peek == "by" else { return plan }
@@ -162,7 +162,7 @@ struct Words {
 }
 
 extension StringProtocol {
-    /// The text before the first `separator`, and that after it; nil if there is none.
+    /// The text before the first `separator` and the text after it; nil for the second if there is no separator.
     func cut(at separator: String) -> (String, String?) {
         guard let range = firstRange(of: separator) else { return (String(self), nil) }
         return (String(self[..<range.lowerBound]), String(self[range.upperBound...]))

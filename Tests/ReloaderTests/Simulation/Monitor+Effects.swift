@@ -1,6 +1,6 @@
 import Reloader
 
-/// Whether each effect is right when it comes.
+/// Checks that each effect is right when it comes.
 extension Monitor {
     mutating func take(_ effect: Effect) throws(Violation) {
         try require(phase != .finished, .stops, "an effect after the end: \(effect)")
@@ -49,7 +49,8 @@ extension Monitor {
                 id: id, slot: slot, generation: generation, startedAt: now, policy: policy, isInFlight: isInFlight))
     }
 
-    /// Restart of the slot's own generation, or replacement by the roll's goal: whether it is the latter.
+    /// Checks whether the worker restarts the slot's own generation or replaces it by the roll's goal. Returns true for
+    /// the latter.
     private mutating func checkRole(_ id: WorkerID, _ slot: Int, _ generation: Int) throws(Violation) -> Bool {
         let isVacant = !any(in: slot) { $0.isInOffice && $0.isAnswered }
         let own = seats[slot].generation
@@ -71,8 +72,8 @@ extension Monitor {
         return true
     }
 
-    /// A slot without a worker need not wait for its turn when the roll begins or is reverted, or if it only waited for
-    /// a lingering worker. Else it is the first to have one.
+    /// A slot without a worker need not wait for its turn if the roll begins or is reverted, or if the slot only waited
+    /// for a lingering worker. Otherwise it is the first to have a turn.
     private func checkTurn(_ id: WorkerID, _ slot: Int, isVacant: Bool) throws(Violation) {
         try require(
             room > 0, .trial, "\(id): the roll takes slot \(slot); \(slotsAtGoal) are replaced, \(inFlight) to be")

@@ -76,8 +76,8 @@ extension Monitor {
         }
     }
 
-    /// One on trial when it has been silent for its time; another when that was so for the same time again, and nobody
-    /// is on the way to replace it.
+    /// A worker on trial must be killed if it has been silent for its time. Another worker must be killed if it has
+    /// been silent for the same time again and no replacement is on the way.
     func mustBeKilled(_ worker: Facts) -> Bool {
         guard let interval = worker.policy.watchdog else { return false }
         if isOnTrial(worker) { return worker.isSilent(at: now) }
@@ -163,7 +163,7 @@ extension Monitor {
 
     // MARK: at rest
 
-    /// n ready workers of one generation, nothing else.
+    /// There are n ready workers of one generation, and nothing else.
     var isSettled: Bool {
         switch phase {
         case .finished: true
@@ -178,7 +178,7 @@ extension Monitor {
         }
     }
 
-    /// Its workers grow old: such a pool rests only for moments, while none of them is due.
+    /// Its workers grow old: such a pool rests only for short periods, while no worker is due.
     var isAging: Bool { phase == .running && live.contains { workers[$0].policy.maxAge != nil } }
 
     /// What must hold at rest.

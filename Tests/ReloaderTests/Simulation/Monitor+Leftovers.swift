@@ -1,9 +1,9 @@
 import Reloader
 
-/// What a worker that is gone has left.
+/// What a worker that is gone has left behind.
 struct Remains {
     let slot: Int
-    /// Its worker was killed, or a fast stop is on: there is nothing to wait for.
+    /// Its worker was killed, or a fast stop is under way: there is nothing to wait for.
     let isDoomed: Bool
     /// When it must have been killed; nil: only the pool knows.
     var limit: Instant?
@@ -11,9 +11,9 @@ struct Remains {
     var isKilled = false
 }
 
-/// Whether what workers leave has its time, and no more than that.
+/// Checks that leftovers get their time, and no more than that.
 extension Monitor {
-    /// To be called before the worker is forgotten.
+    /// Must be called before the worker is forgotten.
     mutating func leaveBehind(_ index: Int) {
         let worker = workers[index]
         let isAsked = worker.hasLeft && !worker.isBeingEmptied
@@ -71,7 +71,7 @@ extension Monitor {
 
     // MARK: time in which nobody ran
 
-    /// Whatever would fail or kill somebody waits as long as at its begin.
+    /// Every wait that could fail or kill a worker is as long again as at its beginning.
     mutating func grantTimeAgain() {
         if let end = rollTimesOutAt, let timeout = plan.timeout { rollTimesOutAt = max(end, now + timeout) }
         for index in live { grantTimeAgain(index) }

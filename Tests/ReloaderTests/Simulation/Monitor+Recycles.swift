@@ -1,6 +1,6 @@
 import Reloader
 
-/// Whether what is told of recycles is true.
+/// Checks that what is reported about recycles is true.
 extension Monitor {
     mutating func recycleBegan(_ slot: Int, _ generation: Int, _ reason: RecycleReason) throws(Violation) {
         try require(phase == .running && course == .none, .recycle, "slot \(slot) is recycled at \(course)")
@@ -25,7 +25,7 @@ extension Monitor {
         lost = 0
     }
 
-    /// No other has served longer and waits for nothing else.
+    /// No other worker has served longer and could be recycled now.
     private func checkFairness(_ slot: Int) throws(Violation) {
         guard let chosen = live.first(where: { workers[$0].slot == slot && isInTurn(workers[$0]) }) else { return }
         for index in live where workers[index].isOverdue(at: now) && isInTurn(workers[index]) {
@@ -114,7 +114,7 @@ extension Monitor {
         }
     }
 
-    /// What is wanted begins, as soon as it may.
+    /// A recycle that is wanted begins as soon as it may.
     func judgeRecycles() throws(Violation) {
         guard phase == .running else {
             return try require(

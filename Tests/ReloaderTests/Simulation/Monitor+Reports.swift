@@ -1,6 +1,6 @@
 import Reloader
 
-/// Whether each report is true when it comes.
+/// Checks that each report is true when it comes.
 extension Monitor {
     mutating func take(_ report: Report) throws(Violation) {
         switch report {
@@ -99,7 +99,7 @@ extension Monitor {
         }
     }
 
-    /// Whether the event at hand asked for this, once.
+    /// Whether the current event asked for this. True once only.
     mutating func paid(_ word: Report) -> Bool {
         guard step.owedWord == word else { return false }
         step.owedWord = nil
@@ -129,7 +129,7 @@ extension Monitor {
         let worker = workers[index]
         if reason == .byItself { return try drainsByItself(index) }
         step.announced = worker.isReady && policy.drain != .signal ? .empty(worker.id) : .terminate(worker.id)
-        // One that was let go before it was known to run hears of it now, whatever has become of the reason.
+        // A worker that was let go before it was known to run hears of it now, whatever has become of the reason.
         let isLate = step.firstAnswer == worker.id
         if !isLate { try checkReason(worker, reason) }
         workers[index].hasLeft = true
@@ -178,7 +178,7 @@ extension Monitor {
         if isCanary(worker) { step.owedFailure = worker.id } else { lose(worker) }
     }
 
-    /// The event at hand may begin a roll.
+    /// The current event may begin a roll.
     private var beginsRoll: Bool {
         switch step.event {
         case .reload, .rollback: true
@@ -268,10 +268,10 @@ extension Monitor {
         isForward && canary != nil && !worker.isInFlight && worker.generation == goal
     }
 
-    /// Nothing is lost when it is killed: its slot has not been given to it for good.
+    /// Nothing is lost if this worker is killed: its slot has not been given to it for good.
     func isOnTrial(_ worker: Facts) -> Bool { worker.isInFlight || isCanary(worker) }
 
-    /// The slot has lost the worker that it was served by, or was to be.
+    /// The slot has lost the worker that served it, or was to serve it.
     private mutating func lose(_ worker: Facts) {
         guard phase == .running, worker.slot < size else { return }
         if isReverting, seats[worker.slot].generation != settled { return }

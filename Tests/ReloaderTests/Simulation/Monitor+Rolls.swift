@@ -1,6 +1,6 @@
 import Reloader
 
-/// Whether what is told of rolls is true.
+/// Checks that what is reported about rolls is true.
 extension Monitor {
     var ownersReady: Bool {
         (0..<size).allSatisfy { slot in any(in: slot) { $0.isReady && !$0.isInFlight } }
@@ -30,7 +30,7 @@ extension Monitor {
         for slot in seats.indices { seats[slot].forgetBackoff() }
     }
 
-    /// Replacements that have not taken their slot must be let go, and those of them that run must hear of it.
+    /// Replacements that have not taken their slot must be let go, and the ones that run must hear of it.
     mutating func endRoll() {
         course = .none
         canary = nil
@@ -104,7 +104,7 @@ extension Monitor {
 
     // MARK: canaries
 
-    /// All of it is replaced, and nothing in flight.
+    /// All of the canary's slots are replaced, and no replacement is in flight.
     var isCanaryComplete: Bool { canary != nil && slotsAtGoal >= canarySize && inFlight == 0 }
 
     mutating func canaryWaits(_ target: Int, _ replaced: Int, _ all: Int, _ time: Duration?) throws(Violation) {

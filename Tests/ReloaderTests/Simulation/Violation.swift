@@ -1,6 +1,6 @@
 import Reloader
 
-/// An invariant of the head of Pool.swift that did not hold, or one of the promises around them.
+/// An invariant from the head of Pool.swift that did not hold, or one of the promises around them.
 enum Invariant: String {
     case capacity = "1: a roll never lowers capacity"
     case limit = "2: never more than n + surge starting or ready, draining ones bounded"
