@@ -18,11 +18,11 @@
 //                                                                 its plan allows is used up. Else, and in a REVERT:
 //                                                                 again after backoff
 //
-// - A turn comes for at most `surge` slots at a time. A slot without a worker has its turn as soon as the roll begins:
-//   that raises nothing above n, and the new generation is probably the fix for what emptied it.
-// - A slot that the roll may not take (Pool+Canary) goes on as if there were none.
-// - A replacement is abandoned when its roll is superseded or fails; but one that is ready in a slot where nothing else
-//   serves takes the slot instead, and is then replaced start-first as any other: no command lowers capacity.
+// - At most `surge` slots have their turn at a time. A slot without a worker has its turn as soon as the roll begins:
+//   that raises nothing above n, and the new generation is probably the fix for what emptied the slot.
+// - A slot that the roll may not take (Pool+Canary) goes on as if there were no roll.
+// - A replacement is abandoned when its roll is superseded or fails. But if it is ready and nothing else serves its slot,
+//   it takes the slot instead, and is then replaced start-first like any other worker: no command lowers capacity.
 extension Pool {
     /// A canary is for new code: a roll to the base has none.
     mutating func beginRoll(to target: Int, by plan: RollPlan) {

@@ -171,7 +171,7 @@ struct Monitor {
 
     func known(_ id: WorkerID, _ slot: Int, _ generation: Int) throws(Violation) -> Int {
         guard let index = index(of: id), workers[index].slot == slot, workers[index].generation == generation else {
-            throw Violation(.story, "\(id) in slot \(slot) of generation \(generation) is told of, and is not there")
+            throw Violation(.story, "\(id) in slot \(slot) of generation \(generation) is reported but is not there")
         }
         return index
     }

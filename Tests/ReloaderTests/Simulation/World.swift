@@ -115,7 +115,7 @@ struct World {
         var deadline = pool.nextDeadline
         if deadlinesAreLate, chance.percent(30) { deadline = deadline.map { $0 + chance.milliseconds(0...20) } }
         guard let next = agenda.next else {
-            guard let deadline else { throw Violation(.settles, "nothing is waited for, and the pool is not at rest") }
+            guard let deadline else { throw Violation(.settles, "the pool waits for nothing but is not at rest") }
             return try pass(to: deadline)
         }
         if let deadline, deadline < next || (deadline == next && chance.percent(50)) { return try pass(to: deadline) }
