@@ -21,8 +21,9 @@
 // - At most `surge` slots have their turn at a time. A slot without a worker has its turn as soon as the roll begins:
 //   that raises nothing above n, and the new generation is probably the fix for what emptied the slot.
 // - A slot that the roll may not take (Pool+Canary) goes on as if there were no roll.
-// - A replacement is abandoned when its roll is superseded or fails. But if it is ready and nothing else serves its slot,
-//   it takes the slot instead, and is then replaced start-first like any other worker: no command lowers capacity.
+// - A replacement is abandoned when its roll is superseded or fails. But if it is ready and nothing else serves its
+//   slot, it takes the slot instead, and is then replaced start-first like any other worker: no command lowers
+//   capacity.
 extension Pool {
     /// A canary is for new code: a roll to the base has none.
     mutating func beginRoll(to target: Int, by plan: RollPlan) {

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Prints the rows of RecordedConnection.swift. Run it as root: the last rows need a network namespace.
 
-Starts real servers, brings a connection of each into a situation, and prints what the kernel says about it: a name, what a
-drain must find, and the fields of ConnectionFacts in their order. Needs node, go, nginx, redis-server, and uvicorn,
-aiohttp, grpcio and websockets for /usr/bin/python3."""
+Starts real servers, brings a connection of each into a situation, and prints what the kernel says about it: a name,
+what a drain must find, and the fields of ConnectionFacts in their order. Needs node, go, nginx, redis-server, and
+uvicorn, aiohttp, grpcio and websockets for /usr/bin/python3."""
 import fcntl, os, signal, socket, ssl, struct, subprocess, sys, tempfile, termios, time
 
 folder = tempfile.mkdtemp()

@@ -32,7 +32,7 @@ extension Monitor {
         guard let left = remains[id] else { throw Violation(.leftovers, "\(id) has left nothing") }
         try require(step.owedLeftovers == id, .leftovers, "the leftovers of \(id) get a second stop signal")
         try require(
-            !left.isDoomed && !left.isKilled, .leftovers, "the leftovers of \(id) get a stop signal after SIGKILL is due")
+            !left.isDoomed && !left.isKilled, .leftovers, "the leftovers of \(id) get a stop signal but not SIGKILL")
         step.owedLeftovers = nil
         remains[id]?.isTerminated = true
     }
@@ -63,7 +63,7 @@ extension Monitor {
         try require(step.owedLeftovers == nil, .leftovers, "the leftovers of \(step.event) are forgotten")
         for (id, left) in remains where !left.isKilled {
             try require(!isFast, .leftovers, "the leftovers of \(id) are not killed")
-            if let limit = left.limit { try require(limit > now, .leftovers, "the leftovers of \(id) have had their time") }
+            if let limit = left.limit { try require(limit > now, .leftovers, "the leftovers of \(id) are overdue") }
         }
     }
 
