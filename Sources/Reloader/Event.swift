@@ -39,7 +39,8 @@ public enum Event: Equatable, Sendable {
     /// The worker says that it serves.
     case ready(WorkerID)
     /// The runtime has seen that the worker has begun to listen on a port. `onAllExpected`: the worker has all the
-    /// ports of the worker whose place it takes, and none of them is likely to be a trial that it closes again.
+    /// ports of the worker whose place it takes, and probably did not open any of them only to try it and close it
+    /// again.
     case listens(WorkerID, onAllExpected: Bool)
     /// The worker says that it is alive (`WATCHDOG=1`).
     case heartbeat(WorkerID)
@@ -60,8 +61,8 @@ public enum Event: Equatable, Sendable {
     case exited(WorkerID, ExitStatus, leaves: Bool = false)
     /// No process that the worker has started is left.
     case leftoversGone(WorkerID)
-    /// For a long time neither the pool nor its workers ran (SIGSTOP, a freezer, a halted virtual machine), which alone
-    /// explains why nothing was heard from the workers. Comes before the deadline that is due.
+    /// For a long time neither the pool nor its workers ran (SIGSTOP, a freezer, a halted virtual machine), so that
+    /// nothing could be heard from the workers. Comes before the deadline that is due.
     case overslept
 
     /// `nextDeadline` has been reached.

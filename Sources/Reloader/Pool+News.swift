@@ -1,6 +1,6 @@
 // What workers do and say. Any word from a worker proves that it runs, even if the answer to its spawn comes later.
 extension Pool {
-    /// Sends a worker that was asked to end before it was known to run the signal that it is still owed.
+    /// Sends the signal that is owed to a worker that was asked to end before it was known to run.
     mutating func confirmSpawned(_ role: Slot.Role, in slot: Int) {
         guard let worker = slots[slot][role], !worker.isSpawned else { return }
         change(slot) { [now] in $0[role]?.beginToLive(at: now) }
