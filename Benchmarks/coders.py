@@ -12,7 +12,8 @@ replaced = [f"{own}/{name}" for name in ("JSONReader.swift", "JSON+Write.swift")
 
 def run(*words):
     result = subprocess.run(words, capture_output=True, text=True)
-    if result.returncode: sys.exit(f"{' '.join(words)}\nended with {result.returncode}:\n{result.stdout}{result.stderr}")
+    if result.returncode:
+        sys.exit(f"{' '.join(words)}\nended with {result.returncode}:\n{result.stdout}{result.stderr}")
     return result.stdout
 
 

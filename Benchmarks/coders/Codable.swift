@@ -1,5 +1,5 @@
-// The product's JSON values through the toolchain's coder, for the comparison only: Benchmarks/run coders builds the daemon
-// with this file and Library.swift in the place of its own reader and writer.
+// The product's JSON values through the toolchain's coder, for the comparison only: Benchmarks/run coders builds the
+// daemon with this file and Library.swift in the place of its own reader and writer.
 import FoundationEssentials
 
 private struct MemberName: CodingKey {

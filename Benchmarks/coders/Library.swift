@@ -1,4 +1,5 @@
-// What the product's reader and writer offer, by the toolchain's coder. Only in the daemon that Benchmarks/run coders measures.
+// What the product's reader and writer offer, done by the toolchain's coder. Only the daemon that Benchmarks/run coders
+// measures contains it.
 import FoundationEssentials
 
 /// What is not JSON.

@@ -1,6 +1,6 @@
 // The product's JSON reader and writer beside the toolchain's, in one process.
-//   compare read FILE   each line of FILE is a document in hexadecimal: what either makes of it, in a line, `-`: refused
-//   compare time FILE   FILE is an answer to `status`: what either takes to read and to write it, in milliseconds of CPU
+//   compare read FILE   each line of FILE is a document in hexadecimal: a line of what each makes of it, `-`: refused
+//   compare time FILE   FILE is an answer to `status`: the CPU milliseconds that either takes to read and write it
 import FoundationEssentials
 import Glibc
 

@@ -30,7 +30,7 @@ int rl_peer_credentials(int socket, struct rl_peer *peer) {
 }
 
 bool rl_peer_has_group(int socket, uint32_t group) {
-    // More than any user has; one with more is not looked at further, which denies and never grants.
+    // More than any user has. A peer with more is not examined further, which only denies and never grants.
     gid_t groups[1024];
     socklen_t size = sizeof groups;
     if (getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0) return false;
@@ -39,10 +39,10 @@ bool rl_peer_has_group(int socket, uint32_t group) {
     return false;
 }
 
-// What is done with each message of a dump: 0, or -1 with errno set to break it off.
+// What is done with each message of a dump. Returns 0, or -1 with errno set to abort the dump.
 typedef int taker(void *found, const struct nlmsghdr *message);
 
-// 1: go on, 0: the dump is complete, -1: it failed.
+// Returns 1 to go on, 0 if the dump is complete, -1 if it failed.
 static int take_messages(const char *bytes, size_t size, taker *take, void *found) {
     for (const struct nlmsghdr *message = (const void *)bytes; NLMSG_OK(message, size);
          message = NLMSG_NEXT(message, size)) {
@@ -57,10 +57,10 @@ static int take_messages(const char *bytes, size_t size, taker *take, void *foun
 }
 
 static int receive_dump(int netlink, taker *take, void *found) {
-    // Aligned for the headers in it; the kernel fills at most 32 KiB at once.
+    // Aligned for the headers inside; the kernel fills at most 32 KiB at once.
     _Alignas(struct nlmsghdr) char answer[32768];
     while (true) {
-        // The kernel answers while it is asked: there is never anything to wait for.
+        // The kernel answers during the request, so there is never anything to wait for.
         ssize_t size = recv(netlink, answer, sizeof answer, MSG_DONTWAIT);
         if (size < 0 && errno == EINTR) continue;
         if (size < 0) return -1;
@@ -77,7 +77,7 @@ struct question {
     };
 };
 
-// The TCP sockets of `family` in these states; `port`: only those of this local one, or 0.
+// Asks for the TCP sockets of `family` in these states; `port`: only those with this local port, or 0 for all.
 static struct question about_tcp(uint8_t family, uint32_t states, uint16_t port) {
     return (struct question){
         .header.nlmsg_len = sizeof(struct nlmsghdr) + sizeof(struct inet_diag_req_v2),
@@ -102,14 +102,14 @@ static struct question about_unix(void) {
 static int dump(struct question question, bool is_needed, taker *take, void *found) {
     question.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
     question.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    // One for each: what a dump that is broken off leaves unread goes with its socket.
+    // One socket per dump: what an aborted dump leaves unread goes away with its socket.
     int netlink = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (netlink < 0) return -1;
     int result = send(netlink, &question, question.header.nlmsg_len, 0) < 0 ? -1 : receive_dump(netlink, take, found);
     int error = errno;
     close(netlink);
     errno = error;
-    // A kernel without IPv6 has none of its sockets; one built without unix_diag does not tell.
+    // A kernel without IPv6 has no such sockets; a kernel built without unix_diag reports none.
     return result < 0 && !is_needed && error == ENOENT ? 0 : result;
 }
 
@@ -152,7 +152,7 @@ static int take_unix(void *found, const struct nlmsghdr *message) {
         .inode = diag->udiag_ino, .listens = diag->udiag_state == TCP_LISTEN, .family = AF_UNIX};
     size_t size = NLMSG_PAYLOAD(message, sizeof *diag);
     for (const struct rtattr *part = (const void *)(diag + 1); RTA_OK(part, size); part = RTA_NEXT(part, size)) {
-        // Above the ports.
+        // Above all port numbers.
         if (part->rta_type == UNIX_DIAG_NAME)
             socket.address = hash(RTA_DATA(part), RTA_PAYLOAD(part)) | 1ull << 63;
         if (part->rta_type == UNIX_DIAG_RQLEN && socket.listens)
@@ -179,13 +179,13 @@ static int take_handshake(void *found, const struct nlmsghdr *message) {
     struct handshakes *handshakes = found;
     const struct inet_diag_msg *socket = NLMSG_DATA(message);
     if (handshakes->count == handshakes->room) return errno = EOVERFLOW, -1;
-    // Addresses and ports; what stands behind them is not the same in each dump.
+    // Only addresses and ports are hashed: the rest of the structure differs from dump to dump.
     handshakes->peers[handshakes->count++] = hash(&socket->id, offsetof(struct inet_diag_sockid, idiag_if));
     return 0;
 }
 
 ssize_t rl_handshakes(uint16_t port, uint64_t *peers, size_t room) {
-    enum { new_syn_recv = 12 };  // the kernel's own state; older kernels count it as TCP_SYN_RECV
+    enum { new_syn_recv = 12 };  // the kernel's own state; older kernels report it as TCP_SYN_RECV
     struct handshakes found = {peers, room, 0};
     uint32_t states = 1u << TCP_SYN_RECV | 1u << new_syn_recv;
     if (dump(about_tcp(AF_INET, states, port), true, take_handshake, &found) < 0) return -1;

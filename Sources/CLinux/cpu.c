@@ -5,7 +5,7 @@
 #include <sched.h>
 
 int rl_affinity(int *cpus, int room) {
-    // The kernel refuses a set that is smaller than its own: 1024 CPUs do on nearly all machines, 65536 on all.
+    // The kernel refuses a set that is smaller than its own: 1024 CPUs are enough on nearly all machines, 65536 on all.
     for (int size = 1024; size <= 65536; size *= 4) {
         cpu_set_t *set = CPU_ALLOC(size);
         if (!set) return -1;

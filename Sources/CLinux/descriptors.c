@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 8U  // Linux 6.3; systems may insist on it (vm.memfd_noexec)
+#define MFD_NOEXEC_SEAL 8U  // Linux 6.3; a system may insist on it (vm.memfd_noexec)
 #endif
 
 int rl_pipe(int ends[2]) {
     if (pipe2(ends, O_CLOEXEC) < 0) return -1;
-    // Only ours: a worker expects of its end that it blocks.
+    // Only our end: a worker expects its end to block.
     return fcntl(ends[0], F_SETFL, O_NONBLOCK);
 }
 
@@ -50,7 +50,7 @@ ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid
             memcpy(&sender, CMSG_DATA(part), sizeof sender);
             *uid = sender.uid;
         } else if (part->cmsg_type == SCM_RIGHTS) {
-            // Closing is also the right answer to sd_notify's BARRIER=1.
+            // Closing them is also the right answer to sd_notify's BARRIER=1.
             size_t descriptors = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
             for (size_t i = 0; i < descriptors; i++) {
                 int number;
@@ -69,7 +69,7 @@ int rl_bind_abstract(int socket, const char *name, size_t length) {
     return bind(socket, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
 }
 
-// Returns the address' size, or 0 where `path` does not fit.
+// Returns the size of the address, or 0 if `path` does not fit.
 static socklen_t unix_address(const char *path, struct sockaddr_un *address) {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
     size_t length = strlen(path);

@@ -1,4 +1,4 @@
-// Children: reaping and signalling them.
+// Children: how they are reaped and signalled.
 #define _GNU_SOURCE
 #include "clinux.h"
 
@@ -51,7 +51,7 @@ int rl_peek_child(struct rl_exit *exit) {
 }
 
 int rl_reap_child(pid_t pid, struct rl_exit *exit) {
-    // The child is known to end: not WNOHANG, so that one which is still on its way out is waited for.
+    // The child is known to end: without WNOHANG, a child that is still on its way out is waited for.
     siginfo_t info = {0};
     int result;
     do result = waitid(P_PID, (id_t)pid, &info, WEXITED);
@@ -76,7 +76,7 @@ int rl_signal_group(int pidfd, pid_t leader, int signal) {
 }
 
 int rl_kill_with_group(int pidfd, pid_t leader) {
-    // The process first: it may be in another group by now, and the one that it led may be empty.
+    // The process first: it may be in another group by now, and the group that it led may be empty.
     int result = rl_signal(pidfd, SIGKILL);
     int error = errno;
     rl_signal_group(pidfd, leader, SIGKILL);

@@ -1,4 +1,4 @@
-// seccomp_unotify(2), pidfd_getfd(2), process_vm_readv(2), and the classic BPF that steers a reuseport group.
+// seccomp_unotify(2), pidfd_getfd(2), process_vm_readv(2), and the classic BPF program that steers a reuseport group.
 #define _GNU_SOURCE
 #include "clinux.h"
 
@@ -31,7 +31,7 @@
 #error "reloaderd knows the system calls of x86_64 and aarch64"
 #endif
 
-// Room for structures of later kernels, which may be longer than the header's.
+// Room for the structures of later kernels, which may be longer than those of the header.
 enum { notification_room = 512 };
 enum { TCP_LISTEN_STATE = 10 };  // netinet/tcp.h, which clashes with linux/tcp.h
 
@@ -43,11 +43,11 @@ enum { TCP_LISTEN_STATE = 10 };  // netinet/tcp.h, which clashes with linux/tcp.
 #endif
 
 static int install_filter(unsigned long flags) {
-    // Looks at nothing but the call's number, so that the kernel remembers which calls are always allowed.
+    // Examines only the call's number, so that the kernel remembers which calls are always allowed.
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native_arch, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),  // another architecture's calls: not ours to count
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),  // another architecture's calls: none of ours
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 #ifdef x32_bit
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, x32_bit, 0, 1),
@@ -80,12 +80,12 @@ static int send_descriptor(int channel, int descriptor) {
 }
 
 int rl_report_listeners(int channel) {
-    // A signal that arrives while a call is looked at must not make the program repeat it (Go preempts by signal).
+    // A signal that arrives while a call is being examined must not make the program repeat it (Go preempts by signal).
     unsigned long flags = SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     int notifications = install_filter(flags);
     if (notifications < 0 && errno == EINVAL) notifications = install_filter(flags = 0);
     if (notifications < 0 && errno == EACCES) {
-        // Without privilege a filter needs the promise that exec gives none either.
+        // Without privilege, a filter requires the promise that exec gives no privilege either.
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return -1;
         notifications = install_filter(flags);
     }
@@ -125,7 +125,7 @@ static int try_filter(void *argument) {
     _exit(0);
 }
 
-// In a child that shares our memory while we are suspended; 0, or -1 with errno set.
+// Runs `body` in a child that shares our memory while we are suspended. Returns 0, or -1 with errno set.
 static int run_child(int (*body)(void *), void *argument) {
     static _Thread_local char stack[16 * 1024] __attribute__((aligned(16)));
     pid_t pid = clone(body, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, argument);
@@ -134,8 +134,8 @@ static int run_child(int (*body)(void *), void *argument) {
     return rl_reap_child(pid, &exit);
 }
 
-// What may be done to oneself says nothing of a child (Yama, container profiles): tried on one, which waits to be
-// killed.
+// What a process may do to itself says nothing about a child (Yama, container profiles), so this tries it on a child,
+// which waits to be killed.
 static int try_reaching(const char **missing) {
     static const char sample = 1;
     char copy;
@@ -176,7 +176,7 @@ int rl_next_call(int notifications, struct rl_call *call) {
     // When all callers are gone the descriptor hangs up, and some kernels would wait here for ever.
     struct pollfd request = {.fd = notifications, .events = POLLIN};
     if (poll(&request, 1, 0) <= 0 || !(request.revents & POLLIN)) return errno = ENOENT, -1;
-    // The kernel may know a larger structure than the header; it must come zeroed.
+    // The kernel may know a larger structure than the header does, and the structure must be zeroed.
     union {
         struct seccomp_notif call;
         char room[notification_room];
@@ -234,7 +234,7 @@ struct polling {
     volatile int error;
 };
 
-// In a copy of our descriptor table, where any number may be overwritten.
+// Runs in a copy of our descriptor table, in which any number may be overwritten.
 static int poll_as(void *argument) {
     struct polling *polling = argument;
     int epoll = fcntl(polling->epoll, F_DUPFD, polling->number + 1);
@@ -253,7 +253,7 @@ int rl_poll_as(int epoll, int source, int number, uint32_t events, uint64_t data
 
 int rl_open_thread(pid_t thread) {
     int pidfd = (int)syscall(SYS_pidfd_open, thread, PIDFD_THREAD);
-    // Before Linux 6.9 only of a process, by its first thread; the caller tries that one.
+    // Before Linux 6.9 this works only for a process, by its first thread: the caller tries that one.
     if (pidfd < 0 && errno == EINVAL) pidfd = (int)syscall(SYS_pidfd_open, thread, 0);
     return pidfd;
 }
@@ -273,22 +273,22 @@ static struct sock_filter statement(unsigned code, unsigned value) {
     return (struct sock_filter)BPF_STMT((unsigned short)code, value);
 }
 
-// Leaves a number made of the sender's address and port in the accumulator. The kernel's own hash of a flow is 0 for
-// what an unconnected local socket sends, and all of that would come to one member.
+// Leaves a number made from the sender's address and port in the accumulator. The kernel's own flow hash is 0 for
+// everything that an unconnected local socket sends, which would all go to one member.
 static size_t hash_sender(struct sock_filter *filter) {
     const unsigned network = (unsigned)SKF_NET_OFF;
     size_t length = 0;
     filter[length++] = statement(BPF_LD | BPF_B | BPF_ABS, network);
     filter[length++] = statement(BPF_ALU | BPF_RSH | BPF_K, 4);
     filter[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 5);
-    // IPv4: the source address stands at 12, the ports behind as many words as the header says.
+    // IPv4: the source address is at offset 12, and the ports follow after as many words as the header says.
     filter[length++] = statement(BPF_LD | BPF_W | BPF_ABS, network + 12);
     filter[length++] = statement(BPF_ST, 0);
     filter[length++] = statement(BPF_LDX | BPF_B | BPF_MSH, network);
     filter[length++] = statement(BPF_LD | BPF_H | BPF_IND, network);
     filter[length++] = statement(BPF_JMP | BPF_JA, 3);
-    // IPv6: the source address' last word stands at 20, the source port at 40, unless there are extension headers; then
-    // it is other bytes of the same sender's.
+    // IPv6: the last word of the source address is at offset 20 and the source port at 40. If there are extension
+    // headers, offset 40 holds other bytes of the same sender.
     filter[length++] = statement(BPF_LD | BPF_W | BPF_ABS, network + 20);
     filter[length++] = statement(BPF_ST, 0);
     filter[length++] = statement(BPF_LD | BPF_H | BPF_ABS, network + 40);
@@ -303,7 +303,8 @@ static size_t hash_sender(struct sock_filter *filter) {
 }
 
 int rl_steer(int socket, const uint32_t *indices, size_t count, bool by_sender) {
-    // A draw from 0 ..< count falls into one of the runs of consecutive indices; the run's offset makes it an index.
+    // A random number in 0 ..< count falls into one of the runs of consecutive indices, and the run's offset turns it
+    // into an index.
     struct sock_filter filter[sender_length + 1 + 3 * rl_steer_runs_max + 1];
     size_t length = 0, run = 0;
     if (by_sender)
@@ -347,7 +348,7 @@ int rl_steer_nowhere(int socket) {
 }
 
 int rl_refuse_connections(int socket, bool is_datagram) {
-    // The kernel shows a TCP socket's filter the segment from its TCP header on; byte 13 has the flags.
+    // The kernel shows a TCP socket's filter the segment from its TCP header on; byte 13 holds the flags.
     struct sock_filter openings[] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
         BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),                // SYN and ACK
@@ -373,8 +374,8 @@ int rl_tcp_state(int socket, struct rl_tcp *result) {
     int unread = 0, quick_ack = 1;
     socklen_t size = sizeof quick_ack;
     if (getsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &quick_ack, &size) < 0) return -1;
-    if (ioctl(socket, FIONREAD, &unread) < 0 && errno != EINVAL) return -1;  // EINVAL: it listens
-    // Last, so that what has come meanwhile shows.
+    if (ioctl(socket, FIONREAD, &unread) < 0 && errno != EINVAL) return -1;  // EINVAL: it is listening
+    // Read last, so that whatever has arrived in the meantime shows.
     size = sizeof info;
     if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return -1;
     *result = (struct rl_tcp){.state = info.tcpi_state};

@@ -8,9 +8,9 @@
 
 static const int meaningful[] = {SIGHUP,  SIGTERM, SIGINT,  SIGQUIT,  SIGUSR1,
                                  SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD};
-// Would end the daemon by default, and leave its workers without a keeper; nobody sends them but by mistake. The
-// real-time signals are more of them. What is left: KILL, STOP, TSTP (a terminal's), and those that report an error of
-// our own.
+// These would end the daemon by default and leave its workers without a supervisor, and they are only sent by mistake.
+// The same holds for the real-time signals. What remains: KILL, STOP, TSTP (from a terminal), and those that report an
+// error of our own.
 static const int stray[] = {SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT};
 
 static void fill_handled(sigset_t *set) {
@@ -33,8 +33,9 @@ int rl_take_signals(void) {
     struct sigaction before;
     if (sigaction(SIGHUP, NULL, &before) < 0) return -1;
     hangup_was_ignored = before.sa_handler == SIG_IGN;
-    // By the bare system call, since sigaction(3) refuses two signals that the C library keeps for itself, and that our
-    // parent may ignore like any other. All zero is SIG_DFL in the kernel's structure of every architecture.
+    // This uses the bare system call, because sigaction(3) refuses two signals that the C library reserves for itself
+    // and that our parent may have ignored like any other. All zero is SIG_DFL in the kernel's structure on every
+    // architecture.
     static const unsigned long defaults[8];
     for (int number = 1; number <= SIGRTMAX; number++)
         if (number != SIGKILL && number != SIGSTOP &&
@@ -42,7 +43,7 @@ int rl_take_signals(void) {
             return -1;
     struct sigaction action = {.sa_handler = SIG_IGN};
     if (sigaction(SIGPIPE, &action, NULL) < 0) return -1;
-    // A log file that may not grow any further (ulimit -f) is a failed write, not an end.
+    // A log file that may not grow any further (ulimit -f) should cause a failed write, not the end of the daemon.
     if (sigaction(SIGXFSZ, &action, NULL) < 0) return -1;
     action.sa_handler = do_nothing;
     action.sa_flags = SA_RESTART;

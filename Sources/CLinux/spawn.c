@@ -34,9 +34,9 @@ static void write_decimal(char *text, unsigned value) {
     *text = 0;
 }
 
-// The child begins with the parent's own table of descriptors and takes a copy only of the part that it needs, which
-// the parent keeps at the low numbers. Copying all of it, and closing it at exec, would cost more the more workers
-// there are (4,000 descriptors of 1,000 workers: as much as half of the whole start).
+// The child begins with the parent's own descriptor table and copies only the part that it needs, which the parent
+// keeps at the low numbers. Copying all of the table, and closing it at exec, would cost more with every worker (with
+// 4,000 descriptors of 1,000 workers: as much as half of the whole start).
 static int unshare_descriptors(const struct rl_spawn_request *request) {
     int highest = request->directory;
     if (request->executable > highest) highest = request->executable;
@@ -47,7 +47,7 @@ static int unshare_descriptors(const struct rl_spawn_request *request) {
     return unshare(CLONE_FILES);  // before Linux 5.9
 }
 
-// Puts descriptors[i] at number i. Those that lie in the way of others are first moved above all targets.
+// Puts descriptors[i] at number i. Descriptors that lie in the way of others are first moved above all targets.
 static int place_descriptors(const struct rl_spawn_request *request) {
     int sources[descriptors_max];
     int count = request->descriptor_count;
@@ -65,7 +65,8 @@ static int place_descriptors(const struct rl_spawn_request *request) {
             return -1;
         }
     }
-    // All of ours are close-on-exec already; this is the fence behind it, for what we inherited unknowingly.
+    // All of our descriptors are close-on-exec already; this is the second fence, for any that we have inherited
+    // unknowingly.
     if (syscall(SYS_close_range, count, ~0U, CLOSE_RANGE_CLOEXEC) < 0 && errno != ENOSYS && errno != EINVAL) return -1;
     return 0;
 }
@@ -85,8 +86,8 @@ static int set_affinity(int cpu) {
     return sched_setaffinity(0, sizeof set, &set);
 }
 
-// What a set-user-ID step leaves of capabilities: those that a later exec of a file with capabilities could take up
-// again. Ambient ones go with them.
+// Removes the capabilities that a set-user-ID step leaves: a later exec of a file with capabilities could take them up
+// again. Ambient capabilities go with them.
 static int drop_inheritable_capabilities(void) {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -96,7 +97,7 @@ static int drop_inheritable_capabilities(void) {
 }
 
 static int reset_signals(void) {
-    // The daemon's own dispositions are all default but SIGPIPE, SIGXFSZ and handlers, and exec resets handlers.
+    // The daemon's own dispositions are all default except for SIGPIPE, SIGXFSZ and handlers, and exec resets handlers.
     struct sigaction action = {.sa_handler = SIG_DFL};
     if (sigaction(SIGPIPE, &action, NULL) < 0 || sigaction(SIGXFSZ, &action, NULL) < 0) return -1;
     sigset_t none;
@@ -104,15 +105,15 @@ static int reset_signals(void) {
     return sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-// The set-up, in order; ids by bare system calls, since the C library's wrappers would speak to threads that aren't
-// here.
+// The set-up steps, in order. User and group ids are set by bare system calls, because the C library's wrappers would
+// signal threads that don't exist here.
 static enum rl_stage set_up(const struct rl_spawn_request *request) {
     if (unshare_descriptors(request) < 0) return rl_stage_descriptors;
-    // Without a controlling terminal, and no member of the daemon's session: it can neither own the terminal that the
+    // The child gets no controlling terminal and leaves the daemon's session: it can neither own the terminal that the
     // daemon was started from, nor be stopped by it, nor write into its input (TIOCSTI).
     if (setsid() < 0) return rl_stage_session;
     if (fchdir(request->directory) < 0) return rl_stage_directory;
-    // After this the numbers below descriptor_count are the worker's.
+    // From here on the numbers below descriptor_count are the worker's.
     int executable = request->executable;
     if (executable >= 0 && executable < request->descriptor_count)
         executable = fcntl(executable, F_DUPFD_CLOEXEC, request->descriptor_count);
@@ -126,7 +127,7 @@ static enum rl_stage set_up(const struct rl_spawn_request *request) {
     if (set_limits(request) < 0) return rl_stage_limits;
     if (request->sets_nice && setpriority(PRIO_PROCESS, 0, request->nice) < 0) return rl_stage_nice;
     if (request->cpu >= 0 && set_affinity(request->cpu) < 0) return rl_stage_affinity;
-    // Before the user changes: with root's rights the filter costs the program none of its own.
+    // This comes before the user changes: with root's rights the filter costs the program none of its own rights.
     if (channel >= 0 && rl_report_listeners(channel) < 0) return rl_stage_filter;
     if (request->sets_user) {
         if (drop_inheritable_capabilities() < 0) return rl_stage_capabilities;
@@ -155,7 +156,7 @@ int rl_spawn(const struct rl_spawn_request *request, struct rl_spawn_result *res
     struct child child = {request, rl_stage_none, 0};
     *result = (struct rl_spawn_result){-1, -1, rl_stage_none, 0};
 
-    // A signal handler of ours must not run in the child, which would run it on our memory.
+    // No signal handler of ours may run in the child, where it would run on our memory.
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);

@@ -1,13 +1,13 @@
-// One TCP connection of a worker as the kernel describes it, and what follows from that alone.
+// One TCP connection of a worker as the kernel describes it, and what can be inferred from that alone.
 
-/// What the kernel says of one connection at one moment: `TCP_INFO`, `TCP_QUICKACK` and `FIONREAD` of tcp(7). All times are
-/// milliseconds before that moment, and counted in the kernel's ticks: two events that are less than a tick apart (1 to 10
-/// milliseconds, by CONFIG_HZ) have the same time.
+/// What the kernel says about one connection at one moment: `TCP_INFO`, `TCP_QUICKACK` and `FIONREAD` of tcp(7). All
+/// times are milliseconds before that moment, counted in the kernel's ticks: two events that are less than a tick apart
+/// (1 to 10 milliseconds, depending on CONFIG_HZ) have the same time.
 public struct ConnectionFacts: Equatable, Sendable {
     public enum Side: Equatable, Sendable {
         /// Both sides may send.
         case open
-        /// The client has ended its side, and may still wait for an answer.
+        /// The client has ended its side and may still wait for an answer.
         case endedByClient
         /// The worker has ended its side.
         case endedByWorker
@@ -15,83 +15,89 @@ public struct ConnectionFacts: Equatable, Sendable {
 
     public var side = Side.open
     public var bytesReceived: UInt64 = 0
-    /// Received, and not read by the program.
+    /// Received, but not yet read by the program.
     public var bytesUnread: UInt64 = 0
-    /// Without those that were sent again.
+    /// Retransmitted bytes are not counted again.
     public var bytesSent: UInt64 = 0
-    /// Written by the program, and not sent yet.
+    /// Written by the program, but not yet sent.
     public var bytesUnsent: UInt64 = 0
     public var segmentsUnacknowledged: UInt32 = 0
-    /// Since the worker's host last sent data; since the connection was made if it never has.
+    /// Time since the worker's host last sent data, or since the connection was made if it never has.
     public var sentAgo: UInt32 = 0
-    /// Since data was last received; since the connection was made if it never was.
+    /// Time since data was last received, or since the connection was made if none ever was.
     public var receivedAgo: UInt32 = 0
-    /// Since the client last acknowledged anything, with data or without.
+    /// Time since the client last acknowledged anything, with data or without.
     public var acknowledgedAgo: UInt32 = 0
     public var roundTrip: UInt32 = 0
-    /// How long the worker's host waits for an answer to carry its acknowledgement, at most, before it sends one by itself.
+    /// How long the worker's host waits, at most, for an answer to carry its acknowledgement before it sends a bare
+    /// one.
     public var acknowledgementDelay: UInt32 = 0
     public var segmentsReceived: UInt32 = 0
     public var segmentsSent: UInt32 = 0
     public var dataSegmentsReceived: UInt32 = 0
     public var dataSegmentsSent: UInt32 = 0
-    /// `TCP_QUICKACK` is not 0: what is received is acknowledged by itself, because nothing was sent soon after.
+    /// `TCP_QUICKACK` is not 0: received data is acknowledged by bare segments, because nothing was sent soon after it.
     public var acknowledgesByItself = false
 
     public init() {}
 
-    /// Since anything was sent or received.
+    /// Time since anything was sent or received.
     public var silence: UInt32 { min(sentAgo, receivedAgo) }
 
     enum LastWord {
         case client
         case worker
-        /// Both within a tick: what came first can't be told.
+        /// Both spoke within the same tick, so their order is unknown.
         case unknown
     }
 
-    /// Who sent last. A client that sends its next request as soon as it has an answer does so within the same tick.
+    /// The side that sent last. A client that sends its next request as soon as it has an answer does so within the
+    /// same tick.
     var lastWord: LastWord {
         if receivedAgo < sentAgo { return .client }
         if sentAgo < receivedAgo { return .worker }
         return wasAcknowledgedLater || needsNoAcknowledgement ? .worker : .unknown
     }
 
-    /// The client acknowledged something in a later tick, and without data. A request that it had sent after an answer would
-    /// have acknowledged that answer. (What is acknowledged much later answers a probe: SO_KEEPALIVE, after 1 s at the least.
-    /// And a segment that came twice acknowledges late as well, but sets TCP_QUICKACK to 1.)
+    /// The client acknowledged something in a later tick, without data. If it had sent a request after an answer, that
+    /// request would have acknowledged the answer. (A much later acknowledgement answers a keepalive probe:
+    /// SO_KEEPALIVE waits at least 1 s. A segment that came twice is acknowledged late as well, but it sets
+    /// TCP_QUICKACK to 1.)
     private var wasAcknowledgedLater: Bool {
         !acknowledgesByItself && acknowledgedAgo < receivedAgo
             && receivedAgo - acknowledgedAgo <= 250 + min(roundTrip, 500)
     }
 
-    /// What was received last was acknowledged by the data of an answer: had it been acknowledged by a timer, TCP_QUICKACK
-    /// would be 1; and had the program read it in several pieces, each time it would have been acknowledged by a segment
-    /// without data, of which there was no more than the one that greets the first data of a connection.
+    /// The data that was received last was acknowledged by the data of an answer. If a timer had acknowledged it,
+    /// TCP_QUICKACK would be 1. If the program had read it in several pieces, each read would have been acknowledged by
+    /// a segment without data, and there was at most one of those: the one that acknowledges the first data of a
+    /// connection.
     private var needsNoAcknowledgement: Bool {
         wasNotAcknowledgedByTimer && (bareSegmentsSent <= 1 || requestsAcknowledgedBare <= 1)
     }
 
-    /// What was received last has been acknowledged by data, or when the program read it in several pieces.
+    /// The data that was received last has been acknowledged by data, or because the program read it in several pieces.
     var wasNotAcknowledgedByTimer: Bool {
         !acknowledgesByItself && silence >= max(acknowledgementDelay, 40) + Self.timerDelay
     }
 
-    /// A kernel's timer is late by a tick or two, of at most 10 milliseconds, and by an eighth of 40 to 200 milliseconds.
+    /// A kernel's timer is late by a tick or two of at most 10 milliseconds each, and by an eighth of 40 to 200
+    /// milliseconds.
     private static let timerDelay: UInt32 = 30
 
-    /// Segments without data that the worker's host sent.
+    /// The number of segments without data that the worker's host sent.
     var bareSegmentsSent: UInt32 { segmentsSent &- dataSegmentsSent }
 
-    /// At most so many of the segments without data acknowledged requests: the others answered probes, and the client cannot
-    /// have sent more than one for each probe, for each segment with data that it got, and two to connect; as long as too few
-    /// bytes were sent for it to tell that its buffer has room again.
+    /// The highest number of segments without data that can have acknowledged requests. The others answered probes of
+    /// the client. The client cannot have sent more segments without data than one per probe, one per data segment that
+    /// it received, and two to connect. This holds only while so few bytes were sent that the client had no need to say
+    /// that its buffer has room again.
     private var requestsAcknowledgedBare: Int {
         guard bytesSent <= 30_000 else { return .max }
         return Int(bareSegmentsSent) + Int(dataSegmentsSent) + 2 - Int(segmentsReceived &- dataSegmentsReceived)
     }
 
-    /// It was sent far more often than it asked, and little each time: events, tokens.
+    /// The client was sent far more segments than it sent requests, and little data in each: events or tokens.
     var looksLikeStream: Bool {
         UInt64(dataSegmentsSent) > 8 * (UInt64(dataSegmentsReceived) + 1) + bytesSent / 1000
     }

@@ -1,27 +1,27 @@
-// What was seen of one connection during a drain, from one look to the next.
+// What was observed of one connection during a drain, from one look to the next.
 
-/// A connection's looks of one drain, in a few numbers. Between two looks anything may have happened: only what they prove is
-/// kept.
+/// All looks at one connection during a drain, summarised in a few numbers. Anything may have happened between two
+/// looks: only what they prove is kept.
 public struct ConnectionHistory: Equatable, Sendable {
-    /// An answer that pauses this long, and goes on unasked, is one of a stream.
+    /// An answer that pauses for this many milliseconds and continues without a new request belongs to a stream.
     static let pause: UInt32 = 100
 
     private var last: ConnectionFacts?
     private var lastAt = Instant(nanoseconds: 0)
-    /// The looks prove that the worker has sent since the client last did.
+    /// The looks prove that the worker has sent data since the client last did.
     private(set) var hasAnswered = false
-    /// The last look before the newest question.
+    /// The last look before the newest request.
     private var beforeQuestion: ConnectionFacts?
-    /// An answer went on after a pause.
+    /// An answer continued after a pause.
     private(set) var hasPaused = false
-    /// Questions that came after an answer: as many question-and-answer turns are complete.
+    /// The number of requests that came after an answer, which is the number of complete request-and-answer turns.
     private(set) var turns = 0
-    /// Milliseconds from an answer to the next question, the least that was seen.
+    /// The shortest time seen between an answer and the next request, in milliseconds.
     private(set) var shortestThought: UInt32 = .max
 
     public init() {}
 
-    /// Takes notice of a look. Looks come in order.
+    /// Records a look. Looks come in order.
     public mutating func note(_ facts: ConnectionFacts, at now: Instant) {
         if let last {
             let wasAnswered = hasAnswered || last.lastWord == .worker
@@ -45,8 +45,8 @@ public struct ConnectionHistory: Equatable, Sendable {
         shortestThought = min(shortestThought, UInt32(clamping: thought))
     }
 
-    /// The newest question was acknowledged by data that was sent after it: not by a timer, and not when the program read it.
-    /// That takes a segment without data, and a question in more than one segment.
+    /// The newest request was acknowledged by data that was sent after it. A timer did not acknowledge it, and neither
+    /// did the program's reads: that takes a segment without data and a request in more than one segment.
     private func provesAnAnswer(_ facts: ConnectionFacts) -> Bool {
         guard let before = beforeQuestion, facts.wasNotAcknowledgedByTimer else { return false }
         return facts.bareSegmentsSent == before.bareSegmentsSent

@@ -1,23 +1,24 @@
-/// The earliest deadline of each slot, and the earliest of all at hand: a binary heap that knows where each slot stands
-/// in it. Setting, moving and removing a slot's deadline cost O(log n), the earliest O(1). At most one entry a slot.
+/// The earliest deadline of each slot, and the earliest of all: a binary heap that knows each slot's position in it.
+/// Setting, moving and removing a slot's deadline cost O(log n), finding the earliest costs O(1). A slot has at most
+/// one entry.
 struct DeadlineQueue: Sendable {
     struct Entry: Equatable, Sendable {
         let deadline: Instant
         let slot: Int
 
-        /// Ties go to the lower slot, so that equal histories give equal futures.
+        /// Ties go to the lower slot, so that equal histories have equal outcomes.
         func precedes(_ other: Entry) -> Bool { (deadline, slot) < (other.deadline, other.slot) }
     }
 
     private var heap: [Entry] = []
-    /// Where each slot's entry stands in `heap`; `absent` for none.
+    /// The position of each slot's entry in `heap`; `absent` if it has none.
     private var positions: [Int] = []
 
     private static let absent = -1
 
     var earliest: Entry? { heap.first }
 
-    /// nil removes the slot's entry, and so does the end of time: nobody needs to wake up for it.
+    /// nil removes the slot's entry, and so does the end of time: nothing needs to wake up for it.
     mutating func set(_ slot: Int, to deadline: Instant?) {
         while positions.count <= slot { positions.append(Self.absent) }
         let position = positions[slot]

@@ -1,18 +1,20 @@
-// The judgement on a worker that is emptied: is a connection idle, so that it may be closed as if its client had hung up?
+// The judgement on a worker that is being emptied: is a connection idle, so that it may be closed as if its client had
+// hung up?
 //
-// Idle is proven, or it is not idle. Whatever was received and not answered, or sent and not acknowledged, keeps a connection
-// busy, however long it takes; only the time limit ends that. What was answered may be half of an answer, which can't
-// be told from outside: so there patience is needed, which ebbs in the second half of the time.
+// A connection is idle only if that is proven. If anything was received and not answered, or sent and not acknowledged,
+// the connection stays busy, however long that takes; only the time limit ends it. An answer that was sent may be only
+// half of the whole answer, which cannot be seen from outside. There, patience is needed, and it ebbs in the second
+// half of the time.
 
-/// What a connection is judged by besides itself.
+/// What the judgement on a connection depends on, besides the connection itself.
 public struct EmptyingTerms: Equatable, Sendable {
-    /// Since emptying began.
+    /// Time since emptying began.
     public var age: Duration
-    /// When the worker gets its stop signal, whatever is left.
+    /// The age at which the worker gets its stop signal, whatever is left.
     public var limit: Duration
-    /// No connection that was used is closed sooner (`--drain-idle`).
+    /// No used connection is closed before it has been silent this long (`--drain-idle`).
     public var shortestIdle: Duration
-    /// Other workers serve on: nobody waits for the end of this one. Not so when the pool stops.
+    /// Other workers go on serving, so that nobody waits for this one to end. False if the pool stops.
     public var isReplaced: Bool
 
     public init(age: Duration, limit: Duration, shortestIdle: Duration, isReplaced: Bool) {
@@ -22,21 +24,23 @@ public struct EmptyingTerms: Equatable, Sendable {
         self.isReplaced = isReplaced
     }
 
-    /// Silence after an answer: models that think, queries between two rows and proxies that gather pause for 2 or 3 seconds.
+    /// How long an answered connection must be silent. Models that think, queries between two rows and proxies that
+    /// buffer pause for 2 or 3 seconds.
     static let patience = Duration.seconds(5)
-    /// Before the first byte: above the second after which a lost segment is sent again for the first time.
+    /// How long an unused connection must be silent: more than the one second after which a lost segment is first sent
+    /// again.
     static let patienceWithUnused = Duration.seconds(3)
-    /// For both, if nobody replaces the worker.
+    /// Used instead of both if no other worker replaces this one.
     static let patienceInStop = Duration.seconds(1)
-    /// A stream has so many times the patience.
+    /// A stream gets this many times the patience.
     static let streamFactor = 5
-    /// After so many turns that were each answered in one burst, the next is taken to be like them.
+    /// After this many turns that were each answered in one burst, the next is assumed to be like them.
     static let turnsEnough = 10
 
-    /// The worker is about to get its stop signal, with whatever it is about then.
+    /// The worker is about to get its stop signal, even in the middle of an answer.
     public var isLastCall: Bool { age * 10 >= limit * 9 }
 
-    /// - Parameter history: since emptying began, `facts` included.
+    /// - Parameter history: the looks since emptying began, `facts` included.
     public func verdict(on facts: ConnectionFacts, _ history: ConnectionHistory) -> EmptyingVerdict {
         switch facts.side {
         case .open: break
@@ -66,15 +70,16 @@ public struct EmptyingTerms: Equatable, Sendable {
 
     private func milliseconds(_ count: UInt32) -> Duration { .milliseconds(Int64(count)) }
 
-    /// Whole in the first half of the time, and then less and less, down to `shortestIdle` at the end.
+    /// The whole patience in the first half of the time, then less and less, down to `shortestIdle` at the end.
     private func ebbed(_ patience: Duration) -> Duration {
         let left = limit > .zero ? min(1, max(0, 2 * (1 - age / limit))) : 0
         return max(shortestIdle, patience * left)
     }
 
-    /// All answers came in one burst, and so soon after one its client has never asked: what it sends next has not been sent
-    /// when it hears of the end. A client that leaves no such time is closed at the end of any answer when the time is nearly
-    /// over: at worst its next request has just left, and else one would be cut for certain.
+    /// All answers came in one burst, and the client has never sent a request this soon after one: it has not yet sent
+    /// its next request when it learns that the connection is closed. If a client leaves no such gap, its connection is
+    /// closed at the end of any answer once the time is nearly over: at worst its next request has just left, and
+    /// otherwise a request would certainly be cut off.
     private func isBetweenTurns(_ facts: ConnectionFacts, _ history: ConnectionHistory) -> Bool {
         guard history.turns >= Self.turnsEnough, !history.hasPaused, !facts.looksLikeStream else { return false }
         if isLastCall { return true }
@@ -90,27 +95,27 @@ public enum EmptyingVerdict: Equatable, Sendable {
 }
 
 public enum IdleReason: Equatable, Sendable {
-    /// It has never carried a byte, for so long.
+    /// The connection has never carried a byte, for this long.
     case unused(Duration)
-    /// The worker sent last, so long ago, and all of it has arrived.
+    /// The worker sent last, this long ago, and all of it has arrived.
     case answered(Duration)
 }
 
 public enum BusyReason: Equatable, Sendable {
     case unread(bytes: UInt64)
-    /// Something written by the program has not arrived.
+    /// Something that the program has written has not arrived yet.
     case sending
-    /// The client sent last, so long ago.
+    /// The client sent last, this long ago.
     case unanswered(Duration)
-    /// An answer and perhaps the next request, in the same moment and so long ago.
+    /// An answer and perhaps the next request were sent in the same moment, this long ago.
     case undecided(Duration)
-    /// The worker sent last, so long ago: the answer may go on.
+    /// The worker sent last, this long ago: the answer may go on.
     case answered(Duration)
-    /// As above, of a stream.
+    /// Like `answered`, for a stream.
     case streams(Duration)
     case unused(Duration)
     case endedByClient
     case endedByWorker
-    /// It was idle and is closed for reading, and the program has not closed it yet.
+    /// The connection was idle and is closed for reading, but the program has not closed it yet.
     case toldToEnd
 }

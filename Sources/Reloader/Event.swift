@@ -1,22 +1,23 @@
-/// All that can happen to a pool. The runtime turns signals, exits, messages and timers into these.
+/// Everything that can happen to a pool. The runtime turns signals, exits, messages and timers into these.
 public enum Event: Equatable, Sendable {
     // MARK: commands
-    /// Starts generation 1. Once, as the first event.
+    /// Starts generation 1. Sent once, as the first event.
     case start
     /// Moves the pool to `generation` (one higher than any before), under `policy`.
     case reload(generation: Int, policy: Policy, plan: RollPlan = RollPlan())
-    /// Moves the pool back to a generation that once served every slot and is still kept, under the policy at hand. nil: to
-    /// the base of the roll or revert under way; without one, to the generation that was settled before.
+    /// Moves the pool back to a generation that once served every slot and is still kept, under the current policy.
+    /// nil: to the base of the roll or revert under way; if there is none, to the generation that was settled before
+    /// this one.
     case rollback(to: Int?, plan: RollPlan = RollPlan())
-    /// The canary that waits is good: the roll goes on.
+    /// The waiting canary is good: the roll goes on.
     case promote
-    /// From now on rolls, the next ones too, take no further slots; what is in flight goes on, crashed workers come back,
-    /// and a canary that waits does not promote itself. Reverts go on: they make the pool whole.
+    /// From now on rolls, later ones included, take no further slots. Replacements in flight go on, crashed workers
+    /// come back, and a waiting canary does not promote itself. Reverts go on: they make the pool whole.
     case pause
     /// Ends a pause.
     case resume
-    /// Replaces the slot's worker by a new one of its generation, start-first, as soon as no other is being recycled. A slot
-    /// in backoff starts at once. Refused during a roll.
+    /// Replaces the slot's worker by a new one of its generation, start-first, as soon as no other worker is being
+    /// recycled. A slot in backoff starts at once. Refused during a roll.
     case restart(slot: Int)
     case scale(ScaleChange)
     /// Drains every worker and starts none until the next reload; the listeners stay open (SIGWINCH).
@@ -25,43 +26,46 @@ public enum Event: Equatable, Sendable {
     case stop(StopMode)
 
     // MARK: answers to effects
-    /// The program of this worker was executed.
+    /// This worker's program was executed.
     case spawned(WorkerID)
-    /// No process came of `Effect.spawn`; there will be no `exited`.
+    /// `Effect.spawn` produced no process, so no `exited` will follow.
     case spawnFailed(WorkerID, SpawnFailure)
 
-    /// What `Effect.countPorts` asked for. `listens`: it has at least one port still. Means nothing if the worker has begun
-    /// to listen on another one since.
+    /// The answer to `Effect.countPorts`. `listens`: the worker still has at least one port. Ignored if the worker has
+    /// begun to listen on another port since the question.
     case portsCounted(WorkerID, listens: Bool)
 
     // MARK: news from workers
     /// The worker says that it serves.
     case ready(WorkerID)
-    /// The runtime has seen that the worker begins to listen on a port. `onAllExpected`: it has all that the worker has
-    /// whose place it takes, and none of them is likely to be a try that it closes again.
+    /// The runtime has seen that the worker has begun to listen on a port. `onAllExpected`: the worker has all the
+    /// ports of the worker whose place it takes, and probably did not open any of them only to try it and close it
+    /// again.
     case listens(WorkerID, onAllExpected: Bool)
     /// The worker says that it is alive (`WATCHDOG=1`).
     case heartbeat(WorkerID)
-    /// The worker says that it ends by itself (`STOPPING=1`): a ready one is replaced at once, while it drains.
+    /// The worker says that it is ending of its own accord (`STOPPING=1`). A ready worker is replaced at once, while it
+    /// drains.
     case stopping(WorkerID)
-    /// The worker asks for more time to start or to drain (`EXTEND_TIMEOUT_USEC=`), counted from now. Of one that is being
-    /// emptied it is ignored: it has not been asked for anything yet.
+    /// The worker asks for more time to start or to drain (`EXTEND_TIMEOUT_USEC=`), counted from now. Ignored for a
+    /// worker that is being emptied: it has not been asked to do anything yet.
     case extendTimeout(WorkerID, by: Duration)
-    /// The runtime has measured that the worker takes more memory than it may: one that serves is replaced by a new one of
-    /// its generation, start-first, when its turn comes. Once is enough.
+    /// The runtime has measured that the worker uses more memory than it may. A worker that serves is replaced by a new
+    /// one of its generation, start-first, when its turn comes. Saying it once is enough.
     case overMemory(WorkerID)
-    /// Nothing is left of what `Effect.empty` was to take from the worker: it gets its stop signal. Too late if it had
-    /// that, said that it ends, or was killed.
+    /// Nothing is left of what `Effect.empty` was to take from the worker, which now gets its stop signal. Too late if
+    /// the worker has had that signal, has said that it is ending, or was killed.
     case emptied(WorkerID)
-    /// The process is gone and reaped. `leaves`: others that it has started are not; `leftoversGone` will tell of their end.
+    /// The process is gone and reaped. `leaves`: other processes that it has started are still there; `leftoversGone`
+    /// will report their end.
     case exited(WorkerID, ExitStatus, leaves: Bool = false)
-    /// Nothing that the worker has started is left.
+    /// No process that the worker has started is left.
     case leftoversGone(WorkerID)
-    /// For a long time nobody ran, neither the pool nor its workers (SIGSTOP, a freezer, a virtual machine that was halted):
-    /// nothing was heard of them for that reason alone. Comes before the deadline that is due.
+    /// For a long time neither the pool nor its workers ran (SIGSTOP, a freezer, a halted virtual machine), so that
+    /// nothing could be heard from the workers. Comes before the deadline that is due.
     case overslept
 
-    /// `nextDeadline` has come.
+    /// `nextDeadline` has been reached.
     case deadline
 }
 
@@ -73,19 +77,19 @@ public enum ScaleChange: Equatable, Sendable {
 }
 
 public enum StopMode: Equatable, Sendable {
-    /// The stop signal first, SIGKILL after the stop timeout.
+    /// Stop signal first, SIGKILL after the stop timeout.
     case graceful
     /// SIGKILL now.
     case fast
 }
 
-/// Why no worker came of a spawn, as far as the rules care.
+/// Why a spawn produced no worker, in the detail that the rules need.
 public enum SpawnFailure: Equatable, Sendable {
     /// There is no such program (ENOENT, ENOTDIR).
     case missing
-    /// It is there and cannot be run, or the worker cannot be set up as asked (EACCES, EPERM, ENOEXEC, …).
+    /// The program exists but cannot be run, or the worker cannot be set up as asked (EACCES, EPERM, ENOEXEC, …).
     case refused
-    /// The machine is out of something for now (EAGAIN, ENOMEM, EMFILE, ENFILE).
+    /// The machine has run out of some resource for now (EAGAIN, ENOMEM, EMFILE, ENFILE).
     case exhausted
 }
 

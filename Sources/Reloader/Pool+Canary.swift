@@ -1,11 +1,11 @@
 // What holds a forward roll back: its canary and a pause. Reverts are never held back.
 //
-//   canary's slots are taken ──all replaced, none in flight──▶ waits ──promote, or its time is over──▶ no canary: goes on
+//   canary's slots are taken ──all replaced, none in flight──▶ waits ──promote, or time is over──▶ roll goes on
 //            ▲  │                                              │  │
 //            └──┼──── a slot of it is scaled away ─────────────┘  │
 //               └──── a worker of it ends unasked ────────────────┴──▶ the roll fails
 //
-// Slots beyond it go on with what they serve: the base, or what rolls before this one, superseded or reverted half-way, have
+// The slots beyond the canary keep what they serve: the base, or what earlier rolls, superseded or half reverted, have
 // left there.
 extension Pool {
     /// The roll may give another slot its turn.
@@ -19,7 +19,7 @@ extension Pool {
     /// The worker serves its slot on trial.
     func isCanary(_ worker: Worker) -> Bool { roll?.canary != nil && worker.generation == roll?.target }
 
-    /// When the roll, not one of its slots, has something due; the end of time is nobody's deadline.
+    /// When the roll itself, rather than one of its slots, has something due. The end of time is not a deadline.
     var rollDeadline: Instant? {
         guard let roll else { return nil }
         let deadlines = [roll.timesOutAt, isPaused ? nil : roll.promotesAt]
@@ -32,7 +32,7 @@ extension Pool {
         endTrial()
     }
 
-    /// Whether the canary is complete, and whether it has waited long enough.
+    /// Checks whether the canary is complete, and whether it has waited long enough.
     mutating func watchCanary() {
         guard let roll, let canary = roll.canary else { return }
         let replaced = generations.slots(at: roll.target)

@@ -1,4 +1,4 @@
-// What people ask of the pool. Each command is refused silently where it makes no sense: before the start, twice,
+// What people ask of the pool. A command that makes no sense is refused silently: before the start, a second time,
 // after a stop.
 extension Pool {
     mutating func start() {
@@ -35,7 +35,7 @@ extension Pool {
         beginRoll(to: target, by: plan)
     }
 
-    /// Where `Event.rollback` would lead; nil: nowhere.
+    /// The generation that `Event.rollback` would lead to; nil if there is none.
     public func rollbackTarget(_ generation: Int?) -> Int? {
         generation ?? (roll == nil ? settled.previous : settled.current)
     }
@@ -59,7 +59,8 @@ extension Pool {
         resize(from: before)
         guard phase == .running, before < policy.workers else { return }
         for slot in before..<policy.workers { roll?.reconsider(slot) }
-        // A new slot that has its turn at once needs nothing of the base. What is due at this instant may make it so.
+        // A new slot that gets its turn at once needs no worker of the base. What is due at this instant may give it
+        // that turn.
         expireDeadlines()
         advanceRoll()
         for slot in before..<policy.workers where slots[slot].isVacant { restart(slot) }
@@ -90,7 +91,7 @@ extension Pool {
         endPool(mode, status: status)
     }
 
-    /// Ends the pool with `status`, once every worker is gone.
+    /// Ends the pool with `status` once every worker is gone.
     mutating func endPool(_ mode: StopMode, status: Int32) {
         phase = .stopping(mode, status: status)
         abortRoll()
@@ -111,7 +112,7 @@ extension Pool {
 
     // MARK: the number of slots
 
-    /// Brings the slots to `policy.workers`. New ones are vacant, of the settled generation.
+    /// Adds or retires slots until there are `policy.workers`. New ones are vacant, of the settled generation.
     private mutating func resize(from before: Int) {
         let after = policy.workers
         guard after != before else { return }

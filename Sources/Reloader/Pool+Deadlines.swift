@@ -1,10 +1,11 @@
-// What time does.
+// What the passing of time does.
 extension Pool {
     mutating func expireDeadlines() {
         while let earliest = deadlines.earliest, earliest.deadline <= now { expire(earliest.slot) }
     }
 
-    /// Everything that is due in `slot`. Each step looks at the slot anew, because the one before may have changed it.
+    /// Handles everything that is due in `slot`. Each step looks at the slot again, because the one before may have
+    /// changed it.
     private mutating func expire(_ slot: Int) {
         for place in slots[slot].draining.indices { expireDrain(.draining(place), in: slot) }
         for place in slots[slot].leftovers.indices { expireLeftovers(at: place, in: slot) }
@@ -33,7 +34,8 @@ extension Pool {
         }
     }
 
-    /// One that serves is replaced first, and has another interval for that to begin; while it goes on nothing is due.
+    /// A worker that serves is replaced before it is killed: its replacement has another interval to begin in, and
+    /// while that is in flight nothing is due.
     private mutating func expireWatchdog(_ role: Slot.Role, in slot: Int) {
         guard let worker = slots[slot][role], case .ready(let since, let watchdogAt?) = worker.state, watchdogAt <= now
         else { return }
@@ -84,5 +86,17 @@ extension Pool {
     private mutating func expireAge(_ slot: Int) {
         guard let recycleAt = slots[slot].current?.recycleAt, recycleAt <= now else { return }
         change(slot) { $0.current?.recycleReason = .age }
+    }
+
+    // MARK: after a long sleep
+
+    /// After a time in which nothing ran, every wait that could fail or kill a worker is as long again as at its
+    /// beginning, or as long as it would have been anyway. Everything else (backoffs, soaks, ages) goes on as it
+    /// stands.
+    mutating func grantAllTimeAgain() {
+        if let end = roll?.timesOutAt, let timeout = roll?.plan.timeout { roll?.timesOutAt = max(end, now + timeout) }
+        for slot in slots.indices {
+            change(slot) { [now, policy] in $0.grantTimeAgain(under: policy, at: now) }
+        }
     }
 }

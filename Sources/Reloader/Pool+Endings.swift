@@ -1,8 +1,8 @@
 // The only place that ends workers.
 extension Pool {
-    /// Asks a slot's worker to finish: it is emptied first if the policy says so, then gets its one stop signal (unless it
-    /// ends by itself), and its stop timeout. A worker that the watchdog has killed just joins those whose exit is waited
-    /// for.
+    /// Asks a slot's worker to finish. It is emptied first if the policy says so, then gets its one stop signal (unless
+    /// it ends of its own accord) and its stop timeout. A worker that the watchdog has killed just joins those whose
+    /// exit is awaited.
     mutating func drain(_ role: Slot.Role, of slot: Int, _ reason: DrainReason) {
         guard var worker = slots[slot][role] else { return }
         switch worker.state {
@@ -16,7 +16,8 @@ extension Pool {
         }
     }
 
-    /// Empties it only if there is something to take: if it serves and is not about to end by itself.
+    /// A worker is emptied only if there is something to take from it: if it serves and is not about to end of its own
+    /// accord.
     private mutating func beginLeaving(_ worker: Worker, in slot: Int, _ reason: DrainReason) -> WorkerState {
         if case .outside(let timeout) = policy.drain, worker.state.isReady, reason != .byItself {
             report(.draining(reason), of: worker, in: slot)
@@ -27,7 +28,7 @@ extension Pool {
         return .draining(since: now, killAt: now + policy.stopTimeout, reason)
     }
 
-    /// From here on it drains, as any other does.
+    /// From here on the worker drains like any other.
     mutating func endEmptying(_ role: Slot.Role, in slot: Int, byItself: Bool = false) {
         guard let worker = slots[slot][role], case .emptying(let since, _, let reason) = worker.state else { return }
         change(slot) { [now, policy] in
@@ -37,13 +38,14 @@ extension Pool {
         if !byItself { emit(.terminate(worker.id)) }
     }
 
-    /// A worker's one stop signal; none for one that ends by itself. Nobody hears of a worker that was never there.
+    /// Sends a worker its one stop signal, or none if it ends of its own accord. Nothing is reported of a worker that
+    /// never ran.
     mutating func sendStop(to worker: Worker, in slot: Int, _ reason: DrainReason) {
         report(.draining(reason), of: worker, in: slot)
         if reason != .byItself { emit(.terminate(worker.id)) }
     }
 
-    /// A worker's one SIGKILL.
+    /// Sends a worker its one SIGKILL.
     mutating func kill(_ role: Slot.Role, of slot: Int, _ reason: KillReason) {
         guard let worker = slots[slot][role], !worker.state.isKilled else { return }
         change(slot) { $0[role]?.state = .killed(readySince: worker.state.readySince) }
@@ -51,14 +53,14 @@ extension Pool {
         if worker.isSpawned { emit(.kill(worker.id)) }
     }
 
-    /// Asks all workers of a slot to finish; nothing waits to be started there.
+    /// Asks all workers of a slot to finish. Nothing waits to be started there.
     mutating func standDown(_ slot: Int) {
         beginAfresh(slot)
         drain(.replacement, of: slot, .stopped)
         drain(.current, of: slot, .stopped)
     }
 
-    /// The slot is at the settled generation, and nothing of its past counts.
+    /// Puts the slot at the settled generation and forgets its past.
     mutating func beginAfresh(_ slot: Int) {
         change(slot) { [settledGeneration] in
             $0.generation = settledGeneration

@@ -1,6 +1,7 @@
 // What follows when a slot loses its worker unasked, or a replacement fails.
 extension Pool {
-    /// `worker` is no longer the slot's current one. A canary fails its roll, whatever the slot has as well.
+    /// `worker` is no longer the slot's current one. If it was a canary, its failure fails the roll, whatever else the
+    /// slot has.
     mutating func currentFailed(_ worker: Worker, in slot: Int, _ reason: FailureReason) {
         reportFailure(of: worker, in: slot, reason)
         if let roll, isCanary(worker) {
@@ -23,12 +24,13 @@ extension Pool {
         }
     }
 
-    /// A slot's current worker crashed, or ends by itself. `readySince` is nil if it never was ready.
+    /// A slot's current worker crashed, or ends of its own accord. `readySince` is nil if it never was ready.
     ///
-    /// While a replacement is in flight nothing else is started: it takes the slot, or its failure brings the slot back.
+    /// While a replacement is in flight nothing else is started: it takes the slot, or its failure brings the slot
+    /// back.
     mutating func workerLost(in slot: Int, readySince: Instant?) {
         if let roll, roll.isRevert, slots[slot].generation != roll.target {
-            // The failed generation's last act; how it fared says nothing about the base.
+            // This worker belonged to the failed generation; its end says nothing about the base.
             if slots[slot].isVacant, slots[slot].restartAt == nil { restart(slot) }
         } else if let readySince, now - readySince >= policy.backoffReset {
             change(slot) { $0.failures = 0 }
@@ -38,7 +40,7 @@ extension Pool {
         }
     }
 
-    /// One more failure in a row of this slot: it waits, or the pool gives up.
+    /// Counts one more failure in a row of this slot: the slot waits, or the pool gives up.
     mutating func slotFailed(_ slot: Int) {
         change(slot) { $0.failures += 1 }
         if let failures = history.record(at: now, limit: policy.giveUp) { return giveUp(after: failures) }
@@ -47,8 +49,8 @@ extension Pool {
         change(slot) { $0.restartAt = restartAt }
     }
 
-    /// The next replacement in this slot waits; meanwhile its own worker goes on, or is started. It does not count for
-    /// giving up: the pool serves.
+    /// The next replacement in this slot waits; meanwhile the slot's own worker goes on, or is started. This does not
+    /// count for giving up: the pool serves.
     mutating func delayReplacement(in slot: Int) {
         change(slot) { $0.failures += 1 }
         let retryAt = now + drawDelay(of: slot)
@@ -56,13 +58,14 @@ extension Pool {
         if slots[slot].isVacant, slots[slot].restartAt == nil { restart(slot) }
     }
 
-    /// Its replacement takes the slot in the same breath.
+    /// Kills the hung worker. Its replacement takes the slot in the same step.
     mutating func killHung(_ worker: Worker, in slot: Int) {
         kill(.current, of: slot, .watchdog)
         reportFailure(of: worker, in: slot, .silent(worker.watchdog ?? .zero))
     }
 
-    /// Of a slot whose workers hang one after the other the next is not replaced at once. `failures`: those before this one.
+    /// If the workers of a slot hang one after the other, the next one is not replaced at once. `failures`: the number
+    /// before this one.
     mutating func replacedHung(_ worker: Worker, in slot: Int, after failures: Int) {
         guard let readySince = worker.state.readySince, now - readySince < policy.backoffReset else { return }
         change(slot) { $0.failures = failures }
@@ -84,5 +87,29 @@ extension Pool {
         guard let limit = policy.giveUp else { return }
         report(.gaveUp(failures: failures, within: limit.period))
         beginStop(.graceful, status: 1)
+    }
+}
+
+/// The failures that count for `--give-up`: only those within its period are kept.
+struct FailureHistory: Sendable {
+    private var times: [Instant] = []
+    /// Entries before this index are forgotten; they are removed in bulk.
+    private var start = 0
+
+    /// Counts a failure at `now`. Returns the number of failures within the period if it has reached the limit.
+    mutating func record(at now: Instant, limit: GiveUp?) -> Int? {
+        guard let limit else {
+            times.removeAll()
+            start = 0
+            return nil
+        }
+        times.append(now)
+        while now - times[start] > max(.zero, limit.period) { start += 1 }
+        if start > times.count / 2 {
+            times.removeFirst(start)
+            start = 0
+        }
+        let failures = times.count - start
+        return failures >= max(1, limit.failures) ? failures : nil
     }
 }

@@ -1,10 +1,24 @@
-// What workers leave behind: a wrapper's program, helpers, whatever has put itself into the background. The exit that counts
-// is the worker's own; what is left of it has the time that the worker had.
+// What workers leave behind: a wrapper's program, helpers, anything that has put itself into the background. The exit
+// that counts is the worker's own; its leftovers have the time that the worker had.
 //
 //   worker exits ──asked to finish, or unasked──▶ stop signal ──time is up, fast stop──▶ SIGKILL ──▶ gone
 //        └──────────────killed, fast stop──────────────────────────────────────────────────▲
+
+/// The processes that a worker has started and that outlive it, treated as one. Only the runtime knows which they are.
+public struct Leftovers: Equatable, Sendable {
+    /// The worker that left them behind. It is gone.
+    public let id: WorkerID
+    public let generation: Int
+    /// When they are killed if they are still there. nil: they have been killed.
+    public internal(set) var killAt: Instant?
+
+    mutating func grantTimeAgain(under policy: Policy, at now: Instant) {
+        killAt = killAt.map { max($0, now + policy.stopTimeout) }
+    }
+}
+
 extension Pool {
-    /// `worker` is removed from its slot already.
+    /// `worker` has already been removed from its slot.
     mutating func keepLeftovers(of worker: Worker, in slot: Int) {
         let place = slots[slot].leftovers.count
         let left = Leftovers(id: worker.id, generation: worker.generation, killAt: killTime(after: worker))
@@ -16,7 +30,7 @@ extension Pool {
         emit(.terminateLeftovers(worker.id))
     }
 
-    /// The rest of the worker's own stop timeout; of one that had not been asked to finish a whole one.
+    /// The rest of the worker's own stop timeout, or a whole one if the worker had not been asked to finish.
     private func killTime(after worker: Worker) -> Instant {
         switch worker.state {
         case .draining(_, let killAt, _): killAt

@@ -1,6 +1,6 @@
-// What workers do and say. Any word of a worker proves that it runs, even when the answer to its spawn comes later.
+// What workers do and say. Any word from a worker proves that it runs, even if the answer to its spawn comes later.
 extension Pool {
-    /// Sends what is owed to a worker that was asked to end before it was known to run.
+    /// Sends the signal that is owed to a worker that was asked to end before it was known to run.
     mutating func confirmSpawned(_ role: Slot.Role, in slot: Int) {
         guard let worker = slots[slot][role], !worker.isSpawned else { return }
         change(slot) { [now] in $0[role]?.beginToLive(at: now) }
@@ -27,7 +27,7 @@ extension Pool {
         }
     }
 
-    /// What a shell would exit with when the program cannot be run; nil when it could be, at another time.
+    /// The status that a shell exits with if the program cannot be run; nil if it could be run at another time.
     private func exitStatus(of failure: SpawnFailure) -> Int32? {
         switch failure {
         case .missing: 127
@@ -41,7 +41,7 @@ extension Pool {
         becomeReady(role, in: slot)
     }
 
-    /// Each port begins the patience again with which the rest is waited for.
+    /// Each new port restarts the patience with which the remaining ones are awaited.
     mutating func saidListens(_ role: Slot.Role, in slot: Int, onAllExpected: Bool) {
         confirmSpawned(role, in: slot)
         guard let worker = slots[slot][role], worker.readiness == .listening,
@@ -53,21 +53,21 @@ extension Pool {
         }
     }
 
-    /// It has no more ports, it seems, and may have closed those that it had.
+    /// The worker seems to have no more ports to open, and may have closed those that it had.
     mutating func countPorts(_ role: Slot.Role, in slot: Int) {
         guard let worker = slots[slot][role], case .starting(let deadline, _) = worker.state else { return }
         change(slot) { $0[role]?.state = .starting(deadline: deadline, awaiting: .count) }
         emit(.countPorts(worker.id))
     }
 
-    /// One that has closed them all has not begun to serve.
+    /// A worker that has closed all of its ports has not begun to serve.
     mutating func portsCounted(_ role: Slot.Role, in slot: Int, listens: Bool) {
         guard case .starting(let deadline, .count)? = slots[slot][role]?.state else { return }
         if listens { return becomeReady(role, in: slot) }
         change(slot) { $0[role]?.state = .starting(deadline: deadline, awaiting: .word) }
     }
 
-    /// By its word, its ports or its age. Only once, and only while it starts.
+    /// A worker becomes ready by its message, its ports or its age: only once, and only while it is starting.
     mutating func becomeReady(_ role: Slot.Role, in slot: Int) {
         guard let worker = slots[slot][role], case .starting = worker.state else { return }
         change(slot) { [now] in
@@ -86,8 +86,8 @@ extension Pool {
         }
     }
 
-    /// Of a replacement it is ignored: its exit will tell. One that is being emptied gets no stop signal any more: it
-    /// might take that for a second one, and cut short what it is about.
+    /// Ignored for a replacement: its exit will tell more. A worker that is being emptied gets no stop signal any more:
+    /// it might take the signal for a second one and cut its work short.
     mutating func saidStopping(_ role: Slot.Role, in slot: Int) {
         confirmSpawned(role, in: slot)
         guard let worker = slots[slot][role] else { return }
@@ -107,7 +107,7 @@ extension Pool {
         change(slot) { [now] in $0[role]?.extendTime(by: time, at: now) }
     }
 
-    /// Of one that is about to take its slot, too early: the runtime will say it again.
+    /// Ignored for a worker that is about to take its slot: too early. The runtime will say it again.
     mutating func exceedsMemory(_ role: Slot.Role, in slot: Int) {
         guard role == .current, let worker = slots[slot].current, let readySince = worker.state.readySince,
             worker.recycleReason == nil, worker.memoryAt == nil
@@ -120,7 +120,7 @@ extension Pool {
         }
     }
 
-    /// It took so much from its start, as the one before it did: replacing it at once would help nobody.
+    /// The worker has used so much from its start, as the one before it did: replacing it at once would help nobody.
     private mutating func spare(_ worker: Worker, in slot: Int, readyFor age: Duration) {
         let times = slots[slot].memoryRecycles
         let backoff = Backoff(base: Policy.memoryBackoffBase, cap: Policy.memoryBackoffCap)
@@ -129,7 +129,7 @@ extension Pool {
         report(.memoryLimitTooLow(readyFor: age, delay: delay, times: times), of: worker, in: slot)
     }
 
-    /// What it has left is seen to before anything is made of its end, which may be the start of another.
+    /// The worker's leftovers are dealt with before its end is, because that may start another worker.
     mutating func exited(_ role: Slot.Role, in slot: Int, _ status: ExitStatus, leaves: Bool) {
         hasSpawned = true
         let worker = remove(role, from: slot)

@@ -1,17 +1,40 @@
-// Replacing a worker by a new one of its own generation: because it is old, takes too much memory, is silent, or somebody
-// asked.
+// Replacing a worker by a new one of its own generation: because it is old, uses too much memory or is silent, or
+// because somebody asked.
 //
-//   wanted ──no roll, no other recycle──▶ recycleBegan: old serves, new starts ──ready, soaked──▶ recycleDone, old drains
-//     ▲                                     │                         │
-//     │                                     └──new fails──▶ recycleFailed; asked: that was it; else wanted again
+//   wanted ──no roll, no other recycle──▶ recycleBegan: old serves, new starts ──ready, soaked──▶ recycleDone
+//     ▲                                     │                         │                          (old drains)
+//     │                                     └──new fails──▶ recycleFailed; asked: no retry; else wanted again
 //     └──────────────── after backoff ──────────────────────────────┘ │
-//                                                                     └──a roll begins, the pool ends──▶ recycleAbandoned
+//                                                                     └──roll begins, pool ends──▶ recycleAbandoned
 //
-// - The age and the memory of a worker are its own: they are forgotten with it. What is asked for is the slot's.
-// - One that is silent is killed instead of asked to finish. If its replacement does not begin for another interval (a roll, another
-//   recycle, a crowded slot, a backoff) it is killed all the same, and has crashed. A word of it, and all is forgotten.
-// - Where a worker that took too much memory is replaced by one that soon does so too, that one is spared for a while.
-// - In a slot without a worker the new one is started in place, and its failure is that of any start.
+// - A worker's age and memory are its own: they are forgotten with it. A restart that was asked for belongs to the
+//   slot.
+// - A silent worker is killed rather than asked to finish. If its replacement does not begin within another interval
+//   (because of a roll, another recycle, a crowded slot or a backoff), the worker is killed all the same, and counts as
+//   crashed. If the worker says a word before that, its silence is forgotten.
+// - If a worker that used too much memory is replaced by one that soon does so too, that one is spared for a while.
+// - In a slot without a worker the new one is started in place, and its failure counts like that of any start.
+
+/// A worker that is being replaced by a new one of its own generation. There is at most one in the whole pool, and none
+/// during a roll.
+public struct Recycle: Equatable, Sendable {
+    public let slot: Int
+    public let reason: RecycleReason
+    public let startedAt: Instant
+}
+
+public enum RecycleReason: Equatable, Sendable {
+    /// It has served for `Policy.maxAge`.
+    case age
+    /// The runtime says that the worker uses too much memory.
+    case memory
+    /// The worker has been silent for its watchdog's interval. It is killed when the new one serves, unless it is heard
+    /// from before that.
+    case watchdog
+    /// Somebody asked for it (`Event.restart`).
+    case asked
+}
+
 extension Pool {
     mutating func askForRestart(of slot: Int) {
         switch phase {
@@ -32,7 +55,8 @@ extension Pool {
         startReplacement(in: slot)
     }
 
-    /// People come first; then who is silent; then the worker that has served longest, so that no slot waits for ever.
+    /// What people asked for comes first, then the silent worker, then the worker that has served longest, so that no
+    /// slot waits for ever.
     private func nextToRecycle() -> (slot: Int, reason: RecycleReason)? {
         if let slot = askedRestarts.first(where: { !slots[$0].isCrowded }) { return (slot, .asked) }
         if totals.overdue == 0 { return nil }
@@ -55,7 +79,7 @@ extension Pool {
         report(.done(generation: slots[recycle.slot].generation, took: took), of: recycle.slot, recycle.reason)
     }
 
-    /// Where nothing else is left in the slot, this was its start.
+    /// If nothing else is left in the slot, this was a start of the slot.
     mutating func recycleFailed(because worker: Worker, in slot: Int, _ reason: FailureReason) {
         guard let recycle else { return }
         self.recycle = nil

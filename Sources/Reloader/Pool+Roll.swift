@@ -18,13 +18,14 @@
 //                                                                 its plan allows is used up. Else, and in a REVERT:
 //                                                                 again after backoff
 //
-// - A turn comes for at most `surge` slots at a time. A slot without a worker has its turn as soon as the roll begins:
-//   that raises nothing above n, and the new generation is probably the fix for what emptied it.
-// - A slot that the roll may not take (Pool+Canary) goes on as if there were none.
-// - A replacement is abandoned when its roll is superseded or fails; but one that is ready in a slot where nothing else
-//   serves takes the slot instead, and is then replaced start-first as any other: no command lowers capacity.
+// - At most `surge` slots have their turn at a time. A slot without a worker has its turn as soon as the roll begins:
+//   that raises nothing above n, and the new generation is probably the fix for what emptied the slot.
+// - A slot that the roll may not take (Pool+Canary) goes on as if there were no roll.
+// - A replacement is abandoned when its roll is superseded or fails. But if it is ready and nothing else serves its
+//   slot, it takes the slot instead, and is then replaced start-first like any other worker: no command lowers
+//   capacity.
 extension Pool {
-    /// A canary is for what is new: in a roll to the base there is none.
+    /// A canary is for new code: a roll to the base has none.
     mutating func beginRoll(to target: Int, by plan: RollPlan) {
         abandonRecycles()
         roll = Roll(.forward, to: target, by: plan, startedAt: now)
@@ -37,7 +38,7 @@ extension Pool {
         }
     }
 
-    /// Ends the roll when every slot is there, or its time is up; else gives slots their turn.
+    /// Ends the roll if every slot is at its target, or if its time is up; otherwise gives slots their turn.
     mutating func advanceRoll() {
         watchCanary()
         guard let roll else { return }
@@ -47,8 +48,8 @@ extension Pool {
         while totals.inFlight < surge, mayTakeSlot, let slot = nextTurn() { startReplacement(in: slot) }
     }
 
-    /// Slots that have lost their worker since the roll began come first. All that may be due lie at the cursor or above,
-    /// so a roll that waits for crowded slots looks at none of them again.
+    /// Slots that have lost their worker since the roll began come first. All slots that may be due lie at the cursor
+    /// or above, so a roll that waits for crowded slots looks at none of them again.
     private mutating func nextTurn() -> Int? {
         if totals.waiting > 0, let cursor = roll?.cursor, cursor < policy.workers,
             let slot = (cursor..<policy.workers).first(where: { slots[$0].isVacant && isDue($0) })
@@ -61,8 +62,8 @@ extension Pool {
         return nil
     }
 
-    /// A slot whose last replacement failed waits for its backoff; for that of its own worker only in a revert, because a
-    /// forward roll brings what may be the fix.
+    /// A slot whose last replacement failed waits for its backoff. A slot whose own worker is in backoff waits only in
+    /// a revert, because a forward roll may bring the fix.
     private func isDue(_ slot: Int) -> Bool {
         guard let roll, slots[slot].generation != roll.target else { return false }
         return slots[slot].replacement == nil && !slots[slot].isCrowded && slots[slot].retryAt == nil
@@ -87,7 +88,7 @@ extension Pool {
         handOver(slot)
     }
 
-    /// The replacement serves the slot from now on; the roll does not wait for the old worker's drain.
+    /// The replacement serves the slot from now on. The roll does not wait for the old worker's drain.
     mutating func handOver(_ slot: Int) {
         guard let replacement = slots[slot].replacement else { return }
         let hung = slots[slot].current.flatMap { $0.isHung ? $0 : nil }
@@ -129,7 +130,7 @@ extension Pool {
         advanceRoll()
     }
 
-    /// `story` tells why, and how many slots go back.
+    /// `story` makes the report from the number of slots that go back.
     private mutating func revert(_ failed: Roll, story: (Int) -> RollReport) {
         keepServingReplacements()
         let base = settledGeneration
@@ -146,7 +147,7 @@ extension Pool {
         }
     }
 
-    /// A revert that is superseded has already been reported as a failed roll.
+    /// A superseded revert has already been reported as a failed roll.
     mutating func supersedeRoll(by newest: Int) {
         guard let superseded = roll else { return }
         keepServingReplacements()

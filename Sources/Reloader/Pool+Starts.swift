@@ -1,7 +1,8 @@
 // The only place that starts workers.
 extension Pool {
-    /// Gives a vacant slot a worker again, of the generation that it served. While a failed roll is reverted, its
-    /// generation is not started again: a slot that serves it goes back to the base at once, it has nothing to lose.
+    /// Gives a vacant slot a new worker of the generation that it served. While a failed roll is being reverted, the
+    /// failed generation is not started again: a slot that serves it goes back to the base at once, since it has
+    /// nothing to lose.
     mutating func restart(_ slot: Int) {
         if let roll, roll.isRevert, slots[slot].generation != roll.target {
             startReplacement(in: slot)
@@ -10,14 +11,15 @@ extension Pool {
         }
     }
 
-    /// Starts the roll's target in a slot (in a recycle: its own generation), next to its worker or, in a vacant slot, in
-    /// place.
+    /// Starts a worker of the roll's target in a slot (in a recycle: of the slot's own generation), next to the slot's
+    /// worker or, in a vacant slot, in place.
     mutating func startReplacement(in slot: Int) {
         change(slot) { $0.restartAt = nil }
         spawn(roll?.target ?? slots[slot].generation, as: .replacement, in: slot)
     }
 
-    /// Gives a slot without a worker one at once: of the roll's target where the roll may take the slot, else of its own.
+    /// Gives a slot without a worker one at once: of the roll's target if the roll may take the slot, otherwise of its
+    /// own generation.
     mutating func fillVacant(_ slot: Int) {
         if let roll, slots[slot].generation != roll.target, slots[slot].retryAt == nil, mayTakeSlot {
             startReplacement(in: slot)
@@ -26,7 +28,7 @@ extension Pool {
         }
     }
 
-    /// Not in a crowded slot: `lingererEnded` comes back to it.
+    /// Starts nothing in a crowded slot: `lingererEnded` comes back to it.
     private mutating func spawn(_ generation: Int, as role: Slot.Role, in slot: Int) {
         guard phase == .running, !slots[slot].isCrowded else { return }
         assert(slot < policy.workers, "a retired slot starts nothing")
@@ -39,7 +41,7 @@ extension Pool {
         emit(.spawn(id, slot: slot, generation: generation))
     }
 
-    /// A draining worker of the slot is gone: what it was too crowded for can start.
+    /// A draining worker of the slot is gone: if the slot was too crowded for a start, that can happen now.
     mutating func lingererEnded(in slot: Int) {
         guard slot < policy.workers else { return removeEmptySlots() }
         roll?.reconsider(slot)

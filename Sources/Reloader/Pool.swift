@@ -1,55 +1,58 @@
-// The decision core of reloaderd. What it guarantees, whatever its workers do:
+// The decision core of reloaderd. It guarantees, whatever its workers do:
 //
-// 1. A roll or a recycle never lowers capacity: the number of ready workers does not drop below what it was when it
-//    began, but for workers that crash (or that a smaller pool has no slot for).
-// 2. Never more than n + surge workers are starting or ready, without a roll n + 1; at most `Policy.lingeringMax` + 1 a
-//    slot are draining.
-// 3. In a roll or a recycle a ready worker is emptied or asked to finish only when its slot has another that serves: for
-//    the old one its ready and soaked replacement; for a replacement that is abandoned the old one.
-// 4. A worker is emptied at most once, then gets at most one stop signal, then at most one SIGKILL, none after its exit
-//    was seen, and each exit is seen once.
-// 5. Delays follow the backoff formula; no slot is ever started twice at the same time in the same role.
+// 1. A roll or a recycle never lowers capacity: the number of ready workers does not drop below what it was at the
+//    beginning, except for workers that crash (or that a smaller pool has no slot for).
+// 2. Never more than n + surge workers are starting or ready, and n + 1 without a roll; per slot at most
+//    `Policy.lingeringMax` + 1 are draining.
+// 3. In a roll or a recycle a ready worker is emptied or asked to finish only if its slot has another one that serves:
+//    for the old worker that is its ready and soaked replacement, for an abandoned replacement it is the old worker.
+// 4. A worker is emptied at most once, then gets at most one stop signal, then at most one SIGKILL, and none after its
+//    exit was seen. Each exit is seen once.
+// 5. Delays follow the backoff formula. No slot is ever started twice at the same time in the same role.
 // 6. When workers are healthy again and no command is pending, the pool settles: n ready workers of one generation, and
-//    no timer armed but watchdogs.
-// 7. After a stop no worker is started, and the daemon ends when the last worker has, with all that it has started.
+//    no timer armed except watchdogs.
+// 7. After a stop no worker is started, and the daemon ends when the last worker has ended, along with everything that
+//    the workers have started.
 // 8. After a failed roll every slot serves the generation that it served before.
-// 9. Until its canary is promoted a roll takes no more slots than that, and while the pool is paused none.
+// 9. Until its canary is promoted a roll takes no more slots than the canary has, and while the pool is paused it takes
+//    none.
 // 10. At most one worker is being recycled, and none during a roll.
-// 11. A generation is let go of once, when nothing can start it again: no slot serves it, it is not the roll's, and it is
-//     none of the last `Policy.generationsKept` that were brought to every slot.
-// 12. What a worker leaves behind gets the stop signal once, has what was left of the worker's stop timeout (of one that
-//     ended unasked all of it), and then gets SIGKILL; the daemon ends when nothing is left.
-// 13. After a time in which nobody ran, each wait that would fail or kill somebody is as long as at its begin.
-// 14. A worker that has its slot for good and is silent for its watchdog's interval is killed when its replacement takes
-//     the slot, and else only when it was silent for a second interval and none was on the way.
-// 15. A worker that takes too much memory soon after it was ready, in place of one that did, is not replaced for that at
-//     once: the delay doubles with each one in a row.
-// 16. A worker is ready by listening when it listens on all ports that are expected of it; on some of them, when none has
-//     come for `Policy.portsPatience`, and it has not closed them all by then.
+// 11. A generation is released once, when nothing can start it again: no slot serves it, it is not the roll's target,
+//     and it is not among the last `Policy.generationsKept` that were brought to every slot.
+// 12. The processes that a worker leaves behind get the stop signal once, have what was left of the worker's stop
+//     timeout (all of it if the worker ended unasked), and then get SIGKILL. The daemon ends when none is left.
+// 13. After a time in which nothing ran, each wait that could fail or kill a worker is as long as at its beginning.
+// 14. A worker that has its slot for good and is silent for its watchdog's interval is killed when its replacement
+//     takes the slot. Without that it is killed only if it was silent for a second interval and no replacement was on
+//     the way.
+// 15. A worker that uses too much memory soon after it was ready, in place of one that did so too, is not replaced for
+//     that reason at once: the delay doubles with each one in a row.
+// 16. A worker becomes ready by listening if it listens on all the ports that are expected of it, or on some of them
+//     when no further one has come for `Policy.portsPatience` and the worker has not closed them all by then.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.
 //
 // Where to look: Pool+Commands (what people ask), Pool+News (what workers do), Pool+Deadlines (what time does),
 // Pool+Starts and Pool+Endings (the only places that start and end workers), Pool+Leftovers (what they leave behind),
-// Pool+Failures (backoff), Pool+Roll, Pool+Canary (what holds a roll back), Pool+Recycle. A slot is changed by `change` only.
+// Pool+Failures (backoff), Pool+Roll, Pool+Canary (what holds a roll back), Pool+Recycle. Only `change` changes a slot.
 
 /// All slots, and every rule about them: a state machine that turns events into effects.
 public struct Pool: Sendable {
     public enum Phase: Equatable, Sendable {
         case notStarted
         case running
-        /// All drained, nothing is started until the next reload.
+        /// All workers drained; nothing is started until the next reload.
         case drained
         /// The daemon ends with `status` once no worker is left.
         case stopping(StopMode, status: Int32)
         case finished
     }
 
-    /// Its `workers` is n, the number of slots.
+    /// `workers` is n, the number of slots.
     public internal(set) var policy: Policy
     public internal(set) var phase = Phase.notStarted
-    /// 0 ..< n; beyond them slots of a once larger pool, until their last worker is gone.
+    /// Slots 0 ..< n, followed by those of a formerly larger pool until their last worker is gone.
     public private(set) var slots: [Slot] = []
     public internal(set) var roll: Roll?
     /// Rolls take no further slots.
@@ -61,26 +64,26 @@ public struct Pool: Sendable {
 
     var generations = GenerationLedger()
     var settled = SettledGenerations()
-    /// Slots whose restart was asked for and has not begun; each once.
+    /// Slots whose restart was asked for and has not begun, each listed once.
     var askedRestarts: [Int] = []
     var deadlines = DeadlineQueue()
     var history = FailureHistory()
     var random: RandomNumbers
-    /// The slot of every worker that is not yet gone.
+    /// The slot of every worker that is not gone yet.
     var slotOfWorker: [WorkerID: Int] = [:]
-    /// The slot of every worker that is gone, and has left something.
+    /// The slot of every worker that is gone and has left processes behind.
     var slotOfLeftovers: [WorkerID: Int] = [:]
     var lastWorkerNumber: UInt64 = 0
     var startedAt = Instant(nanoseconds: 0)
-    /// Some worker's program was executed at least once: a missing program is then no longer the user's typing error.
+    /// At least one worker's program was executed: from then on a missing program is no typing error of the user's.
     var hasSpawned = false
     var hasBeenReady = false
-    /// When somebody asked for it first.
+    /// When a stop was first asked for.
     var stopAskedAt: Instant?
 
-    /// The time of the event at hand.
+    /// The time of the current event.
     var now = Instant(nanoseconds: 0)
-    /// What is to be done about it: the caller's array, while the event is handled.
+    /// What is to be done about the current event: the caller's array, while the event is handled.
     var effects: [Effect] = []
 
     /// `seed` decides all jitter: the same seed and events give the same effects.
@@ -89,7 +92,7 @@ public struct Pool: Sendable {
         random = RandomNumbers(seed: seed)
     }
 
-    /// Nothing is started any more: the pool stops, or has ended.
+    /// Nothing is started any more: the pool is stopping or has ended.
     public var isEnding: Bool {
         switch phase {
         case .stopping, .finished: true
@@ -97,16 +100,16 @@ public struct Pool: Sendable {
         }
     }
 
-    /// When to send `Event.deadline`, if nothing comes before. nil: nothing is waited for. Always later than the last
-    /// event's `now`. O(1).
+    /// When to send `Event.deadline` if nothing comes before that. nil: the pool waits for no time. Always later than
+    /// the last event's `now`. O(1).
     public var nextDeadline: Instant? {
         [deadlines.earliest?.deadline, rollDeadline].compactMap { $0 }.min()
     }
 
-    /// Workers whose exit has not been seen, in whatever state; spawns that are not yet answered among them. O(1).
+    /// The number of workers whose exit has not been seen, in any state, including unanswered spawns. O(1).
     public var workersAlive: Int { slotOfWorker.count }
 
-    /// The worker takes new requests: it is ready, and nobody has asked it to finish. O(1).
+    /// The worker takes new requests: it is ready and has not been asked to finish. O(1).
     public func isServing(_ id: WorkerID) -> Bool {
         guard let slot = slotOfWorker[id], let role = slots[slot].role(of: id) else { return false }
         return slots[slot][role]?.state.isReady ?? false
@@ -118,22 +121,23 @@ public struct Pool: Sendable {
     /// The last generation that a roll brought to every slot (or the first); a failed roll goes back to it.
     public var settledGeneration: Int { settled.current }
 
-    /// Generations that a rollback may go to, the settled one among them, in the order in which they were settled last.
+    /// Generations that a rollback may go to, including the settled one, in the order in which they were last settled.
     public var keptGenerations: [Int] { settled.kept }
 
-    /// Generations whose last roll failed or timed out, oldest first; the last `SettledGenerations.badMax` of them.
+    /// Generations whose last roll failed or timed out, oldest first; at most the last `SettledGenerations.badMax` of
+    /// them.
     public var badGenerations: [Int] { settled.bad }
 
-    /// Slots that serve the roll's target (all of them without a roll). O(1).
+    /// The number of slots that serve the roll's target (all of them if there is no roll). O(1).
     public var slotsReplaced: Int {
         roll.map { generations.slots(at: $0.target) } ?? policy.workers
     }
 
-    /// Slots whose worker has failed, and that no worker has served since.
+    /// Slots whose worker has failed and that no worker has served since.
     public var failingSlots: [Int] { slots.indices.prefix(policy.workers).filter { slots[$0].isFailing } }
 
-    /// Appends what `event` calls for, to be carried out in order. `now` never goes back. Late or unexpected news of
-    /// workers is normal, and ignored.
+    /// Appends the effects that `event` calls for, to be carried out in order. `now` never goes back. Late or
+    /// unexpected news of workers is normal, and ignored.
     public mutating func handle(_ event: Event, now: Instant, effects: inout [Effect]) {
         self.now = now
         swap(&self.effects, &effects)
@@ -177,8 +181,8 @@ public struct Pool: Sendable {
         body(&self, role, slot)
     }
 
-    /// What follows from any event. Each pass either starts something or lets something expire for good; starts are
-    /// bounded by the surge and by the lingering limit, so the passes end.
+    /// Does what follows from any event. Each pass either starts something or lets something expire for good. Starts
+    /// are bounded by the surge and by the lingering limit, so the passes end.
     private mutating func settle() {
         repeat {
             expireDeadlines()
@@ -196,7 +200,7 @@ public struct Pool: Sendable {
         report(.ready(workers: policy.workers, after: now - startedAt))
     }
 
-    /// After a stop nothing needs to be let go of: the daemon ends.
+    /// After a stop nothing needs to be released: the daemon ends.
     private mutating func releaseUnusedGenerations() {
         guard phase == .running || phase == .drained else { return }
         settled.keep(policy.generationsKept)
@@ -233,7 +237,7 @@ public struct Pool: Sendable {
 
     // MARK: slots
 
-    /// The only way to change a slot: keeps sums, ledger and deadlines true. O(log n).
+    /// The only way to change a slot: keeps the sums, the ledger and the deadlines up to date. O(log n).
     mutating func change(_ slot: Int, _ body: (inout Slot) -> Void) {
         body(&slots[slot])
         refresh(slot)
@@ -254,15 +258,15 @@ public struct Pool: Sendable {
 
     mutating func addSlot(_ slot: Slot) { slots.append(slot) }
 
-    /// A retired slot stays until its last worker is gone; one below it that still has workers keeps it.
+    /// A retired slot stays until its last worker is gone, and as long as a retired slot above it stays.
     mutating func removeEmptySlots() {
         while slots.count > policy.workers, let last = slots.last, last.isEmpty { slots.removeLast() }
     }
 
-    /// Of the roll, or of a recycle.
+    /// The soak of the roll, or of a recycle.
     var soak: Duration { roll?.plan.soak ?? policy.soak }
 
-    /// A policy that keeps its promises, whatever was typed.
+    /// A policy within its bounds, whatever the user typed.
     static func bounded(_ policy: Policy) -> Policy {
         var policy = policy
         policy.workers = min(max(policy.workers, 1), Policy.workersMax)

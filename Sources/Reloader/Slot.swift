@@ -1,33 +1,33 @@
-/// A stable seat in the pool. It outlives its workers: it has at most one that serves (or starts to), at most one that is
-/// to take over from it, and a few that finish.
+/// A stable seat in the pool, which outlives its workers. It has at most one worker that serves (or starts to serve),
+/// at most one that is to take over from it, and a few that are finishing.
 public struct Slot: Equatable, Sendable {
     /// What a worker does for its slot.
     enum Role: Equatable {
         case current
         case replacement
-        /// By its place in `draining`.
+        /// By its index in `draining`.
         case draining(Int)
     }
 
-    /// The generation that the slot serves, and restarts when its worker crashes.
+    /// The generation that the slot serves, and that is restarted if its worker crashes.
     public internal(set) var generation: Int
-    /// Starting or ready (or killed by the watchdog and not yet gone), of `generation`.
+    /// Starting or ready (or killed by the watchdog and not gone yet), of `generation`.
     public internal(set) var current: Worker?
     /// Starting, or ready and soaking (or killed by the watchdog), of the roll's target; in a recycle, of `generation`.
     public internal(set) var replacement: Worker?
-    /// Emptied or asked to finish, oldest first. With `leftovers` at most `Policy.lingeringMax` + 1: nothing is started in a
-    /// slot that has `lingeringMax`, and both of its other two may join them.
+    /// Emptied or asked to finish, oldest first. Together with `leftovers` at most `Policy.lingeringMax` + 1: nothing
+    /// is started in a slot that has `lingeringMax`, and both of its other two workers may join them.
     public internal(set) var draining: [Worker] = []
-    /// What workers of this slot have left. They take part in the bound on those that drain.
+    /// What workers of this slot have left behind. Leftovers count towards the bound on draining workers.
     public internal(set) var leftovers: [Leftovers] = []
-    /// Failures in a row.
+    /// The number of failures in a row.
     public internal(set) var failures = 0
     /// How many workers in a row were replaced because they took too much memory.
     public internal(set) var memoryRecycles = 0
-    /// In backoff: nothing is started before.
+    /// In backoff: nothing is started before this.
     public internal(set) var restartAt: Instant?
-    /// A replacement failed, and no other is started before; nothing is wrong with the slot's own worker. Not in a revert,
-    /// which knows `restartAt` only.
+    /// A replacement failed, and no other is started before this; nothing is wrong with the slot's own worker. Never
+    /// set in a revert, which uses only `restartAt`.
     public internal(set) var retryAt: Instant?
 
     /// What this slot has contributed to the pool's totals.
@@ -37,19 +37,19 @@ public struct Slot: Equatable, Sendable {
 
     init(generation: Int) { self.generation = generation }
 
-    /// No worker serves here, and none starts to.
+    /// No worker serves or starts here.
     var isVacant: Bool { current == nil && replacement == nil }
     /// No process of this slot is left.
     public var isEmpty: Bool { isVacant && draining.isEmpty && leftovers.isEmpty }
-    /// Too many of its workers, or of what they have left, linger: one has to end before anything is started here.
+    /// Too many of its workers, or of their leftovers, linger: one has to end before anything is started here.
     var isCrowded: Bool { draining.count + leftovers.count >= Policy.lingeringMax }
 
-    /// Its worker has failed, and none has served since.
+    /// Its worker has failed, and no worker has served the slot since.
     var isFailing: Bool {
         failures > 0 && ![current, replacement].contains { $0?.state.isReady ?? false }
     }
 
-    /// Nothing is waited for here.
+    /// Afterwards the slot waits for nothing.
     mutating func forgetBackoff() {
         failures = 0
         restartAt = nil
@@ -69,7 +69,7 @@ public struct Slot: Equatable, Sendable {
         return draining.firstIndex { $0.id == id }.map(Role.draining)
     }
 
-    /// Setting nil removes the worker; a new one can be set as current or replacement only.
+    /// Setting nil removes the worker. A new one can be set as current or replacement only.
     subscript(role: Role) -> Worker? {
         get {
             switch role {
@@ -88,7 +88,8 @@ public struct Slot: Equatable, Sendable {
         }
     }
 
-    /// When something is due in this slot. Derived anew after each change, so no timer can be forgotten or left over.
+    /// When something is next due in this slot. Derived again after each change, so that no timer can be forgotten or
+    /// left over.
     func deadline(soak: Duration) -> Instant? {
         var earliest: Instant?
         func consider(_ instant: Instant?) {

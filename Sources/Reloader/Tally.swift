@@ -1,10 +1,10 @@
-/// How many of what there are: in one slot, or as the sum over all, kept up to date by differences.
+/// Counts of workers and slots: for one slot, or as the sum over all slots, kept up to date by differences.
 public struct Tally: Equatable, Sendable {
-    /// Workers that start.
+    /// Workers that are starting.
     public internal(set) var starting = 0
-    /// Workers that are ready, replacements that soak among them.
+    /// Workers that are ready, including replacements that soak.
     public internal(set) var ready = 0
-    /// Workers that drain, or are killed and not yet gone.
+    /// Workers that are being emptied, that drain, or that were killed and are not gone yet.
     public internal(set) var ending = 0
     /// Slots whose current worker is ready.
     public internal(set) var serving = 0
@@ -12,7 +12,7 @@ public struct Tally: Equatable, Sendable {
     public internal(set) var inFlight = 0
     /// Slots in backoff.
     public internal(set) var waiting = 0
-    /// Slots whose worker serves and is to be recycled, unasked.
+    /// Slots whose worker serves and is to be recycled without having been asked for.
     public internal(set) var overdue = 0
 
     init() {}

@@ -1,7 +1,17 @@
-/// One process, from the moment when its spawn is asked for until its exit is seen.
+/// Identifies one worker for the daemon's whole life: never reused, unlike a PID. Counted up from 1.
+public struct WorkerID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public let number: UInt64
+
+    public init(number: UInt64) { self.number = number }
+
+    public static func < (left: WorkerID, right: WorkerID) -> Bool { left.number < right.number }
+    public var description: String { "worker#\(number)" }
+}
+
+/// One process, from the moment its spawn is asked for until its exit is seen.
 public struct Worker: Equatable, Sendable {
-    /// `EXTEND_TIMEOUT_USEC=` moves a start's or a drain's deadline to at most this long after the start or the drain
-    /// began, so that no worker can hold up a roll or a stop for ever.
+    /// `EXTEND_TIMEOUT_USEC=` moves the deadline of a start or a drain to at most this long after it began, so that no
+    /// worker can hold up a roll or a stop for ever.
     public static let extensionMax = Duration.seconds(3600)
 
     public let id: WorkerID
@@ -9,15 +19,16 @@ public struct Worker: Equatable, Sendable {
     /// When its spawn was asked for.
     public let startedAt: Instant
     public internal(set) var state: WorkerState
-    /// A process is known to be there. Until then signals are owed, not sent.
+    /// The process is known to run. Until then signals are owed, not sent.
     public internal(set) var isSpawned = false
-    /// The watchdog interval that it was started under: a later policy cannot make it ping faster.
+    /// The watchdog interval that the worker was started under: a later policy cannot make it ping faster.
     let watchdog: Duration?
-    /// Why it is to be replaced by another of its generation: its age, its memory, or its silence.
+    /// Why the worker is to be replaced by another of its generation: its age, its memory, or its silence.
     public internal(set) var recycleReason: RecycleReason?
-    /// It takes too much memory, and so would another: it is to be replaced then.
+    /// When the worker is to be replaced because it uses too much memory. It is not replaced at once, because another
+    /// worker would use as much.
     public internal(set) var memoryAt: Instant?
-    /// How long it may be ready; nil: for ever.
+    /// How long the worker may be ready; nil: for ever.
     private let ageMax: Duration?
     let readiness: Readiness
 
@@ -31,23 +42,23 @@ public struct Worker: Equatable, Sendable {
         state = .starting(deadline: startedAt + policy.readyTimeout, awaiting: .word)
     }
 
-    /// It serves, and is to be recycled.
+    /// The worker serves and is to be recycled.
     var isOverdue: Bool { recycleReason != nil && state.isReady }
 
-    /// It missed its watchdog, and has not been heard since.
+    /// The worker missed its watchdog and has not been heard from since.
     var isHung: Bool { recycleReason == .watchdog && state.isReady }
 
-    /// Its time is over in which it was spared though it takes too much memory; not while it is hung.
+    /// Until when the worker is spared although it uses too much memory; nil if it is to be recycled already.
     var sparedUntil: Instant? { recycleReason == nil && state.isReady ? memoryAt : nil }
 
-    /// It is old enough to be recycled then.
+    /// When the worker is old enough to be recycled.
     var recycleAt: Instant? {
         guard let ageMax, recycleReason == nil, case .ready(let since, _) = state else { return nil }
         return since + ageMax
     }
 
-    /// Its spawn is answered: it lives. Where it becomes ready by its age, it says nothing, so an age beyond the ready
-    /// timeout is not held against it.
+    /// The spawn is answered: the worker lives. A worker that becomes ready by its age says nothing, so an age beyond
+    /// the ready timeout is not held against it.
     mutating func beginToLive(at now: Instant) {
         isSpawned = true
         if case .after(let age) = readiness, case .starting(let deadline, _) = state {
@@ -55,7 +66,7 @@ public struct Worker: Equatable, Sendable {
         }
     }
 
-    /// At its own request, to start or to drain.
+    /// Extends a start or a drain at the worker's own request.
     mutating func extendTime(by time: Duration, at now: Instant) {
         switch state {
         case .starting(let deadline, let awaited):
@@ -68,7 +79,8 @@ public struct Worker: Equatable, Sendable {
         }
     }
 
-    /// What would fail or kill it waits as long as at its begin, or as long as it would have anyway.
+    /// Every wait that could fail or kill the worker is as long again as at its beginning, or as long as it would have
+    /// been anyway.
     mutating func grantTimeAgain(under policy: Policy, at now: Instant) {
         switch state {
         case .starting(let deadline, let awaited):

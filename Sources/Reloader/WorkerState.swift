@@ -1,4 +1,4 @@
-/// What makes a worker ready that starts, besides its ready message.
+/// What makes a starting worker ready, besides its ready message.
 ///
 /// ```
 /// word ──listens on all──▶ (ready)            word ──Readiness.after──▶ age ──lived that long──▶ (ready)
@@ -9,17 +9,17 @@
 ///                         └──┴───────┴── listens on another
 /// ```
 public enum Awaited: Equatable, Sendable {
-    /// Nothing; or, if listening makes it ready, its first port.
+    /// Nothing else; or its first port, if listening makes the worker ready.
     case word
-    /// It has lived long enough then.
+    /// The instant at which the worker has lived long enough.
     case age(Instant)
-    /// It listens on some of the ports that are expected of it. They are counted then.
+    /// The worker listens on some of the ports that are expected of it. They are counted at this instant.
     case ports(Instant)
-    /// Its ports are being counted.
+    /// The worker's ports are being counted.
     case count
 }
 
-/// Where a worker is in its life, with what is known and waited for there, and nothing else.
+/// The state of a worker, with what is known and awaited in it, and nothing else.
 ///
 /// ```
 /// starting ──▶ ready ──▶ emptying ──▶ draining ──▶ killed ──▶ (exited: no longer in the pool)
@@ -27,25 +27,27 @@ public enum Awaited: Equatable, Sendable {
 ///     │          └───────(watchdog)─────────────────┘
 ///     └───────────────────▶ draining
 /// ```
-/// Emptying is done from outside (`Drain.outside`), to workers that are ready and have not said that they end; draining is
-/// what a worker does itself, after its stop signal or of its own accord. Emptying is left once: when nothing is left to
-/// take, when its time is up, or when the worker says that it ends. No watchdog runs in it, and no word prolongs it.
-/// A fast stop kills from any state; an exit may come in any state.
+/// Emptying is done from outside (`Drain.outside`), to workers that are ready and have not said that they are ending.
+/// Draining is what a worker does itself, after its stop signal or of its own accord. Emptying ends when nothing is
+/// left to take, when its time is up, or when the worker says that it is ending; it never resumes. No watchdog runs in
+/// it, and no request of the worker prolongs it. A fast stop kills from any state, and an exit may come in any state.
 public enum WorkerState: Equatable, Sendable {
-    /// `deadline`: not ready then, it has failed to start. Its ready message makes it ready, and what it is `awaiting`.
+    /// `deadline`: a worker that is not ready by then has failed to start. Its ready message makes it ready, and so
+    /// does what it is `awaiting`.
     case starting(deadline: Instant, awaiting: Awaited)
-    /// `watchdogAt`: still silent then, it is killed.
+    /// `watchdogAt`: a worker that is still silent then is killed.
     case ready(since: Instant, watchdogAt: Instant?)
-    /// Its connections are being taken from it, and it has not been told. `stopAt`: not empty then, it gets its stop signal
-    /// all the same.
+    /// The worker's connections are being taken from it, and it has not been told. `stopAt`: if it is not empty by
+    /// then, it gets its stop signal all the same.
     case emptying(since: Instant, stopAt: Instant, DrainReason)
-    /// It has been asked to finish, or said that it does. `since`: emptying counts in. `killAt`: still there then, it is
-    /// killed.
+    /// The worker has been asked to finish, or has said that it is finishing. `since` includes the time of emptying.
+    /// `killAt`: a worker that is still there then is killed.
     case draining(since: Instant, killAt: Instant, DrainReason)
-    /// SIGKILL is sent or owed; only its exit is waited for. `readySince`: it was killed as a ready worker (watchdog).
+    /// SIGKILL is sent or owed; only the exit is awaited. `readySince`: set if the worker was ready when it was killed
+    /// (by the watchdog).
     case killed(readySince: Instant?)
 
-    /// When this state ends by itself, whatever the worker's role.
+    /// When this state ends of its own accord, whatever the worker's role.
     var deadline: Instant? {
         switch self {
         case .starting(let deadline, .age(let instant)), .starting(let deadline, .ports(let instant)):
@@ -72,7 +74,8 @@ public enum WorkerState: Equatable, Sendable {
         }
     }
 
-    /// Since when it has served, or had served when it was killed. nil: it never did, or it was asked to finish.
+    /// Since when the worker has served, or had served when it was killed. nil: it never did, or it was asked to
+    /// finish.
     var readySince: Instant? {
         switch self {
         case .ready(let since, _): since

@@ -1,14 +1,14 @@
-// The signal that asks for a drain, turned into a descriptor that becomes readable: the self-pipe technique. The
-// handler writes to a pipe, which is all that it does; nobody reads from it, so that readable means asked, for good and
-// for all who watch.
+// The signal that asks for a drain, turned into a descriptor that becomes readable: the self-pipe technique. All that
+// the handler does is write to a pipe. Nobody reads from the pipe, so it stays readable from then on for everybody who
+// watches it.
 import Glibc
 
-/// What the handler touches: set before the handler is, and unchecked, because the checks themselves are not safe
-/// there.
+/// The state that the handler uses: set before the handler is installed, and unchecked, because the checks themselves
+/// are not safe in a signal handler.
 @exclusivity(unchecked) private nonisolated(unsafe) var pipeWriteEnd: Int32 = -1
 
 enum DrainSignal {
-    /// - Returns: the descriptor that becomes readable. It is open as long as the process is.
+    /// - Returns: the descriptor that becomes readable. It stays open as long as the process runs.
     static func catchSignal(_ signal: Int32) throws(WorkerError) -> Int32 {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw .system(call: "pipe", code: errno, subject: "for signal \(signal)") }
@@ -33,13 +33,14 @@ enum DrainSignal {
         return ends[0]
     }
 
-    /// Waits for at most that long; -1 is for ever.
+    /// Waits for at most that many milliseconds; -1 waits for ever.
     static func isReadable(_ descriptor: Int32, timeoutMilliseconds: Int32) -> Bool {
         var watched = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         while true {
             let count = poll(&watched, 1, timeoutMilliseconds)
             if count >= 0 { return count > 0 }
-            // EINTR: the signal may be the very one. Others (ENOMEM) pass; a negative answer then is only late.
+            // EINTR: it may have been the signal itself. Other errors (ENOMEM) pass; a negative answer then only comes
+            // late.
             if errno != EINTR, timeoutMilliseconds >= 0 { return false }
         }
     }

@@ -1,5 +1,5 @@
 // The bridge from the drain descriptor to Swift concurrency. poll(2) blocks, and a task that blocks takes a thread away
-// from the cooperative pool; so one thread outside of the pool waits, and the tasks are suspended.
+// from the cooperative pool. Therefore one thread outside the pool waits, and the tasks are suspended.
 import Glibc
 
 actor DrainWaiters {
@@ -11,7 +11,7 @@ actor DrainWaiters {
 
     init(drainDescriptor: Int32) { self.drainDescriptor = drainDescriptor }
 
-    /// Returns when the drain is asked for, or when the task is cancelled.
+    /// Returns when a drain is asked for, or when the task is cancelled.
     func wait() async throws(WorkerError) {
         if isRequested { return }
         if !isWatching { try watch() }
@@ -19,7 +19,7 @@ actor DrainWaiters {
         nextKey += 1
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                // Cancelled before: the handler below has nothing to find any more.
+                // If the task was cancelled before this point, the handler below has nothing left to find.
                 if Task.isCancelled { continuation.resume() } else { waiting[key] = continuation }
             }
         } onCancel: {
@@ -43,7 +43,7 @@ actor DrainWaiters {
         var everySignal = sigset_t()
         var before = sigset_t()
         sigfillset(&everySignal)
-        // A thread begins with its maker's mask: no signal of the program is to land in this one.
+        // A thread starts with its creator's mask: none of the program's signals may arrive in this thread.
         pthread_sigmask(SIG_SETMASK, &everySignal, &before)
         var thread = pthread_t()
         let code = pthread_create(&thread, nil, watchDrain, context.toOpaque())

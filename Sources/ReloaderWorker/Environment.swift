@@ -1,8 +1,8 @@
-// The environment of this process. Not safe beside other threads that read or write it: see environ(7), setenv(3).
+// The environment of this process. Not safe while other threads read or write it: see environ(7), setenv(3).
 import Glibc
 
 enum Environment {
-    /// Those that the kit reads.
+    /// The variables that the kit reads.
     static func variables() -> [String: String] {
         var variables: [String: String] = [:]
         for name in Inheritance.consumedVariables + ["RELOADERD_SLOT", "RELOADERD_GENERATION", "RELOADERD_WORKERS"] {
@@ -11,7 +11,7 @@ enum Environment {
         return variables
     }
 
-    /// unsetenv(3) fails for names that can't be one, which these are not.
+    /// unsetenv(3) fails only for invalid names, and these are valid.
     static func unset(_ names: [String]) {
         for name in names { unsetenv(name) }
     }

@@ -1,11 +1,13 @@
-// What the environment says about what was handed over. Pure: variables in, facts out; touches no descriptor.
+// What the environment says about the descriptors that were handed over. Pure: takes variables, returns facts, and
+// touches no descriptor.
 //
 // Sources: sd_listen_fds(3) (LISTEN_*), sd_watchdog_enabled(3) (WATCHDOG_*), sd_notify(3) (NOTIFY_SOCKET), and
 // reloaderd(8) (READY_FD, RELOADERD_*).
 
 struct Inheritance: Equatable {
     var listeners: [InheritedListener] = []
-    /// Set when there are listeners, but for this other process: they are ignored, as sd_listen_fds(3) wants it.
+    /// Set if there are listeners, but they are for this other process. They are ignored then, as sd_listen_fds(3)
+    /// requires.
     var listenersMeantFor: Int32?
     var readyDescriptor: Int32?
     var notifySocket: String?
@@ -14,14 +16,14 @@ struct Inheritance: Equatable {
     var generation: Int?
     var workers: Int?
 
-    /// Those that are about this one process; a child that saw them would take them for its own.
+    /// The variables that concern this one process; a child that saw them would take them for its own.
     static let consumedVariables = [
         "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "READY_FD", "NOTIFY_SOCKET", "WATCHDOG_USEC",
         "WATCHDOG_PID",
     ]
 
     private static let firstListener: Int32 = 3
-    /// As many as a process may have descriptors without having asked for more.
+    /// The number of descriptors that a process may have without asking for more.
     private static let listenersMax = 1021
 
     init() {}
@@ -67,7 +69,7 @@ struct Inheritance: Equatable {
     }
 }
 
-/// Numbers of an environment, checked.
+/// Numbers from an environment, checked.
 private struct Numbers {
     var variables: [String: String]
 

@@ -1,7 +1,7 @@
-// A status as it may stand in a message: one line, not too long.
+// A status in the form that a message allows: one line, not too long.
 
 enum StatusLine {
-    /// With its key it fits into one write to a pipe that is atomic (PIPE_BUF, 4,096 bytes).
+    /// Together with its key it fits into one atomic write to a pipe (PIPE_BUF, 4,096 bytes).
     static let bytesMax = 1024
 
     static func make(from text: String) -> String {

@@ -1,5 +1,6 @@
-// Where messages to the supervisor go: the ready pipe where there is one, else the notify socket, else nowhere. One is
-// enough: both lead to the same ear, and on the pipe lines keep their order without a credentials check.
+// Where messages to the supervisor go: to the ready pipe if there is one, otherwise to the notify socket, otherwise
+// nowhere. One is enough: both lead to the same reader, and on the pipe lines keep their order without a credentials
+// check.
 import Glibc
 
 struct SupervisorChannel: Sendable {
@@ -40,11 +41,11 @@ struct SupervisorChannel: Sendable {
         }
     }
 
-    /// Returns 0 or an errno. Up to PIPE_BUF bytes are written whole or not at all (pipe(7)).
+    /// Returns 0 or an errno. Up to PIPE_BUF bytes are written completely or not at all (pipe(7)).
     ///
-    /// The pipe's flags are left alone, since by hand it may be a terminal that others use too; poll tells whether
-    /// there is room. A pipe that nobody reads any more would raise SIGPIPE, which ends the process: it is held back
-    /// meanwhile and taken away.
+    /// The pipe's flags are left alone, because in a manual run it may be a terminal that others use too; poll tells
+    /// whether there is room. A pipe without a reader would raise SIGPIPE, which ends the process: the signal is
+    /// blocked during the write and discarded.
     private static func write(_ bytes: [UInt8], toPipe descriptor: Int32) -> Int32 {
         var room = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         while poll(&room, 1, 0) < 0 {

@@ -13,7 +13,7 @@ public enum WorkerError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A system call failed; `code` is its errno.
     case system(call: String, code: Int32, subject: String)
 
-    /// One line: what failed, on what, why, and what to do where that is known.
+    /// One line: what failed, on what, why, and what to do if that is known.
     public var description: String {
         switch self {
         case .invalidVariable(let name, let value, let expected):

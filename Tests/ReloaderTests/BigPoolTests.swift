@@ -1,7 +1,7 @@
 import Reloader
 import Testing
 
-/// What only shows with many slots: the order of their deadlines, and the spread of their delays.
+/// What only shows with many slots: the order of their deadlines and the spread of their delays.
 @Suite struct BigPoolTests {
     private static let workers = 2000
 

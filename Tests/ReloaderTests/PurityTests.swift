@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-/// Sources/Reloader decides; what it decides about, it only knows from events. The compiler holds it to that: it
-/// imports nothing, so there is no clock, no random number, no system call for it to use; docs/architecture.md says
-/// why.
+/// Sources/Reloader decides, and it knows only from events what it decides about. The compiler enforces that: the
+/// module imports nothing, so there is no clock, no source of random numbers and no system call for it to use.
+/// docs/architecture.md says why.
 @Suite struct PurityTests {
     @Test func theCoreImportsNothing() throws {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

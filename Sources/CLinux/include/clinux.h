@@ -25,20 +25,20 @@ struct rl_exit {
     int status;      // exit code or signal
 };
 
-// A child that job control has stopped (SIGSTOP and the like), or that goes on.
+// A child that job control has stopped (SIGSTOP and the like) or resumed.
 struct rl_stop {
     pid_t pid;
-    int signal;      // by which it was stopped; 0: it goes on
+    int signal;      // the signal that stopped it; 0: it was resumed
 };
 
-// Reaps the process of a pidfd. exit->pid is 0 when it still runs.
+// Reaps the process of a pidfd. exit->pid is 0 if the process is still running.
 int rl_reap_pidfd(int pidfd, struct rl_exit *exit);
 // Looks at the process of a pidfd without reaping it.
 int rl_peek_pidfd(int pidfd, struct rl_exit *exit);
-// Looks at one ended child of this process without reaping it. exit->pid is 0 when none has ended, or none exists.
+// Looks at one ended child of this process without reaping it. exit->pid is 0 if none has ended, or none exists.
 int rl_peek_child(struct rl_exit *exit);
-// The next child that has been stopped or has gone on since the last call; stop->pid is 0 when there is none. Each is
-// told once.
+// Finds the next child that was stopped or resumed since the last call. stop->pid is 0 if there is none. Each change is
+// reported once.
 int rl_next_stop_or_go_on(struct rl_stop *stop);
 // Reaps the child `pid`, which rl_peek_child has just named.
 int rl_reap_child(pid_t pid, struct rl_exit *exit);
@@ -47,36 +47,37 @@ int rl_reap_child(pid_t pid, struct rl_exit *exit);
 int rl_pidfd_open(pid_t pid);
 // pidfd_send_signal(2).
 int rl_signal(int pidfd, int signal);
-// A signal to the process group of `leader`, which must be a child that was not reaped yet (so that the number is its
-// own).
+// Sends a signal to the process group of `leader`, which must be a child that has not been reaped yet (so that the
+// number is still its own).
 int rl_signal_group(int pidfd, pid_t leader, int signal);
-// SIGKILL to that child itself, whatever group it is in, and then to the group. Fails as its first half does.
+// Sends SIGKILL to that child itself, whatever group it is in, and then to the group. Fails if the first half fails.
 int rl_kill_with_group(int pidfd, pid_t leader);
 
-// Blocks the signals that the daemon reads from a descriptor, among them those that it only says to be ignored; resets
-// all other dispositions to the default (what the parent ignored would be ignored by every worker), ignores SIGPIPE and
-// SIGXFSZ, and catches SIGHUP with a handler that does nothing, because the kernel shows it as caught then. Call it
+// Blocks the signals that the daemon reads from a descriptor, including those that it only reports as ignored; resets
+// all other dispositions to the default (otherwise every worker would ignore what the parent ignored), ignores SIGPIPE
+// and SIGXFSZ, and catches SIGHUP with a handler that does nothing, because the kernel then shows it as caught. Call it
 // first thing in main.
 int rl_take_signals(void);
-// SIGHUP was ignored when rl_take_signals came, as nohup(1) leaves it.
+// SIGHUP was ignored when rl_take_signals was called, as nohup(1) leaves it.
 bool rl_hangup_was_ignored(void);
 // A signalfd(2) for the signals that rl_take_signals blocks.
 int rl_signal_descriptor(void);
 
 int rl_pipe(int ends[2]);                       // close-on-exec; the read end does not block
 int rl_memory_file(const char *name);            // memfd_create(2), close-on-exec; `name` is for people
-int rl_open_path(int directory, const char *path);  // openat(2) with O_PATH: a hold on the file, no access to it
-int rl_open_entry(int directory, const char *name); // the same of what has this name, a link itself included
+int rl_open_path(int directory, const char *path);  // openat(2) with O_PATH: pins the file without access to it
+int rl_open_entry(int directory, const char *name); // the same for an entry of this name, even if it is a link
 int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
-int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; yields the old
+int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; returns the old
 
-// Receives one datagram with its sender's uid. Descriptors that came along are closed. *uid is UINT32_MAX when unknown.
+// Receives one datagram with its sender's uid. Descriptors that came with it are closed. *uid is UINT32_MAX if it is
+// unknown.
 ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid);
 // bind(2) to the abstract unix address `name` (without the leading NUL byte).
 int rl_bind_abstract(int socket, const char *name, size_t length);
-// Sends one datagram to a unix socket address; a path starting with '@' is abstract. Does not block.
+// Sends one datagram to a unix socket address; a path that starts with '@' is abstract. Does not block.
 ssize_t rl_send_datagram(int socket, const char *path, const void *bytes, size_t count);
-// connect(2) to such an address: only then does poll(2) know whether its receiver has room.
+// connect(2) to such an address: poll(2) knows only then whether its receiver has room.
 int rl_connect_datagram(int socket, const char *path);
 
 // The C library's message for an errno, in a buffer that lasts until the next call.

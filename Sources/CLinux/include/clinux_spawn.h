@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// The step at which a child's set-up failed, in the order in which they are taken.
+// The step at which a child's set-up failed, in the order in which the steps are taken.
 enum rl_stage {
     rl_stage_none,
     rl_stage_clone,
@@ -35,8 +35,8 @@ struct rl_spawn_request {
     int executable;             // executed by execveat(2) when >= 0
     char *const *arguments;     // NULL-terminated
     char *const *environment;   // NULL-terminated
-    char *pid_text;             // NULL, or where in `environment` the child writes its PID: room for 20 digits,
-                                // padded by NUL
+    char *pid_text;             // NULL, or the place in `environment` where the child writes its PID: 20 digits,
+                                // padded with NUL
     int directory;              // becomes the working directory
     const int *descriptors;     // descriptors[i] becomes descriptor i
     int descriptor_count;
@@ -60,6 +60,6 @@ struct rl_spawn_result {
     int error;                  // errno of the stage
 };
 
-// Starts the child and waits until it has executed its program or failed to; a child that failed is reaped here.
+// Starts the child and waits until it has executed its program or failed to. A child that failed is reaped here.
 // Returns 0, or -1 with result->stage and result->error set.
 int rl_spawn(const struct rl_spawn_request *request, struct rl_spawn_result *result);

@@ -3,7 +3,7 @@ import Testing
 
 /// The rules of a drain, one by one.
 @Suite struct EmptyingTermsTests {
-    /// A question of an hour ago, and the answer of `sentAgo` milliseconds ago.
+    /// A request one hour ago, and its answer `sentAgo` milliseconds ago.
     private static func answered(_ sentAgo: UInt32) -> ConnectionFacts {
         var facts = ConnectionFacts()
         facts.bytesReceived = 100
@@ -28,7 +28,7 @@ import Testing
         if case .idle = terms.verdict(on: facts, history) { true } else { false }
     }
 
-    /// The least silence in milliseconds that is idle.
+    /// The shortest silence that counts as idle, in milliseconds.
     private static func patience(
         _ terms: EmptyingTerms, _ history: ConnectionHistory = ConnectionHistory(),
         _ facts: (UInt32) -> ConnectionFacts = answered
@@ -92,7 +92,7 @@ import Testing
         #expect(Self.patience(Self.terms(), history) == 25_000)
     }
 
-    /// A question came before it went on: that was no pause.
+    /// A request came before the answer went on, so that was no pause.
     @Test func anAnswerToAQuestionIsNoStream() {
         var history = ConnectionHistory()
         var facts = Self.answered(150)
@@ -103,7 +103,7 @@ import Testing
         #expect(Self.patience(Self.terms(), history) == 5000)
     }
 
-    /// 100 ms of thought before each of ten questions: closed from 50 to 75 ms after an answer, and not later.
+    /// 100 ms of thought before each of ten requests: closed from 50 to 75 ms after an answer, and not later.
     @Test func betweenTurnsIsAGoodMoment() {
         let history = Self.turns(10, thought: 100)
         let idle = (0..<5000).filter { Self.isIdle(Self.answered($0), Self.terms(), history) }
@@ -111,7 +111,7 @@ import Testing
         #expect(!Self.isIdle(Self.answered(60), Self.terms(), Self.turns(9, thought: 100)))
         #expect(!Self.isIdle(Self.answered(60), Self.terms(), Self.turns(10, thought: 60)))
         #expect(!Self.isIdle(Self.answered(60), Self.terms(idle: 70), history))
-        // What the client sends is on its way for as long as a round trip takes.
+        // What the client sends takes up to a round trip to arrive.
         var far = Self.answered(60)
         far.roundTrip = 20
         #expect(!Self.isIdle(far, Self.terms(), history))
@@ -143,7 +143,7 @@ import Testing
         var facts = answered(0)
         facts.receivedAgo = 10
         for turn in 0...count {
-            // Looked at when the answer is just there; each question before it came 10 ms ago.
+            // Each look comes when the answer has just been sent, 10 ms after its request.
             let now = Int64(turn) * Int64(thought + 10) * 1_000_000
             facts.bytesReceived += 100
             facts.bytesSent += 100

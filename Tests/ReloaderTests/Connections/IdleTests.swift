@@ -1,7 +1,7 @@
 import Reloader
 import Testing
 
-/// What was received and not answered is never idle, whatever the kernel's clock and memory make of it.
+/// A connection with a request that was not answered is never idle, whatever the kernel's clock and memory suggest.
 @Suite struct IdleTests {
     @Test(arguments: 0..<400)
     func noQuestionWithoutAnAnswerIsIdle(seed: UInt64) {
@@ -15,7 +15,7 @@ import Testing
         }
     }
 
-    /// The other half: most connections that rest are found out.
+    /// The other half: most connections that are at rest are recognised as idle.
     @Test func mostThatRestAreIdle() {
         var idle = 0
         let seeds: Range<UInt64> = 0..<400
@@ -31,7 +31,7 @@ import Testing
     }
 }
 
-/// A client that asks one question after the other, and a drain that looks now and then.
+/// A client that sends one request after the other, and a drain that looks from time to time.
 private struct Conversation {
     var connection: SimulatedConnection
     private var history = ConnectionHistory()
@@ -46,12 +46,12 @@ private struct Conversation {
             hertz: chance.pick([100, 250, 1000]), answersMin: answersMin ?? anyMin,
             probesEach: chance.pick([nil, nil, 15_000_000, 1_000_000]))
         self.chance = chance
-        // The first ticks are as good as any.
+        // Any of the first ticks is as good as another.
         connection.pass(chance.int(0...9_999))
         if chance.percent(25) { connection.workerSends(segments: 1) }
     }
 
-    /// A question, its answer, and the time until the next: each takes none, less than a tick, or more.
+    /// A request, its answer, and the time until the next request: each takes no time, less than a tick, or more.
     mutating func takeTurn(_ body: (SimulatedConnection, ConnectionHistory, EmptyingTerms) -> Void) {
         connection.clientReads()
         connection.clientSends(segments: chance.int(1...segmentsMax))

@@ -1,20 +1,21 @@
-// Connections of real servers, recorded by record.py on Linux 6.18, x86_64, CONFIG_HZ=250, over loopback; "Linux 5.10"
+// Connections of real servers, recorded by record.py on Linux 6.18, x86_64, CONFIG_HZ=250, over loopback. "Linux 5.10"
 // is the same with net.ipv4.tcp_pingpong_thresh=3, which older kernels had built in.
 import Reloader
 import Testing
 
 struct RecordedConnection: Sendable, CustomTestStringConvertible {
     let name: String
-    /// What a drain must find: unused, answered (whether the answer is whole can't be seen), streams, unanswered,
+    /// What a drain must find: unused, answered (whether the answer is complete can't be seen), streams, unanswered,
     /// undecided …
     let kind: String
     let facts: ConnectionFacts
 
     var testDescription: String { name }
 
-    /// The situation, what it is, and the numbers: side, bytes received, unread, sent and unsent, segments that are not
-    /// acknowledged; milliseconds since data was sent, was received and was acknowledged, of a round trip and of the
-    /// delay of an acknowledgement; segments received and sent, those of them with data, and TCP_QUICKACK.
+    /// Each row has the situation, what it is, and the numbers: side; bytes received, unread, sent and unsent; segments
+    /// that are not acknowledged; milliseconds since data was sent, was received and was acknowledged; milliseconds of
+    /// a round trip and of the acknowledgement delay; segments received and sent, and how many of each carried data;
+    /// TCP_QUICKACK.
     private static let table = """
         node: answered once | answered | open 27 0 126 0 0 608 612 608 0 40 4 2 1 1 0
         node: five answers, 100 ms of thought before each question | answered |\
@@ -139,6 +140,6 @@ struct RecordedConnection: Sendable, CustomTestStringConvertible {
         return facts
     }
 
-    /// A row that can't be read would be a test less.
+    /// A row that can't be read would mean one test less.
     static var rowsOfTable: Int { table.split(separator: "\n").count }
 }

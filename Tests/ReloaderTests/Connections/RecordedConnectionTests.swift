@@ -1,7 +1,7 @@
 import Reloader
 import Testing
 
-/// What a drain finds in connections of real servers, as this kernel described them.
+/// What a drain finds in connections of real servers, as the kernel described them.
 @Suite struct RecordedConnectionTests {
     @Test(arguments: RecordedConnection.all)
     func isWhatItIs(_ recorded: RecordedConnection) {
@@ -10,7 +10,7 @@ import Testing
         #expect(Self.kind(begin.verdict(on: recorded.facts, ConnectionHistory())) == recorded.kind)
     }
 
-    /// Patience ebbs, and then what was answered or never used is closed; nothing else ever is.
+    /// Patience ebbs, and then a connection that was answered or never used is closed. No other one ever is.
     @Test(arguments: RecordedConnection.all)
     func isIdleInTheEndOrNever(_ recorded: RecordedConnection) {
         let end = EmptyingTerms(

@@ -1,25 +1,27 @@
-// A connection with a kernel at both ends, as far as acknowledgements go: what tcp(7) tells of it is what a drain sees.
+// A connection with a kernel at both ends, simulated only in its acknowledgements: a drain sees what tcp(7) reports of
+// it.
 import Reloader
 
 /// Client and worker are on one machine: a segment arrives when it is sent. Each side acknowledges as Linux does: at
-/// once for the first data of a connection, then with data that it sends soon, else by a timer, or when small segments
-/// were read.
+/// once for the first data of a connection; after that with data that it sends soon, or else by a timer, or when small
+/// segments were read.
 struct SimulatedConnection {
-    /// One side's receiving half, and what it says of itself.
+    /// One side's receiving half, and what it reports about itself.
     private struct Side {
         var answersInARow = 0
         var atOnce = 0
         var hasReceived = false
-        /// What was received is not acknowledged yet, since when, and whether more than one segment waits.
+        /// Since when received data has not been acknowledged, if there is any; and whether more than one segment
+        /// waits.
         var owes: Int?
         var owesSeveral = false
         var receivedAt = Int.min / 2
     }
 
-    /// Microseconds, and those of a tick.
+    /// The time and the length of a tick, in microseconds.
     private(set) var now = 0
     private let tick: Int
-    /// How many quick answers in a row make a side wait for the next.
+    /// How many quick answers in a row make a side wait for the next one.
     private let answersMin: Int
     private let probesEach: Int?
     private var client = Side()
@@ -29,7 +31,7 @@ struct SimulatedConnection {
     private var receivedAt = 0
     private var acknowledgedAt = 0
     private var probeAt: Int
-    /// The last byte of all came from the client.
+    /// The last byte came from the client.
     private(set) var owesAnAnswer = false
 
     static let delay = 40_000
@@ -56,7 +58,8 @@ struct SimulatedConnection {
         owesAnAnswer = true
     }
 
-    /// Sends its last segment again, since the acknowledgement is late: what it says of an answer's arrival is old.
+    /// The client sends its last segment again, because the acknowledgement is late: what the segment says about the
+    /// arrival of an answer is old.
     mutating func clientRepeats() {
         facts.segmentsReceived += 1
         facts.dataSegmentsReceived += 1
@@ -84,7 +87,7 @@ struct SimulatedConnection {
 
     mutating func clientReads() { if read(by: &client) { clientAcknowledges() } }
 
-    /// Lets time go by, and timers fire.
+    /// Lets time pass and timers fire.
     mutating func pass(_ microseconds: Int) {
         let end = now + microseconds
         while true {
@@ -109,7 +112,7 @@ struct SimulatedConnection {
         now = end
     }
 
-    /// What a look finds.
+    /// What a look at the connection shows.
     var seen: ConnectionFacts {
         var seen = facts
         seen.sentAgo = ago(sentAt)
@@ -128,7 +131,7 @@ struct SimulatedConnection {
         acknowledgedAt = now
     }
 
-    /// Data that it sends acknowledges what it has received.
+    /// Data that a side sends acknowledges what that side has received.
     private func answer(by side: inout Side) {
         if side.hasReceived && now - side.receivedAt < Self.delay { side.answersInARow += 1 }
         side.owes = nil
@@ -136,7 +139,7 @@ struct SimulatedConnection {
         side.atOnce = max(0, side.atOnce - 1)
     }
 
-    /// True if it acknowledges at once.
+    /// True if the side acknowledges at once.
     private func receive(by side: inout Side) -> Bool {
         if !side.hasReceived { side.atOnce = 16 }
         side.hasReceived = true
@@ -152,7 +155,7 @@ struct SimulatedConnection {
         return false
     }
 
-    /// True if reading makes it acknowledge.
+    /// True if reading makes the side acknowledge.
     private func read(by side: inout Side) -> Bool {
         guard side.owes != nil, side.owesSeveral || side.answersInARow < answersMin else { return false }
         side.owes = nil

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Prints the rows of RecordedConnection.swift. To be run as root: the last ones need a network namespace.
+"""Prints the rows of RecordedConnection.swift. Run it as root: the last rows need a network namespace.
 
-Starts real servers, brings a connection of each into a situation, and prints what the kernel says of it: a name, what a
-drain must find, and the fields of ConnectionFacts in their order. Needs node, go, nginx, redis-server, and uvicorn,
-aiohttp, grpcio and websockets for /usr/bin/python3."""
+Starts real servers, brings a connection of each into a situation, and prints what the kernel says about it: a name,
+what a drain must find, and the fields of ConnectionFacts in their order. Needs node, go, nginx, redis-server, and
+uvicorn, aiohttp, grpcio and websockets for /usr/bin/python3."""
 import fcntl, os, signal, socket, ssl, struct, subprocess, sys, tempfile, termios, time
 
 folder = tempfile.mkdtemp()
@@ -99,7 +99,7 @@ def record(name, wanted, server, situation, after=0.6, dials=lambda s: s):
         if "tick" in name and any(map(missed, found)): continue
         for row in found:
             words = " ".join(map(str, row))
-            # As the table has it, whose lines have at most 120 columns.
+            # As in the table, whose lines have at most 120 columns.
             fits = len(f"{name} | {wanted} | {words}") <= 112
             print(f"{name} | {wanted} |", words, sep=" " if fits else "\\\n    ", flush=True)
         return
@@ -248,7 +248,7 @@ func main() {
     subprocess.run(["go", "build", "-o", f"{folder}/server", f"{folder}/server.go"], env=surroundings, check=True)
     server = Server([f"{folder}/server", "PORT"])
     plain("Go", server, b"/slow")
-    server = Server([f"{folder}/server", "PORT"])  # the slow one is still at it
+    server = Server([f"{folder}/server", "PORT"])  # the slow request is still being answered
     record("Go: answered once, and probed after 15 s", "answered", server, lambda s, _: once(s), 17)
     record("Go: a second request in the tick of the first answer, in work, and probed after 15 s", "undecided", server,
            at_once(1, GET % b"/slow"), 17)

@@ -1,6 +1,6 @@
 import Testing
 
-/// Backoff: after a failure, and when to give up.
+/// Backoff: the delay after a failure, and when the pool gives up.
 @Suite struct BackoffScripts {
     @Test func theDelayDoublesUpToItsCap() {
         Script.play(

@@ -1,8 +1,8 @@
 import Testing
 
-/// A roll with a canary: it stops after some slots until it is promoted.
+/// A roll with a canary: it stops after some slots until the canary is promoted.
 @Suite struct CanaryScripts {
-    /// Three ready workers of generation 1; slot 0 was replaced by 2, as a canary.
+    /// Three ready workers of generation 1; generation 2 has replaced slot 0 as a canary.
     private static let waiting = """
         policy workers 3 surge 2
         start -> spawn 0/1 spawn 1/1 spawn 2/1

@@ -1,7 +1,7 @@
 import Reloader
 
-/// Gives workers the names that scripts use (`slot/generation`, from the second of that name on with `#2`, `#3` …), and
-/// effects their short form.
+/// Gives workers the names that scripts use (`slot/generation`; a second worker of that name has `#2`, a third `#3` …),
+/// and gives effects their short form.
 struct Cast {
     private var names: [WorkerID: String] = [:]
     private var workers: [String: WorkerID] = [:]
@@ -23,7 +23,7 @@ struct Cast {
 
     func worker(_ name: String) -> WorkerID? { workers[name] }
 
-    /// The names of those that it holds for, oldest first.
+    /// The names of the workers for which the condition holds, oldest first.
     func workers(where holds: (WorkerID) -> Bool) -> [String] {
         workers.values.filter(holds).sorted { $0.number < $1.number }.map(name)
     }
@@ -142,7 +142,7 @@ struct Cast {
 }
 
 extension Duration {
-    /// `5s`, `250ms`: what a script would write.
+    /// `5s`, `250ms`: as a script would write it.
     var short: String {
         let milliseconds = nanoseconds / 1_000_000
         return milliseconds % 1000 == 0 ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"

@@ -1,7 +1,7 @@
 import Testing
 
-/// Drains from outside: a worker that serves is emptied first, and gets its stop signal then. When that is, and whom it
-/// is done to.
+/// Drains from outside: a worker that serves is emptied before it gets its stop signal. When that signal comes, and
+/// which workers are emptied.
 @Suite struct DrainScripts {
     @Test func theStopSignalComesWhenNothingIsLeft() {
         Script.play(

@@ -1,6 +1,7 @@
 import Testing
 
-/// News cross orders on their way: each kind of it, of workers in each wrong state, and of none, changes nothing.
+/// News crosses orders on its way: every kind of news changes nothing if its worker is in the wrong state or does not
+/// exist.
 @Suite struct LateNewsScripts {
     private static let everyKind = [
         "spawned", "ready", "listens", "listens-partly", "still-listens", "listens-no-more", "ping", "stopping",

@@ -2,7 +2,7 @@ import Testing
 
 /// What workers leave behind when they end.
 @Suite struct LeftoverScripts {
-    /// A wrapper dies of the stop signal; its program has what is left of the time.
+    /// A wrapper dies from the stop signal; its program has what is left of the time.
     @Test func theyHaveTheRestOfTheStopTimeout() {
         Script.play(
             """
@@ -37,7 +37,7 @@ import Testing
             """)
     }
 
-    /// The exit that counts is the worker's own: another starts at once.
+    /// The exit that counts is the worker's own: another worker starts at once.
     @Test func aCrashLeavesThemAWholeStopTimeout() {
         Script.play(
             """
@@ -89,7 +89,7 @@ import Testing
             """)
     }
 
-    /// However quickly a program that leaves something crashes, no more than that piles up.
+    /// However quickly a program that leaves processes behind crashes, no more than the bound pile up.
     @Test func theyTakePartInTheBoundOnThoseThatLinger() {
         Script.play(
             """

@@ -1,6 +1,6 @@
 import Testing
 
-/// Ready by listening: on all ports that are expected of a worker at once, on some of them after a while.
+/// Readiness by listening: on all the ports that are expected of a worker at once, on some of them after a while.
 @Suite struct ListeningScripts {
     @Test func aWorkerIsReadyWhenItListensOnAllPorts() {
         Script.play(
@@ -184,7 +184,7 @@ import Testing
             """)
     }
 
-    /// Its call may be seen before its spawn is answered.
+    /// The worker's call may be seen before its spawn is answered.
     @Test func aWorkerThatListensRuns() {
         Script.play(
             """

@@ -1,6 +1,7 @@
 import Testing
 
-/// Drains from outside, in the middle: what workers say and do while they are emptied, and what is asked of the pool.
+/// Drains from outside, half-way: what workers say and do while they are emptied, and what is asked of the pool
+/// meanwhile.
 @Suite struct MidDrainScripts {
     @Test func anExitInTheMiddleIsNoFailureAndNotAsAskedFor() {
         Script.play(

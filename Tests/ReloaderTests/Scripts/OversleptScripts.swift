@@ -1,6 +1,6 @@
 import Testing
 
-/// After a time in which nothing ran, a worker that would fail or be killed has all of its time again.
+/// After a time in which nothing ran, a worker that would fail or be killed gets all of its time again.
 @Suite struct OversleptScripts {
     @Test func aWorkerThatStarts() {
         Script.play(
@@ -70,7 +70,7 @@ import Testing
             """)
     }
 
-    /// What had more time than that keeps it, and nothing else is put off.
+    /// A wait that had more time than that keeps it, and nothing else is put off.
     @Test func allElseStands() {
         Script.play(
             """

@@ -1,6 +1,6 @@
 import Testing
 
-/// A pause holds rolls back, and nothing else.
+/// A pause holds back rolls, and nothing else.
 @Suite struct PauseScripts {
     private static let rolling = """
         policy workers 3 surge 1

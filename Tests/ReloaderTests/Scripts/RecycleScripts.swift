@@ -1,6 +1,6 @@
 import Testing
 
-/// Workers replaced by others of their generation, outside of rolls.
+/// Workers that are replaced by others of their generation, outside of rolls.
 @Suite struct RecycleScripts {
     private static let pair = """
         policy workers 2 surge 2
@@ -155,7 +155,8 @@ import Testing
             """)
     }
 
-    /// The next one takes as much from its start: it stays for a while, longer each time, and everything else goes on.
+    /// The next worker uses as much memory from its start: it stays for a while, longer each time, and everything else
+    /// goes on.
     @Test func aLimitThatIsTooLowBacksOff() {
         Script.play(
             """

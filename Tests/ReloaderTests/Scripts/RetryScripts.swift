@@ -1,6 +1,6 @@
 import Testing
 
-/// What a roll's plan says of failures and of time.
+/// What a roll's plan says about failures and time.
 @Suite struct RetryScripts {
     private static let start = """
         policy workers 2 surge 1

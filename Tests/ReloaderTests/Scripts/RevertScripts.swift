@@ -2,7 +2,8 @@ import Testing
 
 /// The roll: what a failed one leaves behind.
 @Suite struct RevertScripts {
-    /// Four ready workers of generation 1, the first two of them replaced by 2, the third in flight.
+    /// Four workers of generation 1 were ready; generation 2 has replaced the first two, and the third replacement is
+    /// in flight.
     private static let halfway = """
         policy workers 4 surge 1
         start -> spawn 0/1 spawn 1/1 spawn 2/1 spawn 3/1

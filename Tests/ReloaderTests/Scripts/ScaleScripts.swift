@@ -1,6 +1,6 @@
 import Testing
 
-/// Signals: one worker more, one fewer.
+/// Scaling: one worker more, one fewer.
 @Suite struct ScaleScripts {
     @Test func moreAndFewer() {
         Script.play(

@@ -12,9 +12,9 @@ import Testing
 ///     serves 2 1                    the generation of each slot, 0 … n-1
 ///     serving 0/2 1/1               the workers that take new requests, oldest first
 ///     kept 1 2                      the generations that a rollback may go to
-///     bad 3                         those whose roll failed
+///     bad 3                         the generations whose roll failed
 ///
-/// Spawns are answered at once, unless `hold` says that the script answers itself (`spawned`, `failed`).
+/// Spawns are answered at once, unless `hold` says that the script answers them itself (`spawned`, `failed`).
 struct Script {
     private var policy = Self.frugal
     private var pool = Pool(policy: Self.frugal, seed: 1)
@@ -23,14 +23,14 @@ struct Script {
     private var cast = Cast()
     private var answersSpawns = true
 
-    /// Keeps no generation for a rollback (but for `kept N`), so that most scripts need not think of them.
+    /// Keeps no generation for a rollback (unless `kept N` says so), so that most scripts need not think of them.
     private static var frugal: Policy {
         var policy = Policy()
         policy.generationsKept = 1
         return policy
     }
 
-    /// Plays all lines; the first wrong one is recorded as an issue and ends the play.
+    /// Plays all lines. The first wrong line is recorded as an issue and ends the play.
     static func play(_ text: String, at location: SourceLocation = #_sourceLocation) {
         var script = Script()
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {

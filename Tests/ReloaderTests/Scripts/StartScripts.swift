@@ -1,6 +1,6 @@
 import Testing
 
-/// Readiness and Spawning: how a pool comes up, and what makes a worker ready.
+/// Readiness and spawning: how a pool comes up, and what makes a worker ready.
 @Suite struct StartScripts {
     @Test func allSlotsStartAtOnceAndThePoolIsReadyWhenTheLastOneIs() {
         Script.play(

@@ -1,6 +1,6 @@
 import Testing
 
-/// Signals: stop and drain-all.
+/// Stop and drain-all.
 @Suite struct StopScripts {
     @Test func theStopSignalThenSIGKILLThenTheEnd() {
         Script.play(
@@ -46,7 +46,7 @@ import Testing
             """)
     }
 
-    /// A key at the terminal, the shell's signal and timeout's come from one wish.
+    /// A key press at the terminal, the shell's signal and timeout's signal come from one wish.
     @Test func theSameStopTwiceAtOnceIsOne() {
         Script.play(
             """

@@ -28,7 +28,7 @@ struct Words {
     }
 
     mutating func end() throws(ScriptError) {
-        if let word = next() { throw ScriptError("`\(word)` is too much") }
+        if let word = next() { throw ScriptError("unexpected word `\(word)`") }
     }
 
     mutating func int() throws(ScriptError) -> Int { try Self.int(word()) }
@@ -36,13 +36,13 @@ struct Words {
     mutating func duration() throws(ScriptError) -> Duration { try Self.duration(word()) }
 
     static func int(_ word: some StringProtocol) throws(ScriptError) -> Int {
-        guard let number = Int(word) else { throw ScriptError("`\(word)` is no number") }
+        guard let number = Int(word) else { throw ScriptError("`\(word)` is not a number") }
         return number
     }
 
     static func duration(_ word: String) throws(ScriptError) -> Duration {
         if word.hasSuffix("ms") { return .milliseconds(try int(word.dropLast(2))) }
-        guard word.hasSuffix("s") else { throw ScriptError("`\(word)` is no duration") }
+        guard word.hasSuffix("s") else { throw ScriptError("`\(word)` is not a duration") }
         return .seconds(try int(word.dropLast()))
     }
 
@@ -69,14 +69,14 @@ struct Words {
             case "watchdog": policy.watchdog = try duration()
             case "max-age": policy.maxAge = try duration()
             case "kept": policy.generationsKept = try int()
-            default: throw ScriptError("`\(option)` is no part of a policy")
+            default: throw ScriptError("`\(option)` is not part of a policy")
             }
         }
         return policy
     }
 
-    /// `by canary 1 for 30s surge 2 soak 5s failures 3 timeout 60s`, each part of which may be missing; up to `under`
-    /// or the end.
+    /// `by canary 1 for 30s surge 2 soak 5s failures 3 timeout 60s`, up to `under` or the end. Each part may be
+    /// missing.
     private mutating func plan() throws(ScriptError) -> RollPlan {
         var plan = RollPlan()
         guard peek == "by" else { return plan }
@@ -89,7 +89,7 @@ struct Words {
             case "soak": plan.soak = try duration()
             case "failures": plan.maxFailures = try int()
             case "timeout": plan.timeout = try duration()
-            default: throw ScriptError("`\(option)` is no part of a plan")
+            default: throw ScriptError("`\(option)` is not part of a plan")
             }
         }
         return plan
@@ -140,13 +140,13 @@ struct Words {
         case "nothing-left": return .leftoversGone(try worker(cast))
         case "overslept": return .overslept
         case "crash": return .exited(try worker(cast), .signaled(11, coreDumped: true))
-        default: throw ScriptError("`\(verb)` is no verb")
+        default: throw ScriptError("`\(verb)` is not a verb")
         }
     }
 
     private mutating func worker(_ cast: Cast) throws(ScriptError) -> WorkerID {
         let name = try word()
-        guard let worker = cast.worker(name) else { throw ScriptError("there never was a worker \(name)") }
+        guard let worker = cast.worker(name) else { throw ScriptError("there has never been a worker \(name)") }
         return worker
     }
 
@@ -156,13 +156,13 @@ struct Words {
         case "missing": return .missing
         case "refused": return .refused
         case "exhausted": return .exhausted
-        default: throw ScriptError("`\(name)` is no spawn failure")
+        default: throw ScriptError("`\(name)` is not a spawn failure")
         }
     }
 }
 
 extension StringProtocol {
-    /// The text before the first `separator`, and that after it; nil if there is none.
+    /// The text before the first `separator` and the text after it; nil for the second if there is no separator.
     func cut(at separator: String) -> (String, String?) {
         guard let range = firstRange(of: separator) else { return (String(self), nil) }
         return (String(self[..<range.lowerBound]), String(self[range.upperBound...]))

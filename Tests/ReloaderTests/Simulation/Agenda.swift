@@ -1,6 +1,6 @@
 import Reloader
 
-/// What is going to happen, earliest first; what is to happen at the same instant comes in the order of entry.
+/// What is going to happen, earliest first. Entries for the same instant come in the order in which they were entered.
 struct Agenda<Happening> {
     private struct Entry {
         let time: Instant

@@ -1,6 +1,6 @@
 import Reloader
 
-/// Everything that a schedule leaves to chance, from one seed (SplitMix64).
+/// Everything that a schedule leaves to chance, drawn from one seed (SplitMix64).
 struct Chance: RandomNumberGenerator {
     private var state: UInt64
 

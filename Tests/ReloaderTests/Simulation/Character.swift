@@ -1,6 +1,6 @@
 import Reloader
 
-/// What the simulated program of one generation is like. All become good when the faults stop.
+/// What the simulated program of one generation is like. All programs become good when the faults stop.
 enum Character: CaseIterable {
     case good
     /// Each worker may have any fault.
@@ -16,7 +16,7 @@ enum Character: CaseIterable {
         chance.percent(40) ? .good : chance.pick(allCases)
     }
 
-    /// What the spawn of one of its workers comes to; nil: it works.
+    /// How the spawn of one of its workers fails; nil: it succeeds.
     func spawnFailure(_ chance: inout Chance) -> SpawnFailure? {
         switch self {
         case .good, .exitsBeforeReady, .neverReady, .diesInSoak, .crashesLater: nil
@@ -68,34 +68,34 @@ enum Character: CaseIterable {
 
 /// What a simulated worker does with its ports.
 enum Listening {
-    /// Begins on the last of those that are expected of it.
+    /// It begins to listen on the last of the ports that are expected of it.
     case onAll
-    /// Begins on one of them.
+    /// It begins to listen on one of them.
     case onSome
-    /// Closes them all.
+    /// It closes them all.
     case onNone
 }
 
 /// What a simulated worker is going to do. Times count from its spawn.
 struct Fate {
     var readyAfter: Duration?
-    /// After `readyAfter`, if it says by listening that it is ready: what it does with its ports, one after the other.
+    /// What it does with its ports after `readyAfter`, step by step, if it becomes ready by listening.
     var listening: [(Listening, after: Duration)] = [(.onAll, .zero)]
     var exitsAfter: Duration?
     var saysStoppingAfter: Duration?
     var asksForTimeAfter: Duration?
-    /// It sends heartbeats for so long; nil: for ever.
+    /// How long it sends heartbeats; nil: for ever.
     var pingsFor: Duration?
-    /// After a pause it goes on; nil: never.
+    /// The pause after which it sends heartbeats again; nil: never.
     var pingsAgainAfter: Duration?
-    /// From the stop signal to its exit; nil: it ignores the signal.
+    /// Time from the stop signal to its exit; nil: it ignores the signal.
     var drains: Duration? = .milliseconds(5)
-    /// From the order to empty it to when nothing is left; zero: nothing was there; nil: its clients stay for ever.
+    /// Time from the order to empty it until nothing is left. zero: nothing was there; nil: its clients stay for ever.
     var empties: Duration? = .milliseconds(5)
-    /// Something that it has started outlives it.
+    /// A process that it has started outlives it.
     var leaves = false
-    /// From the stop signal to the end of that; nil: it ignores the signal.
+    /// Time from the stop signal to the end of that process; nil: it ignores the signal.
     var leftoversEndAfter: Duration?
-    /// From the order to empty it to an exit that nobody asked for.
+    /// Time from the order to empty it to an exit that nobody asked for.
     var exitsWhenEmptied: Duration?
 }

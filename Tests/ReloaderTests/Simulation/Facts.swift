@@ -1,44 +1,45 @@
 import Reloader
 
-/// What the monitor knows of one worker, from events and effects alone.
+/// What the monitor knows about one worker, from events and effects alone.
 struct Facts {
     let id: WorkerID
     let slot: Int
     let generation: Int
     let startedAt: Instant
-    /// The policy of its start: its readiness, ready timeout and watchdog are those.
+    /// The policy at its start, which sets its readiness, its ready timeout and its watchdog.
     let policy: Policy
-    /// It was started to bring its slot to the roll's goal, or to recycle it, and has neither done so nor failed.
+    /// It was started to bring its slot to the roll's goal or to recycle the slot, and has neither done so nor failed
+    /// yet.
     var isInFlight: Bool
 
     var isAnswered = false
     var isGone = false
     var readySince: Instant?
     var lastSign: Instant
-    /// It was to be emptied, now or once.
+    /// It was ordered to be emptied, now or earlier.
     var wasEmptied = false
     /// When it must get its stop signal at the latest; nil: it is not being emptied.
     var emptyUntil: Instant?
     var terminatedAt: Instant?
     var saidStopping = false
     var killedAt: Instant?
-    /// It no longer belongs to what its slot starts or serves with.
+    /// It is no longer one of the workers that its slot starts or serves with.
     var hasLeft = false
-    /// It was let go before it was known to run: when exactly its time is up, only the pool knows.
+    /// It was let go before it was known to run: only the pool knows exactly when its time is up.
     var isVague = false
-    /// When it must have been killed, from its stop signal on; when it must be ready, before.
+    /// Before its stop signal: when it must be ready. After it: when it must have been killed.
     var limit: Instant
     /// When its age makes it ready.
     var oldEnoughAt: Instant?
-    /// It listens on some of the ports that are expected of it, and they must be counted then.
+    /// When its ports must be counted: it listens on some of the ports that are expected of it.
     var portsCountedAt: Instant?
-    /// They are, since then, and none has come since.
+    /// Its ports have been counted, and no port has been added since.
     var isCounted = false
-    /// It served its slot when it was found silent for its watchdog's time, and has not been heard since.
+    /// When it was found silent for its watchdog's time while it served its slot. It has not been heard from since.
     var hungSince: Instant?
-    /// The runtime said that it takes too much memory while it served.
+    /// The runtime said that it uses too much memory while it served.
     var isOverMemory = false
-    /// It did so soon after it was ready, as the one before it did: it is to be recycled then.
+    /// When it is to be recycled: it used too much memory soon after it was ready, as the one before it did.
     var memoryAt: Instant?
 
     init(id: WorkerID, slot: Int, generation: Int, startedAt: Instant, policy: Policy, isInFlight: Bool) {
@@ -52,7 +53,7 @@ struct Facts {
         limit = startedAt + policy.readyTimeout
     }
 
-    /// Its spawn is answered, or a word of it came.
+    /// Its spawn was answered, or a word from it came.
     mutating func live(at now: Instant) {
         isAnswered = true
         guard case .after(let age) = policy.readiness, isActive else { return }
@@ -60,7 +61,7 @@ struct Facts {
         limit = max(limit, now + age)
     }
 
-    /// The earliest and the latest time for it to be due for its age; nil: never.
+    /// The earliest and the latest time at which its age makes it due; nil: never.
     var ageLimits: (earliest: Instant, latest: Instant)? {
         guard let maxAge = policy.maxAge, let readySince else { return nil }
         let tenth = Duration.nanoseconds(maxAge.nanoseconds / 10)
@@ -80,7 +81,7 @@ struct Facts {
 
     func takesTooMuch(at now: Instant) -> Bool { isOverMemory || memoryAt.map { $0 <= now } ?? false }
 
-    /// Starting, ready, or killed by the watchdog and not yet gone.
+    /// It is starting, ready, or killed by the watchdog and not gone yet.
     var isInOffice: Bool { !isGone && !hasLeft }
     var isActive: Bool { isInOffice && killedAt == nil }
     var isReady: Bool { isActive && readySince != nil }

@@ -1,11 +1,11 @@
 import Reloader
 
-/// Whether each effect is right when it comes.
+/// Checks that each effect is right when it comes.
 extension Monitor {
     mutating func take(_ effect: Effect) throws(Violation) {
         try require(phase != .finished, .stops, "an effect after the end: \(effect)")
         if let announced = step.announced {
-            try require(effect == announced, .signals, "\(announced) is due at once, and \(effect) comes")
+            try require(effect == announced, .signals, "\(announced) is due at once, but \(effect) comes")
         }
         switch effect {
         case .spawn(let id, let slot, let generation): try spawn(id, slot, generation)
@@ -25,7 +25,7 @@ extension Monitor {
 
     private mutating func spawn(_ id: WorkerID, _ slot: Int, _ generation: Int) throws(Violation) {
         try require(phase == .running, .stops, "\(id) is started in a pool that is \(phase)")
-        try require(Int(id.number) == workers.count + 1, .story, "\(id) is not the next name")
+        try require(Int(id.number) == workers.count + 1, .story, "\(id) is not the next number")
         try require(slot >= 0 && slot < size, .limit, "\(id) is started in slot \(slot) of \(size)")
         try require(!released.contains(generation), .release, "\(id): generation \(generation) was released")
 
@@ -49,7 +49,8 @@ extension Monitor {
                 id: id, slot: slot, generation: generation, startedAt: now, policy: policy, isInFlight: isInFlight))
     }
 
-    /// Restart of the slot's own generation, or replacement by the roll's goal: whether it is the latter.
+    /// Checks whether the worker restarts the slot's own generation or replaces it by the roll's goal. Returns true for
+    /// the latter.
     private mutating func checkRole(_ id: WorkerID, _ slot: Int, _ generation: Int) throws(Violation) -> Bool {
         let isVacant = !any(in: slot) { $0.isInOffice && $0.isAnswered }
         let own = seats[slot].generation
@@ -71,11 +72,11 @@ extension Monitor {
         return true
     }
 
-    /// A slot without a worker need not wait for its turn when the roll begins or is reverted, or if it only waited for
-    /// a lingering worker. Else it is the first to have one.
+    /// A slot without a worker need not wait for its turn if the roll begins or is reverted, or if the slot only waited
+    /// for a lingering worker. Otherwise it is the first to have a turn.
     private func checkTurn(_ id: WorkerID, _ slot: Int, isVacant: Bool) throws(Violation) {
         try require(
-            room > 0, .trial, "\(id): the roll takes slot \(slot); \(slotsAtGoal) are replaced, \(inFlight) to be")
+            room > 0, .trial, "\(id): the roll takes slot \(slot); \(slotsAtGoal) are replaced, \(inFlight) in flight")
         if isVacant, step.rollBegan || isReverting || step.relievedSlot == slot { return }
         try require(inFlight < surge, .limit, "\(id): \(inFlight) in flight already, surge \(surge)")
         if isVacant || isReverting { return }
@@ -96,7 +97,7 @@ extension Monitor {
 
     private mutating func countPorts(_ id: WorkerID) throws(Violation) {
         guard let index = index(of: id), workers[index].awaitsPorts, let end = workers[index].portsCountedAt else {
-            throw Violation(.listening, "the ports of \(id) are counted, and nobody waits for them")
+            throw Violation(.listening, "the ports of \(id) are counted, but nobody waits for them")
         }
         try require(end <= now, .listening, "the ports of \(id) are counted \(end - now) too early")
         workers[index].portsCountedAt = nil
@@ -110,7 +111,7 @@ extension Monitor {
         step.announced = nil
         guard let index = index(of: id), case .outside(let timeout) = policy.drain else { return }
         let worker = workers[index]
-        try require(!worker.isGone && worker.isAnswered, .signals, "\(id) is emptied and is not there")
+        try require(!worker.isGone && worker.isAnswered, .signals, "\(id) is emptied but is not there")
         try require(!worker.wasEmptied, .signals, "\(id) is emptied a second time")
         try require(worker.terminatedAt == nil, .signals, "\(id) is emptied after its stop signal")
         try require(worker.killedAt == nil && !worker.saidStopping, .signals, "\(id) is emptied while it ends")
@@ -119,7 +120,7 @@ extension Monitor {
     }
 
     private mutating func terminate(_ id: WorkerID) throws(Violation) {
-        guard let index = index(of: id) else { throw Violation(.signals, "\(id) gets a stop signal, is not there") }
+        guard let index = index(of: id) else { throw Violation(.signals, "\(id) gets a stop signal but is not there") }
         let worker = workers[index]
         if let end = worker.emptyUntil {
             let isEmpty = step.event == .emptied(id)
@@ -134,13 +135,13 @@ extension Monitor {
         try require(!worker.isGone, .signals, "\(id) gets a stop signal after its exit")
         try require(worker.isAnswered, .signals, "\(id) gets a stop signal before its spawn is answered")
         try require(worker.terminatedAt == nil, .signals, "\(id) gets a second stop signal")
-        try require(!worker.saidStopping, .signals, "\(id) gets a stop signal though it stops by itself")
+        try require(!worker.saidStopping, .signals, "\(id) gets a stop signal while it stops by itself")
         try require(worker.killedAt == nil, .signals, "\(id) gets a stop signal after SIGKILL")
         workers[index].terminatedAt = now
     }
 
     private mutating func kill(_ id: WorkerID) throws(Violation) {
-        guard let index = index(of: id) else { throw Violation(.signals, "\(id) gets SIGKILL and is not there") }
+        guard let index = index(of: id) else { throw Violation(.signals, "\(id) gets SIGKILL but is not there") }
         try require(!workers[index].isGone, .signals, "\(id) gets SIGKILL after its exit")
         try require(workers[index].isAnswered, .signals, "\(id) gets SIGKILL before its spawn is answered")
         try require(workers[index].killedAt == nil, .signals, "\(id) gets a second SIGKILL")
@@ -163,7 +164,7 @@ extension Monitor {
         try require(status == expected, .stops, "the status is \(status) instead of \(expected)")
         try require(live.isEmpty, .stops, "the end comes before \(live.count) workers are gone")
         try require(
-            remains.isEmpty, .leftovers, "the end comes before all that \(remains.count) workers have left is gone")
+            remains.isEmpty, .leftovers, "the end comes before the leftovers of \(remains.count) workers are gone")
         phase = .finished
     }
 }

@@ -39,14 +39,14 @@ extension Monitor {
         noteSilence()
     }
 
-    /// A worker that is silent, or is to be recycled already, needs no other reason.
+    /// A worker that is silent or already to be recycled needs no other reason.
     private mutating func takesTooMuch(_ index: Int) {
         let worker = workers[index]
         guard let readySince = worker.readySince, worker.isReady, !worker.isInFlight, worker.hungSince == nil else {
             return
         }
         guard !worker.isOverMemory, worker.memoryAt == nil else { return }
-        // Within its bounds only the pool knows when its age is due.
+        // Within these bounds only the pool knows when its age makes it due.
         let mayBeOld = worker.ageLimits.map { $0.earliest <= now } ?? false
         let isYoung = now - readySince < Policy.memoryYouth
         if !isYoung, !mayBeOld { seats[worker.slot].memoryRecycles = 0 }
@@ -74,11 +74,11 @@ extension Monitor {
         workers[index].lastSign = now
         if workers[index].hungSince == nil { return }
         workers[index].hungSince = nil
-        // Why else it was to be recycled has been forgotten; the runtime will say it again.
+        // Any other reason to recycle it has been forgotten; the runtime will say it again.
         workers[index].isOverMemory = false
     }
 
-    /// Those on trial are not found hung: they are killed.
+    /// Workers on trial are not marked as hung: they are killed.
     mutating func noteSilence() {
         for index in live where workers[index].isReady && workers[index].hungSince == nil {
             guard !isOnTrial(workers[index]), workers[index].isSilent(at: now) else { continue }
@@ -87,7 +87,7 @@ extension Monitor {
         }
     }
 
-    /// Any word proves that the worker runs. nil: it is gone.
+    /// Any word proves that the worker runs. nil: the worker is gone.
     private mutating func heard(_ id: WorkerID) -> Int? {
         guard let index = index(of: id), !workers[index].isGone else { return nil }
         if !workers[index].isAnswered {
@@ -162,8 +162,8 @@ extension Monitor {
         if course != .none { surgeMax = max(surgeMax, surge) }
     }
 
-    /// The pool lets these workers go. One that is not known to run hears of it later; one that the watchdog has killed
-    /// never does.
+    /// The pool lets these workers go. A worker that is not known to run yet hears of it later; a worker that the
+    /// watchdog has killed never does.
     mutating func letGoSilently(_ who: (Facts) -> Bool) {
         for index in live where who(workers[index]) {
             guard !workers[index].isAnswered || workers[index].killedAt != nil else { continue }

@@ -14,27 +14,27 @@ extension Monitor {
     }
 
     private func judgeDebts() throws(Violation) {
-        if let announced = step.announced { throw Violation(.signals, "\(announced) was announced and does not come") }
-        try requireNone(step.owedStopSignal, .signals, "is empty and gets no stop signal")
+        if let announced = step.announced { throw Violation(.signals, "\(announced) was announced but does not come") }
+        try requireNone(step.owedStopSignal, .signals, "is empty but gets no stop signal")
         try requireNone(step.owedExit, .signals, "exited unseen")
-        try requireNone(step.owedSilence, .story, "was silent, and nobody is told")
-        try require(step.scaledFrom == nil, .story, "nobody was told of the new size \(size)")
+        try requireNone(step.owedSilence, .story, "was silent, which is not reported")
+        try require(step.scaledFrom == nil, .story, "the new size \(size) is not reported")
         if let refusal = step.owedRefusal { throw Violation(.story, "\(step.event) is not refused: \(refusal)") }
         if let word = step.owedWord { throw Violation(.story, "\(step.event) does nothing: \(word)") }
         guard phase == .running else { return }
         try require(step.owedRoll == nil, .story, "no roll begins")
-        try requireNone(step.owedRecycleFailure, .story, "failed, and its recycle goes on")
-        try require(step.owedRetries.isEmpty, .backoff, "slots \(step.owedRetries) failed and are not tried again")
+        try requireNone(step.owedRecycleFailure, .story, "failed, but its recycle goes on")
+        try require(step.owedRetries.isEmpty, .backoff, "slots \(step.owedRetries) failed but are not tried again")
         try requireNone(step.owedFailure, .story, "failed unseen")
         if let id = step.owedSparing, let index = index(of: id) {
             let mayBeOld = workers[index].ageLimits.map { $0.earliest <= now } ?? false
-            try require(mayBeOld, .recycle, "\(id) takes too much from its start, and nobody is told")
+            try require(mayBeOld, .recycle, "\(id) uses too much from its start, which is not reported")
         }
-        try requireNone(step.owedReady, .story, "said that it is ready, or listens, and is not ready")
-        try requireNone(step.owedStopping, .story, "said that it stops, and does not")
-        try requireNone(step.owedRollFailure, .reverts, "failed, and the roll goes on")
+        try requireNone(step.owedReady, .story, "said that it is ready, or listens, but is not ready")
+        try requireNone(step.owedStopping, .story, "said that it stops, but does not")
+        try requireNone(step.owedRollFailure, .reverts, "failed, but the roll goes on")
         try require(!step.owedGiveUp, .backoff, "the pool does not give up after \(failureTimes.count) failures")
-        try require(step.owedBackoffs.isEmpty, .backoff, "slots \(step.owedBackoffs) failed and do not back off")
+        try require(step.owedBackoffs.isEmpty, .backoff, "slots \(step.owedBackoffs) failed but do not back off")
         let isExcused = step.rollEnded || step.rollBegan
         try require(!step.promotedEarly || isExcused, .startFirst, "a replacement took its slot before it soaked")
     }
@@ -53,31 +53,31 @@ extension Monitor {
             try judgePlace(of: worker)
         }
         let more = course != .none ? surgeMax : recycling != nil ? 1 : 0
-        try require(active <= size + more, .limit, "\(active) active in \(size) slots, and \(more) more may be")
+        try require(active <= size + more, .limit, "\(active) active in \(size) slots, with \(more) more allowed")
     }
 
     private func judgeTime(of worker: Facts) throws(Violation) {
         guard !worker.isVague, worker.killedAt == nil else { return }
         let id = worker.id
         if let end = worker.emptyUntil {
-            try require(end > now, .signals, "\(id) had its time to be emptied, and gets no stop signal")
+            try require(end > now, .signals, "\(id) had its time to be emptied but gets no stop signal")
         } else if !worker.isInOffice {
-            try require(worker.limit > now, .signals, "\(id) had its time to finish, and is not killed")
+            try require(worker.limit > now, .signals, "\(id) had its time to finish but is not killed")
         } else if let readySince = worker.readySince {
-            try require(!mustBeKilled(worker), .deadlines, "\(id) is silent since \(now - worker.lastSign)")
+            try require(!mustBeKilled(worker), .deadlines, "\(id) has been silent for \(now - worker.lastSign)")
             let isWaiting = !worker.isInFlight || readySince + soak > now
-            try require(isWaiting, .deadlines, "\(id) has soaked and does not take its slot")
+            try require(isWaiting, .deadlines, "\(id) has soaked but does not take its slot")
         } else {
             try require(worker.limit > now, .deadlines, "\(id) had its time to start")
             let isOldEnough = worker.oldEnoughAt.map { $0 <= now } ?? false
             try require(!isOldEnough, .deadlines, "\(id) is old enough to be ready")
             let isWaiting = worker.portsCountedAt.map { $0 > now } ?? true
-            try require(isWaiting, .listening, "\(id) listens on some ports, and the rest is waited for too long")
+            try require(isWaiting, .listening, "\(id) listens on some ports but waits too long for the rest")
         }
     }
 
-    /// One on trial when it has been silent for its time; another when that was so for the same time again, and nobody
-    /// is on the way to replace it.
+    /// A worker on trial must be killed if it has been silent for its time. Another worker must be killed if it has
+    /// been silent for the same time again and no replacement is on the way.
     func mustBeKilled(_ worker: Facts) -> Bool {
         guard let interval = worker.policy.watchdog else { return false }
         if isOnTrial(worker) { return worker.isSilent(at: now) }
@@ -107,7 +107,7 @@ extension Monitor {
         for slot in 0..<size where !any(in: slot, { $0.isInOffice || !$0.isAnswered }) {
             let isCrowded = count { $0.slot == slot } + remains(of: slot) >= Policy.lingeringMax
             let isWaiting = seats[slot].restartAt.map { $0 > now } ?? false
-            try require(isCrowded || isWaiting, .deadlines, "slot \(slot) is empty and waits for nothing")
+            try require(isCrowded || isWaiting, .deadlines, "slot \(slot) is empty but waits for nothing")
         }
     }
 
@@ -118,9 +118,9 @@ extension Monitor {
             capacity >= capacityAtBegin - lost, .capacity,
             "\(capacity) slots serve; \(capacityAtBegin) did when the roll began, \(lost) crashed")
         let isThere = slotsAtGoal == size && canary == nil
-        try require(!isThere, .settles, "every slot is at \(goal), the roll goes on")
+        try require(!isThere, .settles, "every slot is at \(goal), but the roll goes on")
         let isLate = isForward && rollTimesOutAt.map { $0 <= now } ?? false
-        try require(!isLate, .deadlines, "the roll is not done in time, and goes on")
+        try require(!isLate, .deadlines, "the roll is not done in time but goes on")
         try judgeCanary()
 
         guard inFlight < surge, room > 0 else { return }
@@ -134,7 +134,7 @@ extension Monitor {
 
     private func judgeCanary() throws(Violation) {
         guard isForward, let canary else { return }
-        try require(!isCanaryComplete || waitsSince != nil, .trial, "the canary is complete, and nobody is told")
+        try require(!isCanaryComplete || waitsSince != nil, .trial, "the canary is complete, which is not reported")
         guard !isPaused, isCanaryComplete, let waitsSince, let time = canary.time else { return }
         try require(waitsSince + time > now, .deadlines, "the canary has waited long enough")
     }
@@ -150,20 +150,20 @@ extension Monitor {
             let isServing = pool.isServing(workers[index].id)
             try require(isServing == workers[index].isReady, .story, "\(workers[index].id) serves: \(isServing)")
         }
-        try require(pool.keptGenerations == kept, .release, "kept are \(pool.keptGenerations), not \(kept)")
-        try require(pool.badGenerations == bad, .story, "bad are \(pool.badGenerations), not \(bad)")
+        try require(pool.keptGenerations == kept, .release, "the pool keeps \(pool.keptGenerations), not \(kept)")
+        try require(pool.badGenerations == bad, .story, "the bad generations are \(pool.badGenerations), not \(bad)")
         try require(pool.isPaused == isPaused, .story, "paused: \(pool.isPaused)")
         let mustBeReady = phase == .running && !wasReady && ownersReady
-        try require(!mustBeReady, .story, "the pool is ready, and nobody is told")
+        try require(!mustBeReady, .story, "the pool is ready, which is not reported")
         if case .stopping = phase {
-            try require(!live.isEmpty || !remains.isEmpty, .stops, "no worker is left, and the end does not come")
+            try require(!live.isEmpty || !remains.isEmpty, .stops, "no worker is left, but the end does not come")
         }
         if phase == .finished { try require(pool.nextDeadline == nil, .stops, "a timer is armed after the end") }
     }
 
     // MARK: at rest
 
-    /// n ready workers of one generation, nothing else.
+    /// There are n ready workers of one generation, and nothing else.
     var isSettled: Bool {
         switch phase {
         case .finished: true
@@ -178,7 +178,7 @@ extension Monitor {
         }
     }
 
-    /// Its workers grow old: such a pool rests only for moments, while none of them is due.
+    /// Its workers grow old: such a pool rests only for short periods, while no worker is due.
     var isAging: Bool { phase == .running && live.contains { workers[$0].policy.maxAge != nil } }
 
     /// What must hold at rest.

@@ -1,9 +1,9 @@
 import Reloader
 
-/// What a worker that is gone has left.
+/// What a worker that is gone has left behind.
 struct Remains {
     let slot: Int
-    /// Its worker was killed, or a fast stop is on: there is nothing to wait for.
+    /// Its worker was killed, or a fast stop is under way: there is nothing to wait for.
     let isDoomed: Bool
     /// When it must have been killed; nil: only the pool knows.
     var limit: Instant?
@@ -11,9 +11,9 @@ struct Remains {
     var isKilled = false
 }
 
-/// Whether what workers leave has its time, and no more than that.
+/// Checks that leftovers get their time, and no more than that.
 extension Monitor {
-    /// To be called before the worker is forgotten.
+    /// Must be called before the worker is forgotten.
     mutating func leaveBehind(_ index: Int) {
         let worker = workers[index]
         let isAsked = worker.hasLeft && !worker.isBeingEmptied
@@ -30,18 +30,18 @@ extension Monitor {
 
     mutating func terminateLeftovers(_ id: WorkerID) throws(Violation) {
         guard let left = remains[id] else { throw Violation(.leftovers, "\(id) has left nothing") }
-        try require(step.owedLeftovers == id, .leftovers, "what \(id) has left is told to end another time")
+        try require(step.owedLeftovers == id, .leftovers, "the leftovers of \(id) get a second stop signal")
         try require(
-            !left.isDoomed && !left.isKilled, .leftovers, "what \(id) has left is told to end, and is to be killed")
+            !left.isDoomed && !left.isKilled, .leftovers, "the leftovers of \(id) get a stop signal but not SIGKILL")
         step.owedLeftovers = nil
         remains[id]?.isTerminated = true
     }
 
     mutating func killLeftovers(_ id: WorkerID) throws(Violation) {
         guard let left = remains[id] else { throw Violation(.leftovers, "\(id) has left nothing") }
-        try require(!left.isKilled, .leftovers, "what \(id) has left is killed twice")
+        try require(!left.isKilled, .leftovers, "the leftovers of \(id) are killed twice")
         let isDue = left.limit.map { $0 <= now && left.isTerminated } ?? true
-        try require(left.isDoomed || isFast || isDue, .leftovers, "what \(id) has left still has time")
+        try require(left.isDoomed || isFast || isDue, .leftovers, "the leftovers of \(id) still have time")
         if step.owedLeftovers == id { step.owedLeftovers = nil }
         remains[id]?.isKilled = true
     }
@@ -49,21 +49,21 @@ extension Monitor {
     func leftoversEnd(_ id: WorkerID, _ slot: Int, _ time: Duration) throws(Violation) {
         try require(remains[id]?.slot == slot, .story, "\(id) has left nothing in slot \(slot)")
         if let limit = remains[id]?.limit {
-            try require(time == limit - now, .story, "what \(id) has left has \(time)")
+            try require(time == limit - now, .story, "the leftovers of \(id) have \(time)")
         }
     }
 
     func leftoversAreKilled(_ id: WorkerID, _ slot: Int, _ reason: KillReason) throws(Violation) {
         try require(remains[id]?.slot == slot, .story, "\(id) has left nothing in slot \(slot)")
-        try require(reason != .fastStop || isFast, .story, "what \(id) has left is killed without a fast stop")
-        try require(reason != .watchdog, .story, "nobody watches what \(id) has left")
+        try require(reason != .fastStop || isFast, .story, "the leftovers of \(id) are killed without a fast stop")
+        try require(reason != .watchdog, .story, "the leftovers of \(id) have no watchdog")
     }
 
     func judgeLeftovers() throws(Violation) {
-        try require(step.owedLeftovers == nil, .leftovers, "what \(step.event) tells of is forgotten")
+        try require(step.owedLeftovers == nil, .leftovers, "the leftovers of \(step.event) are forgotten")
         for (id, left) in remains where !left.isKilled {
-            try require(!isFast, .leftovers, "what \(id) has left is not killed")
-            if let limit = left.limit { try require(limit > now, .leftovers, "what \(id) has left had its time") }
+            try require(!isFast, .leftovers, "the leftovers of \(id) are not killed")
+            if let limit = left.limit { try require(limit > now, .leftovers, "the leftovers of \(id) are overdue") }
         }
     }
 
@@ -71,7 +71,7 @@ extension Monitor {
 
     // MARK: time in which nobody ran
 
-    /// Whatever would fail or kill somebody waits as long as at its begin.
+    /// Every wait that could fail or kill a worker is as long again as at its beginning.
     mutating func grantTimeAgain() {
         if let end = rollTimesOutAt, let timeout = plan.timeout { rollTimesOutAt = max(end, now + timeout) }
         for index in live { grantTimeAgain(index) }

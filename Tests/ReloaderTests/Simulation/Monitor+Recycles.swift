@@ -1,10 +1,10 @@
 import Reloader
 
-/// Whether what is told of recycles is true.
+/// Checks that what is reported about recycles is true.
 extension Monitor {
     mutating func recycleBegan(_ slot: Int, _ generation: Int, _ reason: RecycleReason) throws(Violation) {
         try require(phase == .running && course == .none, .recycle, "slot \(slot) is recycled at \(course)")
-        try require(recycling == nil, .recycle, "slot \(slot) is recycled as a second one")
+        try require(recycling == nil, .recycle, "slot \(slot) is recycled while another one is")
         try require(seats.indices.contains(slot), .recycle, "slot \(slot) is recycled, of \(size)")
         try require(seats[slot].generation == generation, .story, "slot \(slot) is not at \(generation)")
         let mayBegin =
@@ -25,7 +25,7 @@ extension Monitor {
         lost = 0
     }
 
-    /// No other has served longer and waits for nothing else.
+    /// No other worker that could be recycled now comes first: a hung one, or one that has served longer.
     private func checkFairness(_ slot: Int) throws(Violation) {
         guard let chosen = live.first(where: { workers[$0].slot == slot && isInTurn(workers[$0]) }) else { return }
         for index in live where workers[index].isOverdue(at: now) && isInTurn(workers[index]) {
@@ -67,7 +67,7 @@ extension Monitor {
 
     mutating func recycleFailed(_ index: Int, _ reason: RecycleReason) throws(Violation) {
         let worker = workers[index]
-        try require(step.owedRecycleFailure == worker.id, .story, "the recycle by \(worker.id) failed")
+        try require(step.owedRecycleFailure == worker.id, .story, "the recycle by \(worker.id) did not fail")
         try require(
             recycling?.slot == worker.slot && recycling?.reason == reason, .story, "slot \(worker.slot) is not recycled"
         )
@@ -84,10 +84,10 @@ extension Monitor {
         _ index: Int, _ age: Duration, _ delay: Duration, _ times: Int
     ) throws(Violation) {
         let worker = workers[index]
-        try require(step.owedSparing == worker.id, .recycle, "\(worker.id) is spared, and does not take too much")
+        try require(step.owedSparing == worker.id, .recycle, "\(worker.id) is spared but does not use too much")
         step.owedSparing = nil
         let counted = seats[worker.slot].memoryRecycles
-        try require(times == counted, .recycle, "\(counted) were replaced for memory, told \(times)")
+        try require(times == counted, .recycle, "\(counted) were replaced for memory, reported \(times)")
         try require(worker.readySince.map { now - $0 } == age, .story, "\(worker.id) was ready for \(age)")
         var longest = Policy.memoryBackoffBase
         for _ in 1..<times where longest < Policy.memoryBackoffCap { longest = longest * 2 }
@@ -104,7 +104,7 @@ extension Monitor {
             case .scale: slot >= size
             default: phase != .running
             }
-        try require(hasCause, .recycle, "the recycle of slot \(slot) is abandoned")
+        try require(hasCause, .recycle, "the recycle of slot \(slot) is abandoned without a cause")
         if recycling?.slot == slot, recycling?.reason == reason {
             recycling = nil
             letGoSilently { $0.isInFlight && $0.slot == slot }
@@ -114,7 +114,7 @@ extension Monitor {
         }
     }
 
-    /// What is wanted begins, as soon as it may.
+    /// A recycle that is wanted begins as soon as it may.
     func judgeRecycles() throws(Violation) {
         guard phase == .running else {
             return try require(
@@ -130,7 +130,7 @@ extension Monitor {
         }
         try require(askedRestarts.allSatisfy { isCrowded($0) }, .recycle, "restarts of \(askedRestarts) do not begin")
         for index in live where workers[index].isOverdue(at: now) {
-            try require(!isInTurn(workers[index]), .recycle, "\(workers[index].id) is overdue, and is not recycled")
+            try require(!isInTurn(workers[index]), .recycle, "\(workers[index].id) is overdue but is not recycled")
         }
     }
 }

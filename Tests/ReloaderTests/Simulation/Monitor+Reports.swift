@@ -1,6 +1,6 @@
 import Reloader
 
-/// Whether each report is true when it comes.
+/// Checks that each report is true when it comes.
 extension Monitor {
     mutating func take(_ report: Report) throws(Violation) {
         switch report {
@@ -19,7 +19,7 @@ extension Monitor {
         case .draining(let reason): try drains(index, reason)
         case .killed(let reason): try isKilled(index, reason)
         case .exited(let status, let lived, let expected):
-            try require(step.owedExit == id, .signals, "the exit of \(id) is told without one, or twice")
+            try require(step.owedExit == id, .signals, "the exit of \(id) is false, or reported twice")
             try require(isExit(of: id, status), .story, "\(id) exited in another way")
             try require(lived == now - workers[index].startedAt, .story, "\(id) lived \(lived)")
             try require(expected == step.exitExpected, .story, "the exit of \(id) was expected: \(expected)")
@@ -49,7 +49,7 @@ extension Monitor {
             kept = Array((kept + [target]).suffix(policy.generationsKept))
         case .superseded(let target, let newer):
             try require(course == .forward(target: target), .story, "the roll to \(target) is superseded, at \(course)")
-            try require(newer == step.owedRoll ?? newest, .story, "\(newer) is not what is asked for")
+            try require(newer == step.owedRoll ?? newest, .story, "\(newer) is not what was asked for")
             endRoll()
         case .failed(let target, let base, let slot, let id, let reason, let toRevert):
             try rollFailed(target, base, slot, id, reason, toRevert)
@@ -84,8 +84,8 @@ extension Monitor {
             try require(after == now - startedAt, .story, "the pool was ready after \(after)")
             wasReady = true
         case .backoffBegan(let slot, let delay, let failures): try backsOff(slot, delay, failures)
-        case .paused: try require(paid(.pool(.paused)) || step.rollBegan && isPaused, .story, "nobody pauses it")
-        case .resumed: try require(paid(.pool(.resumed)), .story, "nobody resumes it")
+        case .paused: try require(paid(.pool(.paused)) || step.rollBegan && isPaused, .story, "nobody paused it")
+        case .resumed: try require(paid(.pool(.resumed)), .story, "nobody resumed it")
         case .refused(let refusal):
             try require(step.owedRefusal == refusal, .story, "\(step.event) is refused: \(refusal)")
             step.owedRefusal = nil
@@ -99,7 +99,7 @@ extension Monitor {
         }
     }
 
-    /// Whether the event at hand asked for this, once.
+    /// Whether the current event asked for this. True once only.
     mutating func paid(_ word: Report) -> Bool {
         guard step.owedWord == word else { return false }
         step.owedWord = nil
@@ -129,7 +129,7 @@ extension Monitor {
         let worker = workers[index]
         if reason == .byItself { return try drainsByItself(index) }
         step.announced = worker.isReady && policy.drain != .signal ? .empty(worker.id) : .terminate(worker.id)
-        // One that was let go before it was known to run hears of it now, whatever has become of the reason.
+        // A worker that was let go before it was known to run hears of it now, whatever has become of the reason.
         let isLate = step.firstAnswer == worker.id
         if !isLate { try checkReason(worker, reason) }
         workers[index].hasLeft = true
@@ -139,7 +139,7 @@ extension Monitor {
 
     private func checkReason(_ worker: Facts, _ reason: DrainReason) throws(Violation) {
         let id = worker.id
-        try require(worker.isActive, .signals, "\(id) is asked to finish once more")
+        try require(worker.isActive, .signals, "\(id) is asked to finish a second time")
         switch reason {
         case .byItself: break
         case .replaced:
@@ -149,12 +149,12 @@ extension Monitor {
             }
             let soaked = workers[other].readySince.map { $0 + soak <= now } ?? false
             try require(soaked || !worker.isReady, .startFirst, "\(id): its replacement has not soaked")
-            try require(!isKnownToHang(worker), .signals, "\(id) hangs, and is asked to finish")
+            try require(!isKnownToHang(worker), .signals, "\(id) hangs but is asked to finish")
         case .abandoned:
-            try require(worker.isInFlight, .startFirst, "\(id) is no replacement in flight")
+            try require(worker.isInFlight, .startFirst, "\(id) is not a replacement in flight")
             try require(step.rollEnded || beginsRoll, .startFirst, "\(id) is abandoned in the middle of its roll")
             let covered = any(in: worker.slot) { $0.isReady && !isKnownToHang($0) && $0.id != id }
-            try require(covered || !worker.isReady, .startFirst, "\(id) is abandoned, and nothing else serves its slot")
+            try require(covered || !worker.isReady, .startFirst, "\(id) is abandoned but nothing else serves its slot")
         case .retired: try require(worker.slot >= size, .startFirst, "\(id) is retired from slot \(worker.slot)")
         case .stopped: try require(phase != .running, .startFirst, "\(id) is stopped in a running pool")
         case .startTimedOut:
@@ -178,7 +178,7 @@ extension Monitor {
         if isCanary(worker) { step.owedFailure = worker.id } else { lose(worker) }
     }
 
-    /// The event at hand may begin a roll.
+    /// The current event may begin a roll.
     private var beginsRoll: Bool {
         switch step.event {
         case .reload, .rollback: true
@@ -196,10 +196,10 @@ extension Monitor {
         case .fastStop:
             let isFast = if case .stopping(.fast, _) = phase { true } else { false }
             try require(isFast, .signals, "\(id) is killed without a fast stop")
-        case .withWorker: throw Violation(.story, "\(id) is killed with itself")
+        case .withWorker: throw Violation(.story, "\(id) is killed as its own leftover")
         case .watchdog:
             let silentFor = now - worker.lastSign
-            try require(worker.isReady && worker.isSilent(at: now), .signals, "\(id) was silent only \(silentFor)")
+            try require(worker.isReady && worker.isSilent(at: now), .signals, "\(id) was silent for \(silentFor)")
             if mustBeKilled(worker) {
                 lost += 1
             } else {
@@ -246,7 +246,7 @@ extension Monitor {
             step.owedSilence = nil
             return
         case .endedAsCanary:
-            try require(step.event == .stopping(worker.id) && isCanary(worker), .story, "\(worker.id) is no canary")
+            try require(step.event == .stopping(worker.id) && isCanary(worker), .story, "\(worker.id) is not a canary")
         }
         if step.owedFailure == worker.id { step.owedFailure = nil }
         if worker.isInFlight, course == .none {
@@ -268,10 +268,10 @@ extension Monitor {
         isForward && canary != nil && !worker.isInFlight && worker.generation == goal
     }
 
-    /// Nothing is lost when it is killed: its slot has not been given to it for good.
+    /// Nothing is lost if this worker is killed: its slot has not been given to it for good.
     func isOnTrial(_ worker: Facts) -> Bool { worker.isInFlight || isCanary(worker) }
 
-    /// The slot has lost the worker that it was served by, or was to be.
+    /// The slot has lost the worker that served it, or was to serve it.
     private mutating func lose(_ worker: Facts) {
         guard phase == .running, worker.slot < size else { return }
         if isReverting, seats[worker.slot].generation != settled { return }
@@ -310,7 +310,7 @@ extension Monitor {
         }
         if !isRetry { step.owedBackoffs.removeAll { $0 == slot } }
         let counted = seats[slot].failures
-        try require(failures == counted, .backoff, "slot \(slot): \(counted) failures, told \(failures)")
+        try require(failures == counted, .backoff, "slot \(slot): \(counted) failures, reported \(failures)")
         var longest = policy.backoffBase
         for _ in 1..<failures where longest < policy.backoffCap { longest = longest * 2 }
         longest = min(longest, policy.backoffCap)

@@ -1,6 +1,6 @@
 import Reloader
 
-/// Whether what is told of rolls is true.
+/// Checks that what is reported about rolls is true.
 extension Monitor {
     var ownersReady: Bool {
         (0..<size).allSatisfy { slot in any(in: slot) { $0.isReady && !$0.isInFlight } }
@@ -30,7 +30,7 @@ extension Monitor {
         for slot in seats.indices { seats[slot].forgetBackoff() }
     }
 
-    /// Replacements that have not taken their slot must be let go, and those of them that run must hear of it.
+    /// Replacements that have not taken their slot must be let go, and the ones that run must hear of it.
     mutating func endRoll() {
         course = .none
         canary = nil
@@ -51,12 +51,12 @@ extension Monitor {
     mutating func takeOver(_ slot: Int) throws(Violation) {
         let place = live.first { workers[$0].slot == slot && workers[$0].isReady && workers[$0].isInFlight }
         guard let place, let readySince = workers[place].readySince else {
-            throw Violation(.startFirst, "slot \(slot) is replaced by nobody")
+            throw Violation(.startFirst, "slot \(slot) is replaced by no worker")
         }
         if readySince + soak > now { step.promotedEarly = true }
         for index in live where index != place && workers[index].slot == slot && workers[index].isInOffice {
             let isAsked = !workers[index].isAnswered || workers[index].killedAt != nil
-            try require(isAsked, .limit, "\(workers[index].id) was replaced, and not asked to finish")
+            try require(isAsked, .limit, "\(workers[index].id) was replaced but not asked to finish")
             workers[index].hasLeft = true
             workers[index].isVague = !workers[index].isAnswered
         }
@@ -71,7 +71,7 @@ extension Monitor {
         try require(step.owedRollFailure == id, .story, "the roll failed because of \(id)")
         try require(base == settled, .reverts, "the base is \(settled), not \(base)")
         let away = seats.reduce(0) { $0 + ($1.generation == base ? 0 : 1) }
-        try require(toRevert == away, .story, "\(away) slots to revert, told \(toRevert)")
+        try require(toRevert == away, .story, "\(away) slots to revert, reported \(toRevert)")
         step.owedRollFailure = nil
         revert(from: target)
     }
@@ -82,9 +82,9 @@ extension Monitor {
         try require(isLate && after == now - rollBeganAt, .story, "the roll timed out after \(after)")
         try require(base == settled, .reverts, "the base is \(settled), not \(base)")
         let isDone = slotsAtGoal == size && canary == nil && !step.promotedEarly
-        try require(!isDone, .story, "the roll timed out and was done")
+        try require(!isDone, .story, "the roll timed out although it was done")
         let away = seats.reduce(0) { $0 + ($1.generation == base ? 0 : 1) }
-        try require(toRevert == away, .story, "\(away) slots to revert, told \(toRevert)")
+        try require(toRevert == away, .story, "\(away) slots to revert, reported \(toRevert)")
         revert(from: target)
     }
 
@@ -104,12 +104,12 @@ extension Monitor {
 
     // MARK: canaries
 
-    /// All of it is replaced, and nothing in flight.
+    /// All of the canary's slots are replaced, and no replacement is in flight.
     var isCanaryComplete: Bool { canary != nil && slotsAtGoal >= canarySize && inFlight == 0 }
 
     mutating func canaryWaits(_ target: Int, _ replaced: Int, _ all: Int, _ time: Duration?) throws(Violation) {
         try require(course == .forward(target: target), .story, "the canary of \(target) waits, at \(course)")
-        try require(isCanaryComplete && waitsSince == nil, .story, "the canary does not wait, or was told to")
+        try require(isCanaryComplete && waitsSince == nil, .story, "the canary does not wait, or waited before")
         try require(
             replaced == slotsAtGoal && all == size && time == canary?.time, .story,
             "\(replaced) of \(all) wait; \(slotsAtGoal) are")

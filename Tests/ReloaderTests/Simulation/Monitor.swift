@@ -1,7 +1,7 @@
 import Reloader
 
 /// An independent model of the pool: it is told each event and each effect, remembers facts, and holds the pool to
-/// every invariant after every step. It knows the rules that the head of Pool.swift promises, and nothing of how the
+/// every invariant after every step. It knows the rules that the head of Pool.swift promises, and nothing about how the
 /// pool keeps them.
 ///
 /// A step: `observe` the event, `take` each effect, `judge` the whole.
@@ -13,21 +13,21 @@ struct Monitor {
         case finished
     }
 
-    /// How far the roll has come, as reported.
+    /// How far the roll has come, according to the reports.
     enum Course: Equatable {
         case none
         case forward(target: Int)
         case revert(failed: Int)
     }
 
-    /// What the monitor knows of one slot.
+    /// What the monitor knows about one slot.
     struct Seat {
         var generation: Int
         var failures = 0
-        /// Recycles for memory, in a row.
+        /// The number of recycles for memory in a row.
         var memoryRecycles = 0
         var restartAt: Instant?
-        /// No replacement before.
+        /// No replacement is started before this.
         var retryAt: Instant?
 
         mutating func forgetBackoff() {
@@ -48,12 +48,12 @@ struct Monitor {
     var policy: Policy
     var phase = Phase.running
     var course = Course.none
-    /// What a rollback may go to; the last one is where the pool is settled.
+    /// The generations that a rollback may go to; the pool is settled at the last one.
     var kept = [1]
     var bad: [Int] = []
     var newest = 1
     var isPaused = false
-    /// The plan of the roll at hand, and of its revert.
+    /// The plan of the current roll, and of its revert.
     var plan = RollPlan()
     /// The slots on trial.
     var canary: Canary?
@@ -63,10 +63,10 @@ struct Monitor {
     var askedRestarts: [Int] = []
     var seats: [Seat]
     var workers: [Facts] = []
-    /// Indices into `workers` of those that are not gone.
+    /// Indices into `workers` of the workers that are not gone.
     var live: [Int] = []
 
-    /// What workers that are gone have left.
+    /// What the workers that are gone have left behind.
     var remains: [WorkerID: Remains] = [:]
 
     var released: Set<Int> = []
@@ -75,7 +75,7 @@ struct Monitor {
     var stopAskedAt: Instant?
     var wasReady = false
     var anyAnswered = false
-    /// When the roll or the recycle at hand began.
+    /// When the current roll or recycle began.
     var rollBeganAt: Instant
     var rollTimesOutAt: Instant?
     var revertBeganAt: Instant
@@ -85,45 +85,45 @@ struct Monitor {
 
     var step: Step
 
-    /// What the step at hand has shown and still owes.
+    /// What the current step has shown and still owes.
     struct Step {
         let event: Event
         let now: Instant
-        /// Workers with higher numbers have been started in this step.
+        /// Workers with higher numbers were started in this step.
         let startedBefore: Int
         var rollEnded = false
         var rollBegan = false
-        /// A replacement took its slot before its soak was over: only the end of its roll (for a recycle: the begin of
-        /// one) excuses that.
+        /// A replacement took its slot before its soak was over. Only the end of its roll (for a recycle: the beginning
+        /// of a roll) excuses that.
         var promotedEarly = false
-        /// What must be the next effect: the first that a worker feels of its drain.
+        /// What the next effect must be: the first effect that a worker's drain has on it.
         var announced: Effect?
         var announcedKill: WorkerID?
         var firstAnswer: WorkerID?
         /// A worker that lingered in this slot is gone.
         var relievedSlot: Int?
         var owedExit: WorkerID?
-        /// It has left something: that must be told to end, or killed.
+        /// This worker has left processes behind, which must be told to end, or killed.
         var owedLeftovers: WorkerID?
         var exitExpected = false
         var owedFailure: WorkerID?
         var owedReady: WorkerID?
         var owedStopping: WorkerID?
-        /// Nothing is left of it: its stop signal must come.
+        /// Nothing is left to take from this worker: its stop signal must come.
         var owedStopSignal: WorkerID?
         var owedBackoffs: [Int] = []
         var owedRetries: [Int] = []
         var owedRollFailure: WorkerID?
         var owedRecycleFailure: WorkerID?
-        /// Found silent in this step, whose event may have come first.
+        /// Workers that were found silent in this step, although its event may have come first.
         var foundSilent: Set<WorkerID> = []
-        /// It was killed as hung: that is its failure, and its replacement takes its slot.
+        /// This worker was killed as hung: its failure must be reported, and its replacement takes its slot.
         var owedSilence: WorkerID?
         var killedAsHung: Int?
         /// The target of a rollback.
         var owedRoll: Int?
         var owedRefusal: Refusal?
-        /// It takes too much memory from its start.
+        /// This worker uses too much memory from its start.
         var owedSparing: WorkerID?
         var owedWord: Report?
         var owedGiveUp = false
@@ -145,7 +145,7 @@ struct Monitor {
     var soak: Duration { course == .none ? policy.soak : plan.soak ?? policy.soak }
     var surge: Int { max(1, min(plan.surge ?? policy.surge ?? (size + 3) / 4, size)) }
 
-    /// The generation that slots are brought to.
+    /// The generation that the slots are being brought to.
     var goal: Int {
         switch course {
         case .none, .revert: settled
@@ -171,7 +171,7 @@ struct Monitor {
 
     func known(_ id: WorkerID, _ slot: Int, _ generation: Int) throws(Violation) -> Int {
         guard let index = index(of: id), workers[index].slot == slot, workers[index].generation == generation else {
-            throw Violation(.story, "\(id) in slot \(slot) of generation \(generation) is told of, and is not there")
+            throw Violation(.story, "\(id) in slot \(slot) of generation \(generation) is reported but is not there")
         }
         return index
     }
@@ -189,7 +189,7 @@ struct Monitor {
     var inFlight: Int { count { $0.isInFlight && $0.isInOffice } }
     var canarySize: Int { min(max(canary?.slots ?? size, 1), size) }
 
-    /// How many slots more the roll may take.
+    /// How many more slots the roll may take.
     var room: Int {
         guard isForward else { return size }
         return isPaused ? 0 : canary == nil ? size : canarySize - slotsAtGoal - inFlight
@@ -201,7 +201,7 @@ struct Monitor {
 
     func remains(of slot: Int) -> Int { remains.values.count { $0.slot == slot } }
 
-    /// Slots whose own worker is ready, or a replacement that soaks.
+    /// The number of slots whose own worker is ready, or whose replacement soaks.
     var serving: Int {
         (0..<size).reduce(0) { sum, slot in sum + (any(in: slot) { $0.isReady } ? 1 : 0) }
     }

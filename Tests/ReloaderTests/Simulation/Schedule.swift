@@ -1,6 +1,7 @@
 import Reloader
 
-/// What people do in one run of the simulation, and how patient the policy is: short times, so that everything meets.
+/// What people do in one run of the simulation, and how patient the policy is: short times, so that everything
+/// coincides.
 enum Schedule {
     static func policy(_ chance: inout Chance) -> Policy {
         var policy = Policy()
@@ -45,7 +46,7 @@ enum Schedule {
         return plan
     }
 
-    /// One thing that people do; a burst of it is several at the same instant.
+    /// One thing that people do. A burst is several of them at the same instant.
     static func commands(_ chance: inout Chance) -> [Command] {
         switch chance.int(0...139) {
         case 100..<106: [.rollback]

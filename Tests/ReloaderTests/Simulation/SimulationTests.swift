@@ -2,10 +2,10 @@ import Glibc
 import Reloader
 import Testing
 
-/// Thousands of short and nasty lives of a pool; see `World` for what happens in them and `Monitor` for what must hold.
+/// Thousands of short and nasty lives of a pool. `World` describes what happens in them, and `Monitor` what must hold.
 ///
-/// `RELOADER_SCHEDULES` says how many, `RELOADER_SEED` the seed of the first; each further one has the next seed.
-/// docs/architecture.md shows how to replay one.
+/// `RELOADER_SCHEDULES` sets how many there are, `RELOADER_SEED` the seed of the first; each further one has the next
+/// seed. docs/architecture.md shows how to replay one.
 @Suite struct SimulationTests {
     @Test func everyInvariantHoldsAfterEveryStep() {
         let schedules = Self.number("RELOADER_SCHEDULES") ?? 2_000
@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    /// The same seed again, this time telling the story.
+    /// Runs the same seed again, this time with the story.
     private static func describe(_ violation: Violation, seed: UInt64, schedule: UInt64) -> Comment {
         var world = World(seed: seed, tells: true)
         try? world.run()

@@ -1,18 +1,18 @@
 import Reloader
 
-/// Everything around the pool, simulated: a clock, the processes, the people, and chance that decides about all of
-/// them. It carries the pool's effects out, and lets the monitor look at each step.
+/// Everything around the pool, simulated: a clock, the processes, the people, and the chance that decides about all of
+/// them. It carries out the pool's effects, and lets the monitor check each step.
 ///
 /// A run has a stormy part, in which programs fail and people give commands, and a calm one, in which everything works:
-/// then the pool must come to rest. At the end it is stopped, and must end.
+/// then the pool must come to rest. Finally it is stopped, and must end.
 struct World {
-    /// What happens by itself.
+    /// What happens without a command.
     private enum Happening {
         case news(Event)
         case exit(WorkerID, ExitStatus)
         case listening(WorkerID, Listening)
         case pings(WorkerID, until: Instant?)
-        /// Part of a worker's fate; nothing happens to it in calm weather.
+        /// Part of a worker's fate; none of them happens in calm weather.
         case misfortune(WorkerID, Misfortune)
         case commands
         case noise
@@ -38,19 +38,19 @@ struct World {
     private var monitor: Monitor
     private var effects: [Effect] = []
     private var processes: [Process] = []
-    /// The character of generation g is at g - 1.
+    /// The character of generation g is at index g - 1.
     private var characters: [Character]
     private var policy: Policy
     private var isCalm = false
     private var isStopped = false
-    /// Things on the agenda that are more than routine.
+    /// The number of things on the agenda that are more than routine.
     private var pending = 0
-    /// How long the answer to a spawn may take; nil: answered at once, as the real runtime does if the program is
-    /// not busy.
+    /// How long the answer to a spawn may take; nil: it comes at once, as from the real runtime if the program is not
+    /// busy.
     private let answersWithin: Int?
     private let deadlinesAreLate: Bool
 
-    /// What happened, for people; nil: not written down.
+    /// What happened, for people to read; nil: not recorded.
     private(set) var story: [String]?
     private(set) var steps = 0
 
@@ -86,7 +86,7 @@ struct World {
         try runToTheEnd()
     }
 
-    /// Nothing is left of a pool that is stopped.
+    /// Nothing is left of a stopped pool.
     private mutating func runToTheEnd() throws(Violation) {
         try send(.stop(.graceful))
         while monitor.phase != .finished {
@@ -109,12 +109,13 @@ struct World {
         agenda.enter(happening, at: max(time, now))
     }
 
-    /// To the next thing that happens: a deadline, or something on the agenda. At the same instant either may be first.
+    /// Proceeds to the next thing that happens: a deadline, or something on the agenda. At the same instant either may
+    /// come first.
     private mutating func proceed() throws(Violation) {
         var deadline = pool.nextDeadline
         if deadlinesAreLate, chance.percent(30) { deadline = deadline.map { $0 + chance.milliseconds(0...20) } }
         guard let next = agenda.next else {
-            guard let deadline else { throw Violation(.settles, "nothing is waited for, and the pool is not at rest") }
+            guard let deadline else { throw Violation(.settles, "the pool waits for nothing but is not at rest") }
             return try pass(to: deadline)
         }
         if let deadline, deadline < next || (deadline == next && chance.percent(50)) { return try pass(to: deadline) }
@@ -153,7 +154,7 @@ struct World {
         try send(.exited(id, status, leaves: process(id).fate.leaves))
     }
 
-    /// Nobody sees that it closes its ports.
+    /// Nobody sees that the worker closes its ports.
     private mutating func listen(_ id: WorkerID, _ listening: Listening) throws(Violation) {
         guard !process(id).isGone else { return }
         processes[Int(id.number) - 1].listens = listening != .onNone
@@ -207,14 +208,14 @@ struct World {
         }
     }
 
-    /// When all is well people let a roll go on that waits for them.
+    /// When all is well, people let a waiting roll go on.
     private mutating func release() throws(Violation) {
         guard isCalm, monitor.isForward else { return }
         if monitor.isPaused { try send(.resume) }
         if monitor.waitsSince != nil { try send(.promote) }
     }
 
-    /// News that nobody expects: of any worker, gone or not, or of one that never was.
+    /// Unexpected news: from any worker, gone or not, or from one that never existed.
     private mutating func noise() -> Event {
         let number = chance.int(1...processes.count + 1)
         let id = WorkerID(number: UInt64(number))
@@ -251,7 +252,7 @@ struct World {
         for answer in answers { try send(answer) }
     }
 
-    /// Returns the answer to a spawn or an emptying, if it comes at once.
+    /// Returns the answer to a spawn or to an emptying, if it comes at once.
     private mutating func carryOut(_ effect: Effect) -> Event? {
         switch effect {
         case .spawn(let id, _, let generation): return spawn(id, characters[generation - 1])
@@ -282,7 +283,7 @@ struct World {
         return answer(.spawned(id))
     }
 
-    /// Says in its own way that it is ready. One that listens may say so too.
+    /// The worker says in its own way that it is ready. A worker that becomes ready by listening may say so too.
     private mutating func begin(_ id: WorkerID, _ fate: Fate) {
         guard var time = fate.readyAfter else { return }
         if policy.readiness != .listening || chance.percent(10) { enter(.news(.ready(id)), after: time) }
@@ -293,7 +294,8 @@ struct World {
         }
     }
 
-    /// The answer comes when nothing is left, however late that is: also to a worker that has long got its stop signal.
+    /// The answer comes when nothing is left, however late that is, even for a worker that has long had its stop
+    /// signal.
     private mutating func empty(_ id: WorkerID) -> Event? {
         let fate = process(id).fate
         enter(.misfortune(id, .exits), after: fate.exitsWhenEmptied)
