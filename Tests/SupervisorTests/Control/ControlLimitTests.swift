@@ -197,7 +197,7 @@ import Testing
             ("{\"v\":1,\"verb\":\"reload\",\"canary_time_s\":1}", "usage", "canary_time_s needs canary"),
             ("{\"v\":1,\"verb\":\"restart\"}", "usage", "restart: which slot?"),
             ("{\"v\":1,\"verb\":\"restart\",\"slot\":9}", "refused", "there is no slot 9"),
-            ("{\"v\":1,\"verb\":\"promote\"}", "refused", "no canary waits"),
+            ("{\"v\":1,\"verb\":\"promote\"}", "refused", "no canary is waiting"),
             ("{\"v\":1,\"verb\":\"rollback\"}", "refused", "no earlier generation is kept"),
             ("{\"v\":1,\"verb\":\"rollback\",\"generation\":7}", "refused", "generation 7 is not kept"),
             ("{\"v\":1,\"verb\":\"history\",\"limit\":0}", "usage", "history: limit must be"),

@@ -29,9 +29,10 @@ import Testing
         try folder.write("app.sh", Self.bad)
         let reload = try verb(["reload"], of: app)
         #expect(reload.status == 1)
-        #expect(reload.errors.contains("every slot serves generation 1 again, but with \(script) as changed since"))
+        let again = "every slot serves generation 1 again, but later changes to \(script) are not undone"
+        #expect(reload.errors.contains(again))
         let reverted = try app.daemon.next("reload_reverted").message
-        #expect(reverted.contains("generation 1 again, but with \(script) as changed since"), "\(reverted)")
+        #expect(reverted.contains("generation 1 again, but later changes to \(script) are not undone"), "\(reverted)")
         for verb in ["status", "history"] { #expect(try isTold(verb), "\(verb)") }
 
         // A good one is deployed over it: what was is gone, and a rollback does not pretend otherwise.
