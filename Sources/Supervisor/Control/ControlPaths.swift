@@ -41,7 +41,7 @@ struct ControlPaths {
 
     /// The one rule for where a daemon with this environment puts its socket by default.
     static func runtimeDirectory(_ environment: Environment) -> Place {
-        // Under systemd this can be a list of directories, which systemd has made.
+        // In a systemd unit this can be a list of directories, which systemd has made.
         if let given = first(environment["RUNTIME_DIRECTORY"]) { return .folder(given, mode: 0o755) }
         if geteuid() == 0 { return .folder(RuntimeDirectories.ofRoot, mode: 0o755) }
         return value(environment["XDG_RUNTIME_DIR"]).map { .folder("\($0)/reloaderd", mode: 0o700) } ?? .fallback

@@ -280,7 +280,7 @@ final class ControlServer {
 
     // MARK: each turn
 
-    /// Sends what was said in this turn.
+    /// Sends what came up for clients in this turn.
     func endTurn() {
         tellFollowers(output.takeNews())
         // Dismissing a client touches no other, but a warning in the log may touch those that follow it.

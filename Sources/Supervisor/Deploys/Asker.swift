@@ -1,4 +1,4 @@
-// Who asked for a deploy, as far as the daemon can tell at that moment.
+// The process or key that asked for a deploy, as far as the daemon can tell at that moment.
 internal import Glibc
 
 struct Asker {

@@ -59,8 +59,7 @@ struct HookQueue {
 
     mutating func ended(_ process: HookProcess) { running.removeAll { $0 === process } }
 
-    /// Gives hooks their whole time again if they seem to have run far too long: the machine slept, or everything was
-    /// stopped.
+    /// Gives hooks their whole time again if they overran it by far: then neither they nor the daemon ran for a while.
     func grantTimeAgain(at now: Instant) {
         for process in running where !process.isKilled && process.deadline + PoolClock.longSleep <= now {
             process.deadline = min(now + process.timeout, end ?? Instant(nanoseconds: .max))

@@ -42,11 +42,11 @@ public enum PoolPhase: String, Sendable {
 
 /// How a port of the pool was opened.
 public enum PortKind: String, Sendable {
-    /// By the daemon, for `--listen`.
+    /// The daemon opened the port, for `--listen`.
     case listen
-    /// By workers, and the daemon shares it between them.
+    /// Workers opened the port, and the daemon shares it between them.
     case shared
-    /// By workers, without the daemon.
+    /// Workers opened the port without the daemon.
     case own
 }
 

@@ -98,7 +98,7 @@ struct PoolUsage {
 
 /// What a worker uses, together with the processes that it started.
 struct WorkerUsage {
-    /// As `--max-memory` measures it: see `MemoryGauge`.
+    /// Memory as `--max-memory` measures it: see `MemoryGauge`.
     var memoryBytes: Int?
     /// User and system time of its living processes, since their starts.
     var cpuSeconds: Double?

@@ -151,7 +151,7 @@ extension ReportContext {
     /// The number of PIDs that a record names.
     private static let leftShown = 8
 
-    /// Who asked, as a field.
+    /// The PID of the process that asked, as a field.
     var by: [(key: String, value: LogRecord.Value)] {
         askedBy?.pid.map { [("by", .number(Int($0)))] } ?? []
     }

@@ -120,7 +120,7 @@ import Testing
             answer = try app.ask("status")
         }
         #expect(answer.type == "error" && answer.code == "busy", "\(answer)")
-        #expect(answer.string("message")?.contains("ask again later") == true)
+        #expect(answer.string("message")?.contains("try again later") == true)
         #expect(clients.count > 30)
         clients = []
         // The daemon may not have heard yet that they are gone.
