@@ -3,7 +3,7 @@ internal import Glibc
 internal import Reloader
 
 struct StatusReport {
-    /// The name and version of a daemon, and when it was started.
+    /// What stays the same while a daemon runs.
     struct Identity {
         let name: String
         let version: String
