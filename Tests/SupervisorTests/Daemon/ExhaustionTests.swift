@@ -82,7 +82,7 @@ import Testing
         let failed = try daemon.next("reload_failed")
         #expect(
             failed.message
-                == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: \(Apps.python): making "
+                == "reload failed, generation 1 keeps serving: slot 0: cannot start worker: \(Apps.python): making "
                 + "a process: "
                 + "Resource temporarily unavailable (the limit of processes is reached; see TasksMax= or ulimit -u)")
         try daemon.next("reload_reverted")
@@ -109,7 +109,7 @@ import Testing
         let failed = try daemon.next("reload_failed")
         #expect(
             failed.message
-                == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: /bin/sh: making a "
+                == "reload failed, generation 1 keeps serving: slot 0: cannot start worker: /bin/sh: making a "
                 + "process: "
                 + "Resource temporarily unavailable (the limit of processes is reached; see TasksMax= or ulimit -u)")
         try daemon.next("reload_reverted")
