@@ -1,6 +1,8 @@
 // The one loop of the daemon: which descriptors are watched, what each is watched for, and what has come of one wait. Knows
 // no room: what is to be done about a source is the daemon's to say.
+internal import CLinux
 internal import Glibc
+internal import Reloader
 
 final class Loop {
     private var poller: Poller
@@ -72,5 +74,64 @@ final class Loop {
         if count == 0 { return .reached }
         body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
         return .more
+    }
+}
+
+/// A descriptor that the loop watches, with the identity under which it is registered.
+///
+/// Owns the descriptor. Whoever drops it while it is watched must have removed it from the poller (`Loop.unwatch`).
+final class Channel {
+    let descriptor: FileDescriptor
+    /// nil: not watched.
+    var token: Poller.Token?
+
+    init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
+
+    /// nil where there is none.
+    convenience init?(_ descriptor: consuming FileDescriptor?) {
+        switch consume descriptor {
+        case .some(let descriptor): self.init(descriptor)
+        case .none: return nil
+        }
+    }
+
+    var number: Int32 { descriptor.number }
+}
+
+/// The one timer of the daemon: a timerfd(2) that is set to the core's next deadline, and disarmed when there is none.
+struct DeadlineTimer: ~Copyable {
+    /// Readable when the deadline has come.
+    let channel: Channel
+    private var armed: Instant?
+
+    init() throws(SystemError) {
+        channel = Channel(
+            FileDescriptor(
+                owning: try checked("timerfd_create") {
+                    timerfd_create(CLOCK_MONOTONIC, Int32(TFD_CLOEXEC | TFD_NONBLOCK))
+                }))
+    }
+
+    /// Makes the descriptor readable at `deadline`, or never.
+    mutating func arm(_ deadline: Instant?) throws(SystemError) {
+        if deadline == armed { return }
+        var setting = itimerspec()
+        if let deadline {
+            // Zero would disarm it; an instant at or before now fires at once.
+            let nanoseconds = max(1, deadline.nanoseconds)
+            setting.it_value.tv_sec = time_t(nanoseconds / 1_000_000_000)
+            setting.it_value.tv_nsec = Int(nanoseconds % 1_000_000_000)
+        }
+        let number = channel.number
+        try checked("timerfd_settime") { timerfd_settime(number, Int32(TFD_TIMER_ABSTIME), &setting, nil) }
+        armed = deadline
+    }
+
+    /// Takes notice of an expiry, so that the descriptor is quiet until it is armed again.
+    mutating func acknowledge() throws(SystemError) {
+        var expirations: UInt64 = 0
+        let number = channel.number
+        _ = try checkedUnlessWouldBlock("read", "timerfd") { read(number, &expirations, 8) }
+        armed = nil
     }
 }

@@ -269,3 +269,100 @@ final class Output {
         story.tell(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))
     }
 }
+
+/// Where what workers write goes, as --output says.
+///
+/// Fixed for the daemon's life.
+struct OutputRoutes {
+    let mode: OutputMode
+    /// nil: workers write to the daemon's own descriptor.
+    let standardOutput: OutputSink?
+    let standardError: OutputSink?
+    /// All that the daemon writes to, its log's own first.
+    let sinks: [OutputSink]
+
+    /// - Parameters:
+    ///   - log: where the log goes.
+    ///   - file: opened already, if `mode` names one.
+    init(_ mode: OutputMode, log: OutputSink, file: OutputSink?) throws(SystemError) {
+        self.mode = mode
+        switch mode {
+        case .inherit: (standardOutput, standardError) = (nil, nil)
+        case .file: (standardOutput, standardError) = (file, file)
+        case .relay, .prefix:
+            // With 2>&1 both are one way out, where lines must not be torn by each other.
+            standardOutput = Self.areSame(1, 2) ? log : try OutputSink(.standardOutput)
+            standardError = log
+        }
+        let others = [standardOutput].compactMap { $0 }.filter { $0 !== log }
+        sinks = [log] + others
+    }
+
+    /// What a worker writes to this stream stands where the log does.
+    func endsInLog(_ stream: WorkerStream.Kind) -> Bool { sink(of: stream) === sinks.first }
+
+    func sink(of stream: WorkerStream.Kind) -> OutputSink? {
+        switch stream {
+        case .standardOutput: standardOutput
+        case .standardError: standardError
+        }
+    }
+
+    /// Begins each line of a worker; nil: its bytes pass as they are.
+    func tag(slot: Int, pid: Int32) -> String? {
+        mode == .prefix ? "[slot \(slot) pid \(pid)] " : nil
+    }
+
+    private static func areSame(_ one: Int32, _ other: Int32) -> Bool {
+        var (first, second) = (stat(), stat())
+        guard fstat(one, &first) == 0, fstat(other, &second) == 0 else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+}
+
+/// Log rotation for a daemon that was started with `>app.log 2>&1`: SIGUSR1 opens the same paths anew.
+///
+/// The files that standard output and standard error led to when the daemon started.
+struct Redirections {
+    private let files: [File]
+
+    private struct File {
+        let number: Int32
+        let path: String
+    }
+
+    init() {
+        files = [Int32(1), 2].compactMap { number in
+            var status = stat()
+            // One that was removed has no name to open anew.
+            guard fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink > 0 else {
+                return nil
+            }
+            return pathOfDescriptor(number).map { File(number: number, path: $0) }
+        }
+    }
+
+    /// Puts freshly opened files in place of the old ones, under the same numbers; yields their paths.
+    ///
+    /// - Parameter tell: called for each that can't be opened; that descriptor stays what it was.
+    func reopen(failing tell: (SystemError) -> Void) -> [String] {
+        files.compactMap { file in
+            do throws(SystemError) {
+                try Self.reopen(file)
+                return file.path
+            } catch {
+                tell(error)
+                return nil
+            }
+        }
+    }
+
+    private static func reopen(_ file: File) throws(SystemError) {
+        let new = try SafeFile.appending(to: file.path)
+        let source = new.number
+        // Workers may have it as their own, and expect that it blocks.
+        let flags = try checked("fcntl", file.path) { fcntl(source, F_GETFL) }
+        try checked("fcntl", file.path) { fcntl(source, F_SETFL, flags & ~O_NONBLOCK) }
+        try checked("dup2", file.path) { dup2(source, file.number) }
+    }
+}

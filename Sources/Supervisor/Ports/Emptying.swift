@@ -244,3 +244,128 @@ extension BusyReason {
         return "\(tenths / 10).\(tenths % 10)s"
     }
 }
+
+/// The workers that are emptied now. Connections can only be looked at, so time drives it; while no worker is emptied,
+/// nothing is armed for it.
+final class Emptyings {
+    private let story: Story
+    private var byWorker: [WorkerID: Emptying] = [:]
+
+    init(_ story: Story) { self.story = story }
+
+    subscript(worker: WorkerID) -> Emptying? { byWorker[worker] }
+
+    /// When one of them is to be looked at next; nil: there is none.
+    var nextLook: Instant? { byWorker.values.lazy.map { $0.nextLook }.min() }
+
+    /// Yields `emptied` at once if there is nothing to see off.
+    ///
+    /// - Parameters:
+    ///   - sockets: those whose queues the worker has to empty.
+    ///   - takesConnections: else only the queues are waited for, and the worker sees its connections off itself.
+    func begin(
+        with worker: WorkerProcess, _ sockets: [SharedSocket], takesConnections: Bool, _ settings: Settings
+    ) -> Event? {
+        if sockets.isEmpty { return .emptied(worker.id) }
+        byWorker[worker.id] = Emptying(
+            worker, sockets: sockets, takesConnections: takesConnections, idle: settings.drainIdle,
+            limit: settings.drainTimeout, at: MonotonicClock.now())
+        return nil
+    }
+
+    /// Looks at those whose time has come; yields `emptied` for each that is done.
+    ///
+    /// - Parameter isReplaced: other workers serve on, so that nobody waits for the end of these.
+    func look(isReplaced: Bool) -> [Event] {
+        let now = MonotonicClock.now()
+        var events: [Event] = []
+        for (id, emptying) in byWorker where emptying.nextLook <= now {
+            if emptying.isDone(at: now, isReplaced: isReplaced) {
+                byWorker[id] = nil
+                events.append(.emptied(id))
+            } else if emptying.isWorthTelling(at: now) {
+                tell(emptying, .info, "drain_waits", "worker still has connections")
+            }
+        }
+        return events
+    }
+
+    /// The time for it is over: the worker gets its stop signal.
+    func end(with worker: WorkerID) {
+        guard let emptying = byWorker.removeValue(forKey: worker) else { return }
+        tell(emptying, .warning, "drain_timed_out", "worker is asked to finish with connections open")
+    }
+
+    /// The worker has ended.
+    func forget(_ worker: WorkerID) { byWorker[worker] = nil }
+
+    private func tell(_ emptying: Emptying, _ level: LogRecord.Level, _ event: String, _ message: String) {
+        let now = MonotonicClock.now()
+        var fields: [(key: String, value: LogRecord.Value)] = [
+            ("connections", .number(emptying.connections)), ("queue", .number(emptying.waiting)),
+            ("for", .duration(now - emptying.startedAt)),
+        ]
+        let holders = emptying.holders(atMost: Emptying.holdersShown, at: now)
+        if !holders.isEmpty { fields.append(("held_by", .text(holders.map { $0.words }.joined(separator: "; ")))) }
+        story.tell(emptying.worker.record(level, event, message, fields))
+    }
+}
+
+/// Connections that the kernel was still setting up when new ones were steered away from a worker. Each belongs to the
+/// worker's socket already, and the client's third packet, which may take as long as the network does, is answered with
+/// a reset when that socket is gone by then.
+///
+/// They can be seen (sock_diag(7)), but not to which socket of a port they belong: all that there were at that moment
+/// are waited for, those of other workers too. What the kernel keeps no trace of (SYN cookies) is not seen.
+struct Handshakes {
+    /// A client that has not completed its connection by then has lost a packet, or has gone: a lost answer of ours is
+    /// sent again after one and after three seconds.
+    static let patience = Duration.seconds(4)
+    /// A look costs the kernel a walk through its table of connections.
+    private static let interval = Duration.milliseconds(50)
+    /// More at once are a flood, of which nobody can tell who is waited for.
+    private static let peersMax = 4096
+
+    private enum Known {
+        case peers(Set<UInt64>)
+        case tooMany
+    }
+
+    /// By port; none of a port to which there are none.
+    private var underWay: [UInt16: Known] = [:]
+    private let givenUpAt: Instant
+    private var nextLook: Instant
+
+    /// Those under way now.
+    init(to ports: Set<UInt16>, at now: Instant) {
+        givenUpAt = now + Self.patience
+        nextLook = now + Self.interval
+        for port in ports { underWay[port] = Self.underWay(to: port) }
+    }
+
+    /// Each of them is a connection by now, which is somebody else's to count, or has been given up.
+    mutating func areOver(at now: Instant) -> Bool {
+        if now >= givenUpAt { underWay.removeAll() }
+        guard !underWay.isEmpty, now >= nextLook else { return underWay.isEmpty }
+        nextLook = now + Self.interval
+        for case (let port, .peers(let before)) in underWay {
+            switch Self.underWay(to: port) {
+            case .peers(let peers)?:
+                let left = before.intersection(peers)
+                underWay[port] = left.isEmpty ? nil : .peers(left)
+            case .tooMany?: break
+            case nil: underWay[port] = nil
+            }
+        }
+        return underWay.isEmpty
+    }
+
+    /// nil: there are none; or the kernel does not tell, as in containers that may not ask.
+    private static func underWay(to port: UInt16) -> Known? {
+        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: peersMax) { peers in
+            let count = rl_handshakes(port, peers.baseAddress, peers.count)
+            if count < 0 { return errno == EOVERFLOW ? .tooMany : nil }
+            return count == 0 ? nil : .peers(Set(peers[..<count]))
+        }
+    }
+}

@@ -164,3 +164,110 @@ enum InheritedListeners {
         return listeners
     }
 }
+
+/// The file of a unix socket: a stale one is replaced, a live one refused, ours removed at the end.
+struct SocketFile {
+    private let path: String
+    private let device: dev_t
+    private let inode: ino_t
+
+    /// The socket that was just bound at `path`; nil where it is gone already.
+    init?(_ path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        self.path = path
+        device = status.st_dev
+        inode = status.st_ino
+    }
+
+    /// Removes the file, unless something else stands there by now.
+    func remove() throws(SystemError) {
+        guard let now = SocketFile(path), now.device == device, now.inode == inode else { return }
+        try checked("unlink", path) { unlink(path) }
+    }
+
+    /// Makes room at `path`: removes a socket that nobody listens on.
+    ///
+    /// - Throws: where a process listens there, or the file is none of a socket.
+    static func removeStale(_ path: String) throws(ListenError) {
+        do throws(SystemError) {
+            var status = stat()
+            if lstat(path, &status) != 0 { return }  // what is wrong with the path, bind says better
+            guard status.st_mode & S_IFMT == S_IFSOCK else { throw SystemError(call: "stat", errno: ENOTSOCK) }
+            if try isLive(path) { throw SystemError(call: "connect", errno: EADDRINUSE) }
+            try checked("unlink", path) { unlink(path) }
+        } catch {
+            switch error.errno {
+            case ENOTSOCK: throw .notASocket(path: path)
+            case EADDRINUSE: throw .inUse(path: path)
+            default: throw .failed(address: "unix:\(path)", error)
+            }
+        }
+    }
+
+    private static func isLive(_ path: String) throws(SystemError) -> Bool {
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        let probe = FileDescriptor(owning: try checked("socket", "AF_UNIX") { socket(AF_UNIX, type, 0) })
+        let number = probe.number
+        let address = try SocketAddress(unix: path)
+        do throws(SystemError) {
+            try checked("connect", path) { address.withPointer { connect(number, $0, $1) } }
+            return true
+        } catch {
+            // EAGAIN: its queue is full; EPROTOTYPE: it is a live socket of another type. Only a refusal means that
+            // nobody is there.
+            return error.errno != ECONNREFUSED && error.errno != ENOENT
+        }
+    }
+}
+
+/// Why a socket could not be opened, and what to do about it.
+public enum ListenError: Error, Equatable, Sendable, CustomStringConvertible {
+    case failed(address: String, SystemError)
+    case inUse(path: String)
+    case notASocket(path: String)
+    case handedOver(String)
+
+    public var description: String {
+        switch self {
+        case .failed(let address, let error):
+            "cannot listen on \(address): \(error.reason)\(Self.holder(of: address, error) ?? Self.hint(error))"
+        case .inUse(let path):
+            "cannot listen on unix:\(path): another process listens there (stop it, or choose another path)"
+        case .notASocket(let path):
+            "cannot listen on unix:\(path): the file there is no socket (move it away, or choose another path)"
+        case .handedOver(let reason):
+            "cannot take the sockets of LISTEN_FDS: \(reason)"
+        }
+    }
+
+    /// Its cause, as a system call's.
+    var systemError: SystemError {
+        switch self {
+        case .failed(_, let error): error
+        case .inUse(let path): SystemError(call: "bind", errno: EADDRINUSE, subject: path)
+        case .notASocket(let path): SystemError(call: "bind", errno: ENOTSOCK, subject: path)
+        case .handedOver: SystemError(call: "bind", errno: EBADF)
+        }
+    }
+
+    /// Who listens there already.
+    private static func holder(of address: String, _ error: SystemError) -> String? {
+        guard error.call == "bind" || error.call == "listen", error.errno == EADDRINUSE else { return nil }
+        let parsed: ListenAddress
+        do throws(ConfigurationError) { parsed = try ListenAddress(parsing: address) } catch { return nil }
+        return PortHolder(of: parsed).map { " by \($0.words(seenFrom: nil))" }
+    }
+
+    private static func hint(_ error: SystemError) -> String {
+        switch (error.call, error.errno) {
+        case ("bind", EACCES):
+            " (ports below 1024 need CAP_NET_BIND_SERVICE; a path needs a directory that may be written)"
+        case ("bind", EADDRINUSE): " (another process listens there; `ss -ltnp` shows which)"
+        case ("bind", EADDRNOTAVAIL): " (this machine has no such address)"
+        case ("bind", ENAMETOOLONG): " (a socket's path has at most 107 bytes)"
+        case ("bind", ENOENT): " (its directory does not exist)"
+        default: ""
+        }
+    }
+}

@@ -1,6 +1,17 @@
-// The wall clock, for what people read: nothing is decided by it.
+// The monotonic clock, by which everything is decided and waited for. The wall clock is for what people read.
 public import Glibc
+public import Reloader
 
+public enum MonotonicClock {
+    /// The time now, on CLOCK_MONOTONIC: it never jumps, and stands still while the machine sleeps.
+    public static func now() -> Instant {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)  // cannot fail for this clock and a valid address
+        return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    }
+}
+
+/// The wall clock, for what people read: nothing is decided by it.
 public enum WallClock {
     /// The time now, on CLOCK_REALTIME.
     public static func now() -> timespec {
