@@ -84,7 +84,7 @@ import Testing
             failed.message
                 == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: \(Apps.python): making "
                 + "a process: "
-                + "Resource temporarily unavailable (the limit of processes is reached; see TasksMax= or ulimit -u)")
+                + "Resource temporarily unavailable (the process limit is reached; see TasksMax= or ulimit -u)")
         try daemon.next("reload_reverted")
         #expect(Capacity.ready(in: daemon.log) == old)
         try group.setLimit("max")
@@ -111,7 +111,7 @@ import Testing
             failed.message
                 == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: /bin/sh: making a "
                 + "process: "
-                + "Resource temporarily unavailable (the limit of processes is reached; see TasksMax= or ulimit -u)")
+                + "Resource temporarily unavailable (the process limit is reached; see TasksMax= or ulimit -u)")
         try daemon.next("reload_reverted")
         #expect(Capacity.ready(in: daemon.log) == old)
         try limit(1000)
