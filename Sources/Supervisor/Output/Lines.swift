@@ -1,8 +1,8 @@
-// Cuts a stream into lines, in bounded memory whatever arrives.
+// How streams of bytes are cut into lines, in bounded memory whatever arrives: messages, whole lines, and tagged lines.
 internal import Glibc
 
 struct LineSplitter {
-    /// Longer lines are no message of anybody's: they are thrown away up to their newline.
+    /// Longer lines can't be messages: they are thrown away up to their newline.
     static let lineBytesMax = 4096
 
     private var unfinished: [UInt8] = []
@@ -32,15 +32,16 @@ struct LineSplitter {
     }
 }
 
-/// Passes what a worker writes on in whole lines: many write to the same end, and none may tear another's line, nor a
-/// record of the daemon's. Every byte goes through, in order.
+/// Passes on what a worker writes in whole lines: many workers write to the same place, and none may tear a line of
+/// another or a record of the daemon. Every byte is passed on, in order.
 struct WholeLines {
-    /// A line without an end is held back up to here (pipe(7) keeps no longer write together either), and let go then.
+    /// How many bytes of an unfinished line are held back before they are passed on. A pipe keeps no longer write
+    /// together either, see pipe(7).
     static let heldBytesMax = 4096
 
     private var held: [UInt8] = []
 
-    /// Calls `body` with what may be passed on: nothing, or all up to the last newline.
+    /// Calls `body` with the bytes that may be passed on: none, or all up to the last newline.
     mutating func feed(_ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
         let end = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
         if end > 0 {
@@ -51,7 +52,7 @@ struct WholeLines {
         if held.count > Self.heldBytesMax { finish(body) }
     }
 
-    /// Nothing more comes to end the line.
+    /// Passes on an unfinished line, because the stream has ended.
     mutating func finish(_ body: (UnsafeRawBufferPointer) -> Void) {
         if held.isEmpty { return }
         held.withUnsafeBytes { body($0) }
@@ -59,10 +60,10 @@ struct WholeLines {
     }
 }
 
-/// Makes lines of a stream, each with a tag before it, so that those of several workers can be told apart.
+/// Puts a tag before each line of a stream, so that the lines of several workers can be told apart.
 struct TaggedLines {
-    /// A longer line goes on in the next one: more is binary data rather than words, and each stream may hold back as
-    /// much.
+    /// A longer line is continued in the next one: it is more likely binary data than text, and each stream may hold
+    /// back this much.
     static let lineBytesMax = 16 * 1024
 
     private let tag: [UInt8]
@@ -71,7 +72,7 @@ struct TaggedLines {
     /// - Parameter tag: begins each line.
     init(tag: String) { self.tag = Array(tag.utf8) }
 
-    /// Appends to `lines` those that end in `bytes`.
+    /// Appends the lines that end in `bytes` to `lines`.
     mutating func feed(_ bytes: UnsafeRawBufferPointer, into lines: inout [UInt8]) {
         var rest = bytes
         while let base = rest.baseAddress, let end = memchr(base, 10, rest.count) {
@@ -88,7 +89,7 @@ struct TaggedLines {
         hold(rest, &lines)
     }
 
-    /// The stream is at its end: what it left unfinished is a line all the same.
+    /// Ends an unfinished line, because the stream has ended.
     mutating func finish(into lines: inout [UInt8]) {
         if !unfinished.isEmpty { endLine(&lines) }
     }

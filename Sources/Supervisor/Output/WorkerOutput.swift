@@ -1,12 +1,13 @@
-// What one worker writes: its two streams on their way out, and the lines of them that are kept.
+// The output of one worker: its two streams on their way to a sink, the lines of them that are kept, and one such line
+// as `logs` shows it.
 internal import Glibc
 
-/// Belongs to one worker; what is kept of its words may outlive it.
+/// Belongs to one worker, but may outlive it: the last words of a worker that has ended are kept.
 final class WorkerOutput {
     let slot: Int
     let pid: Int32
     let generation: Int
-    /// Those that pass through the daemon and have not ended.
+    /// The streams that pass through the daemon and have not ended.
     private(set) var streams: [WorkerStream] = []
     private(set) var lines = KeptLines()
 
@@ -20,20 +21,20 @@ final class WorkerOutput {
 
     func remove(_ stream: WorkerStream) { streams.removeAll { $0 === stream } }
 
-    /// Takes what was read, and returns how many whole lines were kept of it, or a larger number.
+    /// Takes the bytes of one read, and returns how many whole lines of them were kept, or a larger number.
     func keep(
         _ bytes: UnsafeRawBufferPointer, of stream: WorkerStream.Kind, at time: timespec, number: Int
     ) -> Int { lines.append(bytes, to: stream, at: time, number) }
 }
 
-/// A worker's standard output or standard error on its way out: from its pipe to a sink, in whole lines, with a tag or as
-/// they are.
+/// A worker's standard output or standard error on its way out: from its pipe to a sink, in whole lines, with a tag or
+/// unchanged.
 final class WorkerStream {
     enum Kind: CaseIterable {
         case standardOutput
         case standardError
 
-        /// In the log and on the control socket.
+        /// The name in the log and on the control socket.
         var name: String {
             switch self {
             case .standardOutput: "stdout"
@@ -46,11 +47,11 @@ final class WorkerStream {
     let kind: Kind
     let pipe: Channel
     let sink: OutputSink
-    /// Unless its lines are tagged.
+    /// Used unless the lines are tagged.
     private var whole = WholeLines()
     private var tagged: TaggedLines?
 
-    /// - Parameter tag: begins each line; nil: its bytes pass as they are.
+    /// - Parameter tag: the text at the beginning of each line; nil if the bytes are passed on unchanged.
     init(_ kind: Kind, of worker: WorkerOutput, _ pipe: Channel, to sink: OutputSink, tag: String?) {
         self.worker = worker
         self.kind = kind
@@ -59,9 +60,9 @@ final class WorkerStream {
         tagged = tag.map { TaggedLines(tag: $0) }
     }
 
-    /// Gives the sink what may be passed on by now.
+    /// Passes on to the sink what is complete by now.
     ///
-    /// - Parameter buffer: for the lines.
+    /// - Parameter buffer: scratch space for the lines.
     func pass(_ bytes: UnsafeRawBufferPointer, _ buffer: inout [UInt8]) {
         guard tagged != nil else { return whole.feed(bytes) { sink.relay($0) } }
         buffer.removeAll(keepingCapacity: true)
@@ -69,7 +70,7 @@ final class WorkerStream {
         buffer.withUnsafeBytes { sink.relay($0) }
     }
 
-    /// Nothing more comes.
+    /// Passes on the rest, because the stream has ended.
     func finish() {
         whole.finish { sink.relay($0) }
         var rest: [UInt8] = []
@@ -96,7 +97,8 @@ struct WorkerLine {
 
     private var members: [JSON.Member] {
         [
-            .init("slot", .integer(worker.slot)), .init("pid", .integer(Int(worker.pid))), .init("generation", .integer(worker.generation)),
+            .init("slot", .integer(worker.slot)), .init("pid", .integer(Int(worker.pid))),
+            .init("generation", .integer(worker.generation)),
             .init("alive", .bool(isAlive)), .init("time", .string(LogFormatter.timestamp(line.time))),
             .init("stream", .string(line.stream.name)), .init("line", .string(line.text)),
         ]

@@ -1,4 +1,5 @@
-// A sockaddr in the kernel's own bytes, made of a `ListenAddress`.
+// Addresses of sockets as the kernel stores them: made from a `ListenAddress`, read from a socket, or given by a
+// program.
 internal import Glibc
 
 struct SocketAddress {
@@ -57,13 +58,13 @@ struct SocketAddress {
         }
     }
 
-    /// The port that the kernel has given a bound socket; nil for one without ports.
+    /// The port that a socket is bound to; nil if its family has no ports.
     static func port(of socket: borrowing FileDescriptor) throws(SystemError) -> UInt16? {
         let bytes = try bytes(of: socket)
         guard bytes.count >= 4 else { return nil }
         let family = bytes.withUnsafeBytes { $0.loadUnaligned(as: sa_family_t.self) }
         guard Int32(family) == AF_INET || Int32(family) == AF_INET6 else { return nil }
-        // Both families have it at the same place.
+        // Both families have the port at the same place.
         return UInt16(bytes[2]) << 8 | UInt16(bytes[3])
     }
 
@@ -103,15 +104,15 @@ struct SocketAddress {
 ///
 /// Equal for two sockets that belong to one reuseport group.
 struct SharedAddress: Hashable, CustomStringConvertible {
-    /// As the program gave it, cut to what its family has.
+    /// The sockaddr as the program gave it, cut to the length that its family needs.
     let bytes: [UInt8]
-    /// An IPv6 socket that takes no IPv4 connections is no member of a group of those that do.
+    /// An IPv6 socket that takes no IPv4 connections is in another group than sockets that do.
     let isIPv6Only: Bool
-    /// UDP, else TCP.
+    /// UDP; otherwise TCP.
     let isDatagram: Bool
 
-    /// - Parameter raw: a sockaddr; nil for one that is neither of IPv4 nor of IPv6, is too short, or leaves the port
-    ///   to the kernel (port 0: programs probe with it, and each means a port of its own).
+    /// - Parameter raw: a sockaddr. The result is nil if it is neither of IPv4 nor of IPv6, is too short, or leaves the
+    ///   port to the kernel (port 0: programs probe with it, and each wants a port of its own).
     init?(_ raw: [UInt8], isIPv6Only: Bool, isDatagram: Bool = false) {
         guard raw.count >= 2 else { return nil }
         let family = raw.withUnsafeBytes { $0.loadUnaligned(as: sa_family_t.self) }
@@ -131,7 +132,7 @@ struct SharedAddress: Hashable, CustomStringConvertible {
 
     var port: UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
 
-    /// For `--no-share`: the same port, at this address or at any.
+    /// For `--no-share`: whether this is the port of `address`, on the same host or, if `address` has no host, on any.
     func matches(_ address: ListenAddress) -> Bool {
         switch address {
         case .tcpAny(let port): return !isDatagram && port == self.port
