@@ -232,7 +232,7 @@ final class Output {
         story.tell(
             LogRecord(
                 .warning, "output_dropped",
-                "\(sink.destination.name) was blocked: lines of workers that have ended are lost",
+                "\(sink.destination.name) was blocked: lines from workers that have ended were lost",
                 [("to", .text(sink.destination.name)), ("lines", .number(lines))]))
     }
 

@@ -293,7 +293,7 @@ final class Emptyings {
     /// Gives up on emptying the worker, because its time is over: it gets its stop signal.
     func end(with worker: WorkerID) {
         guard let emptying = byWorker.removeValue(forKey: worker) else { return }
-        tell(emptying, .warning, "drain_timed_out", "worker is asked to finish with connections open")
+        tell(emptying, .warning, "drain_timed_out", "worker is asked to finish while connections are still open")
     }
 
     /// Call it when the worker has ended.

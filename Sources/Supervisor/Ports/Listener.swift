@@ -268,7 +268,7 @@ public enum ListenError: Error, Equatable, Sendable, CustomStringConvertible {
             " (ports below 1024 need CAP_NET_BIND_SERVICE; a path needs a writable directory)"
         case ("bind", EADDRINUSE): " (another process listens there; `ss -ltnp` shows which)"
         case ("bind", EADDRNOTAVAIL): " (this machine has no such address)"
-        case ("bind", ENAMETOOLONG): " (a socket's path has at most 107 bytes)"
+        case ("bind", ENAMETOOLONG): " (a socket path may have at most 107 bytes)"
         case ("bind", ENOENT): " (its directory does not exist)"
         default: ""
         }

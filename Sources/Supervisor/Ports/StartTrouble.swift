@@ -46,11 +46,11 @@ final class StartTrouble {
         if !speaks { return }
         if let listener {
             worker.portTrouble =
-                "its last lines speak of an address in use, and reloaderd itself listens on \(listener.label): drop "
+                "its last lines report an address in use, and reloaderd itself listens on \(listener.label): drop "
                 + "--listen if the program binds that port itself"
         } else if isOneOfMany {
             worker.portTrouble =
-                "its last lines speak of an address in use, and with --no-share only one worker can have a port: drop "
+                "its last lines report an address in use, and with --no-share only one worker can have a port: drop "
                 + "--no-share, or run one worker"
         }
     }

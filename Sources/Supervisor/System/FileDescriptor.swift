@@ -43,7 +43,7 @@ public struct FileDescriptor: ~Copyable {
     deinit {
         // On Linux the descriptor is closed even after EINTR and EIO; EBADF would mean a second owner, which is a bug.
         let result = close(number)
-        assert(result == 0 || errno != EBADF, "descriptor \(number) was closed by somebody else")
+        assert(result == 0 || errno != EBADF, "descriptor \(number) was closed by other code")
     }
 }
 

@@ -45,9 +45,9 @@ struct SpawnError: Error, Equatable {
 
     private var what: String {
         switch step {
-        case .channels: "making its pipes: "
-        case .clone: "making a process: "
-        case .session: "making its session: "
+        case .channels: "creating its pipes: "
+        case .clone: "creating a process: "
+        case .session: "creating its session: "
         case .workingDirectory: "entering its working directory: "
         case .descriptors: "passing its descriptors: "
         case .resourceLimits: "setting its resource limits: "
@@ -66,8 +66,8 @@ struct SpawnError: Error, Equatable {
     private var hint: String {
         switch (step, error.errno) {
         case (.channels, EMFILE), (.clone, EMFILE), (.descriptors, EMFILE):
-            " (the daemon's limit of open files is used up; raise LimitNOFILE= or ulimit -Hn)"
-        case (.channels, ENFILE): " (the system is out of open files; raise fs.file-max)"
+            " (the daemon has reached its limit of open files; raise LimitNOFILE= or ulimit -Hn)"
+        case (.channels, ENFILE): " (the system has reached its limit of open files; raise fs.file-max)"
         case (.clone, EAGAIN), (.execute, EAGAIN), (.userID, EAGAIN):
             " (the process limit is reached; see TasksMax= or ulimit -u)"
         case (.filter, _):

@@ -23,7 +23,7 @@ final class WorkerProcess {
     let startTicks: Int
     /// What the worker writes, and the lines of it that are kept.
     let output: WorkerOutput
-    /// Where its calls of bind(2) and listen(2) arrive; nil if workers don't share ports.
+    /// The channel on which the worker's calls of bind(2) and listen(2) arrive; nil if workers don't share ports.
     let calls: Channel?
     var readyLines = LineSplitter()
     /// When the worker was sent SIGKILL, on the pool's clock.
