@@ -22,7 +22,7 @@ struct PoolClock {
         return held ?? running
     }
 
-    /// The time as it is, without regard to deadlines.
+    /// The current time, without a look at any deadline.
     var current: Instant { held ?? running }
 
     /// Does nothing while the deadline is not due.

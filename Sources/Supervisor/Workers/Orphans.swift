@@ -73,7 +73,7 @@ final class Orphans {
         worker.left.seen.formUnion(family)
     }
 
-    /// Finds what a worker has left behind that has ended and is not yet reaped.
+    /// Finds what a worker has left behind. The worker has ended and is not yet reaped.
     func workerHasEnded(_ worker: WorkerProcess, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) {
         find(of: worker, beside: workers, terms)
         if !worker.left.isEmpty { leaving.append(worker) }
@@ -187,8 +187,8 @@ final class Orphans {
 
     // MARK: looking
 
-    /// Children of the daemon that are alive, and are neither a worker, nor a hook, nor older than the daemon's first
-    /// child.
+    /// Children of the daemon that are alive, and that are neither workers, nor hooks, nor among the children that the
+    /// daemon had before it started any.
     private func living(beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) -> [Orphan] {
         let children = Self.children { workers[$0] != nil || terms.hooks.contains($0) } ?? []
         return children.compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }

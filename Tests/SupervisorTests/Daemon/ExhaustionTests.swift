@@ -110,7 +110,8 @@ import Testing
         #expect(
             failed.message
                 == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: /bin/sh: creating a "
-                + "process: Resource temporarily unavailable (the process limit is reached; see TasksMax= or ulimit -u)")
+                + "process: Resource temporarily unavailable "
+                + "(the process limit is reached; see TasksMax= or ulimit -u)")
         try daemon.next("reload_reverted")
         #expect(Capacity.ready(in: daemon.log) == old)
         try limit(1000)
