@@ -32,7 +32,7 @@ struct LineSplitter {
     }
 }
 
-/// Passes on what a worker writes in whole lines: many workers write to the same place, and none may tear a line of
+/// Passes on in whole lines what a worker writes: many workers write to the same place, and none may tear a line of
 /// another or a record of the daemon. Every byte is passed on, in order.
 struct WholeLines {
     /// How many bytes of an unfinished line are held back before they are passed on. A pipe keeps no longer write

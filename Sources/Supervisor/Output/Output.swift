@@ -71,7 +71,7 @@ final class Output {
 
     func read(_ stream: WorkerStream) throws(SystemError) {
         if stream.sink.isWaiting {
-            // It is not enough to watch it for nothing: the kernel would still report that the pipe was closed.
+            // Watching the pipe for no events is not enough: the kernel would still report that it was closed.
             try loop.unwatch(stream.pipe)
             way(of: stream)?.queue.append(stream)
             return

@@ -82,9 +82,9 @@ import Testing
         let failed = try daemon.next("reload_failed")
         #expect(
             failed.message
-                == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: \(Apps.python): making "
-                + "a process: "
-                + "Resource temporarily unavailable (the process limit is reached; see TasksMax= or ulimit -u)")
+                == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: \(Apps.python): creating "
+                + "a process: Resource temporarily unavailable "
+                + "(the process limit is reached; see TasksMax= or ulimit -u)")
         try daemon.next("reload_reverted")
         #expect(Capacity.ready(in: daemon.log) == old)
         try group.setLimit("max")
