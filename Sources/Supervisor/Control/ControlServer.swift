@@ -163,6 +163,9 @@ final class ControlServer {
 
     // MARK: answers
 
+    /// Lets the client wait: its request is answered later, and it is asked for no other until then.
+    func wait(_ client: ControlClient, for task: ControlClient.Task) { client.task = task }
+
     /// Answers a request, which ends it.
     func answer(_ client: ControlClient, _ json: JSON) {
         client.task = .none
@@ -239,7 +242,7 @@ final class ControlServer {
         tellFollowers(story.takeNews())
         for line in story.recentLines(bytesMax: ControlLimits.eventBytesMax) { self.follow(client, line) }
         if follow { client.task = .events } else { answer(client, JSON.result()) }
-        story.isFollowed = hasEventFollowers
+        story.keepNews(while: hasEventFollowers)
     }
 
     /// Sends the last lines of workers, and the lines to come.
@@ -249,7 +252,7 @@ final class ControlServer {
         let recent = lastLines(lines.map { $0.event.line }, bytesMax: ControlLimits.eventBytesMax)
         for line in recent { follow(client, line) }
         client.task = .logs(slot: slot)
-        output.isFollowed = true
+        output.keepNews(while: true)
     }
 
     /// Sends records of the log to the clients that follow them.
@@ -291,8 +294,8 @@ final class ControlServer {
             for client in clients { settle(client) }
             tellFollowers(story.takeNews())
         }
-        story.isFollowed = hasEventFollowers
-        output.isFollowed = hasLogFollowers
+        story.keepNews(while: hasEventFollowers)
+        output.keepNews(while: hasLogFollowers)
     }
 
     private func settle(_ client: ControlClient) {

@@ -35,8 +35,7 @@ final class Output {
     private var news: [WorkerLine] = []
     /// The last worker of each slot that has ended.
     private var ended: [Int: WorkerOutput] = [:]
-    /// Set it while a client follows what workers write: lines are then kept for `takeNews`.
-    var isFollowed = false
+    private var isFollowed = false
 
     /// - Parameter file: opened already, if `mode` names one.
     init(_ mode: OutputMode, file: OutputSink?, _ loop: Loop, _ story: Story) throws(SystemError) {
@@ -50,7 +49,10 @@ final class Output {
     var pipesStandardOutput: Bool { routes.standardOutput != nil }
     var pipesStandardError: Bool { routes.standardError != nil }
 
-    /// Returns the lines that have come since the last call, as far as `isFollowed` was set.
+    /// Keeps lines for `takeNews` from now on, or no longer.
+    func keepNews(while isFollowed: Bool) { self.isFollowed = isFollowed }
+
+    /// Returns the lines since the last call that came while a client followed.
     func takeNews() -> [WorkerLine] {
         defer { news.removeAll() }
         return news

@@ -25,7 +25,7 @@ final class StartTrouble {
         let who =
             holder ?? "a process that cannot be found (it belongs to another user or namespace, or has just ended)"
         let words = "\(address) is in use by \(who)"
-        worker.portTrouble = words
+        worker.notePortTrouble(words)
         story.tell(
             .worker(
                 .error, "port_in_use", words, worker.slot, worker.generation.number, ReportContext(pid: worker.pid)))
@@ -45,13 +45,13 @@ final class StartTrouble {
         }
         if !speaks { return }
         if let listener {
-            worker.portTrouble =
+            worker.notePortTrouble(
                 "its last lines report an address in use, and reloaderd itself listens on \(listener.label): drop "
-                + "--listen if the program binds that port itself"
+                    + "--listen if the program binds that port itself")
         } else if isOneOfMany {
-            worker.portTrouble =
+            worker.notePortTrouble(
                 "its last lines report an address in use, and with --no-share only one worker can have a port: drop "
-                + "--no-share, or run one worker"
+                    + "--no-share, or run one worker")
         }
     }
 

@@ -13,8 +13,7 @@ final class Story {
     private var news: [StampedRecord] = []
     /// Messages that are told at most once.
     private var toldOnce: Set<String> = []
-    /// To be set while a client follows the log: records are then kept for `takeNews`.
-    var isFollowed = false
+    private var isFollowed = false
 
     init(format: LogFormat, name: String?, environment: Environment) throws(SystemError) {
         sink = try OutputSink(.standardError)
@@ -41,6 +40,9 @@ final class Story {
 
     /// Returns the newest records that fit into `bytesMax`, oldest first, as events of the control protocol.
     func recentLines(bytesMax: Int) -> ArraySlice<[UInt8]> { recent.lines(bytesMax: bytesMax) }
+
+    /// Keeps records for `takeNews` from now on, or no longer.
+    func keepNews(while isFollowed: Bool) { self.isFollowed = isFollowed }
 
     /// Returns the records since the last call that came while a client followed.
     func takeNews() -> [StampedRecord] {

@@ -31,7 +31,7 @@ final class WorkerProcess {
     /// The worker has set up an io_uring(7). Looked for only when the worker is late.
     var usesRing = false
     /// What is known, in words, about a port that the worker was refused.
-    var portTrouble: String?
+    private(set) var portTrouble: String?
     /// The worker's last STATUS=.
     private(set) var status: String?
     private var statusLinesTold = 0
@@ -70,6 +70,9 @@ final class WorkerProcess {
         statusLinesTold += 1
         return true
     }
+
+    /// Keeps what is known, in words, about a port that the worker was refused.
+    func notePortTrouble(_ words: String) { portTrouble = words }
 
     // MARK: for the log
 

@@ -228,6 +228,11 @@ final class Workers {
 
     // MARK: failures
 
+    /// The worker is late: an io_uring(7), by which its calls can't be seen, would explain that.
+    func lookForRing(of id: WorkerID) {
+        if let worker = byID[id] { worker.usesRing = ProcessTree.usesRing(worker.pid) }
+    }
+
     /// - Parameter reason: as the log words it.
     func noteFailure(in slot: Int, _ reason: String, at now: Instant) { failures.failed(in: slot, reason, at: now) }
 
