@@ -1,7 +1,4 @@
-// What workers say, on the ready pipe or the notify socket, and the socket itself: the sd_notify(3) server side, with a
-// datagram socket per worker, so that no PID has to be matched.
-internal import CLinux
-internal import Glibc
+// What workers say, on the ready pipe or the notify socket, in the words of sd_notify(3).
 internal import Reloader
 
 /// sd_notify(3)'s assignments, and a bare newline (s6).
@@ -48,53 +45,31 @@ enum WorkerMessage: Equatable {
     }
 }
 
-struct NotifySocket: ~Copyable {
-    /// Bytes of one datagram that are looked at; longer ones are cut, as systemd cuts them.
-    static let datagramBytesMax = 4096
+/// What one read has brought: each kind of message once, however often it was said, so that a worker that fills its pipe
+/// costs no more than one that says each thing once. What was said last counts.
+struct WorkerMessages {
+    private var isReady = false
+    private var isAlive = false
+    private var isStopping = false
+    private var extensionOfTime: Duration?
+    private var status: String?
 
-    let descriptor: FileDescriptor
-    /// What NOTIFY_SOCKET says: an abstract address, reachable after chroot(2) and gone with the socket. Its name can't be
-    /// guessed, and senders are checked by uid as well.
-    let address: String
-
-    init() throws(SystemError) {
-        let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-        let descriptor = FileDescriptor(owning: try checked("socket", "AF_UNIX") { socket(AF_UNIX, type, 0) })
-        let number = descriptor.number
-        var one: Int32 = 1
-        try checked("setsockopt", "SO_PASSCRED") {
-            setsockopt(number, SOL_SOCKET, SO_PASSCRED, &one, socklen_t(MemoryLayout<Int32>.size))
+    mutating func add(_ message: WorkerMessage) {
+        switch message {
+        case .ready: isReady = true
+        case .heartbeat: isAlive = true
+        case .stopping: isStopping = true
+        case .extendTimeout(let duration): extensionOfTime = duration
+        case .status(let text): status = text
         }
-        let name = "reloaderd/\(try Self.randomName())"
-        try checked("bind", name) { rl_bind_abstract(number, name, name.utf8.count) }
-        address = "@" + name
-        self.descriptor = descriptor
     }
 
-    struct Datagram {
-        var bytes: [UInt8]
-        /// Of the sending process, as the kernel says; `UInt32.max` where it does not.
-        var sender: UInt32
+    /// READY=1 comes first: all else that came with it is said by a worker that is ready.
+    var all: [WorkerMessage] {
+        let extending = extensionOfTime.map { WorkerMessage.extendTimeout($0) }
+        let telling = status.map { WorkerMessage.status($0) }
+        return [
+            isReady ? .ready : nil, extending, isAlive ? .heartbeat : nil, telling, isStopping ? .stopping : nil,
+        ].compactMap { $0 }
     }
-
-    /// The next datagram; nil when there is none. Descriptors that come along are closed, which also answers BARRIER=1.
-    static func receive(_ number: Int32) throws(SystemError) -> Datagram? {
-        var bytes = [UInt8](repeating: 0, count: datagramBytesMax)
-        var sender: UInt32 = 0
-        let count = try checkedUnlessWouldBlock("recvmsg", "a worker's notify socket") {
-            rl_receive_datagram(number, &bytes, bytes.count, &sender)
-        }
-        guard let count else { return nil }
-        return Datagram(bytes: Array(bytes[..<count]), sender: sender)
-    }
-
-    private static func randomName() throws(SystemError) -> String {
-        var words: (UInt64, UInt64) = (0, 0)
-        try checked("getrandom") { getrandom(&words, 16, 0) }
-        return String(words.0, radix: 16) + String(words.1, radix: 16)
-    }
-}
-
-extension NotifySocket {
-    consuming func takeDescriptor() -> FileDescriptor { descriptor }
 }

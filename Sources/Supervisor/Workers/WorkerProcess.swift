@@ -19,6 +19,7 @@ final class WorkerProcess {
     let notifySocket: Channel
     /// Like that of no other process.
     let notifyAddress: String
+    private var notifyFile: NotifyFile?
     /// When it was started, as the kernel counts; see `ProcessStatus`.
     let startTicks: Int
     /// What it writes, and what is kept of it.
@@ -50,6 +51,7 @@ final class WorkerProcess {
         exit = Channel(spawned.exit)
         readyPipe = Channel(spawned.readyPipe)
         notifyAddress = spawned.notifyAddress
+        notifyFile = spawned.notifyFile
         startTicks = spawned.startTicks
         notifySocket = Channel(spawned.notifySocket)
         calls = Channel(spawned.calls)
@@ -60,6 +62,9 @@ final class WorkerProcess {
     var channels: [Channel] {
         [exit, readyPipe, notifySocket, calls].compactMap { $0 } + output.streams.map { $0.pipe }
     }
+
+    /// Nothing more is to be heard of it.
+    func removeNotifyFile() { notifyFile = nil }
 
     /// Keeps the text. Returns true if the log is to tell of it: boot progress is news; what a serving worker says of itself may
     /// come with each request, and is kept for status.
