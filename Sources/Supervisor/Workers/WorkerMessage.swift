@@ -1,7 +1,7 @@
 // What workers say, on the ready pipe or the notify socket, in the words of sd_notify(3).
 internal import Reloader
 
-/// sd_notify(3)'s assignments, and a bare newline (s6).
+/// The assignments of sd_notify(3), and a bare newline (s6).
 enum WorkerMessage: Equatable {
     case ready
     case heartbeat
@@ -9,10 +9,11 @@ enum WorkerMessage: Equatable {
     case status(String)
     case extendTimeout(Duration)
 
-    /// Bytes of a STATUS= that are kept: it is one line of a table.
+    /// The bytes of a STATUS= that are kept: it is shown in one line of a table.
     static let statusBytesMax = 256
 
-    /// One line without its newline; nil for what is none of our business, which is ignored as sd_notify(3) asks.
+    /// Parses one line without its newline; nil for assignments that mean nothing here: sd_notify(3) asks that they be
+    /// ignored.
     init?(line: some Collection<UInt8>, emptyMeansReady: Bool) {
         if line.isEmpty {
             guard emptyMeansReady else { return nil }
