@@ -62,13 +62,6 @@ ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid
     return count;
 }
 
-int rl_bind_abstract(int socket, const char *name, size_t length) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (length + 1 > sizeof address.sun_path) return errno = ENAMETOOLONG, -1;
-    memcpy(address.sun_path + 1, name, length);
-    return bind(socket, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
-}
-
 // Returns the size of the address, or 0 if `path` does not fit.
 static socklen_t unix_address(const char *path, struct sockaddr_un *address) {
     *address = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -90,4 +83,10 @@ int rl_connect_datagram(int socket, const char *path) {
     struct sockaddr_un address;
     socklen_t size = unix_address(path, &address);
     return size == 0 ? -1 : connect(socket, (struct sockaddr *)&address, size);
+}
+
+int rl_bind_datagram(int socket, const char *path) {
+    struct sockaddr_un address;
+    socklen_t size = unix_address(path, &address);
+    return size == 0 ? -1 : bind(socket, (struct sockaddr *)&address, size);
 }

@@ -15,7 +15,7 @@ final class Ports {
     private let story: Story
     private(set) var supply: PortSupply
     private var hasStoppedListening = false
-    /// Of each worker: the addresses that the log has named.
+    /// The addresses of each worker that the log has named.
     private var told: [WorkerID: Set<SharedAddress>] = [:]
     /// As many sockets of a worker are kept at once; one that opens and closes more is not worth a line for each.
     private static let addressesToldMax = 256

@@ -89,7 +89,7 @@ extension SystemError {
 final class NotifyFolder {
     /// Digits of the longest name of a file in it.
     private static let nameBytesMax = 10
-    /// Of sockaddr_un, without the NUL byte.
+    /// What a sockaddr_un holds, without the NUL byte.
     private static let pathBytesMax = 107
 
     let path: String
@@ -155,8 +155,8 @@ final class NotifyFolder {
             var bytes = Array(pattern.utf8CString)
             let isMade = bytes.withUnsafeMutableBufferPointer { $0.baseAddress.flatMap { mkdtemp($0) } != nil }
             if !isMade { throw SystemError(call: "mkdtemp", errno: errno, subject: pattern) }
-            let name = String(decoding: bytes.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-                .split(separator: "/").last.map(String.init) ?? ""
+            let path = String(decoding: bytes.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            let name = path.split(separator: "/").last.map(String.init) ?? ""
             do throws(SystemError) {
                 if let descriptor = try lock(name, in: parent) { return Made(name: name, descriptor: descriptor) }
             } catch {

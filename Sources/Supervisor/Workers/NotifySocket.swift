@@ -18,10 +18,9 @@ struct NotifySocket: ~Copyable {
         let descriptor = try Self.open()
         let number = descriptor.number
         let path = "\(folder.path)/\(name)"
-        let address = try SocketAddress(unixFile: path)
         // The file has the mode of the socket from its first moment on.
         try checked("fchmod", path) { fchmod(number, 0o600) }
-        try checked("bind", path) { address.withPointer { bind(number, $0, $1) } }
+        try checked("bind", path) { rl_bind_datagram(number, path) }
         self.file = try NotifyFile(name, in: folder, for: user)
         self.address = path
         self.descriptor = descriptor
@@ -31,16 +30,16 @@ struct NotifySocket: ~Copyable {
     init(unprotected: Void) throws(SystemError) {
         let descriptor = try Self.open()
         let number = descriptor.number
-        let name = "reloaderd/\(try Self.randomName())"
-        try checked("bind", name) { rl_bind_abstract(number, name, name.utf8.count) }
+        let address = "@reloaderd/\(try Self.randomName())"
+        try checked("bind", address) { rl_bind_datagram(number, address) }
         self.file = nil
-        self.address = "@" + name
+        self.address = address
         self.descriptor = descriptor
     }
 
     struct Datagram {
         var bytes: [UInt8]
-        /// Of the sending process, as the kernel says; `UInt32.max` where it does not.
+        /// The user ID of the sending process, as the kernel says; `UInt32.max` where it does not.
         var sender: UInt32
     }
 

@@ -46,8 +46,8 @@ enum WorkerMessage: Equatable {
     }
 }
 
-/// What one read has brought: each kind of message once, however often it was said, so that a worker that fills its pipe
-/// costs no more than one that says each thing once. What was said last counts.
+/// The messages of one read: each kind once, however often it was said, so that a worker that fills its pipe costs no
+/// more than one that says each thing once. What was said last counts.
 struct WorkerMessages {
     private var isReady = false
     private var isAlive = false
@@ -65,12 +65,13 @@ struct WorkerMessages {
         }
     }
 
-    /// READY=1 comes first: all else that came with it is said by a worker that is ready.
+    /// The status comes first, which is for people only. Then READY=1: all else that came with it is said by a worker
+    /// that is ready.
     var all: [WorkerMessage] {
-        let extending = extensionOfTime.map { WorkerMessage.extendTimeout($0) }
         let telling = status.map { WorkerMessage.status($0) }
+        let extending = extensionOfTime.map { WorkerMessage.extendTimeout($0) }
         return [
-            isReady ? .ready : nil, extending, isAlive ? .heartbeat : nil, telling, isStopping ? .stopping : nil,
+            telling, isReady ? .ready : nil, extending, isAlive ? .heartbeat : nil, isStopping ? .stopping : nil,
         ].compactMap { $0 }
     }
 }
