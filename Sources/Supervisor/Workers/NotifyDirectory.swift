@@ -50,7 +50,7 @@ final class NotifyDirectory {
         var obstacles: [String] = []
         for place in places {
             do throws(SystemError) {
-                let folder = try NotifyFolder(in: place, for: user)
+                let folder = try NotifyFolder(in: place)
                 let socket = try NotifySocket(in: folder, name: name, for: user)
                 folders.append(folder)
                 return socket
@@ -97,8 +97,7 @@ final class NotifyFolder {
     private let descriptor: FileDescriptor
     private let name: String
 
-    /// - Parameter user: must be able to reach files in it, as the daemon's own user does.
-    fileprivate init(in place: NotifyDirectory.Place, for user: UserChoice?) throws(SystemError) {
+    fileprivate init(in place: NotifyDirectory.Place) throws(SystemError) {
         let pattern = "\(place.parent)/\(place.prefix)XXXXXX"
         // Workers may be in another directory than the daemon.
         guard place.parent.utf8.first == UInt8(ascii: "/") else {
@@ -108,8 +107,6 @@ final class NotifyFolder {
             throw SystemError(call: "mkdtemp", errno: ENAMETOOLONG, subject: pattern)
         }
         if let mode = place.mode { try makeFolder(place.parent, mode: mode) }
-        let isForOthers = user.map { $0.userID != geteuid() } ?? false
-        if isForOthers, let user { try Self.checkReach(of: user, place.parent) }
         let parent = FileDescriptor(
             owning: try checked("open", place.parent) { Glibc.open(place.parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
         Self.removeStale(place.prefix, in: parent)
@@ -125,11 +122,32 @@ final class NotifyFolder {
     // MARK: files in it
 
     /// By way of the descriptor: whatever stands at the path by now, this is no file of anybody else.
+    ///
+    /// - Throws: also if the user can't reach the file.
     func give(_ file: String, to user: UserChoice) throws(SystemError) {
         let number = descriptor.number
+        try checkReach(of: user)
         try checked("fchmod", path) { fchmod(number, 0o711) }
         try checked("chown", "\(path)/\(file)") {
             fchownat(number, file, user.userID, gid_t.max, AT_SYMLINK_NOFOLLOW)
+        }
+    }
+
+    /// Each directory above must let the user pass. Access control lists are not looked at.
+    private func checkReach(of user: UserChoice) throws(SystemError) {
+        var folder = ""
+        for part in path.split(separator: "/").dropLast() {
+            folder += "/\(part)"
+            var status = stat()
+            try checked("stat", folder) { stat(folder, &status) }
+            let groups = [user.groupID] + user.supplementaryGroups
+            let bit: mode_t =
+                status.st_uid == user.userID ? S_IXUSR : groups.contains(status.st_gid) ? S_IXGRP : S_IXOTH
+            if status.st_mode & bit == 0 {
+                throw SystemError(
+                    call: "chown", errno: EACCES, subject: folder,
+                    explanation: "the workers' user \(user.userID) may not enter it")
+            }
         }
     }
 
@@ -189,24 +207,6 @@ final class NotifyFolder {
         }
         guard isLocked, status.st_nlink > 0 else { return nil }
         return descriptor
-    }
-
-    /// Each directory above must let the user pass. Access control lists are not looked at.
-    private static func checkReach(of user: UserChoice, _ path: String) throws(SystemError) {
-        var folder = ""
-        for part in path.split(separator: "/") {
-            folder += "/\(part)"
-            var status = stat()
-            try checked("stat", folder) { stat(folder, &status) }
-            let groups = [user.groupID] + user.supplementaryGroups
-            let bit: mode_t =
-                status.st_uid == user.userID ? S_IXUSR : groups.contains(status.st_gid) ? S_IXGRP : S_IXOTH
-            if status.st_mode & bit == 0 {
-                throw SystemError(
-                    call: "mkdtemp", errno: EACCES, subject: folder,
-                    explanation: "the workers' user \(user.userID) may not enter it")
-            }
-        }
     }
 
     // MARK: removing it

@@ -163,6 +163,31 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// The runtime directory suits the user of the first generation, and not that of the second.
+    @Test(.enabled(if: Launcher.isRoot, "needs root, to run workers as another user"))
+    func aReloadThatChangesTheUserMayNeedAnotherDirectory() throws {
+        let folder = try TestFolder()
+        let copies = try Launcher.copyForEverybody(to: folder)
+        try folder.write("closed/run/file", "")
+        chmod("\(folder.path)/closed", 0o700)
+        try folder.write("conf", "ready message\n")
+        let daemon = try DaemonUnderTest(
+            ["-w", "1", "--config", "\(folder.path)/conf"] + copies.worker + ["notify", "show", "wait"],
+            environment: ChildProcess.plainEnvironment + ["RUNTIME_DIRECTORY=\(folder.path)/closed/run"])
+        try daemon.next("pool_ready")
+        let first = try #require(try daemon.shown().env["NOTIFY_SOCKET"])
+        #expect(first.hasPrefix("\(folder.path)/closed/run/notify-"))
+        try folder.write("conf", "ready message\nuser 65533\n")
+        daemon.signal(SIGHUP)
+        try daemon.next("reload_done")
+        let second = try #require(try daemon.shown().env["NOTIFY_SOCKET"])
+        #expect(second.hasPrefix("/tmp/reloaderd-notify-"))
+        try daemon.endsClean()
+        for address in [first, second] {
+            #expect(!FileManager.default.fileExists(atPath: (address as NSString).deletingLastPathComponent))
+        }
+    }
+
     @Test(.enabled(if: Launcher.isRoot && Namespaces.problem == nil, "needs a mount namespace"))
     func withoutAnyDirectoryTheLogSaysWhatThatCosts() throws {
         let script = "mount -t tmpfs -o ro none /tmp && mount -t tmpfs -o ro none /dev/shm && exec \"$@\""
