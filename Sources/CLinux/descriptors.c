@@ -14,6 +14,10 @@
 #define MFD_NOEXEC_SEAL 8U  // Linux 6.3; a system may insist on it (vm.memfd_noexec)
 #endif
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83  // Linux 6.16; the same number on x86_64 and aarch64
+#endif
+
 int rl_pipe(int ends[2]) {
     if (pipe2(ends, O_CLOEXEC) < 0) return -1;
     // Only our end: a worker expects its end to block.
@@ -32,10 +36,16 @@ int rl_open_entry(int directory, const char *name) { return openat(directory, na
 
 const char *rl_error_text(int number) { return strerror(number); }
 
+int rl_refuse_descriptors(int socket) {
+    int off = 0;
+    return setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off);
+}
+
 ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid) {
+    // The credentials come first, and leave no room for descriptors: the kernel drops them.
     union {
         struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 253)];
+        char space[CMSG_SPACE(sizeof(struct ucred))];
     } control;
     struct iovec piece = {buffer, size};
     struct msghdr message = {
@@ -44,29 +54,12 @@ ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid
     if (count < 0) return count;
     *uid = UINT32_MAX;
     for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET) continue;
-        if (part->cmsg_type == SCM_CREDENTIALS) {
-            struct ucred sender;
-            memcpy(&sender, CMSG_DATA(part), sizeof sender);
-            *uid = sender.uid;
-        } else if (part->cmsg_type == SCM_RIGHTS) {
-            // Closing them is also the right answer to sd_notify's BARRIER=1.
-            size_t descriptors = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-            for (size_t i = 0; i < descriptors; i++) {
-                int number;
-                memcpy(&number, CMSG_DATA(part) + i * sizeof number, sizeof number);
-                close(number);
-            }
-        }
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS) continue;
+        struct ucred sender;
+        memcpy(&sender, CMSG_DATA(part), sizeof sender);
+        *uid = sender.uid;
     }
     return count;
-}
-
-int rl_bind_abstract(int socket, const char *name, size_t length) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (length + 1 > sizeof address.sun_path) return errno = ENAMETOOLONG, -1;
-    memcpy(address.sun_path + 1, name, length);
-    return bind(socket, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length));
 }
 
 // Returns the size of the address, or 0 if `path` does not fit.
@@ -90,4 +83,10 @@ int rl_connect_datagram(int socket, const char *path) {
     struct sockaddr_un address;
     socklen_t size = unix_address(path, &address);
     return size == 0 ? -1 : connect(socket, (struct sockaddr *)&address, size);
+}
+
+int rl_bind_datagram(int socket, const char *path) {
+    struct sockaddr_un address;
+    socklen_t size = unix_address(path, &address);
+    return size == 0 ? -1 : bind(socket, (struct sockaddr *)&address, size);
 }

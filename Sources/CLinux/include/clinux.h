@@ -70,13 +70,15 @@ int rl_open_entry(int directory, const char *name); // the same for an entry of 
 int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
 int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; returns the old
 
-// Receives one datagram with its sender's uid. Descriptors that came with it are closed. *uid is UINT32_MAX if it is
-// unknown.
+// SO_PASSRIGHTS off: whoever sends descriptors to this unix socket gets EPERM. ENOPROTOOPT before Linux 6.16.
+int rl_refuse_descriptors(int socket);
+// Receives one datagram with its sender's uid, UINT32_MAX if it is unknown. Descriptors that came with it are dropped
+// by the kernel, which may wait for that: the last close of a lingering socket does.
 ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid);
-// bind(2) to the abstract unix address `name` (without the leading NUL byte).
-int rl_bind_abstract(int socket, const char *name, size_t length);
 // Sends one datagram to a unix socket address; a path that starts with '@' is abstract. Does not block.
 ssize_t rl_send_datagram(int socket, const char *path, const void *bytes, size_t count);
+// bind(2) to such an address.
+int rl_bind_datagram(int socket, const char *path);
 // connect(2) to such an address: poll(2) knows only then whether its receiver has room.
 int rl_connect_datagram(int socket, const char *path);
 

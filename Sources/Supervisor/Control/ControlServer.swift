@@ -20,6 +20,8 @@ final class ControlServer {
     private var touched: [Int: ControlClient] = [:]
     private var lastNumber = 0
     private var waitingBytes = 0
+    /// What was answered to `status` in this turn; nil: nothing yet, or something has happened since.
+    private var statusLine: [UInt8]?
 
     /// Makes a server without a socket; `open` opens it.
     init(_ settings: Settings, _ loop: Loop, _ story: Story, _ output: Output) {
@@ -167,14 +169,26 @@ final class ControlServer {
     func wait(_ client: ControlClient, for task: ControlClient.Task) { client.task = task }
 
     /// Answers a request, which ends it.
-    func answer(_ client: ControlClient, _ json: JSON) {
+    func answer(_ client: ControlClient, _ json: JSON) { answer(client, line: json.line) }
+
+    private func answer(_ client: ControlClient, line: [UInt8]) {
         client.task = .none
         if waitingBytes > ControlLimits.waitingBytesMax {
             send(ControlError(.busy, "too much output waits for other clients: try again later").json.line, to: client)
         } else {
-            send(json.line, to: client)
+            send(line, to: client)
         }
     }
+
+    /// Answers `status`, which costs milliseconds in a large pool: those who ask in the same turn share one answer.
+    func answerStatus(_ client: ControlClient, _ status: () -> JSON) {
+        let line = statusLine ?? status().line
+        statusLine = line
+        answer(client, line: line)
+    }
+
+    /// Something has happened, and whoever has heard of it may ask for the status.
+    func forgetStatus() { statusLine = nil }
 
     func answer(_ client: ControlClient, _ error: ControlError) {
         switch error.code {
@@ -285,6 +299,7 @@ final class ControlServer {
 
     /// Sends what came up for clients in this turn.
     func endTurn() {
+        forgetStatus()
         tellFollowers(output.takeNews())
         // Dismissing a client touches no other, but a warning in the log may touch those that follow it.
         tellFollowers(story.takeNews())

@@ -10,7 +10,7 @@ extension Daemon {
 
     private func obey(_ request: ControlRequest, _ client: ControlClient) throws(ControlError) {
         switch request {
-        case .status: control.answer(client, status())
+        case .status: control.answerStatus(client, status)
         case .reload(let request): try reload(request, client)
         case .history(let limit):
             control.answer(client, JSON.result([.init("entries", deploys.entries(limit, releases))]))

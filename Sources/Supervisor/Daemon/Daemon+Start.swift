@@ -40,3 +40,13 @@ extension Daemon {
         }
     }
 }
+
+extension ControlPaths.Place {
+    /// nil: the daemon has no runtime directory.
+    var placeOfNotifySockets: NotifyDirectory.Place? {
+        switch self {
+        case .folder(let path, let mode): .runtime(path, mode: mode)
+        case .path, .fallback: nil
+        }
+    }
+}

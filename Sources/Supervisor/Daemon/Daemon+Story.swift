@@ -25,6 +25,7 @@ extension Daemon {
         if case .worker(let report) = report, case .failed(.exitedBeforeReady) = report.what {
             noteRefusedPort(of: report.id)
         }
+        control.forgetStatus()
         let record = report.record(context(of: report, asker))
         let written = story.tell(record)
         if case .worker(let report) = report, case .failed(let reason) = report.what {

@@ -36,6 +36,7 @@ public final class Daemon {
     let releases: Releases
     let deploys: Deploys
     let workers: Workers
+    let notifySockets: NotifyDirectory
     let starts: Starts
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
@@ -51,11 +52,16 @@ public final class Daemon {
     ) throws(StartError) {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
-        let outputFile = try Self.openOutputFile(settings.output)
         let supply: PortSupply
+        // First of all: what is opened before could have the number of a listener that was promised and is not there.
         do throws(ListenError) { supply = try PortSupply(settings, environment) } catch { throw .listen(error) }
         let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: supply)
         if case .own(let obstacle?) = supply, policy.workers > 1 { throw .sharing(obstacle) }
+        let outputFile: OutputSink?
+        do throws(StartError) { outputFile = try Self.openOutputFile(settings.output) } catch {
+            supply.removeFiles()
+            throw error
+        }
         let workerEnvironment = environment.withoutOuterSupervisor()
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
@@ -68,10 +74,12 @@ public final class Daemon {
             lookTimer = try DeadlineTimer()
             let fileLimit = try raiseFileLimit()
             hooks = Hooks(environment: workerEnvironment, fileLimit: fileLimit, loop, story)
+            notifySockets = NotifyDirectory(ControlPaths.runtimeDirectory(environment).placeOfNotifySockets, story)
             let spawner = try Spawner(
                 name: settings.daemonName, listenerNames: supply.listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
-                cpus: CPUCount.allowed(), sharesPorts: supply.isShared)
+                cpus: CPUCount.allowed(), sharesPorts: supply.isShared,
+                notifySockets: notifySockets)
             starts = Starts(spawner, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
@@ -98,6 +106,7 @@ public final class Daemon {
     public func run() throws(StartError) -> Int32 {
         defer {
             ports.removeSocketFiles()
+            notifySockets.remove()
             output.end()
         }
         try makeFirstGeneration()

@@ -15,6 +15,10 @@ final class Ports {
     private let story: Story
     private(set) var supply: PortSupply
     private var hasStoppedListening = false
+    /// The addresses of each worker that the log has named.
+    private var told: [WorkerID: Set<SharedAddress>] = [:]
+    /// As many sockets of a worker are kept at once; one that opens and closes more is not worth a line for each.
+    private static let addressesToldMax = 256
 
     init(_ supply: PortSupply, _ loop: Loop, _ story: Story) {
         self.supply = supply
@@ -112,10 +116,16 @@ final class Ports {
         } catch {
             if error.errno != ENOENT { throw error }
         }
-        if let address = outcome.began {
-            story.tell(worker.record(.info, "worker_listening", "worker listens on \(address)"))
-        }
+        if let address = outcome.began { tellListening(worker, address) }
         return outcome
+    }
+
+    /// Once for each address of a worker, however often it calls listen(2).
+    private func tellListening(_ worker: WorkerProcess, _ address: SharedAddress) {
+        guard told[worker.id, default: []].count < Self.addressesToldMax,
+            told[worker.id, default: []].insert(address).inserted
+        else { return }
+        story.tell(worker.record(.info, "worker_listening", "worker listens on \(address)"))
     }
 
     // MARK: workers that start and end
@@ -143,6 +153,7 @@ final class Ports {
 
     /// Call it before the core is told of the worker's exit: connections that wait in its queues go to its replacement.
     func workerIsGone(_ worker: WorkerID, _ succession: PortSharing.Succession) {
+        told[worker] = nil
         sharing?.workerIsGone(worker, succession, at: MonotonicClock.now())
     }
 

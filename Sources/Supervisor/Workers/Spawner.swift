@@ -20,11 +20,12 @@ struct Spawner: ~Copyable {
     let cpus: [Int32]
     /// Set if workers report their calls of bind(2) and listen(2).
     private let calls: CallChannel?
+    private let notifySockets: NotifyDirectory
     private let null: FileDescriptor
 
     init(
         name: String, listenerNames: [String?], fileLimit: ResourceLimit, pipesOutput: Bool, pipesErrors: Bool,
-        cpus: [Int32], sharesPorts: Bool
+        cpus: [Int32], sharesPorts: Bool, notifySockets: NotifyDirectory
     ) throws(SystemError) {
         let calls = try CallChannel.make(where: sharesPorts)
         let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
@@ -35,6 +36,7 @@ struct Spawner: ~Copyable {
         self.pipesOutput = pipesOutput
         self.pipesErrors = pipesErrors
         self.calls = calls
+        self.notifySockets = notifySockets
         self.null = null
     }
 
@@ -45,6 +47,7 @@ struct Spawner: ~Copyable {
         let readyPipe: FileDescriptor
         let notifySocket: FileDescriptor
         let notifyAddress: String
+        let notifyFile: NotifyFile?
         let startTicks: Int
         let stdoutPipe: FileDescriptor?
         let stderrPipe: FileDescriptor?
@@ -58,7 +61,9 @@ struct Spawner: ~Copyable {
         _ generation: Generation, slot: Int, workers: Int, watchdog: Duration?, listeners: [Int32]
     ) throws(SpawnError) -> Spawned {
         let ready = try pipe(generation)
-        let notify = try channel(generation) { () throws(SystemError) in try NotifySocket() }
+        let notify = try channel(generation) { () throws(SystemError) in
+            try notifySockets.makeSocket(for: generation.program.user)
+        }
         let stdout = pipesOutput ? try pipe(generation) : nil
         let stderr = pipesErrors ? try pipe(generation) : nil
 
@@ -87,10 +92,10 @@ struct Spawner: ~Copyable {
         let result = try run(
             generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText)
         withExtendedLifetime(own) {}
-        let notifyAddress = notify.address
+        let (notifyAddress, notifyFile) = (notify.address, notify.file)
         return Spawned(
             pid: result.pid, exit: FileDescriptor(owning: result.pidfd).moved(), readyPipe: ready.takeReadEnd().moved(),
-            notifySocket: notify.takeDescriptor().moved(), notifyAddress: notifyAddress,
+            notifySocket: notify.takeDescriptor().moved(), notifyAddress: notifyAddress, notifyFile: notifyFile,
             startTicks: Self.startTicks(of: result.pid), stdoutPipe: stdout?.takeReadEnd().moved(),
             stderrPipe: stderr?.takeReadEnd().moved(), calls: receiveCalls()?.moved())
     }

@@ -1,7 +1,4 @@
-// Messages from workers on the ready pipe or the notify socket, and the socket itself: the server side of sd_notify(3),
-// with a datagram socket for each worker, so that no PID has to be matched.
-internal import CLinux
-internal import Glibc
+// What workers say, on the ready pipe or the notify socket, in the words of sd_notify(3).
 internal import Reloader
 
 /// The assignments of sd_notify(3), and a bare newline (s6).
@@ -49,53 +46,32 @@ enum WorkerMessage: Equatable {
     }
 }
 
-struct NotifySocket: ~Copyable {
-    /// The bytes of a datagram that are read; longer ones are cut, as systemd cuts them.
-    static let datagramBytesMax = 4096
+/// The messages of one read: each kind once, however often it was said, so that a worker that fills its pipe costs no
+/// more than one that says each thing once. What was said last counts.
+struct WorkerMessages {
+    private var isReady = false
+    private var isAlive = false
+    private var isStopping = false
+    private var extensionOfTime: Duration?
+    private var status: String?
 
-    let descriptor: FileDescriptor
-    /// The value of NOTIFY_SOCKET: an abstract address, which can be reached after chroot(2) and disappears with the
-    /// socket. Its name can't be guessed, and senders are checked by uid as well.
-    let address: String
-
-    init() throws(SystemError) {
-        let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-        let descriptor = FileDescriptor(owning: try checked("socket", "AF_UNIX") { socket(AF_UNIX, type, 0) })
-        let number = descriptor.number
-        var one: Int32 = 1
-        try checked("setsockopt", "SO_PASSCRED") {
-            setsockopt(number, SOL_SOCKET, SO_PASSCRED, &one, socklen_t(MemoryLayout<Int32>.size))
+    mutating func add(_ message: WorkerMessage) {
+        switch message {
+        case .ready: isReady = true
+        case .heartbeat: isAlive = true
+        case .stopping: isStopping = true
+        case .extendTimeout(let duration): extensionOfTime = duration
+        case .status(let text): status = text
         }
-        let name = "reloaderd/\(try Self.randomName())"
-        try checked("bind", name) { rl_bind_abstract(number, name, name.utf8.count) }
-        address = "@" + name
-        self.descriptor = descriptor
     }
 
-    struct Datagram {
-        var bytes: [UInt8]
-        /// The user of the sending process, as the kernel reports it; `UInt32.max` if it does not.
-        var sender: UInt32
+    /// The status comes first, which is for people only. Then READY=1: all else that came with it is said by a worker
+    /// that is ready.
+    var all: [WorkerMessage] {
+        let telling = status.map { WorkerMessage.status($0) }
+        let extending = extensionOfTime.map { WorkerMessage.extendTimeout($0) }
+        return [
+            telling, isReady ? .ready : nil, extending, isAlive ? .heartbeat : nil, isStopping ? .stopping : nil,
+        ].compactMap { $0 }
     }
-
-    /// The next datagram; nil if there is none. Descriptors that come with it are closed, which also answers BARRIER=1.
-    static func receive(_ number: Int32) throws(SystemError) -> Datagram? {
-        var bytes = [UInt8](repeating: 0, count: datagramBytesMax)
-        var sender: UInt32 = 0
-        let count = try checkedUnlessWouldBlock("recvmsg", "a worker's notify socket") {
-            rl_receive_datagram(number, &bytes, bytes.count, &sender)
-        }
-        guard let count else { return nil }
-        return Datagram(bytes: Array(bytes[..<count]), sender: sender)
-    }
-
-    private static func randomName() throws(SystemError) -> String {
-        var words: (UInt64, UInt64) = (0, 0)
-        try checked("getrandom") { getrandom(&words, 16, 0) }
-        return String(words.0, radix: 16) + String(words.1, radix: 16)
-    }
-}
-
-extension NotifySocket {
-    consuming func takeDescriptor() -> FileDescriptor { descriptor }
 }

@@ -19,6 +19,7 @@ final class WorkerProcess {
     let notifySocket: Channel
     /// Unique to this worker.
     let notifyAddress: String
+    private var notifyFile: NotifyFile?
     /// When the process was started, in the kernel's clock ticks; see `ProcessStatus`.
     let startTicks: Int
     /// What the worker writes, and the lines of it that are kept.
@@ -50,6 +51,7 @@ final class WorkerProcess {
         exit = Channel(spawned.exit)
         readyPipe = Channel(spawned.readyPipe)
         notifyAddress = spawned.notifyAddress
+        notifyFile = spawned.notifyFile
         startTicks = spawned.startTicks
         notifySocket = Channel(spawned.notifySocket)
         calls = Channel(spawned.calls)
@@ -60,6 +62,9 @@ final class WorkerProcess {
     var channels: [Channel] {
         [exit, readyPipe, notifySocket, calls].compactMap { $0 } + output.streams.map { $0.pipe }
     }
+
+    /// Call it when nothing more is to be heard from the worker.
+    func removeNotifyFile() { notifyFile = nil }
 
     /// Keeps the text. Returns true if it is to be logged: progress at the start is news, but a serving worker may
     /// report a status with each request, and that is only kept for `status`.

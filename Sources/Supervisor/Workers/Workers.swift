@@ -61,40 +61,40 @@ final class Workers {
 
     // MARK: hearing
 
-    /// The messages that the worker has written to its ready pipe.
+    /// The messages that the worker has written to its ready pipe, each kind once.
     func readReadyPipe(of worker: WorkerProcess) throws(SystemError) -> [WorkerMessage] {
         guard let pipe = worker.readyPipe else { return [] }
-        var messages: [WorkerMessage] = []
+        var messages = WorkerMessages()
         let end = try loop.read(pipe) { bytes in
             worker.readyLines.feed(bytes) { line in
-                if let message = WorkerMessage(line: line, emptyMeansReady: true) { messages.append(message) }
+                if let message = WorkerMessage(line: line, emptyMeansReady: true) { messages.add(message) }
             }
         }
         if end == .reached {
             do throws(SystemError) { try loop.unwatch(pipe) } catch { tell(error) }
             worker.readyPipe = nil
         }
-        return messages
+        return messages.all
     }
 
-    /// The messages on the worker's notify socket from senders who may speak for the worker.
+    /// The messages on the worker's notify socket from senders who may speak for the worker, each kind once.
     func readNotifySocket(of worker: WorkerProcess) throws(SystemError) -> [WorkerMessage] {
-        var messages: [WorkerMessage] = []
+        var messages = WorkerMessages()
         for _ in 0..<Self.turnDatagrams {
             let datagram: NotifySocket.Datagram?
             do throws(SystemError) { datagram = try NotifySocket.receive(worker.notifySocket.number) } catch {
                 // Messages that were read before the failure count.
-                if messages.isEmpty { throw error }
+                if messages.all.isEmpty { throw error }
                 tell(error)
                 break
             }
             guard let datagram else { break }
             guard isTrusted(datagram.sender, worker) else { continue }
-            messages += datagram.bytes.split(separator: UInt8(ascii: "\n")).compactMap {
-                WorkerMessage(line: $0, emptyMeansReady: false)
+            for line in datagram.bytes.split(separator: UInt8(ascii: "\n")) {
+                if let message = WorkerMessage(line: line, emptyMeansReady: false) { messages.add(message) }
             }
         }
-        return messages
+        return messages.all
     }
 
     /// Messages count if they come from root, the daemon's own user, or the user that workers run as.
@@ -223,6 +223,7 @@ final class Workers {
     /// Call it when nothing is left of the worker.
     func forget(_ worker: WorkerProcess) throws(SystemError) {
         for channel in worker.channels { try loop.unwatch(channel) }
+        worker.removeNotifyFile()
         byID[worker.id] = nil
     }
 
