@@ -78,10 +78,7 @@ final class Listener {
             case .udp6(let host, let scope, let port):
                 return try datagram(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port))
             case .unix(let path):
-                let socket = try stream(AF_UNIX, SocketAddress(unix: path), backlog, false)
-                // As systemd's SocketMode= does: who may connect is decided by the directory.
-                if !path.hasPrefix("@") { try checked("chmod", path) { chmod(path, 0o666) } }
-                return socket
+                return try stream(AF_UNIX, SocketAddress(unix: path), backlog, false)
             }
         } catch {
             throw .failed(address: label, error)
@@ -114,7 +111,12 @@ final class Listener {
         if reusesPort { try set(made, SOL_SOCKET, SO_REUSEPORT, 1) }
         if family == AF_INET6 { try set(made, Int32(IPPROTO_IPV6), IPV6_V6ONLY, isDualStack ? 0 : 1) }
         let number = made.number
-        try checked("bind") { address.withPointer { bind(number, $0, $1) } }
+        guard family == AF_UNIX else {
+            try checked("bind") { address.withPointer { bind(number, $0, $1) } }
+            return made
+        }
+        // As systemd's SocketMode= does: who may connect is decided by the directory.
+        try SocketFile.bind(made, to: address, mode: 0o666)
         return made
     }
 

@@ -1,4 +1,6 @@
-// The file of a unix socket: a stale one is replaced, a live one refused, ours removed at the end.
+// The file of a unix socket: a stale one is replaced, a live one refused, ours removed at the end. Others may be able to
+// write into its directory: no link of theirs is followed, and no permission is changed by name.
+internal import CLinux
 internal import Glibc
 
 struct SocketFile {
@@ -6,10 +8,11 @@ struct SocketFile {
     private let device: dev_t
     private let inode: ino_t
 
-    /// The socket that was just bound at `path`; nil where it is gone already.
+    /// The socket that was just bound at `path`; nil if it is gone already.
     init?(_ path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
+        guard let place = try? Place(path), let status = place.status, status.st_mode & S_IFMT == S_IFSOCK else {
+            return nil
+        }
         self.path = path
         device = status.st_dev
         inode = status.st_ino
@@ -17,20 +20,37 @@ struct SocketFile {
 
     /// Removes the file, unless something else stands there by now.
     func remove() throws(SystemError) {
-        guard let now = SocketFile(path), now.device == device, now.inode == inode else { return }
-        try checked("unlink", path) { unlink(path) }
+        let place = try Place(path)
+        guard let now = place.status, now.st_dev == device, now.st_ino == inode else { return }
+        try place.remove(path)
+    }
+
+    /// Binds a unix socket. Its file appears with these permissions at once: the kernel takes them from the socket, so
+    /// that nobody can put something else under the name before they are set.
+    static func bind(
+        _ socket: borrowing FileDescriptor, to address: SocketAddress, mode: mode_t
+    ) throws(SystemError) {
+        let number = socket.number
+        try checked("fchmod", "a socket") { fchmod(number, mode) }
+        let mask = umask(0)
+        defer { umask(mask) }
+        try checked("bind") { address.withPointer { Glibc.bind(number, $0, $1) } }
     }
 
     /// Makes room at `path`: removes a socket that nobody listens on.
     ///
-    /// - Throws: where a process listens there, or the file is none of a socket.
+    /// - Throws: if a process listens there, or the file is none of a socket.
     static func removeStale(_ path: String) throws(ListenError) {
         do throws(SystemError) {
-            var status = stat()
-            if lstat(path, &status) != 0 { return }  // what is wrong with the path, bind says better
+            let place: Place
+            do throws(SystemError) { place = try Place(path) } catch {
+                if error.explanation != nil { throw error }
+                return  // what is wrong with the path, bind says better
+            }
+            guard let status = place.status else { return }
             guard status.st_mode & S_IFMT == S_IFSOCK else { throw SystemError(call: "stat", errno: ENOTSOCK) }
             if try isLive(path) { throw SystemError(call: "connect", errno: EADDRINUSE) }
-            try checked("unlink", path) { unlink(path) }
+            try place.remove(path)
         } catch {
             switch error.errno {
             case ENOTSOCK: throw .notASocket(path: path)
@@ -53,5 +73,30 @@ struct SocketFile {
             // nobody is there.
             return error.errno != ECONNREFUSED && error.errno != ENOENT
         }
+    }
+}
+
+/// A name in a directory that is held open, so that it cannot become another between two looks.
+private struct Place: ~Copyable {
+    private let directory: FileDescriptor
+    private let name: String
+
+    init(_ path: String) throws(SystemError) {
+        let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+        name = slash.map { String(path[path.utf8.index(after: $0)...]) } ?? path
+        let parent = try SafePath(slash.map { String(path[...$0]) } ?? ".")
+        let (holder, entry) = (parent.directory.number, parent.name)
+        directory = FileDescriptor(owning: try checked("open", path) { rl_open_entry(holder, entry) })
+    }
+
+    /// What stands there, which may be a link; nil: nothing.
+    var status: stat? {
+        var status = stat()
+        return fstatat(directory.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? status : nil
+    }
+
+    func remove(_ path: String) throws(SystemError) {
+        let number = directory.number
+        try checked("unlink", path) { unlinkat(number, name, 0) }
     }
 }
