@@ -79,6 +79,17 @@ public struct Program: Equatable, Sendable {
     public var pinsCPUs = false
 
     public init() {}
+
+    /// The user of the workers, if it is not the daemon's own.
+    var stranger: Stranger? {
+        guard let user, !isOurs(user.userID) else { return nil }
+        return Stranger(userID: user.userID, groupIDs: [user.groupID] + user.supplementaryGroups)
+    }
+}
+
+/// For `--check`: why the daemon would not write its output there, beyond what stat(2) and access(2) say. nil: nothing.
+public func outputFileRefusal(_ path: String, _ program: Program) -> String? {
+    SafeFile.outputRefusal(path, closedTo: [program.stranger].compactMap { $0 })
 }
 
 /// A variable that is set or removed in the environment of workers.

@@ -51,7 +51,7 @@ public final class Daemon {
     ) throws(StartError) {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
-        let outputFile = try Self.openOutputFile(settings.output)
+        let outputFile = try Self.openOutputFile(settings)
         let supply: PortSupply
         do throws(ListenError) { supply = try PortSupply(settings, environment) } catch { throw .listen(error) }
         let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: supply)

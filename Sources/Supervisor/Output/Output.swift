@@ -246,13 +246,15 @@ final class Output {
     // MARK: rotation
 
     /// Opens the files again under their names, which a rotation has given away.
-    func reopenFiles() {
+    ///
+    /// - Parameter strangers: users who must not be able to put another file in their places.
+    func reopenFiles(closedTo strangers: [Stranger]) {
         var failures: [SystemError] = []
-        var paths = redirections.reopen { failures.append($0) }
+        var paths = redirections.reopen(closedTo: strangers) { failures.append($0) }
         for way in ways {
             do throws(SystemError) {
                 try loop.unwatch(way.sink.channel)
-                try way.sink.reopen()
+                try way.sink.reopen(closedTo: strangers)
                 way.failureToldAt = nil
                 if case .file(let path) = way.sink.destination { paths.append(path) }
             } catch { failures.append(error) }

@@ -23,11 +23,13 @@ struct Redirections {
 
     /// Puts freshly opened files in place of the old ones, under the same numbers; yields their paths.
     ///
-    /// - Parameter tell: called for each that can't be opened; that descriptor stays what it was.
-    func reopen(failing tell: (SystemError) -> Void) -> [String] {
+    /// - Parameters:
+    ///   - strangers: users who must not be able to put another file in its place.
+    ///   - tell: called for each that can't be opened; that descriptor stays what it was.
+    func reopen(closedTo strangers: [Stranger], failing tell: (SystemError) -> Void) -> [String] {
         files.compactMap { file in
             do throws(SystemError) {
-                try Self.reopen(file)
+                try Self.reopen(file, strangers)
                 return file.path
             } catch {
                 tell(error)
@@ -36,8 +38,8 @@ struct Redirections {
         }
     }
 
-    private static func reopen(_ file: File) throws(SystemError) {
-        let new = try SafeFile.appending(to: file.path)
+    private static func reopen(_ file: File, _ strangers: [Stranger]) throws(SystemError) {
+        let new = try SafeFile.appending(to: file.path, closedTo: strangers)
         let source = new.number
         // Workers may have it as their own, and expect that it blocks.
         let flags = try checked("fcntl", file.path) { fcntl(source, F_GETFL) }

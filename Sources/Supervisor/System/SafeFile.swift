@@ -6,8 +6,13 @@ enum SafeFile {
     /// For what workers and the log write. A regular file, a device in a directory of root's or our own (/dev/null), or
     /// what one of the kernel's links leads to (/dev/stdout). Made where it is not there. Never blocks, neither now nor
     /// later.
-    static func appending(to path: String) throws(SystemError) -> FileDescriptor {
-        try open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644) { (place, status) throws(SystemError) in
+    ///
+    /// - Parameter strangers: users who must not be able to put another file there.
+    static func appending(
+        to path: String, closedTo strangers: [Stranger] = []
+    ) throws(SystemError) -> FileDescriptor {
+        try open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644, closedTo: strangers) {
+            (place, status) throws(SystemError) in
             try checkOutput(place, status, path)
         }
     }
@@ -50,8 +55,10 @@ enum SafeFile {
     // MARK: what is refused
 
     /// Why `appending(to:)` would refuse what is there now, beyond the kernel's own reasons.
-    static func outputRefusal(_ path: String) -> String? {
-        refusal(path) { (place, status) throws(SystemError) in try checkOutput(place, status, path) }
+    static func outputRefusal(_ path: String, closedTo strangers: [Stranger]) -> String? {
+        refusal(path, closedTo: strangers) {
+            (place, status) throws(SystemError) in try checkOutput(place, status, path)
+        }
     }
 
     /// The same of `own`.
@@ -61,9 +68,9 @@ enum SafeFile {
 
     private typealias Check = (borrowing SafePath, stat) throws(SystemError) -> Void
 
-    private static func refusal(_ path: String, _ check: Check) -> String? {
+    private static func refusal(_ path: String, closedTo strangers: [Stranger] = [], _ check: Check) -> String? {
         do throws(SystemError) {
-            let place = try SafePath(path)
+            let place = try SafePath(path, closedTo: strangers)
             if let status = place.status, !place.isMagic { try check(place, status) }
             return nil
         } catch {
@@ -74,9 +81,9 @@ enum SafeFile {
     /// What is there is looked at before it is opened, since opening some devices does something; and after, since it
     /// may be another by then.
     private static func open(
-        _ path: String, _ flags: Int32, _ mode: mode_t, _ check: Check
+        _ path: String, _ flags: Int32, _ mode: mode_t, closedTo strangers: [Stranger] = [], _ check: Check
     ) throws(SystemError) -> FileDescriptor {
-        let place = try SafePath(path)
+        let place = try SafePath(path, closedTo: strangers)
         if let status = place.status, !place.isMagic { try check(place, status) }
         let directory = place.directory.number
         let safe = O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (place.isMagic ? 0 : O_NOFOLLOW)
@@ -131,8 +138,5 @@ enum SafeFile {
     }
 }
 
-/// For `--check`: why the daemon would not write its output there, beyond what stat(2) and access(2) say. nil: nothing.
-public func outputFileRefusal(_ path: String) -> String? { SafeFile.outputRefusal(path) }
-
-/// The same of the pid file.
+/// For `--check`: why the daemon would not use this pid file, beyond what stat(2) and access(2) say. nil: nothing.
 public func pidFileRefusal(_ path: String) -> String? { SafeFile.ownRefusal(path) }
