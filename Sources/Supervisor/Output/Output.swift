@@ -62,10 +62,10 @@ final class Output {
     ///   - output: the daemon's end of the pipe that is the worker's standard output; nil: it has none of the daemon's.
     ///   - errors: the same for its standard error.
     func begin(_ worker: WorkerOutput, _ output: Channel?, _ errors: Channel?) {
-        let tag = routes.tag(slot: worker.slot, pid: worker.pid)
+        let tag = routes.mode == .prefix ? OutputRoutes.tag(slot: worker.slot, pid: worker.pid) : nil
         for (kind, pipe) in [(WorkerStream.Kind.standardOutput, output), (.standardError, errors)] {
             guard let pipe, let sink = routes.sink(of: kind) else { continue }
-            worker.add(WorkerStream(kind, of: worker, pipe, to: sink, tag: tag))
+            worker.add(WorkerStream(kind, of: worker, pipe, to: sink, tag: tag, story))
         }
     }
 

@@ -37,10 +37,8 @@ struct OutputRoutes {
         }
     }
 
-    /// Begins each line of a worker; nil: its bytes pass as they are.
-    func tag(slot: Int, pid: Int32) -> String? {
-        mode == .prefix ? "[slot \(slot) pid \(pid)] " : nil
-    }
+    /// Says whose a line is.
+    static func tag(slot: Int, pid: Int32) -> String { "[slot \(slot) pid \(pid)] " }
 
     private static func areSame(_ one: Int32, _ other: Int32) -> Bool {
         var (first, second) = (stat(), stat())

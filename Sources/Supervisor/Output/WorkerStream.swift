@@ -19,35 +19,39 @@ final class WorkerStream {
     let kind: Kind
     let pipe: Channel
     let sink: OutputSink
+    private let lookalikes: Lookalikes
     /// Unless its lines are tagged.
-    private var whole = WholeLines()
+    private var whole: WholeLines
     private var tagged: TaggedLines?
 
-    /// - Parameter tag: begins each line; nil: its bytes pass as they are.
-    init(_ kind: Kind, of worker: WorkerOutput, _ pipe: Channel, to sink: OutputSink, tag: String?) {
+    /// - Parameter tag: begins each line; nil: its bytes pass as they are, but for what looks like a record of `story`.
+    init(_ kind: Kind, of worker: WorkerOutput, _ pipe: Channel, to sink: OutputSink, tag: String?, _ story: Story) {
         self.worker = worker
         self.kind = kind
         self.pipe = pipe
         self.sink = sink
+        lookalikes = Lookalikes(kind, of: worker, story)
+        whole = WholeLines(lookalikes)
         tagged = tag.map { TaggedLines(tag: $0) }
     }
 
     /// Gives the sink what may be passed on by now.
     ///
-    /// - Parameter buffer: for the lines.
+    /// - Parameter buffer: for lines that are changed.
     func pass(_ bytes: UnsafeRawBufferPointer, _ buffer: inout [UInt8]) {
-        guard tagged != nil else { return whole.feed(bytes) { sink.relay($0) } }
-        buffer.removeAll(keepingCapacity: true)
-        tagged?.feed(bytes, into: &buffer)
-        buffer.withUnsafeBytes { sink.relay($0) }
+        guard tagged != nil else { return whole.feed(bytes, &buffer) { sink.relay($0) } }
+        var lines: [UInt8] = []
+        tagged?.feed(bytes, into: &lines)
+        lines.withUnsafeBytes { lookalikes.pass($0, &buffer) { sink.relay($0) } }
     }
 
     /// Nothing more comes.
     func finish() {
-        whole.finish { sink.relay($0) }
+        var buffer: [UInt8] = []
+        whole.finish(&buffer) { sink.relay($0) }
         var rest: [UInt8] = []
         tagged?.finish(into: &rest)
-        rest.withUnsafeBytes { sink.relay($0) }
+        rest.withUnsafeBytes { lookalikes.pass($0, &buffer) { sink.relay($0) } }
         if case .file = sink.destination { sink.endLine() }
     }
 }
