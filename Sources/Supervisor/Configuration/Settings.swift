@@ -87,7 +87,8 @@ public struct Program: Equatable, Sendable {
     }
 }
 
-/// For `--check`: why the daemon would not write its output there, beyond what stat(2) and access(2) say. nil: nothing.
+/// For `--check`: why the daemon would refuse to write output to this file, apart from what stat(2) and access(2) tell;
+/// nil if it would not.
 public func outputFileRefusal(_ path: String, _ program: Program) -> String? {
     SafeFile.outputRefusal(path, closedTo: [program.stranger].compactMap { $0 })
 }

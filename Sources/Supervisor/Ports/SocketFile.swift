@@ -1,5 +1,6 @@
-// The file of a unix socket: a stale one is replaced, a live one refused, ours removed at the end. Others may be able to
-// write into its directory: no link of theirs is followed, and no permission is changed by name.
+// The file of a unix socket. A stale file is replaced, a live one is refused, and the daemon's own is removed at the
+// end. Others may be able to write into its directory: no link of theirs is followed, and no permission is changed by
+// name.
 internal import CLinux
 internal import Glibc
 
@@ -8,7 +9,7 @@ struct SocketFile {
     private let device: dev_t
     private let inode: ino_t
 
-    /// The socket that was just bound at `path`; nil if it is gone already.
+    /// The file of the socket that was just bound to `path`; nil if it is already gone.
     init?(_ path: String) {
         guard let place = try? Place(path), let status = place.status, status.st_mode & S_IFMT == S_IFSOCK else {
             return nil
@@ -18,7 +19,7 @@ struct SocketFile {
         inode = status.st_ino
     }
 
-    /// Removes the file, unless something else stands there by now.
+    /// Removes the file, unless it has been replaced since.
     func remove() throws(SystemError) {
         let place = try Place(path)
         guard let now = place.status, now.st_dev == device, now.st_ino == inode else { return }
@@ -37,15 +38,15 @@ struct SocketFile {
         try checked("bind") { address.withPointer { Glibc.bind(number, $0, $1) } }
     }
 
-    /// Makes room at `path`: removes a socket that nobody listens on.
+    /// Makes `path` available: removes a socket on which no process listens.
     ///
-    /// - Throws: if a process listens there, or the file is none of a socket.
+    /// - Throws: if a process listens there, or the file is not a socket.
     static func removeStale(_ path: String) throws(ListenError) {
         do throws(SystemError) {
             let place: Place
             do throws(SystemError) { place = try Place(path) } catch {
                 if error.explanation != nil { throw error }
-                return  // what is wrong with the path, bind says better
+                return  // if the path is wrong, bind reports it better
             }
             guard let status = place.status else { return }
             guard status.st_mode & S_IFMT == S_IFSOCK else { throw SystemError(call: "stat", errno: ENOTSOCK) }
@@ -69,8 +70,8 @@ struct SocketFile {
             try checked("connect", path) { address.withPointer { connect(number, $0, $1) } }
             return true
         } catch {
-            // EAGAIN: its queue is full; EPROTOTYPE: it is a live socket of another type. Only a refusal means that
-            // nobody is there.
+            // EAGAIN: its queue is full; EPROTOTYPE: it is a live socket of another type. Only a refusal means that no
+            // process listens.
             return error.errno != ECONNREFUSED && error.errno != ENOENT
         }
     }
