@@ -8,7 +8,7 @@ final class ControlListener {
 
     let channel: Channel
     let path: String
-    private let file: SocketFile?
+    private let file: SocketFile
 
     /// Opens the socket at the place that `paths` names; nil: the daemon has none.
     ///
@@ -50,7 +50,7 @@ final class ControlListener {
     /// - Parameter group: the group that may connect, too.
     init(_ path: String, group: UInt32?) throws(ControlSocketError) {
         self.path = path
-        try Self.removeStale(path)
+        file = try Self.makeRoom(at: path)
         do throws(SystemError) {
             // A client must be able to write the path into its sockaddr_un.
             _ = try SocketAddress(unix: path)
@@ -59,7 +59,7 @@ final class ControlListener {
             let socket = try workshop.open(group: group, backlog: Self.backlog)
             try workshop.link(to: path)
             channel = Channel(socket)
-            file = SocketFile(path)
+            file.claim()
         } catch {
             throw ControlSocketError(path: path, reason: error.errno == EEXIST ? .isLive : .failed(error))
         }
@@ -75,10 +75,10 @@ final class ControlListener {
         }
     }
 
-    func removeFile() throws(SystemError) { try file?.remove() }
+    func removeFile() throws(SystemError) { try file.remove() }
 
-    private static func removeStale(_ path: String) throws(ControlSocketError) {
-        do throws(ListenError) { try SocketFile.removeStale(path) } catch {
+    private static func makeRoom(at path: String) throws(ControlSocketError) -> SocketFile {
+        do throws(ListenError) { return try SocketFile(at: path) } catch {
             switch error {
             case .inUse: throw ControlSocketError(path: path, reason: .isLive)
             case .notASocket: throw ControlSocketError(path: path, reason: .isTaken)

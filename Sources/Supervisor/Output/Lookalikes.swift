@@ -1,5 +1,5 @@
-// Keeps what workers write apart from the daemon's own records. A line of a worker that begins as a record does is marked,
-// so that nobody takes a worker's word for the daemon's; every other line passes as it is.
+// Keeps what workers write apart from the daemon's own records. A line of a worker that begins as a record does is
+// marked, so that nobody takes a worker's word for the daemon's; every other line passes as it is.
 internal import CLinux
 internal import Glibc
 
@@ -93,7 +93,8 @@ struct Lookalikes {
         }
     }
 
-    /// Where a line's text begins, after blanks and the levels that the journal takes off (sd-daemon(3)); nil: not here.
+    /// Where a line's text begins, after blanks and the levels that the journal takes off (sd-daemon(3)); nil if it does
+    /// not begin here.
     private static func start(of line: UnsafeRawBufferPointer) -> Int? {
         var start = 0
         while start < line.count {

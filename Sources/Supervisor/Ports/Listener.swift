@@ -29,9 +29,10 @@ final class Listener {
         let label = String(describing: spec.address)
         name = spec.name
         if case .unix(let path) = spec.address, !path.hasPrefix("@") {
-            try SocketFile.removeStale(path)
+            let file = try SocketFile(at: path)
             descriptor = try Self.open(spec.address, label, backlog, reusesPort)
-            file = SocketFile(path)
+            file.claim()
+            self.file = file
         } else {
             descriptor = try Self.open(spec.address, label, backlog, reusesPort)
             file = nil

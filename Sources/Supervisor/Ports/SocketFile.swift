@@ -4,26 +4,33 @@
 internal import CLinux
 internal import Glibc
 
-struct SocketFile {
+final class SocketFile {
     private let path: String
-    private let device: dev_t
-    private let inode: ino_t
+    private let name: String
+    /// Held open, so that it cannot become another between two looks, and that nothing is missing for the removal.
+    private let directory: FileDescriptor
+    private var bound: (device: dev_t, inode: ino_t)?
 
-    /// The file of the socket that was just bound to `path`; nil if it is already gone.
-    init?(_ path: String) {
-        guard let place = try? Place(path), let status = place.status, status.st_mode & S_IFMT == S_IFSOCK else {
-            return nil
-        }
+    /// Makes `path` available: removes a socket on which no process listens.
+    ///
+    /// - Throws: if a process listens there, or the file is not a socket.
+    init(at path: String) throws(ListenError) {
+        let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
         self.path = path
-        device = status.st_dev
-        inode = status.st_ino
-    }
-
-    /// Removes the file, unless it has been replaced since.
-    func remove() throws(SystemError) {
-        let place = try Place(path)
-        guard let now = place.status, now.st_dev == device, now.st_ino == inode else { return }
-        try place.remove(path)
+        name = slash.map { String(path[path.utf8.index(after: $0)...]) } ?? path
+        do throws(SystemError) {
+            directory = try Self.open(slash.map { String(path[...$0]) } ?? ".")
+            guard let status else { return }
+            guard status.st_mode & S_IFMT == S_IFSOCK else { throw SystemError(call: "stat", errno: ENOTSOCK) }
+            if try Self.isLive(path) { throw SystemError(call: "connect", errno: EADDRINUSE) }
+            try unlink()
+        } catch {
+            switch error.errno {
+            case ENOTSOCK: throw .notASocket(path: path)
+            case EADDRINUSE: throw .inUse(path: path)
+            default: throw .failed(address: "unix:\(path)", error)
+            }
+        }
     }
 
     /// Binds a unix socket. Its file appears with these permissions at once: the kernel takes them from the socket, so
@@ -38,26 +45,36 @@ struct SocketFile {
         try checked("bind") { address.withPointer { Glibc.bind(number, $0, $1) } }
     }
 
-    /// Makes `path` available: removes a socket on which no process listens.
-    ///
-    /// - Throws: if a process listens there, or the file is not a socket.
-    static func removeStale(_ path: String) throws(ListenError) {
+    /// Takes the socket's file that is there now for the daemon's own.
+    func claim() {
+        guard let status, status.st_mode & S_IFMT == S_IFSOCK else { return }
+        bound = (status.st_dev, status.st_ino)
+    }
+
+    /// Removes the daemon's own file, unless it has been replaced since.
+    func remove() throws(SystemError) {
+        guard let bound, let status, (status.st_dev, status.st_ino) == bound else { return }
+        try unlink()
+    }
+
+    /// What stands under the name, which may be a link; nil if nothing does.
+    private var status: stat? {
+        var status = stat()
+        return fstatat(directory.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? status : nil
+    }
+
+    private func unlink() throws(SystemError) {
+        try checked("unlink", path) { unlinkat(directory.number, name, 0) }
+    }
+
+    private static func open(_ path: String) throws(SystemError) -> FileDescriptor {
         do throws(SystemError) {
-            let place: Place
-            do throws(SystemError) { place = try Place(path) } catch {
-                if error.explanation != nil { throw error }
-                return  // if the path is wrong, bind reports it better
-            }
-            guard let status = place.status else { return }
-            guard status.st_mode & S_IFMT == S_IFSOCK else { throw SystemError(call: "stat", errno: ENOTSOCK) }
-            if try isLive(path) { throw SystemError(call: "connect", errno: EADDRINUSE) }
-            try place.remove(path)
+            let place = try SafePath(path)
+            let (holder, name) = (place.directory.number, place.name)
+            return FileDescriptor(owning: try checked("open", path) { rl_open_entry(holder, name) })
         } catch {
-            switch error.errno {
-            case ENOTSOCK: throw .notASocket(path: path)
-            case EADDRINUSE: throw .inUse(path: path)
-            default: throw .failed(address: "unix:\(path)", error)
-            }
+            // What is wrong with the path would be wrong for bind(2), too.
+            throw error.explanation == nil ? SystemError(call: "bind", errno: error.errno, subject: path) : error
         }
     }
 
@@ -74,30 +91,5 @@ struct SocketFile {
             // process listens.
             return error.errno != ECONNREFUSED && error.errno != ENOENT
         }
-    }
-}
-
-/// A name in a directory that is held open, so that it cannot become another between two looks.
-private struct Place: ~Copyable {
-    private let directory: FileDescriptor
-    private let name: String
-
-    init(_ path: String) throws(SystemError) {
-        let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
-        name = slash.map { String(path[path.utf8.index(after: $0)...]) } ?? path
-        let parent = try SafePath(slash.map { String(path[...$0]) } ?? ".")
-        let (holder, entry) = (parent.directory.number, parent.name)
-        directory = FileDescriptor(owning: try checked("open", path) { rl_open_entry(holder, entry) })
-    }
-
-    /// What stands there, which may be a link; nil: nothing.
-    var status: stat? {
-        var status = stat()
-        return fstatat(directory.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? status : nil
-    }
-
-    func remove(_ path: String) throws(SystemError) {
-        let number = directory.number
-        try checked("unlink", path) { unlinkat(number, name, 0) }
     }
 }

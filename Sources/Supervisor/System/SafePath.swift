@@ -127,8 +127,8 @@ struct SafePath: ~Copyable {
             throw SystemError(
                 call: "open", errno: EPERM, subject: path,
                 explanation:
-                    "workers run as user \(stranger.userID), who may write into \(printable(name)) and put another file "
-                    + "in its place (choose a directory that only root may write)")
+                    "workers run as user \(stranger.userID), who may write into \(printable(name)) and put another "
+                    + "file in its place (choose a directory that only root may write)")
         }
     }
 

@@ -33,8 +33,8 @@ import Testing
             ["/bin/sh", "-c", ": >\(folder.path)/errors; \(variable)exec \"$@\" \(redirection)", "sh"] + words)
         #expect(daemon.status == 1)
         let errors = folder.text(of: merged ? "output" : "errors")
-        let pid = errors.firstMatch(of: /slot"?[=:]0[ ,]"?generation"?[=:]1[ ,]"?pid"?[:=](\d+)/).map { String($0.1) } ?? ""
-        return (folder.text(of: "output"), errors, pid)
+        let pid = errors.firstMatch(of: /slot"?[=:]0[ ,]"?generation"?[=:]1[ ,]"?pid"?[:=](\d+)/)
+        return (folder.text(of: "output"), errors, pid.map { String($0.1) } ?? "")
     }
 
     /// As the strictest and the most lenient readers take lines apart.

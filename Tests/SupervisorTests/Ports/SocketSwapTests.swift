@@ -4,8 +4,8 @@ import Foundation
 import Testing
 
 @Suite(.enabled(if: Launcher.isRoot, "it takes root to lose something")) struct SocketSwapTests {
-    /// Between the first bind(2) and whatever comes next, another user has all the time it needs: in the directory SWAP_IN it
-    /// replaces each entry by a link to SWAP_FOR, as nobody.
+    /// Between the first bind(2) and whatever comes next, another user has all the time it needs: in the directory
+    /// SWAP_IN it replaces each entry by a link to SWAP_FOR, as nobody.
     private static let neighbour = """
         #define _GNU_SOURCE
         #include <dirent.h>
