@@ -93,8 +93,8 @@ struct Lookalikes {
         }
     }
 
-    /// Where a line's text begins, after blanks and the levels that the journal takes off (sd-daemon(3)); nil if it does
-    /// not begin here.
+    /// Where a line's text begins, after blanks and the levels that the journal takes off (sd-daemon(3)); nil if it
+    /// does not begin here.
     private static func start(of line: UnsafeRawBufferPointer) -> Int? {
         var start = 0
         while start < line.count {
