@@ -34,6 +34,10 @@ int rl_open_path(int directory, const char *path) { return openat(directory, pat
 
 int rl_open_entry(int directory, const char *name) { return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC); }
 
+bool rl_contains(const void *bytes, size_t count, const void *word, size_t word_count) {
+    return memmem(bytes, count, word, word_count) != NULL;
+}
+
 const char *rl_error_text(int number) { return strerror(number); }
 
 int rl_refuse_descriptors(int socket) {

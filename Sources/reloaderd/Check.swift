@@ -20,7 +20,9 @@ func findProblems(_ settings: Settings) -> [ConfigurationError] {
     }
     if problems.isEmpty { problems += programProblems(readable.program) }
     if let problem = settings.pidFile.flatMap(pidFileProblem) { problems.append(problem) }
-    if case .file(let path) = settings.output, let problem = outputFileProblem(path) { problems.append(problem) }
+    if case .file(let path) = settings.output, let problem = outputFileProblem(path, program) {
+        problems.append(problem)
+    }
     return problems
 }
 
@@ -39,20 +41,24 @@ func summary(_ settings: Settings) -> String {
 // MARK: files
 
 /// The file must be writable if it exists, else its directory.
-private func outputFileProblem(_ path: String) -> ConfigurationError? {
+private func outputFileProblem(_ path: String, _ program: Program) -> ConfigurationError? {
     var status = stat()
     if stat(path, &status) == 0 {
         if status.st_mode & S_IFMT == S_IFDIR {
             return ConfigurationError("--output: \(printable(path)) is a directory")
         }
-        if let reason = outputFileRefusal(path) {
-            return ConfigurationError("--output: cannot use \(printable(path)): \(reason)")
-        }
+        if let problem = outputFileRefusalProblem(path, program) { return problem }
         if faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 { return nil }
         return ConfigurationError("--output: cannot write to \(printable(path)): \(String(cString: strerror(errno)))")
     }
-    guard let reason = accessProblem(directory(of: path), S_IFDIR, W_OK | X_OK) else { return nil }
+    guard let reason = accessProblem(directory(of: path), S_IFDIR, W_OK | X_OK) else {
+        return outputFileRefusalProblem(path, program)
+    }
     return ConfigurationError("--output: cannot write into \(printable(directory(of: path))): \(reason)")
+}
+
+private func outputFileRefusalProblem(_ path: String, _ program: Program) -> ConfigurationError? {
+    outputFileRefusal(path, program).map { ConfigurationError("--output: cannot use \(printable(path)): \($0)") }
 }
 
 private func directory(of path: String) -> String {

@@ -79,6 +79,18 @@ public struct Program: Equatable, Sendable {
     public var pinsCPUs = false
 
     public init() {}
+
+    /// The user of the workers, if it is not the daemon's own.
+    var stranger: Stranger? {
+        guard let user, !isOurs(user.userID) else { return nil }
+        return Stranger(userID: user.userID, groupIDs: [user.groupID] + user.supplementaryGroups)
+    }
+}
+
+/// For `--check`: why the daemon would refuse to write output to this file, apart from what stat(2) and access(2) tell;
+/// nil if it would not.
+public func outputFileRefusal(_ path: String, _ program: Program) -> String? {
+    SafeFile.outputRefusal(path, closedTo: [program.stranger].compactMap { $0 })
 }
 
 /// A variable that is set or removed in the environment of workers.

@@ -8,7 +8,7 @@ final class ControlListener {
 
     let channel: Channel
     let path: String
-    private let file: SocketFile?
+    private let file: SocketFile
 
     /// Opens the socket at the place that `paths` names; nil: the daemon has none.
     ///
@@ -50,17 +50,16 @@ final class ControlListener {
     /// - Parameter group: the group that may connect, too.
     init(_ path: String, group: UInt32?) throws(ControlSocketError) {
         self.path = path
-        try Self.removeStale(path)
+        file = try Self.makeRoom(at: path)
         do throws(SystemError) {
-            let folder = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[...$0]) } ?? ""
-            let temporary = "\(folder).\(getpid())"
-            let socket = try Self.open(temporary, group: group)
-            defer { unlink(temporary) }
             // A client must be able to write the path into its sockaddr_un.
             _ = try SocketAddress(unix: path)
-            try checked("link", path) { link(temporary, path) }
+            let workshop = try Workshop(beside: path)
+            defer { workshop.remove() }
+            let socket = try workshop.open(group: group, backlog: Self.backlog)
+            try workshop.link(to: path)
             channel = Channel(socket)
-            file = SocketFile(path)
+            file.claim()
         } catch {
             throw ControlSocketError(path: path, reason: error.errno == EEXIST ? .isLive : .failed(error))
         }
@@ -76,10 +75,10 @@ final class ControlListener {
         }
     }
 
-    func removeFile() throws(SystemError) { try file?.remove() }
+    func removeFile() throws(SystemError) { try file.remove() }
 
-    private static func removeStale(_ path: String) throws(ControlSocketError) {
-        do throws(ListenError) { try SocketFile.removeStale(path) } catch {
+    private static func makeRoom(at path: String) throws(ControlSocketError) -> SocketFile {
+        do throws(ListenError) { return try SocketFile(at: path) } catch {
             switch error {
             case .inUse: throw ControlSocketError(path: path, reason: .isLive)
             case .notASocket: throw ControlSocketError(path: path, reason: .isTaken)
@@ -87,23 +86,66 @@ final class ControlListener {
             }
         }
     }
+}
 
-    private static func open(_ path: String, group: UInt32?) throws(SystemError) -> FileDescriptor {
+/// A directory that nobody else can enter, where the socket is made before it gets its name: what is changed there by
+/// name is what was just made there.
+private struct Workshop: ~Copyable {
+    private static let name = "s"
+
+    private let path: String
+    private let directory: FileDescriptor
+
+    /// - Parameter path: where the socket is to stand.
+    init(beside path: String) throws(SystemError) {
+        let folder = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[...$0]) } ?? ""
+        var template = Array("\(folder).XXXXXX".utf8CString)
+        if mkdtemp(&template) == nil { throw SystemError(call: "mkdir", errno: errno, subject: path) }
+        let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        directory = try Self.enter(made)
+        self.path = made
+    }
+
+    private static func enter(_ path: String) throws(SystemError) -> FileDescriptor {
+        let directory = FileDescriptor(owning: try checked("open", path) { rl_open_entry(AT_FDCWD, path) })
+        let number = directory.number
+        var status = stat()
+        try checked("fstat", path) { fstat(number, &status) }
+        guard status.st_mode & (S_IFMT | 0o777) == S_IFDIR | 0o700, status.st_uid == geteuid() else {
+            throw SystemError(
+                call: "mkdir", errno: EPERM, subject: path,
+                explanation: "somebody else has replaced \(printable(path)) while it was made")
+        }
+        return directory
+    }
+
+    /// Opens a listening socket here, with its permissions.
+    ///
+    /// - Parameter group: may connect, too.
+    func open(group: UInt32?, backlog: Int32) throws(SystemError) -> FileDescriptor {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         let socket = FileDescriptor(owning: try checked("socket", "AF_UNIX") { Glibc.socket(AF_UNIX, type, 0) })
         let number = socket.number
-        let address = try SocketAddress(unix: path)
-        unlink(path)  // left by a process with our PID that was killed at the wrong moment
-        try checked("bind", path) { address.withPointer { bind(number, $0, $1) } }
-        do throws(SystemError) {
-            try checked("chmod", path) { chmod(path, group == nil ? 0o600 : 0o660) }
-            if let group { try checked("chown", path) { chown(path, uid_t.max, group) } }
-            try checked("listen", path) { listen(number, backlog) }
-        } catch {
-            unlink(path)
-            throw error
+        let holder = directory.number
+        let address = try SocketAddress(unix: "/proc/self/fd/\(holder)/\(Self.name)")
+        try SocketFile.bind(socket, to: address, mode: group == nil ? 0o600 : 0o660)
+        if let group {
+            try checked("chown", path) { fchownat(holder, Self.name, uid_t.max, group, AT_SYMLINK_NOFOLLOW) }
         }
+        try checked("listen", path) { listen(number, backlog) }
         return socket
+    }
+
+    /// Gives it its name, unless something has that.
+    func link(to path: String) throws(SystemError) {
+        let holder = directory.number
+        try checked("link", path) { linkat(holder, Self.name, AT_FDCWD, path, 0) }
+    }
+
+    /// The socket keeps the name that it was given.
+    func remove() {
+        unlinkat(directory.number, Self.name, 0)
+        rmdir(path)
     }
 }
 

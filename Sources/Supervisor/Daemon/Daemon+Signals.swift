@@ -15,7 +15,7 @@ extension Daemon {
             case SIGTTIN: if signal.origin != .kernel { handle(.scale(.by(1))) }
             case SIGTTOU: if signal.origin != .kernel { handle(.scale(.by(-1))) }
             case SIGWINCH: drainAllOnSignal(signal)
-            case SIGUSR1: output.reopenFiles()
+            case SIGUSR1: output.reopenFiles(closedTo: releases.strangers)
             case SIGCHLD: try reapChildren()
             default: tellUnsupported(signal.number)
             }

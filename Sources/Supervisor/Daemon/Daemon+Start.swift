@@ -4,9 +4,12 @@ internal import Reloader
 
 extension Daemon {
     /// nil: workers' output goes to no file.
-    static func openOutputFile(_ mode: OutputMode) throws(StartError) -> OutputSink? {
-        guard case .file(let path) = mode else { return nil }
-        do throws(SystemError) { return try OutputSink(.file(path: path)) } catch { throw .output(error) }
+    static func openOutputFile(_ settings: Settings) throws(StartError) -> OutputSink? {
+        guard case .file(let path) = settings.output else { return nil }
+        let strangers = [settings.program.stranger].compactMap { $0 }
+        do throws(SystemError) { return try OutputSink(.file(path: path), closedTo: strangers) } catch {
+            throw .output(error)
+        }
     }
 
     func makeFirstGeneration() throws(StartError) {

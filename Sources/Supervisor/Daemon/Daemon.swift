@@ -58,7 +58,7 @@ public final class Daemon {
         let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: supply)
         if case .own(let obstacle?) = supply, policy.workers > 1 { throw .sharing(obstacle) }
         let outputFile: OutputSink?
-        do throws(StartError) { outputFile = try Self.openOutputFile(settings.output) } catch {
+        do throws(StartError) { outputFile = try Self.openOutputFile(settings) } catch {
             supply.removeFiles()
             throw error
         }

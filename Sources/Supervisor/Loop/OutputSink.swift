@@ -63,9 +63,11 @@ final class OutputSink {
     private var isTorn = false
 
     /// Writes to what the descriptor refers to now, or to the file, which is created if it does not exist.
-    init(_ destination: Destination) throws(SystemError) {
+    ///
+    /// - Parameter strangers: users who must not be able to put another file in its place.
+    init(_ destination: Destination, closedTo strangers: [Stranger] = []) throws(SystemError) {
         self.destination = destination
-        target = try Self.open(destination)
+        target = try Self.open(destination, closedTo: strangers)
     }
 
     /// The channel to watch while `isWaiting`.
@@ -131,8 +133,10 @@ final class OutputSink {
 
     /// Looks at the descriptor again after it was replaced (log rotation), or opens the path again. The channel must
     /// not be watched.
-    func reopen() throws(SystemError) {
-        target = try Self.open(destination)
+    ///
+    /// - Parameter strangers: as in `init`.
+    func reopen(closedTo strangers: [Stranger]) throws(SystemError) {
+        target = try Self.open(destination, closedTo: strangers)
         failure = nil
     }
 
@@ -184,11 +188,13 @@ final class OutputSink {
         }
     }
 
-    private static func open(_ destination: Destination) throws(SystemError) -> Target {
+    private static func open(
+        _ destination: Destination, closedTo strangers: [Stranger]
+    ) throws(SystemError) -> Target {
         switch destination {
         case .standardOutput: try open(standard: 1, destination.name)
         case .standardError: try open(standard: 2, destination.name)
-        case .file(let path): try open(path: path, destination.name)
+        case .file(let path): try open(path: path, destination.name, strangers)
         }
     }
 
@@ -206,8 +212,10 @@ final class OutputSink {
     }
 
     /// Opens a path; without blocking if it leads to a pipe or a device.
-    private static func open(path: String, _ name: String) throws(SystemError) -> Target {
-        let file = try SafeFile.appending(to: path)
+    private static func open(
+        path: String, _ name: String, _ strangers: [Stranger]
+    ) throws(SystemError) -> Target {
+        let file = try SafeFile.appending(to: path, closedTo: strangers)
         switch try type(of: file.number, name) {
         case S_IFIFO, S_IFCHR: return Target(kind: .nonBlocking, channel: Channel(file))
         default: return Target(kind: .file, channel: Channel(file))

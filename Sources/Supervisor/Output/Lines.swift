@@ -33,29 +33,44 @@ struct LineSplitter {
 }
 
 /// Passes on in whole lines what a worker writes: many workers write to the same place, and none may tear a line of
-/// another or a record of the daemon. Every byte is passed on, in order.
+/// another or a record of the daemon. Every byte is passed on, in order, and lines that look like records are marked.
 struct WholeLines {
     /// How many bytes of an unfinished line are held back before they are passed on. A pipe keeps no longer write
     /// together either, see pipe(7).
     static let heldBytesMax = 4096
 
+    /// One that may turn out to look like a record is judged when it is whole, if that is not too long.
+    private static let suspectBytesMax = 64 * 1024
+
+    private let lookalikes: Lookalikes
     private var held: [UInt8] = []
 
+    init(_ lookalikes: Lookalikes) { self.lookalikes = lookalikes }
+
     /// Calls `body` with the bytes that may be passed on: none, or all up to the last newline.
-    mutating func feed(_ bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
-        let end = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-        if end > 0 {
-            finish(body)
-            body(UnsafeRawBufferPointer(rebasing: bytes[..<end]))
+    ///
+    /// - Parameter buffer: scratch space for lines that are changed.
+    mutating func feed(
+        _ bytes: UnsafeRawBufferPointer, _ buffer: inout [UInt8], _ body: (UnsafeRawBufferPointer) -> Void
+    ) {
+        var rest = bytes
+        if !held.isEmpty, let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            held.append(contentsOf: rest[...newline])
+            finish(&buffer, body)
+            rest = UnsafeRawBufferPointer(rebasing: rest[(newline + 1)...])
         }
-        held.append(contentsOf: bytes[end...])
-        if held.count > Self.heldBytesMax { finish(body) }
+        let end = rest.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        if end > 0 { lookalikes.pass(UnsafeRawBufferPointer(rebasing: rest[..<end]), &buffer, body) }
+        held.append(contentsOf: rest[end...])
+        if held.count > Self.heldBytesMax, held.count > Self.suspectBytesMax || !isSuspect { finish(&buffer, body) }
     }
 
+    private var isSuspect: Bool { held.withUnsafeBytes { lookalikes.mayBecomeOne($0) } }
+
     /// Passes on an unfinished line, because the stream has ended.
-    mutating func finish(_ body: (UnsafeRawBufferPointer) -> Void) {
+    mutating func finish(_ buffer: inout [UInt8], _ body: (UnsafeRawBufferPointer) -> Void) {
         if held.isEmpty { return }
-        held.withUnsafeBytes { body($0) }
+        held.withUnsafeBytes { lookalikes.pass($0, &buffer, body) }
         held.removeAll(keepingCapacity: held.count <= Self.heldBytesMax)
     }
 }

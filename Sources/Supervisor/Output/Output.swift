@@ -64,10 +64,10 @@ final class Output {
     ///   - output: the daemon's end of the pipe that is the worker's standard output; nil if there is no such pipe.
     ///   - errors: the same for its standard error.
     func begin(_ worker: WorkerOutput, _ output: Channel?, _ errors: Channel?) {
-        let tag = routes.tag(slot: worker.slot, pid: worker.pid)
+        let tag = routes.mode == .prefix ? OutputRoutes.tag(slot: worker.slot, pid: worker.pid) : nil
         for (kind, pipe) in [(WorkerStream.Kind.standardOutput, output), (.standardError, errors)] {
             guard let pipe, let sink = routes.sink(of: kind) else { continue }
-            worker.add(WorkerStream(kind, of: worker, pipe, to: sink, tag: tag))
+            worker.add(WorkerStream(kind, of: worker, pipe, to: sink, tag: tag, story))
         }
     }
 
@@ -252,13 +252,15 @@ final class Output {
     // MARK: rotation
 
     /// Opens the files again by their names, after a rotation has renamed them.
-    func reopenFiles() {
+    ///
+    /// - Parameter strangers: users who must not be able to put another file in their places.
+    func reopenFiles(closedTo strangers: [Stranger]) {
         var failures: [SystemError] = []
-        var paths = redirections.reopen { failures.append($0) }
+        var paths = redirections.reopen(closedTo: strangers) { failures.append($0) }
         for way in ways {
             do throws(SystemError) {
                 try loop.unwatch(way.sink.channel)
-                try way.sink.reopen()
+                try way.sink.reopen(closedTo: strangers)
                 way.failureToldAt = nil
                 if case .file(let path) = way.sink.destination { paths.append(path) }
             } catch { failures.append(error) }
@@ -312,10 +314,8 @@ struct OutputRoutes {
         }
     }
 
-    /// The text at the beginning of each line of a worker; nil if its bytes are passed on unchanged.
-    func tag(slot: Int, pid: Int32) -> String? {
-        mode == .prefix ? "[slot \(slot) pid \(pid)] " : nil
-    }
+    /// The text that says whose a line is.
+    static func tag(slot: Int, pid: Int32) -> String { "[slot \(slot) pid \(pid)] " }
 
     private static func areSame(_ one: Int32, _ other: Int32) -> Bool {
         var (first, second) = (stat(), stat())
@@ -347,11 +347,13 @@ struct Redirections {
 
     /// Replaces the old files with freshly opened ones, under the same descriptor numbers; returns their paths.
     ///
-    /// - Parameter tell: called for each file that can't be opened; its descriptor stays as it was.
-    func reopen(failing tell: (SystemError) -> Void) -> [String] {
+    /// - Parameters:
+    ///   - strangers: users who must not be able to put another file in its place.
+    ///   - tell: called for each file that can't be opened; its descriptor stays as it was.
+    func reopen(closedTo strangers: [Stranger], failing tell: (SystemError) -> Void) -> [String] {
         files.compactMap { file in
             do throws(SystemError) {
-                try Self.reopen(file)
+                try Self.reopen(file, strangers)
                 return file.path
             } catch {
                 tell(error)
@@ -360,8 +362,8 @@ struct Redirections {
         }
     }
 
-    private static func reopen(_ file: File) throws(SystemError) {
-        let new = try SafeFile.appending(to: file.path)
+    private static func reopen(_ file: File, _ strangers: [Stranger]) throws(SystemError) {
+        let new = try SafeFile.appending(to: file.path, closedTo: strangers)
         let source = new.number
         // Workers may have inherited this descriptor and expect that it blocks.
         let flags = try checked("fcntl", file.path) { fcntl(source, F_GETFL) }

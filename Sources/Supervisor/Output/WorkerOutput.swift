@@ -47,35 +47,40 @@ final class WorkerStream {
     let kind: Kind
     let pipe: Channel
     let sink: OutputSink
+    private let lookalikes: Lookalikes
     /// Used unless the lines are tagged.
-    private var whole = WholeLines()
+    private var whole: WholeLines
     private var tagged: TaggedLines?
 
-    /// - Parameter tag: the text at the beginning of each line; nil if the bytes are passed on unchanged.
-    init(_ kind: Kind, of worker: WorkerOutput, _ pipe: Channel, to sink: OutputSink, tag: String?) {
+    /// - Parameter tag: the text at the beginning of each line; nil if the bytes are passed on unchanged, but for what
+    ///   looks like a record of `story`.
+    init(_ kind: Kind, of worker: WorkerOutput, _ pipe: Channel, to sink: OutputSink, tag: String?, _ story: Story) {
         self.worker = worker
         self.kind = kind
         self.pipe = pipe
         self.sink = sink
+        lookalikes = Lookalikes(kind, of: worker, story)
+        whole = WholeLines(lookalikes)
         tagged = tag.map { TaggedLines(tag: $0) }
     }
 
     /// Passes on to the sink what is complete by now.
     ///
-    /// - Parameter buffer: scratch space for the lines.
+    /// - Parameter buffer: scratch space for lines that are changed.
     func pass(_ bytes: UnsafeRawBufferPointer, _ buffer: inout [UInt8]) {
-        guard tagged != nil else { return whole.feed(bytes) { sink.relay($0) } }
-        buffer.removeAll(keepingCapacity: true)
-        tagged?.feed(bytes, into: &buffer)
-        buffer.withUnsafeBytes { sink.relay($0) }
+        guard tagged != nil else { return whole.feed(bytes, &buffer) { sink.relay($0) } }
+        var lines: [UInt8] = []
+        tagged?.feed(bytes, into: &lines)
+        lines.withUnsafeBytes { lookalikes.pass($0, &buffer) { sink.relay($0) } }
     }
 
     /// Passes on the rest, because the stream has ended.
     func finish() {
-        whole.finish { sink.relay($0) }
+        var buffer: [UInt8] = []
+        whole.finish(&buffer) { sink.relay($0) }
         var rest: [UInt8] = []
         tagged?.finish(into: &rest)
-        rest.withUnsafeBytes { sink.relay($0) }
+        rest.withUnsafeBytes { lookalikes.pass($0, &buffer) { sink.relay($0) } }
         if case .file = sink.destination { sink.endLine() }
     }
 }

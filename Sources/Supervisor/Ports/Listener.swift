@@ -29,9 +29,10 @@ final class Listener {
         let label = String(describing: spec.address)
         name = spec.name
         if case .unix(let path) = spec.address, !path.hasPrefix("@") {
-            try SocketFile.removeStale(path)
+            let file = try SocketFile(at: path)
             descriptor = try Self.open(spec.address, label, backlog, reusesPort)
-            file = SocketFile(path)
+            file.claim()
+            self.file = file
         } else {
             descriptor = try Self.open(spec.address, label, backlog, reusesPort)
             file = nil
@@ -79,10 +80,7 @@ final class Listener {
             case .udp6(let host, let scope, let port):
                 return try datagram(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port))
             case .unix(let path):
-                let socket = try stream(AF_UNIX, SocketAddress(unix: path), backlog, false)
-                // Everybody may connect, as with systemd's SocketMode=: the directory's permissions decide who can.
-                if !path.hasPrefix("@") { try checked("chmod", path) { chmod(path, 0o666) } }
-                return socket
+                return try stream(AF_UNIX, SocketAddress(unix: path), backlog, false)
             }
         } catch {
             throw .failed(address: label, error)
@@ -115,7 +113,12 @@ final class Listener {
         if reusesPort { try set(made, SOL_SOCKET, SO_REUSEPORT, 1) }
         if family == AF_INET6 { try set(made, Int32(IPPROTO_IPV6), IPV6_V6ONLY, isDualStack ? 0 : 1) }
         let number = made.number
-        try checked("bind") { address.withPointer { bind(number, $0, $1) } }
+        guard family == AF_UNIX else {
+            try checked("bind") { address.withPointer { bind(number, $0, $1) } }
+            return made
+        }
+        // As systemd's SocketMode= does: who may connect is decided by the directory.
+        try SocketFile.bind(made, to: address, mode: 0o666)
         return made
     }
 
@@ -164,63 +167,6 @@ enum InheritedListeners {
                 Listener(inherited: FileDescriptor(owning: number), name: names?[index], label: "descriptor \(number)"))
         }
         return listeners
-    }
-}
-
-/// The file of a unix socket. A stale file is replaced, a live one is refused, and the daemon's own is removed at the
-/// end.
-struct SocketFile {
-    private let path: String
-    private let device: dev_t
-    private let inode: ino_t
-
-    /// The file of the socket that was just bound to `path`; nil if it is already gone.
-    init?(_ path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        self.path = path
-        device = status.st_dev
-        inode = status.st_ino
-    }
-
-    /// Removes the file, unless it has been replaced since.
-    func remove() throws(SystemError) {
-        guard let now = SocketFile(path), now.device == device, now.inode == inode else { return }
-        try checked("unlink", path) { unlink(path) }
-    }
-
-    /// Makes `path` available: removes a socket on which no process listens.
-    ///
-    /// - Throws: if a process listens there, or the file is not a socket.
-    static func removeStale(_ path: String) throws(ListenError) {
-        do throws(SystemError) {
-            var status = stat()
-            if lstat(path, &status) != 0 { return }  // if the path is wrong, bind reports it better
-            guard status.st_mode & S_IFMT == S_IFSOCK else { throw SystemError(call: "stat", errno: ENOTSOCK) }
-            if try isLive(path) { throw SystemError(call: "connect", errno: EADDRINUSE) }
-            try checked("unlink", path) { unlink(path) }
-        } catch {
-            switch error.errno {
-            case ENOTSOCK: throw .notASocket(path: path)
-            case EADDRINUSE: throw .inUse(path: path)
-            default: throw .failed(address: "unix:\(path)", error)
-            }
-        }
-    }
-
-    private static func isLive(_ path: String) throws(SystemError) -> Bool {
-        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-        let probe = FileDescriptor(owning: try checked("socket", "AF_UNIX") { socket(AF_UNIX, type, 0) })
-        let number = probe.number
-        let address = try SocketAddress(unix: path)
-        do throws(SystemError) {
-            try checked("connect", path) { address.withPointer { connect(number, $0, $1) } }
-            return true
-        } catch {
-            // EAGAIN: its queue is full; EPROTOTYPE: it is a live socket of another type. Only a refusal means that no
-            // process listens.
-            return error.errno != ECONNREFUSED && error.errno != ENOENT
-        }
     }
 }
 

@@ -59,6 +59,9 @@ final class Releases {
 
     var all: Dictionary<Int, Generation>.Values { generations.values }
 
+    /// The users of all workers that may be running, but for the daemon's own.
+    var strangers: [Stranger] { generations.values.compactMap { $0.program.stranger } }
+
     /// To be called when the core will start no more workers of this generation.
     func release(_ number: Int) { generations[number] = nil }
 

@@ -30,6 +30,16 @@ final class Story {
         return stamped
     }
 
+    /// How records are written.
+    var format: LogFormat { formatter.format }
+    var isJournal: Bool { formatter.isJournal }
+
+    /// The record as a line of the log, for a place in what workers write: it is no news, and not kept.
+    func line(_ record: LogRecord) -> [UInt8] {
+        let stamped = stamped(record)
+        return formatter.line(stamped.record, at: stamped.time)
+    }
+
     /// Tells the record, unless its message was told so before.
     func tellOnce(_ record: LogRecord) {
         if toldOnce.insert(record.message).inserted { tell(record) }

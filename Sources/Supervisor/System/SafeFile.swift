@@ -6,8 +6,13 @@ enum SafeFile {
     /// Opens a file for the output of workers or for the log: a regular file, a device in a directory that belongs to
     /// root or to this process's user (/dev/null), or the target of one of the kernel's links (/dev/stdout). Creates it
     /// if it does not exist. Never blocks, neither in opening nor in writing.
-    static func appending(to path: String) throws(SystemError) -> FileDescriptor {
-        try open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644) { (place, status) throws(SystemError) in
+    ///
+    /// - Parameter strangers: users who must not be able to put another file there.
+    static func appending(
+        to path: String, closedTo strangers: [Stranger] = []
+    ) throws(SystemError) -> FileDescriptor {
+        try open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644, closedTo: strangers) {
+            (place, status) throws(SystemError) in
             try checkOutput(place, status, path)
         }
     }
@@ -51,8 +56,10 @@ enum SafeFile {
     // MARK: refusals
 
     /// Why `appending(to:)` would refuse what is there now, apart from the kernel's own reasons; nil if it would not.
-    static func outputRefusal(_ path: String) -> String? {
-        refusal(path) { (place, status) throws(SystemError) in try checkOutput(place, status, path) }
+    static func outputRefusal(_ path: String, closedTo strangers: [Stranger]) -> String? {
+        refusal(path, closedTo: strangers) {
+            (place, status) throws(SystemError) in try checkOutput(place, status, path)
+        }
     }
 
     /// The same for `own`.
@@ -62,9 +69,9 @@ enum SafeFile {
 
     private typealias Check = (borrowing SafePath, stat) throws(SystemError) -> Void
 
-    private static func refusal(_ path: String, _ check: Check) -> String? {
+    private static func refusal(_ path: String, closedTo strangers: [Stranger] = [], _ check: Check) -> String? {
         do throws(SystemError) {
-            let place = try SafePath(path)
+            let place = try SafePath(path, closedTo: strangers)
             if let status = place.status, !place.isMagic { try check(place, status) }
             return nil
         } catch {
@@ -75,9 +82,9 @@ enum SafeFile {
     /// Checks the file before it is opened, because opening some devices has effects; and afterwards, because it may
     /// have been replaced in between.
     private static func open(
-        _ path: String, _ flags: Int32, _ mode: mode_t, _ check: Check
+        _ path: String, _ flags: Int32, _ mode: mode_t, closedTo strangers: [Stranger] = [], _ check: Check
     ) throws(SystemError) -> FileDescriptor {
-        let place = try SafePath(path)
+        let place = try SafePath(path, closedTo: strangers)
         if let status = place.status, !place.isMagic { try check(place, status) }
         let directory = place.directory.number
         let safe = O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (place.isMagic ? 0 : O_NOFOLLOW)
@@ -132,9 +139,6 @@ enum SafeFile {
     }
 }
 
-/// For `--check`: why the daemon would refuse to write output to this file, apart from what stat(2) and access(2) tell;
-/// nil if it would not.
-public func outputFileRefusal(_ path: String) -> String? { SafeFile.outputRefusal(path) }
-
-/// The same for the pid file.
+/// For `--check`: why the daemon would refuse to use this pid file, apart from what stat(2) and access(2) tell; nil if
+/// it would not.
 public func pidFileRefusal(_ path: String) -> String? { SafeFile.ownRefusal(path) }

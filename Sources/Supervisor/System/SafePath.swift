@@ -19,8 +19,9 @@ struct SafePath: ~Copyable {
     /// PROC_SUPER_MAGIC of statfs(2).
     private static let procMagic = 0x9FA0
 
-    /// - Throws: if there is no such directory, or a link can't be trusted.
-    init(_ path: String) throws(SystemError) {
+    /// - Parameter strangers: users who must not be able to lead the path elsewhere.
+    /// - Throws: if there is no such directory, a link can't be trusted, or a stranger may change the path.
+    init(_ path: String, closedTo strangers: [Stranger] = []) throws(SystemError) {
         // A NUL would silently shorten the name that the kernel sees.
         if path.isEmpty || path.utf8.contains(0) { throw SystemError(call: "open", errno: EINVAL, subject: path) }
         var directory = try Self.start(path)
@@ -35,6 +36,7 @@ struct SafePath: ~Copyable {
             if number < 0 {
                 let error = SystemError(call: "open", errno: errno, subject: path)
                 guard error.errno == ENOENT, names.isEmpty else { throw error }
+                try Self.check(directory, path, closedTo: strangers, entry: nil)
                 (self.name, self.isShared, isMagic, status) = (name, isShared, false, nil)
                 self.directory = directory
                 return
@@ -42,6 +44,8 @@ struct SafePath: ~Copyable {
             let entry = FileDescriptor(owning: number)
             let status = try Self.status(of: entry, path)
             let isLink = status.st_mode & S_IFMT == S_IFLNK
+            let isLast = names.isEmpty && !isLink
+            if !isInProc { try Self.check(directory, path, closedTo: strangers, entry: isLast ? nil : status) }
             if names.isEmpty && (!isLink || isInProc) {
                 (self.name, self.isShared, isMagic, self.status) = (name, isShared, isLink, status)
                 self.directory = directory
@@ -109,12 +113,43 @@ struct SafePath: ~Copyable {
         return !isOurs(status.st_uid) || status.st_mode & S_IWOTH != 0 || isOpenToGroup
     }
 
+    /// - Parameter entry: what the path goes on with; nil: it ends in this directory.
+    private static func check(
+        _ directory: borrowing FileDescriptor, _ path: String, closedTo strangers: [Stranger], entry: stat?
+    ) throws(SystemError) {
+        if strangers.isEmpty { return }
+        let status = try status(of: directory, path)
+        for stranger in strangers where stranger.mayWrite(status) {
+            // In a sticky directory, what belongs to us can be moved by its own owner and by the directory's only.
+            let isSticky = status.st_mode & 0o1000 != 0 && isOurs(status.st_uid)
+            if isSticky, let entry, isOurs(entry.st_uid) { continue }
+            let name = pathOfDescriptor(directory.number) ?? path
+            throw SystemError(
+                call: "open", errno: EPERM, subject: path,
+                explanation:
+                    "workers run as user \(stranger.userID), who may write into \(printable(name)) and put another "
+                    + "file in its place (choose a directory that only root may write)")
+        }
+    }
+
     private static func distrust(_ name: String, _ user: uid_t, _ path: String) -> SystemError {
         SystemError(
             call: "open", errno: ELOOP, subject: path,
             explanation:
                 "the link '\(printable(name))' belongs to user \(user), in a directory where others may write: "
                 + "it is not followed")
+    }
+}
+
+/// A user whose processes are not trusted with the daemon's files.
+struct Stranger: Equatable {
+    let userID: UInt32
+    let groupIDs: [UInt32]
+
+    /// By its owner, its group and its mode; the owner can change the mode. Access lists are not looked at.
+    fileprivate func mayWrite(_ status: stat) -> Bool {
+        status.st_uid == userID || status.st_mode & S_IWOTH != 0
+            || status.st_mode & S_IWGRP != 0 && groupIDs.contains(status.st_gid)
     }
 }
 

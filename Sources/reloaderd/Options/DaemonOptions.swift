@@ -151,6 +151,9 @@ enum DaemonOptions {
         Option("group", value: "GROUP", .worker, "run with this primary group") {
             (text, draft) throws(ConfigurationError) in draft.group = try draft.users.group(parsing: text)
         },
+        Option("require-user", .worker, "run nothing as root unless --user says so") {
+            (_, draft) throws(ConfigurationError) in draft.requiresUser = true
+        },
         Option("umask", value: "OCTAL", .worker, "permissions that new files do not get") {
             (text, draft) throws(ConfigurationError) in draft.settings.program.umask = try parseUmask(text)
         },

@@ -17,12 +17,15 @@ struct Draft {
     var configFile: String?
     /// `--group`, which wins over the group in `--user` in either order.
     var group: UInt32?
+    /// `--require-user`: workers run as root only if `--user` names it.
+    var requiresUser = false
     let users: UserDatabase
 
     init(users: UserDatabase) { self.users = users }
 
     /// Applies `--group`, and returns an error for each pair of options that contradict each other.
     mutating func settle() -> [ConfigurationError] {
+        let userProblem = userProblem
         if let group {
             // Without --user, workers keep the daemon's user and change only the group.
             var user =
@@ -31,8 +34,15 @@ struct Draft {
             user.groupID = group
             settings.program.user = user
         }
-        let problems = [backoffProblem, readinessProblem, listenersProblem].compactMap { $0 }
+        let problems = [userProblem, backoffProblem, readinessProblem, listenersProblem].compactMap { $0 }
         return problems + sharingProblems(settings)
+    }
+
+    private var userProblem: ConfigurationError? {
+        guard requiresUser, geteuid() == 0, settings.program.user == nil else { return nil }
+        return ConfigurationError(
+            "--require-user: no user is named, so that workers would run as root (name one: --user USER, or a line "
+                + "'user USER' in the configuration file; --user root if that is meant)")
     }
 
     private var backoffProblem: ConfigurationError? {

@@ -8,14 +8,15 @@ import Testing
     }
 
     /// Runs `reloaderd --check` with these words in a folder that has what they name.
-    private func check(_ words: [String]) throws -> CommandRun {
+    private func check(_ words: [String], configuration: String = "") throws -> CommandRun {
         let folder = try TestFolder()
         var places: [String: String] = [:]
         for word in words where word.hasPrefix("/") {
             // The only absolute words are files and folders of an app.
             let isFolder = word.hasSuffix("/current") || word == "/app"
             if isFolder { chmod(try folder.write("run", "#!/bin/sh\n"), 0o755) }
-            places[word] = isFolder ? folder.path : try folder.write(String(word.dropFirst()), "")
+            let text = word.hasSuffix(".conf") ? configuration : ""
+            places[word] = isFolder ? folder.path : try folder.write(String(word.dropFirst()), text)
         }
         return try CommandRun.reloaderd(["--check"] + words.map { places[$0] ?? $0 })
     }
@@ -26,8 +27,10 @@ import Testing
             .replacingOccurrences(of: "%i", with: "web").split(separator: " ").map(String.init)
         #expect(lines.count == 1)
         #expect(words.first == "/usr/local/bin/reloaderd")
-        let run = try check(Array(words.dropFirst()))
+        let run = try check(Array(words.dropFirst()), configuration: "user root\n")
         #expect(run.status == 0, "\(run.errors)")
+        let unnamed = try check(Array(words.dropFirst()))
+        #expect(unnamed.status == (Launcher.isRoot ? 64 : 0), "\(unnamed.errors)")
     }
 
     /// The name that it is started by is the one that it is found by.
@@ -59,6 +62,22 @@ import Testing
         #expect(run.status == 0)
         #expect(run.errors.split(separator: "\n").filter { $0.contains("reloaderd@web") }.isEmpty, "\(run.errors)")
     }
+
+    /// How much the unit leaves open, in systemd's own view: 10 is everything.
+    @Test(.disabled(if: !knowsSecurity, "systemd-analyze security --offline is not here"))
+    func theUnitIsConfined() throws {
+        let folder = try TestFolder()
+        let path = try folder.write("reloaderd@web.service", try Self.text("reloaderd@.service"))
+        let run = try CommandRun.run(
+            ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=39", path])
+        #expect(run.status == 0, "\(run.output) \(run.errors)")
+        let level = try #require(run.output.firstMatch(of: /exposure level for .*: ([0-9.]+)/))
+        #expect(try #require(Double(level.1)) < 4.0)
+    }
+
+    private static let knowsSecurity =
+        (try? CommandRun.run(["systemd-analyze", "security", "--offline=true", "/dev/null"]).errors)
+        .map { !$0.contains("unrecognized option") } ?? false
 
     /// Somebody on this machine may have the port.
     private func isRight(_ run: CommandRun) -> Bool {

@@ -65,7 +65,10 @@ inside() {
     echo 0123456789abcdef0123456789abcdef >etc/machine-id
     # Without a mount here systemd would mount the real machine's.
     mount -t tmpfs dev dev
-    for name in null zero full random urandom; do
+    # What PrivateDevices=yes takes over into the /dev of a unit.
+    mkdir dev/pts dev/shm
+    ln -s pts/ptmx dev/ptmx
+    for name in null zero full random urandom tty; do
         : >"dev/$name"
         mount --bind "/dev/$name" "dev/$name"
     done

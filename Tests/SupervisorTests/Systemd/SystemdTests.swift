@@ -15,13 +15,16 @@ struct SystemdTests {
     }
 
     /// A machine with an app `web` whose release 1 is `run`.
+    /// Its workers are nobody's.
     private func machine(
-        options: String = "listen 127.0.0.1:8080\nworkers 2\n", run: String = httpWorker, units: [String: String] = [:],
+        options: String = "listen 127.0.0.1:8080\nworkers 2\n", user: String? = "nobody", run: String = httpWorker,
+        units: [String: String] = [:],
         systemd: String? = nil
     ) throws -> SystemdMachine {
         let units = try [Self.unit: "", "reloaderd@.service": Self.packaged("reloaderd@.service")].merging(units) { $1 }
         let machine = try SystemdMachine(
-            units: units.filter { !$0.value.isEmpty }, files: ["etc/web.conf": "log-format json\n\(options)"],
+            units: units.filter { !$0.value.isEmpty },
+            files: ["etc/web.conf": "log-format json\n\(options)\(user.map { "user \($0)\n" } ?? "")"],
             systemd: systemd)
         try deploy("1", run, on: machine)
         return machine
@@ -90,6 +93,54 @@ struct SystemdTests {
         #expect(try machine.property("ActiveState", of: Self.unit) == "inactive")
         #expect(try machine.processes(of: Self.unit).isEmpty)
         #expect(try machine.property("NRestarts", of: Self.unit) == "0")
+    }
+
+    /// Nobody has said that workers are to be root's.
+    @Test func aConfigurationWithoutAUserIsRefused() throws {
+        let machine = try machine(user: nil)
+        let run = try machine.run("systemctl", "start", Self.unit)
+        #expect(run.status != 0)
+        #expect(try machine.property("ExecMainStatus", of: Self.unit) == "64")
+        #expect(try machine.property("NRestarts", of: Self.unit) == "0")
+        #expect(try machine.journal("-u", Self.unit).contains("no user is named, so that workers would run as root"))
+
+        // It can be said, and be forgotten in a reload.
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        for (user, uid) in [("root", "0"), ("nobody", "65534")] {
+            try machine.folder.write("etc/web.conf", "log-format json\nlisten 127.0.0.1:8080\nuser \(user)\n")
+            try machine.systemctl("start", Self.unit)
+            let pid = try #require(try log.next("worker_ready").pid)
+            #expect(try machine.run("stat", "-c", "%u", "/proc/\(pid)").output == "\(uid)\n")
+            try machine.folder.write("etc/web.conf", "log-format json\nlisten 127.0.0.1:8080\n")
+            #expect(throws: DidNotHappen.self) { try machine.systemctl("reload", Self.unit) }
+            #expect(try log.next("reload_refused").message.contains("no user is named"))
+            try machine.systemctl("stop", Self.unit)
+        }
+    }
+
+    /// Within all that the unit forbids, workers share a port below 1024 as another user, are emptied from outside, and
+    /// have none of root's rights.
+    @Test func confinementLeavesSharingAndDrainsAlone() throws {
+        let machine = try machine(
+            options: "workers 2\n",
+            run: "#!/bin/sh\nexec python3 -m http.server --bind 127.0.0.1 80\n")
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        try machine.systemctl("start", Self.unit)
+        let pid = try #require(try log.next("worker_ready").pid)
+        try log.next("pool_ready")
+        let status = try machine.run("cat", "/proc/\(pid)/status").output
+        for line in ["Uid:\t65534\t65534\t65534\t65534", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"] {
+            #expect(status.contains(line), "\(status)")
+        }
+        let client = try load(machine, port: 80, "--connections", "2")
+        for _ in 0..<2 { try machine.systemctl("reload", Self.unit) }
+        let report = try report(of: client)
+        #expect(report.failed == 0 && report.clientErrors == 0, "\(report.columns) \(report.failures)")
+        // What the daemon could not do, it would have said.
+        #expect(log.log.filter { $0.level != "info" }.map(\.text) == [])
+        try machine.systemctl("stop", Self.unit)
+        #expect(try machine.property("Result", of: Self.unit) == "success")
+        #expect(try machine.journal("-u", Self.unit, "-p", "warning").contains("event") == false)
     }
 
     @Test func aMissingProgramFailsTheStartForGood() throws {
@@ -260,9 +311,9 @@ struct SystemdTests {
     // MARK: the client
 
     /// A strict client inside that has had its first answer.
-    private func load(_ machine: SystemdMachine, _ options: String...) throws -> ChildProcess {
+    private func load(_ machine: SystemdMachine, port: Int = 8080, _ options: String...) throws -> ChildProcess {
         let client = try machine.start(
-            [SystemdMachine.inside(Products.strictClient), "--address", "127.0.0.1:8080", "--connections", "8"]
+            [SystemdMachine.inside(Products.strictClient), "--address", "127.0.0.1:\(port)", "--connections", "8"]
                 + ["--timeout-ms", "30000", "--until-eof", "--json"] + options)
         guard try client.output.next() == "started" else {
             throw DidNotHappen(description: "the client gets no answer: \(try client.errors.rest())")
