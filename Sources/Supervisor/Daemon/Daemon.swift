@@ -53,8 +53,11 @@ public final class Daemon {
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let outputFile = try Self.openOutputFile(settings.output)
         let supply: PortSupply
-        do throws(ListenError) { supply = try PortSupply(settings, environment) } catch { throw .listen(error) }
-        let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: supply)
+        let automaticWorkers = CPUCount.current().automatic
+        do throws(ListenError) {
+            supply = try PortSupply(settings, environment, slots: settings.workerCount(automatic: automaticWorkers))
+        } catch { throw .listen(error) }
+        let policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, ports: supply)
         if case .own(let obstacle?) = supply, policy.workers > 1 { throw .sharing(obstacle) }
         let workerEnvironment = environment.withoutOuterSupervisor()
         do throws(SystemError) {
@@ -165,6 +168,7 @@ public final class Daemon {
             case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try answerCall(of: worker)
+            case .survivor(let calls): try ports.answerCall(of: calls)
             case .queue(let socket): ports.queueHasSomebody(socket)
             case .looks:
                 try lookTimer.acknowledge()

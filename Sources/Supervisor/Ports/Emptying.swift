@@ -118,7 +118,9 @@ final class Emptying {
         if takesConnections {
             look += 1
             let terms = terms(at: now, isReplaced: isReplaced)
-            for process in ProcessTree.processes(of: worker.pid) { look(at: process, by: terms, now) }
+            let tree = ProcessTree.look(at: worker.pid)
+            isBlind = !tree.isComplete
+            for process in tree.processes { look(at: process, by: terms, now) }
             watched = watched.filter { $0.value.look == look }
         }
         guard handshakes.areOver(at: now), connections == 0 && waiting == 0 && !isBlind else {
@@ -131,10 +133,17 @@ final class Emptying {
     }
 
     private func look(at process: Int32, by terms: EmptyingTerms, _ now: Instant) {
-        guard let open = OpenSockets.look(at: process) else { return isBlind = true }
+        do throws(SystemError) {
+            for table in try ProcessTree.tables(of: process) { look(atTableOf: table, by: terms, now) }
+        } catch { isBlind = true }
+    }
+
+    private func look(atTableOf thread: Int32, by terms: EmptyingTerms, _ now: Instant) {
+        var left = Int.max
+        guard let open = OpenSockets.look(atTableOf: thread, atMost: &left) else { return isBlind = true }
         let candidates = open.filter { !others.contains($0.inode) }
         if candidates.isEmpty { return }
-        let number = rl_pidfd_open(process)
+        let number = rl_open_thread(thread)
         if number < 0 {
             isBlind = isBlind || errno != ESRCH  // it has just ended
             return
@@ -152,9 +161,13 @@ final class Emptying {
 
     private func look(at socket: borrowing FileDescriptor, inode: UInt64, by terms: EmptyingTerms, _ now: Instant) {
         var state = rl_tcp()
-        guard watched[inode] != nil || isOnSharedPort(socket), rl_tcp_state(socket.number, &state) == 0,
-            state.state != UInt8(TCP_LISTEN)
-        else {
+        guard watched[inode] != nil || isOnSharedPort(socket) else {
+            others.insert(inode)
+            return
+        }
+        if rl_tcp_state(socket.number, &state) < 0 && SystemError.isShortage(errno) { return isBlind = true }
+        // 0: it is no TCP socket.
+        if state.state == 0 || state.state == UInt8(TCP_LISTEN) {
             others.insert(inode)
             return
         }

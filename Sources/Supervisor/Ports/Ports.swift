@@ -15,6 +15,7 @@ final class Ports {
     private let story: Story
     private(set) var supply: PortSupply
     private var hasStoppedListening = false
+    private var survivors = Survivors()
 
     init(_ supply: PortSupply, _ loop: Loop, _ story: Story) {
         self.supply = supply
@@ -85,8 +86,12 @@ final class Ports {
     /// Answers a call of bind(2) or listen(2), in every path: a worker must never hang in one. `watchQueues` is to be
     /// called when what has come of it is done.
     ///
-    /// - Parameter kin: processes that may have been started by the worker's own before those ended.
-    func answerCall(of worker: WorkerProcess, kin: () -> [Int32]) throws(SystemError) -> CallOutcome {
+    /// - Parameters:
+    ///   - permitted: `--share PORT`.
+    ///   - kin: processes that may have been started by the worker's own before those ended; nil: they can't be seen.
+    func answerCall(
+        of worker: WorkerProcess, permitted: Set<UInt16>, kin: () -> [Int32]?
+    ) throws(SystemError) -> CallOutcome {
         guard let channel = worker.calls, let sharing else { return .proceed }
         var call = rl_call()
         let number = channel.number
@@ -99,7 +104,7 @@ final class Ports {
         let now = MonotonicClock.now()
         let outcome =
             call.binds
-            ? sharing.bind(call, by: worker, number, kin: kin, at: now)
+            ? sharing.bind(call, by: worker, number, permitted: permitted, kin: kin, at: now)
             : sharing.listen(call, by: worker, number, at: now)
         do throws(SystemError) {
             if let result = outcome.result {
@@ -113,8 +118,26 @@ final class Ports {
         if let address = outcome.began {
             story.tell(worker.record(.info, "worker_listening", "worker listens on \(address)"))
         }
+        if let trouble = outcome.trouble { tell(trouble, of: worker) }
         return outcome
     }
+
+    private func tell(_ trouble: CallTrouble, of worker: WorkerProcess) {
+        if trouble.isRefusal && worker.portTrouble == nil { worker.portTrouble = trouble.words }
+        guard worker.isNews(trouble.event) else { return }
+        story.tell(worker.record(.warning, trouble.event, trouble.words))
+    }
+
+    // MARK: calls of those that outlive their worker
+
+    /// Nothing is left of the worker but, maybe, processes that may outlive it. Their calls go on to be reported, and
+    /// would fail if nobody answered.
+    func answerSurvivors(of worker: WorkerProcess) throws(SystemError) {
+        if let calls = worker.calls { try survivors.add(calls, loop) }
+    }
+
+    /// The kernel carries out what a survivor asks for.
+    func answerCall(of survivor: Channel) throws(SystemError) { try survivors.answerCall(survivor, loop) }
 
     // MARK: workers that begin and end
 
@@ -124,7 +147,7 @@ final class Ports {
     }
 
     /// Lets go of what the worker has closed; false if nothing is left on which it listens.
-    func stillListens(_ worker: WorkerProcess, kin: () -> [Int32]) -> Bool {
+    func stillListens(_ worker: WorkerProcess, kin: () -> [Int32]?) -> Bool {
         guard let sharing else { return false }
         sharing.letGoOfClosed(by: worker, kin: kin, at: MonotonicClock.now())
         do throws(SystemError) { try watchQueues() } catch {
@@ -134,7 +157,7 @@ final class Ports {
     }
 
     /// It serves: what it has closed until now, and what it did not take over, is nobody's.
-    func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32]) {
+    func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32]?) {
         sharing?.workerIsReady(worker, kin: kin, at: MonotonicClock.now())
     }
 
@@ -180,7 +203,7 @@ final class Ports {
     func watchQueues() throws(SystemError) { try sharing?.sockets.watchQueues(loop) }
 
     /// Looks whether queues that were not empty have a worker still, and ends those that nobody has taken over.
-    func look(kin: () -> [Int32], serving: () -> Serving) throws(SystemError) {
+    func look(kin: () -> [Int32]?, serving: () -> Serving) throws(SystemError) {
         guard let sockets = sharing?.sockets else { return }
         let now = MonotonicClock.now()
         for socket in sockets.takeQueuesToLookAt(at: now) {

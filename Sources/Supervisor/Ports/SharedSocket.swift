@@ -64,10 +64,10 @@ final class SharedSocket {
     /// Its owner has closed it. What it still has costs one system call.
     ///
     /// - Parameter kin: processes that may have been started by the worker's own before those ended.
-    func isClosed(kin: () -> [Int32]) -> Bool {
+    func isClosed(kin: () -> [Int32]?) -> Bool {
         guard let owner else { return true }
         if let place, place.stillHas(inode) { return false }
-        switch SocketSearch.search(inode, roots: [owner.pid] + kin()) {
+        switch SocketSearch.search(inode, of: owner.pid, kin: kin()) {
         case .found(let place):
             self.place = place
             return false

@@ -3,7 +3,7 @@
 internal import Glibc
 
 enum SocketSearch {
-    /// Where a process has the socket.
+    /// Where a process has the socket, or a thread that has descriptors of its own.
     struct Place: Equatable {
         var process: Int32
         var descriptor: Int32
@@ -20,8 +20,15 @@ enum SocketSearch {
         case unknown
     }
 
-    /// - Parameter roots: the worker, and processes that may have been its children before their parents ended.
-    static func search(_ inode: UInt64, roots: [Int32]) -> Result {
+    /// - Parameters:
+    ///   - worker: its process.
+    ///   - kin: processes that may have been its children before their parents ended; nil: they can't be seen.
+    static func search(_ inode: UInt64, of worker: Int32, kin: [Int32]?) -> Result {
+        let result = search(inode, roots: [worker] + (kin ?? []))
+        return kin == nil && result == .nowhere ? .unknown : result
+    }
+
+    private static func search(_ inode: UInt64, roots: [Int32]) -> Result {
         let first = look(inode, roots, orOnItsWay: false)
         guard first == .nowhere else { return first }
         // A process that was forked while we looked may have been missed, with its parent's descriptor closed
@@ -30,23 +37,37 @@ enum SocketSearch {
     }
 
     private static func look(_ inode: UInt64, _ roots: [Int32], orOnItsWay: Bool) -> Result {
-        let processes = roots.flatMap { ProcessTree.processes(of: $0) }
-        var isComplete = processes.count < ProcessTree.processesMax
+        let trees = roots.map { ProcessTree.look(at: $0) }
+        let processes = trees.flatMap { $0.processes }
+        var isComplete = trees.allSatisfy { $0.isComplete } && processes.count < ProcessTree.processesMax
         for process in processes {
-            guard let sockets = OpenSockets.look(at: process) else {
+            let tables: [Int32]
+            do throws(SystemError) { tables = try ProcessTree.tables(of: process) } catch {
                 isComplete = false
                 continue
             }
-            if let socket = sockets.first(where: { $0.inode == inode }) {
-                return .found(Place(process: process, descriptor: socket.descriptor))
-            }
-            // One process alone has nobody to send a descriptor to.
-            if orOnItsWay, processes.count > 1,
-                sockets.contains(where: { ProcessTree.sendsDescriptors(process, over: $0.descriptor) })
-            {
-                isComplete = false
+            for table in tables {
+                switch look(inode, inTableOf: table, orOnItsWay: orOnItsWay && (processes.count > 1 || tables.count > 1))
+                {
+                case .found(let place): return .found(place)
+                case .unknown: isComplete = false
+                case .nowhere: break
+                }
             }
         }
         return isComplete ? .nowhere : .unknown
+    }
+
+    /// - Parameter orOnItsWay: there is somebody else to send a descriptor to.
+    private static func look(_ inode: UInt64, inTableOf thread: Int32, orOnItsWay: Bool) -> Result {
+        var left = Int.max
+        guard let sockets = OpenSockets.look(atTableOf: thread, atMost: &left) else { return .unknown }
+        if let socket = sockets.first(where: { $0.inode == inode }) {
+            return .found(Place(process: thread, descriptor: socket.descriptor))
+        }
+        let isOnItsWay =
+            orOnItsWay
+            && sockets.contains { ProcessTree.sendsDescriptors(thread, over: $0.descriptor) ?? true }
+        return isOnItsWay ? .unknown : .nowhere
     }
 }

@@ -17,17 +17,22 @@ enum OpenSockets {
 
     /// nil: it can't be looked at, or has more descriptors than `left`, which is what may still be looked at.
     static func all(of pid: Int32, atMost left: inout Int) -> [Socket]? {
-        let before = left
-        guard let sockets = read("/proc/\(pid)/fd", &left) else { return nil }
-        if left < before { return sockets }
-        // No descriptor at all: a process whose first thread has ended shows them under its others only.
-        return ProcessTree.threads(of: pid).reduce(into: [Socket]?.some([])) { all, thread in
-            guard let found = read("/proc/\(pid)/task/\(thread)/fd", &left) else { return all = nil }
-            all?.append(contentsOf: found)
+        let tables: [Int32]
+        do throws(SystemError) { tables = try ProcessTree.tables(of: pid) } catch { return nil }
+        var sockets: [Socket] = []
+        for table in tables {
+            guard let found = look(atTableOf: table, atMost: &left) else { return nil }
+            sockets += found
         }
+        return sockets
     }
 
-    /// Of the process' descriptor; nil where it has none of this number, or that is no socket.
+    /// As above, of the table of this thread alone.
+    static func look(atTableOf thread: Int32, atMost left: inout Int) -> [Socket]? {
+        read("/proc/\(thread)/fd", &left)
+    }
+
+    /// Of the descriptor of a process, or of a thread; nil where it has none of this number, or that is no socket.
     static func inode(of pid: Int32, _ descriptor: Int32) -> UInt64? {
         inode(AT_FDCWD, "/proc/\(pid)/fd/\(descriptor)")
     }

@@ -57,8 +57,17 @@ enum ProcFile {
     }
 
     /// What is in a directory.
-    static func names(in directory: String) -> [String] {
-        guard let stream = opendir(directory) else { return [] }
+    static func names(in directory: String) -> [String] { (try? entries(of: directory)) ?? [] }
+
+    /// As above; nothing in a directory that is not there, or is not for us.
+    ///
+    /// - Throws: if nothing can be looked at now: see `SystemError.isShortage`.
+    static func entries(of directory: String) throws(SystemError) -> [String] {
+        guard let stream = opendir(directory) else {
+            let error = SystemError(call: "opendir", errno: errno, subject: directory)
+            if error.isShortage { throw error }
+            return []
+        }
         defer { closedir(stream) }
         var names: [String] = []
         while let entry = readdir(stream) {

@@ -27,6 +27,17 @@ public struct FileDescriptor: ~Copyable {
         return FileDescriptor(owning: try checked("fcntl", "F_DUPFD_CLOEXEC") { fcntl(number, F_DUPFD_CLOEXEC, 0) })
     }
 
+    /// How many the process may have open now.
+    static var limit: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+        return Int(clamping: limit.rlim_cur)
+    }
+
+    /// The kernel gives out the lowest number that is free: if this one, just made, is below, at least the last
+    /// `limit / part` numbers are free, or those of them that were taken while less was.
+    func isBelow(_ limit: Int, reserving part: Int) -> Bool { Int(number) < limit - limit / part }
+
     /// The same under a number of `upperNumbers` on, where there is one; else as it is, which only costs time.
     consuming func moved() -> FileDescriptor {
         let other = fcntl(number, F_DUPFD_CLOEXEC, Self.upperNumbers)

@@ -35,6 +35,7 @@ final class WorkerProcess {
     /// Its last STATUS=.
     private(set) var status: String?
     private var statusLinesTold = 0
+    private var told: Set<String> = []
     /// The signal by which it is stopped (state T); nil: it runs.
     var stoppedBy: Int32?
     /// The kernel has killed it for want of memory.
@@ -70,6 +71,9 @@ final class WorkerProcess {
         statusLinesTold += 1
         return true
     }
+
+    /// Returns true the first time: for what a program may do again and again.
+    func isNews(_ event: String) -> Bool { told.insert(event).inserted }
 
     // MARK: for the log
 

@@ -46,8 +46,12 @@ enum DaemonOptions {
                 draft.settings.unsharedPorts.append(try parseUnshared(text))
             }
         },
-        Option("share", value: "udp", .sharing, "share UDP ports as well") {
-            (text, draft) throws(ConfigurationError) in draft.settings.sharesUDP = try parseWord(text, [("udp", true)])
+        Option("share", value: "udp|PORT", repeatable: true, .sharing, "share UDP ports too, or bind PORT by our rights") {
+            (text, draft) throws(ConfigurationError) in
+            switch try parseShared(text) {
+            case .udp: draft.settings.sharesUDP = true
+            case .port(let port): draft.settings.permittedPorts.insert(port)
+            }
         },
     ]
 
