@@ -46,7 +46,7 @@ final class Emptying {
     private let limit: Duration
     private var handshakes: Handshakes
     /// Not all could be looked at in the last look: what was not seen may be there.
-    private var isBlind = false
+    private(set) var isBlind = false
     private var emptySince: Instant?
     /// Sockets that are not the worker's, or not of its ports.
     private var others: Set<UInt64> = []
@@ -121,7 +121,7 @@ final class Emptying {
             let tree = ProcessTree.look(at: worker.pid)
             isBlind = !tree.isComplete
             for process in tree.processes { look(at: process, by: terms, now) }
-            watched = watched.filter { $0.value.look == look }
+            if !isBlind { watched = watched.filter { $0.value.look == look } }
         }
         guard handshakes.areOver(at: now), connections == 0 && waiting == 0 && !isBlind else {
             emptySince = nil

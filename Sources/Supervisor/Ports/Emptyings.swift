@@ -39,7 +39,11 @@ final class Emptyings {
                 byWorker[id] = nil
                 events.append(.emptied(id))
             } else if emptying.isWorthTelling(at: now) {
-                tell(emptying, .info, "drain_waits", "worker still has connections")
+                tell(
+                    emptying, .info, "drain_waits",
+                    emptying.isBlind
+                        ? "worker may have connections: not all of its processes can be looked at now"
+                        : "worker still has connections")
             }
         }
         return events

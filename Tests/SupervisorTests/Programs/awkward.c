@@ -1,8 +1,9 @@
 // Serves PORT from a thread, and binds in a way that few programs do. Each bind is told on standard error.
+// awkward held PORT GATE         says so when it has accepted, and answers when a line can be read from the gate
 // awkward late PORT PORT...      says that it is ready, then binds each of the other ports at every SIGUSR1
 // awkward two PORT PORT...       listens on all of them, one after the other
-// awkward own-table PORT         a thread with a descriptor table of its own; the main thread has another socket there
-// awkward no-leader PORT         a thread whose process' first thread has ended
+// awkward own-table PORT [GATE]  like held, in a thread with a descriptor table of its own; the main thread has another socket there
+// awkward no-leader PORT [GATE]  like held, in a thread whose process' first thread has ended
 // awkward survivor PORT FIFO PORT leaves a process behind that says to the FIFO who it is, and binds at every SIGUSR1
 // awkward flood PORT N           listens on N ports more that the kernel may choose among those above PORT
 #define _GNU_SOURCE
@@ -16,6 +17,7 @@
 
 static int listener, output = 2;
 static pid_t first_thread;
+static const char *gate;
 
 static void say(const char *what, const char *port, int result) {
     char line[128];
@@ -41,11 +43,25 @@ static int open_socket(void) {
     return number;
 }
 
+// Only the first generation is held.
+static void wait_at_gate(void) {
+    const char *generation = getenv("RELOADERD_GENERATION");
+    if (!generation || strcmp(generation, "1")) return;
+    say("accepts", "one", 0);
+    char line;
+    int number = open(gate, O_RDONLY | O_CLOEXEC);
+    check(number, gate);
+    while (read(number, &line, 1) == 1 && line != '\n') {}
+    close(number);
+}
+
 static void *serve(void *unused) {
     (void)unused;
     for (;;) {
         int connection = accept(listener, NULL, NULL);
-        if (connection >= 0) answer(connection);
+        if (connection < 0) continue;
+        if (gate) wait_at_gate();
+        answer(connection);
     }
     return NULL;
 }
@@ -120,6 +136,7 @@ int main(int count, char **words) {
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     first_thread = getpid();
     listener = open_socket();
+    if (!strcmp(way, "own-table") || !strcmp(way, "no-leader") || !strcmp(way, "held")) gate = words[3];
     if (!strcmp(way, "own-table")) {
         start(own_table, words[2]);
         for (;;) pause();
