@@ -1,17 +1,18 @@
-// The process that waits in a call of bind(2) or listen(2): a worker, or a descendant of one, however it was started.
+// The process that waits in a call of bind(2) or listen(2): a worker or a descendant of one, however it was started.
 //
-// It can be nobody else: the filter that reports calls to this worker's notification descriptor was put on the worker
-// before its exec, and a process has it only by having inherited it across fork(2) (seccomp(2)). So the report itself
-// proves the descent, also of a process whose parents are gone. What is left to prove is that a number names the
-// caller, and not a process that was given it later: the call still waits after the caller was opened, and read.
+// No other process can be the caller: the filter that reports calls to this worker's notification descriptor was put on
+// the worker before its exec, and a process has it only if it inherited it across fork(2) (seccomp(2)). So the report
+// itself proves the descent, even if the parents of the process are gone. It remains to be proven that the PID names
+// the caller, and not a process that was given this PID later: the call must still wait after the caller was opened and
+// its memory was read.
 internal import CLinux
 internal import Glibc
 
 struct Caller: ~Copyable {
     /// Why the caller's socket was not looked at.
     enum Obstacle: Error, Equatable {
-        /// The caller has ended, has no number here (a pid namespace beside ours), or can't be reached; or what it names
-        /// is no socket. The kernel has an answer to that.
+        /// The caller has ended, has no PID here (in a PID namespace beside the daemon's), or can't be reached; or the
+        /// call does not name a socket. The kernel returns the right error.
         case unreachable
         /// The calling thread has a descriptor table of its own, which kernels before Linux 6.9 don't show.
         case ownTable
@@ -21,15 +22,15 @@ struct Caller: ~Copyable {
         init(_ error: SystemError) { self = error.isShortage ? .shortage(error) : .unreachable }
     }
 
-    /// Bytes of a sockaddr_storage: no longer address is one.
+    /// The bytes of a sockaddr_storage: anything longer is not an address.
     private static let addressBytesMax: UInt64 = 128
 
     /// The thread that calls. It may have descriptors of its own (unshare(2)), and outlive the first thread of its
     /// process: what /proc says of its descriptors is asked of it alone.
     let thread: Int32
-    /// The descriptor that it named in the call.
+    /// The descriptor that the call names.
     let descriptor: Int32
-    /// bind: the sockaddr, as it stood in the caller's memory.
+    /// For bind: the sockaddr, as it was in the caller's memory.
     let address: [UInt8]?
     private let call: rl_call
     private let notifications: Int32
@@ -73,17 +74,17 @@ struct Caller: ~Copyable {
         return count == bytes.count ? bytes : nil
     }
 
-    /// The socket that it calls bind or listen on.
+    /// The socket on which bind or listen was called.
     func socket() throws(Obstacle) -> TakenSocket { try TakenSocket(descriptor, of: pidfd.number) }
 
     /// Where the socket is now.
     var place: SocketSearch.Place { SocketSearch.Place(process: thread, descriptor: descriptor) }
 
-    /// Puts `socket` in the place of the one that the call is about.
+    /// Replaces the socket that the call names by `socket`.
     func replaceSocket(by socket: borrowing FileDescriptor) throws(SystemError) {
         let closes = ProcessTree.closesOnExec(thread, descriptor)
-        // Some programs have told their epoll of the descriptor before: it would go on waiting for the one that is
-        // replaced.
+        // Some programs have added the descriptor to an epoll already, which would go on waiting for the replaced
+        // socket.
         let pollings = ProcessTree.pollings(of: thread, descriptor)
         let number = socket.number
         try checked("ioctl", "SECCOMP_IOCTL_NOTIF_ADDFD") {
@@ -99,12 +100,12 @@ struct Caller: ~Copyable {
     }
 }
 
-/// A copy of a worker's descriptor, taken by pidfd_getfd(2), and what can be asked of it.
+/// A copy of a worker's socket, taken by pidfd_getfd(2), and the socket's properties.
 struct TakenSocket: ~Copyable {
     let descriptor: FileDescriptor
     let inode: UInt64
 
-    /// - Throws: `unreachable` where the worker has no such descriptor, or it is no socket.
+    /// - Throws: `unreachable` if the worker has no such descriptor, or it is not a socket.
     init(_ number: Int32, of pidfd: Int32) throws(Caller.Obstacle) {
         let copy: Int32
         do throws(SystemError) { copy = try checked("pidfd_getfd") { rl_take_descriptor(pidfd, number) } } catch {
@@ -127,7 +128,7 @@ struct TakenSocket: ~Copyable {
             && option(SOL_SOCKET, SO_PROTOCOL) == Int32(IPPROTO_UDP)
     }
 
-    /// The program itself has asked to share the port among its own sockets.
+    /// Whether the program itself has asked to share the port among its own sockets.
     var reusesPort: Bool { option(SOL_SOCKET, SO_REUSEPORT) == 1 }
 
     var isIPv6Only: Bool { option(Int32(IPPROTO_IPV6), IPV6_V6ONLY) == 1 }

@@ -1,15 +1,15 @@
-// What /proc says of a worker: its processes, its threads, what its descriptors are. See proc(5).
+// What /proc tells about a worker: its processes, its threads and its descriptors. See proc(5).
 internal import CLinux
 internal import Glibc
 
 enum ProcessTree {
-    /// Bounds what one look costs; of a worker with more processes the rest is not looked at.
+    /// Bounds the cost of one look. If a worker has more processes, the rest is ignored.
     static let processesMax = 1024
 
     /// `root` and its descendants, as far as they can be seen.
     static func processes(of root: Int32) -> [Int32] { look(at: root).processes }
 
-    /// As above, and whether these are all.
+    /// `root` and its descendants as far as they can be seen, and whether these are all.
     static func look(at root: Int32) -> (processes: [Int32], isComplete: Bool) {
         var found = [root]
         var next = 0
@@ -20,24 +20,24 @@ enum ProcessTree {
         return (found, found.count < processesMax)
     }
 
-    /// All that there are.
+    /// All processes of the machine.
     static var all: [Int32] { ProcFile.names(in: "/proc").compactMap { Int32($0) } }
 
     static func parent(of process: Int32) -> Int32? {
         ProcFile.field("PPid:", in: "/proc/\(process)/status").flatMap { Int32($0) }
     }
 
-    /// It was stopped, by a signal or by a terminal.
+    /// Whether the process was stopped, by a signal or by a terminal.
     static func isStopped(_ process: Int32) -> Bool {
         ProcFile.field("State:", in: "/proc/\(process)/status")?.first == "T"
     }
 
-    /// What it, or any of its threads, has started and what it was handed as a subreaper.
+    /// The processes that it or any of its threads has started, and those that it has as a subreaper.
     static func children(of process: Int32) -> [Int32] { (try? allChildren(of: process)) ?? [] }
 
-    /// As above. One that has just ended has none.
+    /// As `children`; none of a process that has just ended.
     ///
-    /// - Throws: if they can't be looked at now.
+    /// - Throws: a shortage (`SystemError.isShortage`), which says nothing about the children.
     static func allChildren(of process: Int32) throws(SystemError) -> [Int32] {
         var children: [Int32] = []
         for thread in try ProcFile.entries(of: "/proc/\(process)/task") {
@@ -55,10 +55,11 @@ enum ProcessTree {
         ProcFile.names(in: "/proc/\(process)/task").compactMap { Int32($0) }
     }
 
-    /// A thread for each descriptor table of the process: as a rule its first thread, for all share that one's. A thread
-    /// can have a table of its own (unshare(2)), and a first thread that has ended has none.
+    /// One thread for each descriptor table of the process. Usually that is the first thread alone, because all threads
+    /// share its table. But a thread can have a table of its own (unshare(2)), and a first thread that has ended has
+    /// none.
     ///
-    /// - Throws: if they can't be looked at now, or are more than `tablesMax` (E2BIG).
+    /// - Throws: E2BIG if there are more than `tablesMax`; or a shortage.
     static func tables(of process: Int32) throws(SystemError) -> [Int32] {
         let threads = try ProcFile.entries(of: "/proc/\(process)/task").compactMap { Int32($0) }
         guard threads.count > 1 else { return [process] }
@@ -71,10 +72,10 @@ enum ProcessTree {
         return tables
     }
 
-    /// Programs that keep tables apart have two or three of them.
+    /// Programs that have several tables have two or three.
     private static let tablesMax = 64
 
-    /// The process that a thread belongs to; nil where there is no such thread.
+    /// The process that a thread belongs to; nil if there is no such thread.
     static func process(ofThread thread: Int32) -> Int32? {
         ProcFile.field("Tgid:", in: "/proc/\(thread)/status").flatMap { Int32($0) }
     }
@@ -87,7 +88,8 @@ enum ProcessTree {
         return (flags ?? 0) & O_CLOEXEC != 0
     }
 
-    /// Descriptors that were sent over this unix socket (SCM_RIGHTS) wait to be received; nil: that can't be seen now.
+    /// Whether descriptors that were sent over this unix socket (SCM_RIGHTS) wait to be received; nil: that can't be
+    /// seen now.
     static func sendsDescriptors(_ process: Int32, over descriptor: Int32) -> Bool? {
         guard let text = ProcFile.field("scm_fds:", in: "/proc/\(process)/fdinfo/\(descriptor)") else {
             return SystemError.isShortage(errno) ? nil : false
@@ -95,16 +97,17 @@ enum ProcessTree {
         return (Int(text) ?? 0) > 0
     }
 
-    /// Its short name, as the kernel keeps it.
+    /// The short name of the process, as the kernel keeps it.
     static func name(of process: Int32) -> Substring? { ProcFile.lines("/proc/\(process)/comm").first }
 
-    /// Its environment as it was at its start, unless the program has written over it; none that only its own user and root
-    /// may read.
+    /// The environment of the process at its start, unless the program has overwritten it; empty if it can't be read:
+    /// only the process's own user and root may.
     static func environment(of process: Int32) -> [ArraySlice<UInt8>] {
         ProcFile.bytes("/proc/\(process)/environ")?.split(separator: 0) ?? []
     }
 
-    /// Some process of the tree has set up an io_uring(7), whose bind and listen no filter sees.
+    /// Whether a process of the tree has set up an io_uring(7): no filter sees a bind or listen that is made through
+    /// one.
     static func usesRing(_ root: Int32) -> Bool {
         processes(of: root).contains { process in
             ProcFile.names(in: "/proc/\(process)/fd").contains {
@@ -120,7 +123,7 @@ enum ProcessTree {
         var data: UInt64
     }
 
-    /// All that watch the descriptor.
+    /// All epolls of the process that watch the descriptor.
     static func pollings(of process: Int32, _ descriptor: Int32) -> [Polling] {
         ProcFile.names(in: "/proc/\(process)/fd").flatMap { name -> [Polling] in
             guard let epoll = Int32(name), ProcFile.link("/proc/\(process)/fd/\(name)") == "anon_inode:[eventpoll]"
@@ -131,7 +134,8 @@ enum ProcessTree {
         }
     }
 
-    /// `tfd:        5 events:       19 data:                5  pos:0 ino:61 sdev:8`, numbers but the first in hexadecimal.
+    /// `tfd:        5 events:       19 data:                5  pos:0 ino:61 sdev:8`, where all numbers but the first
+    /// are hexadecimal.
     private static func polling(_ line: Substring, _ epoll: Int32, _ descriptor: Int32) -> Polling? {
         let words = line.split(whereSeparator: { $0 == " " || $0 == ":" })
         guard words.count >= 6, words[0] == "tfd", Int32(words[1]) == descriptor, words[2] == "events",
