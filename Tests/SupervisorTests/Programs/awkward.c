@@ -5,7 +5,7 @@
 // awkward own-table PORT [GATE]  like held, in a thread with a descriptor table of its own; the main thread has another socket there
 // awkward no-leader PORT [GATE]  like held, in a thread whose process' first thread has ended
 // awkward survivor PORT FIFO PORT leaves a process behind that says to the FIFO who it is, and binds at every SIGUSR1
-// awkward flood PORT N           listens on N ports more that the kernel may choose among those above PORT
+// awkward flood PORT N           at SIGUSR1, listens on N more of the ports above PORT
 #define _GNU_SOURCE
 #include "answer.h"
 #include <errno.h>
@@ -113,6 +113,22 @@ static void *no_leader(void *port) {
     return serve(NULL);
 }
 
+static void flood(const char *first, const char *count) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGUSR1);
+    int signal;
+    sigwait(&signals, &signal);
+    for (int port = atoi(first) + 1, left = atoi(count); left > 0 && port < 65536; port++) {
+        char text[12];
+        snprintf(text, sizeof text, "%d", port);
+        int number = open_socket();
+        if (bound(number, text) == 0 && listen(number, 1) == 0) left--;
+        else close(number);
+    }
+    say("floods", count, 0);
+}
+
 static void leave_survivor(const char *fifo, char **ports) {
     pid_t child = fork();
     check(child, "fork");
@@ -151,20 +167,12 @@ int main(int count, char **words) {
             int number = open_socket(), result = bound(number, *port);
             say("serves", *port, result == 0 ? listen(number, 128) : result);
         }
-    } else if (!strcmp(way, "flood")) {
-        for (int port = atoi(words[2]) + 1, left = atoi(words[3]); left > 0 && port < 65536; port++) {
-            char text[12];
-            snprintf(text, sizeof text, "%d", port);
-            int number = open_socket();
-            if (bound(number, text) == 0 && listen(number, 1) == 0) left--;
-            else close(number);
-        }
-        say("floods", words[3], 0);
     } else if (!strcmp(way, "survivor")) {
         if (count < 5) return 64;
         leave_survivor(words[3], words + 4);
     }
     start(serve, NULL);
     ready();
+    if (!strcmp(way, "flood")) flood(words[2], words[3]);
     bind_at_signals(words + 3);
 }

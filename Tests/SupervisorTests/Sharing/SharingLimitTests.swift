@@ -32,10 +32,12 @@ import Testing
         let (awkward, threads) = (try BuiltPrograms.c("awkward"), try BuiltPrograms.c("threads"))
         let app = try ControlledDaemon(
             Apps.shell(
-                "[ $RELOADERD_SLOT = 0 ] && { ulimit -n 1024; exec \(awkward) flood \(own) 300; }; "
-                    + "exec \(threads) \(port)"),
-            options: ["--workers", "2", "--drain-timeout", "1s", "--rlimit", "nofile=1024:1024"],
-            under: ["/usr/bin/prlimit", "--nofile=160:160"])
+                "[ $RELOADERD_SLOT = 0 ] && exec \(awkward) flood \(own) 300; exec \(threads) \(port)"),
+            options: ["--workers", "2", "--drain-timeout", "1s"])
+        try app.daemon.next("pool_ready")
+        let worker = try #require(app.daemon.records("worker_ready").first { $0.slot == 0 }?.pid)
+        try Self.limit(app.daemon, to: 160)
+        kill(worker, SIGUSR1)
         try app.daemon.lines(1, thatStartWith: "floods 300: done")
         #expect(app.daemon.records("port_not_steered").count == 1)
         let client = try SharingLoad.client(port)

@@ -7,7 +7,9 @@ struct SharingPrivilegedTests {
     /// A worker that was taken over binds what it likes. Its own port it has still, whoever takes it over from it.
     @Test(arguments: [[], ["unshare", "--user", "--map-root-user"]])
     func aReadyWorkerGetsNoPrivilegedPortOfItsChoice(_ wrapper: [String]) throws {
-        let (daemon, worker) = try Self.daemon(["--ready", "message"], wrapper, ["late", "80", "25", "8025"])
+        let folder = try TestFolder()
+        let (daemon, worker) = try Self.daemon(
+            in: folder, ["--ready", "message"], under: wrapper, ["late", "80", "25", "8025"])
         for _ in 0..<2 {
             kill(worker, SIGUSR1)
             try daemon.lines(1, thatStartWith: "binds 8025: done")
@@ -27,8 +29,9 @@ struct SharingPrivilegedTests {
     }
 
     @Test func aPortThatTheOperatorNamesIsBound() throws {
+        let folder = try TestFolder()
         let (daemon, worker) = try Self.daemon(
-            ["--ready", "message", "--share", "25", "--share=udp"], [], ["late", "80", "25", "26"])
+            in: folder, ["--ready", "message", "--share", "25", "--share=udp"], ["late", "80", "25", "26"])
         kill(worker, SIGUSR1)
         try daemon.lines(1, thatStartWith: "binds 26: Permission denied")
         #expect(daemon.otherLines.contains("binds 25: done"))
@@ -37,7 +40,8 @@ struct SharingPrivilegedTests {
 
     /// It counts as ready when it listens, and may be about to listen on more.
     @Test func severalPortsOfAStartAreBound() throws {
-        let (daemon, _) = try Self.daemon([], [], ["two", "80", "443", "1023"])
+        let folder = try TestFolder()
+        let (daemon, _) = try Self.daemon(in: folder, [], ["two", "80", "443", "1023"])
         try daemon.lines(1, thatStartWith: "serves 1023: done")
         daemon.signal(SIGHUP)
         try daemon.next("reload_done")
@@ -49,10 +53,13 @@ struct SharingPrivilegedTests {
     }
 
     /// A pool of one worker that is ready.
+    ///
+    /// - Parameters:
+    ///   - folder: has the program, for as long as the daemon may start it.
+    ///   - wrapper: words before the program.
     private static func daemon(
-        _ options: [String], _ wrapper: [String], _ words: [String]
+        in folder: TestFolder, _ options: [String], under wrapper: [String] = [], _ words: [String]
     ) throws -> (DaemonUnderTest, worker: Int32) {
-        let folder = try TestFolder()
         _ = try Launcher.copyForEverybody(to: folder)
         let program = try folder.copyProgram("awkward", from: try BuiltPrograms.c("awkward"))
         // A network of its own has all low ports free, and privileged as the kernel's default has it.
