@@ -46,7 +46,9 @@ enum DaemonOptions {
                 draft.settings.unsharedPorts.append(try parseUnshared(text))
             }
         },
-        Option("share", value: "udp|PORT", repeatable: true, .sharing, "share UDP ports too, or bind PORT by our rights") {
+        Option(
+            "share", value: "udp|PORT", repeatable: true, .sharing, "share UDP ports, or allow a privileged port"
+        ) {
             (text, draft) throws(ConfigurationError) in
             switch try parseShared(text) {
             case .udp: draft.settings.sharesUDP = true

@@ -16,7 +16,7 @@ import Testing
             kill(worker, SIGUSR1)
             try daemon.lines(count, thatStartWith: "binds \(other)")
         }
-        #expect(daemon.otherLines.suffix(2) == ["binds \(other): Too many open files", "binds \(other): Too many open files"])
+        #expect(daemon.otherLines.count { $0 == "binds \(other): Too many open files" } == 2, "\(daemon.story)")
         try Self.limit(daemon, to: 1024)
         kill(worker, SIGUSR1)
         try daemon.lines(1, thatStartWith: "binds \(other): done")
@@ -62,7 +62,8 @@ import Testing
         try daemon.next("reload_done")
         try Self.limit(daemon, to: 3)
         let waits = try daemon.next(of: ["drain_waits", "worker_exited"])
-        #expect(waits.message == "worker may have connections: not all of its processes can be looked at now", "\(waits)")
+        let blind = "worker may have connections: not all of its processes can be looked at now"
+        #expect(waits.message == blind, "\(waits)")
         gate.letPass()
         #expect(try asker.answer()?.generation == 1)
         try Self.limit(daemon, to: 1024)
