@@ -15,8 +15,8 @@ extension Daemon {
         try ports.watchQueues()
     }
 
-    /// Processes that were handed to the daemon when their parents ended: each may belong to any worker. nil: they can't
-    /// be seen now.
+    /// Processes that were handed to the daemon when their parents ended: each may belong to any worker. nil: they
+    /// can't be seen now.
     func orphans() -> [Int32]? {
         let children: [Int32]
         do throws(SystemError) { children = try ProcessTree.allChildren(of: getpid()) } catch { return nil }

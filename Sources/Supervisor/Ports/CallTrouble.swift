@@ -24,17 +24,17 @@ enum CallTrouble {
     var words: String {
         switch self {
         case .notPermitted(let address):
-            "worker may not bind \(address) itself, and reloaderd binds for it only the privileged ports that the first "
-                + "worker of its slot bound before it was ready: name this one with --share \(address.port)"
+            "worker may not bind \(address) itself, and reloaderd binds for it only the privileged ports that the "
+                + "first worker of its slot bound before it was ready: name this one with --share \(address.port)"
         case .ownTable:
-            "a thread of the worker that has descriptors of its own binds a port, which this kernel does not show: it is "
-                + "not shared (Linux 6.9 or later, or --listen)"
+            "the worker's port is not shared: it is bound by a thread that has descriptors of its own, which this "
+                + "kernel does not show (use Linux 6.9 or later, or --listen)"
         case .shortage(let error):
             "worker cannot bind or listen, because reloaderd could not look at its call: \(error)"
                 + (error.errno == EMFILE ? " (raise LimitNOFILE= or ulimit -Hn)" : "")
         case .notHeld(let address):
-            "worker listens on \(address) beside many other sockets, more than reloaderd holds for it: the kernel alone "
-                + "chooses who gets connections to it"
+            "worker listens on \(address) beside more sockets than reloaderd holds for it: the kernel alone chooses "
+                + "who gets connections to it"
         }
     }
 

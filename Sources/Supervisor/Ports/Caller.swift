@@ -55,8 +55,8 @@ struct Caller: ~Copyable {
         } catch {
             guard error.errno == EINVAL || error.errno == ENOENT else { throw Obstacle(error) }
         }
-        // Before Linux 6.9 there is only the table of the process' first thread. It will do if the same socket stands in
-        // both.
+        // Before Linux 6.9 there is only the table of the process' first thread. It will do if the same socket stands
+        // in both.
         guard let process = ProcessTree.process(ofThread: call.thread),
             let inode = OpenSockets.inode(of: call.thread, call.descriptor)
         else { throw .unreachable }

@@ -35,7 +35,8 @@ final class PortSharing {
     static let copiesMax = 256
     /// Nor are more than an eighth of the daemon's limit of open files held for one worker.
     private static let copiesShare = 8
-    /// All copies together leave a quarter of that limit for clients, for starting workers and for looks at connections.
+    /// All copies together leave a quarter of that limit for clients, for starting workers and for looks at
+    /// connections.
     private static let reserve = 4
     /// How many sockets of one worker that are bound and don't listen are remembered; further ones are bound as if the
     /// daemon did not watch.

@@ -1,7 +1,7 @@
-// Which privileged ports the daemon binds for workers that may not bind them themselves, as with --user. A worker that was
-// taken over by an attacker must not get a port of its choice that way. So it is those ports that the operator has named,
-// and those that a slot's first worker bound before it was ready: before that it had no clients, and did what the
-// operator had started.
+// Which privileged ports the daemon binds for workers that may not bind them themselves, as with --user. A worker that
+// was taken over by an attacker must not get a port of its choice that way. So it is those ports that the operator has
+// named, and those that a slot's first worker bound before it was ready: before that it had no clients, and did what
+// the operator had started.
 internal import Glibc
 internal import Reloader
 
@@ -54,8 +54,8 @@ struct PrivilegedPorts {
         if readySince[slot] == nil { readySince[slot] = now }
     }
 
-    /// Its slot has never had a worker that was ready for long enough. A later generation counts as the first as long as
-    /// no worker of any slot was ready: it mends a start that has failed.
+    /// Its slot has never had a worker that was ready for long enough. A later generation counts as the first as long
+    /// as no worker of any slot was ready: it mends a start that has failed.
     private func isOpen(to worker: WorkerProcess, at now: Instant) -> Bool {
         guard worker.slot < slots else { return false }
         if let since = readySince[worker.slot] { return now - since < settlingTime }

@@ -1,12 +1,13 @@
 // Processes that outlive their worker, as --keep-children lets them. The filter that reports their calls of bind(2) and
-// listen(2) can't be taken from them. As long as one of them lives, its reports are read, and the kernel carries the calls
-// out as they stand: what survivors listen on is theirs alone. If nobody read them, the calls would fail with ENOSYS.
+// listen(2) can't be taken from them. As long as one of them lives, its reports are read, and the kernel carries the
+// calls out as they stand: what survivors listen on is theirs alone. If nobody read them, the calls would fail with
+// ENOSYS.
 internal import CLinux
 internal import Glibc
 
 struct Survivors {
-    /// One for each worker that has left some: a program that leaves a process behind at each reload must not use up the
-    /// daemon's descriptors.
+    /// One for each worker that has left some: a program that leaves a process behind at each reload must not use up
+    /// the daemon's descriptors.
     private static let most = 256
     /// And they leave so large a part of the descriptors free.
     private static let reserve = 4

@@ -27,8 +27,8 @@ public struct FileDescriptor: ~Copyable {
         return Int(clamping: limit.rlim_cur)
     }
 
-    /// Whether this descriptor, just made, leaves the last `limit / part` numbers alone. The kernel gives out the lowest
-    /// number that is free, so those are free as well, except for what was opened while fewer were.
+    /// Whether this descriptor, just made, leaves the last `limit / part` numbers alone. The kernel gives out the
+    /// lowest number that is free, so those are free as well, except for what was opened while fewer were.
     func isBelow(_ limit: Int, reserving part: Int) -> Bool { Int(number) < limit - limit / part }
 
     /// The same descriptor under a number from `upperNumbers` up, if one is free; otherwise unchanged, which only costs

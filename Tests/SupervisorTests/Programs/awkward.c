@@ -2,8 +2,8 @@
 // awkward held PORT GATE         says so when it has accepted, and answers when a line can be read from the gate
 // awkward late PORT PORT...      says that it is ready, then binds each of the other ports at every SIGUSR1
 // awkward two PORT PORT...       listens on all of them, one after the other
-// awkward own-table PORT [GATE]  like held, in a thread with a descriptor table of its own; the main thread has another socket there
-// awkward no-leader PORT [GATE]  like held, in a thread whose process' first thread has ended
+// awkward own-table PORT [GATE]  like held, in a thread with descriptors of its own; the main thread has another socket
+// awkward no-leader PORT [GATE]  like held, in a thread of a process whose first thread has ended
 // awkward survivor PORT FIFO PORT leaves a process behind that says to the FIFO who it is, and binds at every SIGUSR1
 // awkward flood PORT N           at SIGUSR1, listens on N more of the ports above PORT
 #define _GNU_SOURCE
