@@ -7,6 +7,7 @@
 #include <linux/audit.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
+#include <linux/kcmp.h>
 #include <linux/seccomp.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -195,6 +196,11 @@ int rl_next_call(int notifications, struct rl_call *call) {
     return 0;
 }
 
+bool rl_calls_are_over(int notifications) {
+    struct pollfd request = {.fd = notifications, .events = POLLIN};
+    return poll(&request, 1, 0) > 0 && request.revents & POLLHUP;
+}
+
 static int respond(int notifications, uint64_t id, int error, uint32_t flags) {
     union {
         struct seccomp_notif_resp answer;
@@ -256,6 +262,11 @@ int rl_open_thread(pid_t thread) {
     // Before Linux 6.9 this works only for a process, by its first thread: the caller tries that one.
     if (pidfd < 0 && errno == EINVAL) pidfd = (int)syscall(SYS_pidfd_open, thread, 0);
     return pidfd;
+}
+
+int rl_differing_tables(pid_t one, pid_t other) {
+    long order = syscall(SYS_kcmp, one, other, KCMP_FILES, 0, 0);
+    return order < 0 ? -1 : order != 0;
 }
 
 int rl_take_descriptor(int pidfd, int descriptor) {

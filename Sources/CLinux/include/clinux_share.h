@@ -29,6 +29,8 @@ struct rl_call {
 
 // Reads the next call. -1 with errno set: ENOENT if the caller has gone in the meantime.
 int rl_next_call(int notifications, struct rl_call *call);
+// No process is left that could call.
+bool rl_calls_are_over(int notifications);
 // Answers the call: `error` 0 is success, > 0 is that errno. -1 with errno ENOENT if the caller is gone.
 int rl_answer_call(int notifications, uint64_t id, int error);
 // Lets the kernel carry out the call as it stands.
@@ -46,6 +48,8 @@ int rl_poll_as(int epoll, int source, int number, uint32_t events, uint64_t data
 // A pidfd of this thread, which may have a descriptor table of its own. Before Linux 6.9 it is -1 with errno EINVAL or
 // ENOENT, unless the thread is the first one of its process.
 int rl_open_thread(pid_t thread);
+// kcmp(2): 1 if two threads have descriptor tables of their own, 0 if they share one, -1 with errno set.
+int rl_differing_tables(pid_t one, pid_t other);
 // pidfd_getfd(2).
 int rl_take_descriptor(int pidfd, int descriptor);
 // Reads another process' memory. Returns the number of bytes, or -1 with errno set.

@@ -20,6 +20,8 @@ public struct Settings: Equatable, Sendable {
     public var unsharedPorts: [ListenAddress] = []
     /// Whether UDP ports are shared as well as TCP ports.
     public var sharesUDP = false
+    /// Privileged ports that the daemon binds for any worker, whatever the worker itself may.
+    public var permittedPorts: Set<UInt16> = []
     public var balance: BalanceMode = .shared
     public var drain: DrainChoice = .automatic
     /// The longest time from the start of a drain from outside to the stop signal.

@@ -7,7 +7,7 @@ extension Daemon {
     // MARK: calls that wait
 
     func answerCall(of worker: WorkerProcess) throws(SystemError) {
-        let outcome = try ports.answerCall(of: worker, kin: orphans)
+        let outcome = try ports.answerCall(of: worker, permitted: settings.permittedPorts, kin: orphans)
         if outcome.began != nil { beganToListen(worker) }
         if let refused = outcome.refused {
             startTrouble.tellPortTaken(refused.listenAddress, from: worker, daemon: settings.daemonName)
@@ -15,9 +15,12 @@ extension Daemon {
         try ports.watchQueues()
     }
 
-    /// Processes that were handed to the daemon when their parents ended: each may belong to any worker.
-    func orphans() -> [Int32] {
-        ProcessTree.children(of: getpid()).filter { workers.running(pid: $0) == nil && hooks.process($0) == nil }
+    /// Processes that were handed to the daemon when their parents ended: each may belong to any worker. nil: they
+    /// can't be seen now.
+    func orphans() -> [Int32]? {
+        let children: [Int32]
+        do throws(SystemError) { children = try ProcessTree.allChildren(of: getpid()) } catch { return nil }
+        return children.filter { workers.running(pid: $0) == nil && hooks.process($0) == nil }
     }
 
     private func beganToListen(_ worker: WorkerProcess) {

@@ -74,6 +74,7 @@ extension Daemon {
     private func forget(_ worker: WorkerProcess) throws(SystemError) {
         try output.readLastWords(of: worker.output)
         try workers.forget(worker)
+        try ports.answerSurvivors(of: worker)
         memoryWatch.gauge.forget(worker.id)
         output.keepEnded(worker.output)
         closeListenersIfGone(worker.slot)

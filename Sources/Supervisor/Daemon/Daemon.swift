@@ -53,9 +53,12 @@ public final class Daemon {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let supply: PortSupply
+        let automaticWorkers = CPUCount.current().automatic
         // First of all: what is opened before could have the number of a listener that was promised and is not there.
-        do throws(ListenError) { supply = try PortSupply(settings, environment) } catch { throw .listen(error) }
-        let policy = settings.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: supply)
+        do throws(ListenError) {
+            supply = try PortSupply(settings, environment, slots: settings.workerCount(automatic: automaticWorkers))
+        } catch { throw .listen(error) }
+        let policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, ports: supply)
         if case .own(let obstacle?) = supply, policy.workers > 1 { throw .sharing(obstacle) }
         let outputFile: OutputSink?
         do throws(StartError) { outputFile = try Self.openOutputFile(settings) } catch {
@@ -174,6 +177,7 @@ public final class Daemon {
             case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try answerCall(of: worker)
+            case .survivor(let calls): try ports.answerCall(of: calls)
             case .queue(let socket): ports.queueHasSomebody(socket)
             case .looks:
                 try lookTimer.acknowledge()

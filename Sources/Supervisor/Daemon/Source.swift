@@ -18,6 +18,8 @@ enum Source {
     case stream(WorkerStream)
     /// The worker waits in a call for an answer.
     case call(WorkerProcess)
+    /// A process that has outlived its worker waits in a call.
+    case survivor(Channel)
     /// A connection waits to be accepted from a socket by which workers share a port.
     case queue(SharedSocket)
     /// Somebody wants to become a client of the control socket.

@@ -9,11 +9,25 @@ internal import CLinux
 internal import Glibc
 
 struct Caller: ~Copyable {
+    /// Why the caller's socket was not looked at.
+    enum Obstacle: Error, Equatable {
+        /// The caller has ended, has no PID here (in a PID namespace beside the daemon's), or can't be reached; or the
+        /// call does not name a socket. The kernel returns the right error.
+        case unreachable
+        /// The calling thread has a descriptor table of its own, which kernels before Linux 6.9 don't show.
+        case ownTable
+        /// There is no room for a look, which says nothing of the call.
+        case shortage(SystemError)
+
+        init(_ error: SystemError) { self = error.isShortage ? .shortage(error) : .unreachable }
+    }
+
     /// The bytes of a sockaddr_storage: anything longer is not an address.
     private static let addressBytesMax: UInt64 = 128
 
-    /// The process that the calling thread belongs to.
-    let process: Int32
+    /// The thread that calls. It may have descriptors of its own (unshare(2)), and outlive the first thread of its
+    /// process: what /proc says of its descriptors is asked of it alone.
+    let thread: Int32
     /// The descriptor that the call names.
     let descriptor: Int32
     /// For bind: the sockaddr, as it was in the caller's memory.
@@ -22,40 +36,56 @@ struct Caller: ~Copyable {
     private let notifications: Int32
     private let pidfd: FileDescriptor
 
-    /// nil if the caller has ended, has no PID here (in a PID namespace beside the daemon's), or can't be reached.
-    init?(_ call: rl_call, _ notifications: Int32) {
-        guard call.thread > 0, let process = ProcessTree.process(ofThread: call.thread) else { return nil }
-        // A thread may have descriptors of its own (unshare(2)).
-        var number = rl_open_thread(call.thread)
-        if number < 0 { number = rl_pidfd_open(process) }
-        guard number >= 0 else { return nil }
-        let opened = FileDescriptor(owning: number)
-        let address = call.binds ? Self.address(call) : nil
-        guard rl_call_is_pending(notifications, call.id) else { return nil }
+    init(_ call: rl_call, _ notifications: Int32) throws(Obstacle) {
+        guard call.thread > 0 else { throw .unreachable }
+        let opened = try Self.open(call)
+        let address = Self.address(of: call)
+        guard rl_call_is_pending(notifications, call.id) else { throw .unreachable }
         pidfd = opened
         self.address = address
-        self.process = process
         self.call = call
         self.notifications = notifications
+        thread = call.thread
         descriptor = call.descriptor
     }
 
-    private static func address(_ call: rl_call) -> [UInt8]? {
-        guard call.number >= 2, call.number <= addressBytesMax else { return nil }
+    private static func open(_ call: rl_call) throws(Obstacle) -> FileDescriptor {
+        do throws(SystemError) {
+            return FileDescriptor(owning: try checked("pidfd_open") { rl_open_thread(call.thread) })
+        } catch {
+            guard error.errno == EINVAL || error.errno == ENOENT else { throw Obstacle(error) }
+        }
+        // Before Linux 6.9 there is only the table of the process' first thread. It will do if the same socket stands
+        // in both.
+        guard let process = ProcessTree.process(ofThread: call.thread),
+            let inode = OpenSockets.inode(of: call.thread, call.descriptor)
+        else { throw .unreachable }
+        guard OpenSockets.inode(of: process, call.descriptor) == inode else { throw .ownTable }
+        do throws(SystemError) {
+            return FileDescriptor(owning: try checked("pidfd_open") { rl_pidfd_open(process) })
+        } catch { throw Obstacle(error) }
+    }
+
+    /// bind: the sockaddr; nil if it can't be read.
+    static func address(of call: rl_call) -> [UInt8]? {
+        guard call.binds, call.number >= 2, call.number <= addressBytesMax else { return nil }
         var bytes = [UInt8](repeating: 0, count: Int(call.number))
         let count = rl_read_memory(call.thread, call.address, &bytes, bytes.count)
         return count == bytes.count ? bytes : nil
     }
 
     /// The socket on which bind or listen was called.
-    func socket() -> TakenSocket? { TakenSocket(descriptor, of: pidfd.number) }
+    func socket() throws(Obstacle) -> TakenSocket { try TakenSocket(descriptor, of: pidfd.number) }
+
+    /// Where the socket is now.
+    var place: SocketSearch.Place { SocketSearch.Place(process: thread, descriptor: descriptor) }
 
     /// Replaces the socket that the call names by `socket`.
     func replaceSocket(by socket: borrowing FileDescriptor) throws(SystemError) {
-        let closes = ProcessTree.closesOnExec(process, descriptor)
+        let closes = ProcessTree.closesOnExec(thread, descriptor)
         // Some programs have added the descriptor to an epoll already, which would go on waiting for the replaced
         // socket.
-        let pollings = ProcessTree.pollings(of: process, descriptor)
+        let pollings = ProcessTree.pollings(of: thread, descriptor)
         let number = socket.number
         try checked("ioctl", "SECCOMP_IOCTL_NOTIF_ADDFD") {
             rl_replace_descriptor(notifications, call.id, number, descriptor, closes)
@@ -75,13 +105,15 @@ struct TakenSocket: ~Copyable {
     let descriptor: FileDescriptor
     let inode: UInt64
 
-    /// nil if the worker has no such descriptor, or it is not a socket.
-    init?(_ number: Int32, of pidfd: Int32) {
-        let copy = rl_take_descriptor(pidfd, number)
-        guard copy >= 0 else { return nil }
+    /// - Throws: `unreachable` if the worker has no such descriptor, or it is not a socket.
+    init(_ number: Int32, of pidfd: Int32) throws(Caller.Obstacle) {
+        let copy: Int32
+        do throws(SystemError) { copy = try checked("pidfd_getfd") { rl_take_descriptor(pidfd, number) } } catch {
+            throw Caller.Obstacle(error)
+        }
         let descriptor = FileDescriptor(owning: copy)
         var status = stat()
-        guard fstat(copy, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return nil }
+        guard fstat(copy, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { throw .unreachable }
         inode = UInt64(status.st_ino)
         self.descriptor = descriptor
     }

@@ -46,7 +46,7 @@ final class Emptying {
     private let limit: Duration
     private var handshakes: Handshakes
     /// The last look could not see everything: there may be connections that it missed.
-    private var isBlind = false
+    private(set) var isBlind = false
     private var emptySince: Instant?
     /// Sockets that are not connections on the worker's shared ports.
     private var others: Set<UInt64> = []
@@ -118,8 +118,10 @@ final class Emptying {
         if takesConnections {
             look += 1
             let terms = terms(at: now, isReplaced: isReplaced)
-            for process in ProcessTree.processes(of: worker.pid) { look(at: process, by: terms, now) }
-            watched = watched.filter { $0.value.look == look }
+            let tree = ProcessTree.look(at: worker.pid)
+            isBlind = !tree.isComplete
+            for process in tree.processes { look(at: process, by: terms, now) }
+            if !isBlind { watched = watched.filter { $0.value.look == look } }
         }
         guard handshakes.areOver(at: now), connections == 0 && waiting == 0 && !isBlind else {
             emptySince = nil
@@ -131,10 +133,17 @@ final class Emptying {
     }
 
     private func look(at process: Int32, by terms: EmptyingTerms, _ now: Instant) {
-        guard let open = OpenSockets.look(at: process) else { return isBlind = true }
+        do throws(SystemError) {
+            for table in try ProcessTree.tables(of: process) { look(atTableOf: table, by: terms, now) }
+        } catch { isBlind = true }
+    }
+
+    private func look(atTableOf thread: Int32, by terms: EmptyingTerms, _ now: Instant) {
+        var left = Int.max
+        guard let open = OpenSockets.look(atTableOf: thread, atMost: &left) else { return isBlind = true }
         let candidates = open.filter { !others.contains($0.inode) }
         if candidates.isEmpty { return }
-        let number = rl_pidfd_open(process)
+        let number = rl_open_thread(thread)
         if number < 0 {
             isBlind = isBlind || errno != ESRCH  // ESRCH: it has just ended
             return
@@ -152,9 +161,13 @@ final class Emptying {
 
     private func look(at socket: borrowing FileDescriptor, inode: UInt64, by terms: EmptyingTerms, _ now: Instant) {
         var state = rl_tcp()
-        guard watched[inode] != nil || isOnSharedPort(socket), rl_tcp_state(socket.number, &state) == 0,
-            state.state != UInt8(TCP_LISTEN)
-        else {
+        guard watched[inode] != nil || isOnSharedPort(socket) else {
+            others.insert(inode)
+            return
+        }
+        if rl_tcp_state(socket.number, &state) < 0 && SystemError.isShortage(errno) { return isBlind = true }
+        // 0: it is no TCP socket.
+        if state.state == 0 || state.state == UInt8(TCP_LISTEN) {
             others.insert(inode)
             return
         }
@@ -284,7 +297,11 @@ final class Emptyings {
                 byWorker[id] = nil
                 events.append(.emptied(id))
             } else if emptying.isWorthTelling(at: now) {
-                tell(emptying, .info, "drain_waits", "worker still has connections")
+                tell(
+                    emptying, .info, "drain_waits",
+                    emptying.isBlind
+                        ? "worker may have connections: not all of its processes can be looked at now"
+                        : "worker still has connections")
             }
         }
         return events

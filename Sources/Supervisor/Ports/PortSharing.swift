@@ -14,6 +14,8 @@ struct CallOutcome {
     var began: SharedAddress?
     /// The address that was refused because it is in use.
     var refused: SharedAddress?
+    /// Worth telling once of each worker.
+    var trouble: CallTrouble?
 
     static let proceed = CallOutcome()
 
@@ -31,6 +33,11 @@ final class PortSharing {
     /// How many sockets of one worker are held here too, so that no worker can use up the daemon's descriptors. If a
     /// socket on an address is not held, the kernel alone chooses where connections to this address go.
     static let copiesMax = 256
+    /// Nor are more than an eighth of the daemon's limit of open files held for one worker.
+    private static let copiesShare = 8
+    /// All copies together leave a quarter of that limit for clients, for starting workers and for looks at
+    /// connections.
+    private static let reserve = 4
     /// How many sockets of one worker that are bound and don't listen are remembered; further ones are bound as if the
     /// daemon did not watch.
     static let boundMax = 1024
@@ -48,12 +55,14 @@ final class PortSharing {
     private let backlog: Int32
     private var bound: [UInt64: Bound] = [:]
     private var probes = ProbeBook()
+    private var privileged: PrivilegedPorts
 
     /// - Parameters:
     ///   - excluded: `--no-share ADDRESS`.
     ///   - udp: `--share udp`.
     ///   - backlog: the least backlog that a listening socket gets, even if its program asks for less.
-    init(excluding excluded: [ListenAddress], udp: Bool, backlog: Int32) {
+    init(excluding excluded: [ListenAddress], udp: Bool, backlog: Int32, privileged: PrivilegedPorts) {
+        self.privileged = privileged
         self.excluded = excluded
         self.backlog = backlog
         sharesUDP = udp
@@ -61,15 +70,60 @@ final class PortSharing {
 
     // MARK: calls of workers
 
-    /// - Parameter kin: processes that may have been started by the worker's own before those ended.
+    /// - Parameters:
+    ///   - permitted: `--share PORT`.
+    ///   - kin: processes that may have been started by the worker's own before those ended; nil: they can't be seen.
     func bind(
-        _ call: rl_call, by worker: WorkerProcess, _ notifications: Int32, kin: () -> [Int32], at now: Instant
+        _ call: rl_call, by worker: WorkerProcess, _ notifications: Int32, permitted: Set<UInt16>, kin: () -> [Int32]?,
+        at now: Instant
     ) -> CallOutcome {
-        guard let caller = Caller(call, notifications), let raw = caller.address, let taken = caller.socket(),
-            taken.isTCP || sharesUDP && taken.isUDP,
+        do throws(Caller.Obstacle) {
+            let caller = try Caller(call, notifications)
+            return bind(try caller.socket(), worker, caller, permitted, kin, at: now)
+        } catch {
+            return outcome(of: error, isOurs: isShared(Caller.address(of: call)))
+        }
+    }
+
+    func listen(
+        _ call: rl_call, by worker: WorkerProcess, _ notifications: Int32, at now: Instant
+    ) -> CallOutcome {
+        do throws(Caller.Obstacle) {
+            let caller = try Caller(call, notifications)
+            return listen(try caller.socket(), worker, caller, call, at: now)
+        } catch {
+            let inode = OpenSockets.inode(of: call.thread, call.descriptor)
+            return outcome(of: error, isOurs: inode.map { bound[$0] != nil } ?? false)
+        }
+    }
+
+    /// The address may be one that workers share: what kind of socket it is for is not known.
+    private func isShared(_ raw: [UInt8]?) -> Bool {
+        guard let raw, let address = SharedAddress(raw, isIPv6Only: false) else { return false }
+        return !excluded.contains(where: address.matches)
+    }
+
+    /// - Parameter isOurs: if the kernel carried the call out, the port would not be shared.
+    private func outcome(of obstacle: Caller.Obstacle, isOurs: Bool) -> CallOutcome {
+        switch obstacle {
+        case .unreachable: .proceed
+        case .ownTable: CallOutcome(trouble: isOurs ? .ownTable : nil)
+        case .shortage(let error):
+            isOurs ? CallOutcome(result: error.errno, trouble: .shortage(error)) : .proceed
+        }
+    }
+
+    private func bind(
+        _ taken: consuming TakenSocket, _ worker: WorkerProcess, _ caller: borrowing Caller,
+        _ permitted: Set<UInt16>, _ kin: () -> [Int32]?, at now: Instant
+    ) -> CallOutcome {
+        guard let raw = caller.address, taken.isTCP || sharesUDP && taken.isUDP,
             let address = SharedAddress(raw, isIPv6Only: taken.isIPv6Only, isDatagram: !taken.isTCP),
             !excluded.contains(where: address.matches)
         else { return .proceed }
+        guard privileged.permits(address, to: caller.thread, of: worker, named: permitted, at: now) else {
+            return CallOutcome(trouble: .notPermitted(address))
+        }
         let inode = taken.inode
         // The socket is bound already: the kernel returns the right error.
         if bound[inode] != nil || sockets.all.contains(where: { $0.inode == inode }) { return .proceed }
@@ -81,21 +135,21 @@ final class PortSharing {
         return bind(taken, raw, address, worker, caller, at: now)
     }
 
-    func listen(
-        _ call: rl_call, by worker: WorkerProcess, _ notifications: Int32, at now: Instant
+    private func listen(
+        _ taken: consuming TakenSocket, _ worker: WorkerProcess, _ caller: borrowing Caller, _ call: rl_call,
+        at now: Instant
     ) -> CallOutcome {
-        guard let caller = Caller(call, notifications), let taken = caller.socket() else { return .proceed }
         let inode = taken.inode
-        let place = SocketSearch.Place(process: caller.process, descriptor: caller.descriptor)
+        let place = caller.place
         if let socket = sockets.all.first(where: { $0.inode == inode && $0.owner === worker }) {
             socket.belongs(to: worker, in: place)
             return listen(socket, of: worker, call)
         }
         guard let note = bound[inode], note.owner == worker.id else { return .proceed }
-        if sockets.of(worker.id).count >= Self.copiesMax {
+        if !hasRoom(for: taken, of: worker) {
             bound[inode] = nil
             sockets.admitStranger(on: note.address)
-            return CallOutcome(began: note.address)
+            return CallOutcome(began: note.address, trouble: .notHeld(note.address))
         }
         let socket = SharedSocket(
             taken.takeDescriptor(), address: note.address, inode: inode, owner: worker, place: place, at: now)
@@ -104,6 +158,13 @@ final class PortSharing {
         bound[inode] = nil
         sockets.hold(socket)
         return outcome
+    }
+
+    /// Whether this socket of the worker may be held here too.
+    private func hasRoom(for taken: borrowing TakenSocket, of worker: WorkerProcess) -> Bool {
+        let limit = FileDescriptor.limit
+        return sockets.of(worker.id).count < min(Self.copiesMax, limit / Self.copiesShare)
+            && taken.descriptor.isBelow(limit, reserving: Self.reserve)
     }
 
     private func listen(_ socket: SharedSocket, of worker: WorkerProcess, _ call: rl_call) -> CallOutcome {
@@ -149,14 +210,18 @@ final class PortSharing {
         }
         guard status == 0 else { return .failed(errno, on: address) }
         if isFirst, let error = Self.reusePort(number) { return .done(error) }
+        privileged.bound(address, by: worker, at: now)
         guard address.isDatagram else {
             bound[inode] = Bound(address: address, owner: worker.id)
             return .done(0)
         }
         // A datagram socket receives from now on, without a call of listen.
-        let place = SocketSearch.Place(process: caller.process, descriptor: caller.descriptor)
+        if !hasRoom(for: taken, of: worker) {
+            sockets.admitStranger(on: address)
+            return .done(0, began: address)
+        }
         let socket = SharedSocket(
-            taken.takeDescriptor(), address: address, inode: inode, owner: worker, place: place, at: now)
+            taken.takeDescriptor(), address: address, inode: inode, owner: worker, place: caller.place, at: now)
         sockets.hold(socket)
         join(socket, of: worker)
         return .done(0, began: address)
@@ -174,10 +239,10 @@ final class PortSharing {
 
     /// Whether the worker has a socket on this address that it has not closed. Another bind is then refused, as it
     /// would be without the daemon.
-    private func hasOpen(_ address: SharedAddress, _ worker: WorkerProcess, _ kin: () -> [Int32]) -> Bool {
+    private func hasOpen(_ address: SharedAddress, _ worker: WorkerProcess, _ kin: () -> [Int32]?) -> Bool {
         if sockets.all.contains(where: { $0.owner === worker && $0.address == address }) { return true }
         for (inode, note) in bound where note.owner == worker.id && note.address == address {
-            if SocketSearch.search(inode, roots: [worker.pid] + kin()) != .nowhere { return true }
+            if SocketSearch.search(inode, of: worker.pid, kin: kin()) != .nowhere { return true }
             bound[inode] = nil
         }
         return false
@@ -190,7 +255,7 @@ final class PortSharing {
             try socket.admit()
             try caller.replaceSocket(by: socket.channel.descriptor)
         } catch { return .done(error.errno) }
-        socket.belongs(to: worker, in: SocketSearch.Place(process: caller.process, descriptor: caller.descriptor))
+        socket.belongs(to: worker, in: caller.place)
         sockets.keep(socket)
         probes.began(worker.id, on: socket.address.port)
         return .done(0, began: socket.address.isDatagram ? socket.address : nil)
@@ -206,7 +271,7 @@ final class PortSharing {
     }
 
     /// Finds the sockets that the worker has closed and lets go of them.
-    func letGoOfClosed(by worker: WorkerProcess, kin: () -> [Int32], at now: Instant) {
+    func letGoOfClosed(by worker: WorkerProcess, kin: () -> [Int32]?, at now: Instant) {
         for socket in sockets.of(worker.id) where socket.isClosed(kin: kin) {
             probes.closed(worker.id, socket.address.port, after: now - socket.listensSince)
             sockets.letGo(socket, at: now)
@@ -215,7 +280,8 @@ final class PortSharing {
 
     /// Call it when the worker is ready: it keeps the sockets that it has open, and the sockets of earlier workers of
     /// its slot that it has not taken over are let go.
-    func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32], at now: Instant) {
+    func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32]?, at now: Instant) {
+        privileged.workerIsReady(in: worker.slot, at: now)
         letGoOfClosed(by: worker, kin: kin, at: now)
         probes.settled(worker.id, on: Set(sockets.addresses(of: worker.id).map { $0.port }))
         for socket in sockets.of(worker.id) {

@@ -14,7 +14,9 @@ enum PortSupply {
     case own(because: SystemError?)
 
     /// Opens the listeners that workers are handed, or checks whether workers can share ports.
-    init(_ settings: Settings, _ environment: Environment) throws(ListenError) {
+    ///
+    /// - Parameter slots: how many there are at the start.
+    init(_ settings: Settings, _ environment: Environment, slots: Int) throws(ListenError) {
         let listeners = try Self.open(settings, environment)
         if settings.balance == .slot {
             do throws(ListenError) {
@@ -31,8 +33,11 @@ enum PortSupply {
         } else if let obstacle = Self.obstacleToSharing() {
             self = .own(because: obstacle)
         } else {
+            let isReadyByListening = settings.ready == .automatic || settings.ready == .listening
             self = .shared(
-                PortSharing(excluding: settings.unsharedPorts, udp: settings.sharesUDP, backlog: settings.backlog))
+                PortSharing(
+                    excluding: settings.unsharedPorts, udp: settings.sharesUDP, backlog: settings.backlog,
+                    privileged: PrivilegedPorts(slots: slots, isReadyByListening: isReadyByListening)))
         }
     }
 
@@ -52,7 +57,15 @@ enum PortSupply {
     }
 
     private static func obstacleToSharing() -> SystemError? {
-        do throws(SystemError) { return try CallChannel().obstacle() } catch { return error }
+        do throws(SystemError) {
+            guard var obstacle = try CallChannel().obstacle() else { return nil }
+            if obstacle.errno == EBUSY {
+                obstacle.explanation =
+                    "an outer reloaderd, or another supervisor of system calls, sees to them already and the kernel "
+                    + "allows only one: give the outer reloaderd --no-share"
+            }
+            return obstacle
+        } catch { return error }
     }
 
     /// The listeners that the daemon holds for all workers, or for the workers of slot 0, in the order in which they
@@ -88,14 +101,19 @@ extension Settings {
     /// - Parameter automaticWorkers: what `auto` means here.
     func resolvedPolicy(automaticWorkers: Int, ports: PortSupply) -> Policy {
         var policy = policy
-        switch workers {
-        case .automatic: policy.workers = min(max(1, automaticWorkers), Policy.workersMax)
-        case .fixed(let count): policy.workers = count
-        }
+        policy.workers = workerCount(automatic: automaticWorkers)
         policy.readiness = readiness(with: ports)
         policy.drain = isEmptied(with: ports) ? .outside(timeout: drainTimeout) : .signal
         policy.surge = surge == .percent(25) ? nil : surge.resolved(workers: policy.workers)
         return policy
+    }
+
+    /// - Parameter automatic: what `auto` means here.
+    func workerCount(automatic: Int) -> Int {
+        switch workers {
+        case .automatic: min(max(1, automatic), Policy.workersMax)
+        case .fixed(let count): count
+        }
     }
 
     private func readiness(with ports: PortSupply) -> Readiness {

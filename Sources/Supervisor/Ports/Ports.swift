@@ -19,6 +19,7 @@ final class Ports {
     private var told: [WorkerID: Set<SharedAddress>] = [:]
     /// As many sockets of a worker are kept at once; one that opens and closes more is not worth a line for each.
     private static let addressesToldMax = 256
+    private var survivors = Survivors()
 
     init(_ supply: PortSupply, _ loop: Loop, _ story: Story) {
         self.supply = supply
@@ -91,8 +92,12 @@ final class Ports {
     /// Answers a call of bind(2) or listen(2), on every path: a worker must never hang in one. Call `watchQueues` once
     /// the outcome has been handled.
     ///
-    /// - Parameter kin: processes that may have been started by the worker's own before those ended.
-    func answerCall(of worker: WorkerProcess, kin: () -> [Int32]) throws(SystemError) -> CallOutcome {
+    /// - Parameters:
+    ///   - permitted: `--share PORT`.
+    ///   - kin: processes that may have been started by the worker's own before those ended; nil: they can't be seen.
+    func answerCall(
+        of worker: WorkerProcess, permitted: Set<UInt16>, kin: () -> [Int32]?
+    ) throws(SystemError) -> CallOutcome {
         guard let channel = worker.calls, let sharing else { return .proceed }
         var call = rl_call()
         let number = channel.number
@@ -105,7 +110,7 @@ final class Ports {
         let now = MonotonicClock.now()
         let outcome =
             call.binds
-            ? sharing.bind(call, by: worker, number, kin: kin, at: now)
+            ? sharing.bind(call, by: worker, number, permitted: permitted, kin: kin, at: now)
             : sharing.listen(call, by: worker, number, at: now)
         do throws(SystemError) {
             if let result = outcome.result {
@@ -117,6 +122,7 @@ final class Ports {
             if error.errno != ENOENT { throw error }
         }
         if let address = outcome.began { tellListening(worker, address) }
+        if let trouble = outcome.trouble { tell(trouble, of: worker) }
         return outcome
     }
 
@@ -128,6 +134,23 @@ final class Ports {
         story.tell(worker.record(.info, "worker_listening", "worker listens on \(address)"))
     }
 
+    private func tell(_ trouble: CallTrouble, of worker: WorkerProcess) {
+        if trouble.isRefusal && worker.portTrouble == nil { worker.notePortTrouble(trouble.words) }
+        guard worker.isNews(trouble.event) else { return }
+        story.tell(worker.record(.warning, trouble.event, trouble.words))
+    }
+
+    // MARK: calls of survivors
+
+    /// Call it when the worker is forgotten. Processes that may outlive it still report their calls, which would fail
+    /// if the daemon did not answer.
+    func answerSurvivors(of worker: WorkerProcess) throws(SystemError) {
+        if let calls = worker.calls { try survivors.add(calls, loop) }
+    }
+
+    /// The kernel carries out what a survivor asks for.
+    func answerCall(of survivor: Channel) throws(SystemError) { try survivors.answerCall(survivor, loop) }
+
     // MARK: workers that start and end
 
     /// Whether the worker listens on all addresses of its predecessor, and none of its sockets is likely to be closed
@@ -137,7 +160,7 @@ final class Ports {
     }
 
     /// Lets go of the sockets that the worker has closed; returns false if it listens on none any more.
-    func stillListens(_ worker: WorkerProcess, kin: () -> [Int32]) -> Bool {
+    func stillListens(_ worker: WorkerProcess, kin: () -> [Int32]?) -> Bool {
         guard let sharing else { return false }
         sharing.letGoOfClosed(by: worker, kin: kin, at: MonotonicClock.now())
         do throws(SystemError) { try watchQueues() } catch {
@@ -147,7 +170,7 @@ final class Ports {
     }
 
     /// Call it when the worker serves: sockets that it has closed or has not taken over are let go.
-    func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32]) {
+    func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32]?) {
         sharing?.workerIsReady(worker, kin: kin, at: MonotonicClock.now())
     }
 
@@ -195,7 +218,7 @@ final class Ports {
 
     /// Checks whether queues that were not empty still have a worker, and discards sockets that no worker has taken
     /// over.
-    func look(kin: () -> [Int32], serving: () -> Serving) throws(SystemError) {
+    func look(kin: () -> [Int32]?, serving: () -> Serving) throws(SystemError) {
         guard let sockets = sharing?.sockets else { return }
         let now = MonotonicClock.now()
         for socket in sockets.takeQueuesToLookAt(at: now) {

@@ -64,10 +64,10 @@ final class SharedSocket {
     /// Whether the owner has closed the socket. Costs one system call if it is still where it was last seen.
     ///
     /// - Parameter kin: processes that may have been started by the worker's own before those ended.
-    func isClosed(kin: () -> [Int32]) -> Bool {
+    func isClosed(kin: () -> [Int32]?) -> Bool {
         guard let owner else { return true }
         if let place, place.stillHas(inode) { return false }
-        switch SocketSearch.search(inode, roots: [owner.pid] + kin()) {
+        switch SocketSearch.search(inode, of: owner.pid, kin: kin()) {
         case .found(let place):
             self.place = place
             return false
@@ -117,7 +117,7 @@ final class SharedSocket {
 /// Finds out whether a worker still has a socket open, by looking at all its processes. The answer `nowhere` needs
 /// proof, because its consequences (the connections go to other workers, or are refused) can't be undone.
 enum SocketSearch {
-    /// Where a process has the socket.
+    /// Where a process has the socket, or a thread that has descriptors of its own.
     struct Place: Equatable {
         var process: Int32
         var descriptor: Int32
@@ -135,8 +135,15 @@ enum SocketSearch {
         case unknown
     }
 
-    /// - Parameter roots: the worker, and processes that may have been its descendants before their parents ended.
-    static func search(_ inode: UInt64, roots: [Int32]) -> Result {
+    /// - Parameters:
+    ///   - worker: its PID.
+    ///   - kin: processes that may have been its descendants before their parents ended; nil: they can't be seen now.
+    static func search(_ inode: UInt64, of worker: Int32, kin: [Int32]?) -> Result {
+        let result = search(inode, roots: [worker] + (kin ?? []))
+        return kin == nil && result == .nowhere ? .unknown : result
+    }
+
+    private static func search(_ inode: UInt64, roots: [Int32]) -> Result {
         let first = look(inode, roots, orOnItsWay: false)
         guard first == .nowhere else { return first }
         // The first look may have missed a process that was forked meanwhile, and whose parent has closed its own
@@ -145,23 +152,36 @@ enum SocketSearch {
     }
 
     private static func look(_ inode: UInt64, _ roots: [Int32], orOnItsWay: Bool) -> Result {
-        let processes = roots.flatMap { ProcessTree.processes(of: $0) }
-        var isComplete = processes.count < ProcessTree.processesMax
+        let trees = roots.map { ProcessTree.look(at: $0) }
+        let processes = trees.flatMap { $0.processes }
+        var isComplete = trees.allSatisfy { $0.isComplete } && processes.count < ProcessTree.processesMax
         for process in processes {
-            guard let sockets = OpenSockets.look(at: process) else {
+            let tables: [Int32]
+            do throws(SystemError) { tables = try ProcessTree.tables(of: process) } catch {
                 isComplete = false
                 continue
             }
-            if let socket = sockets.first(where: { $0.inode == inode }) {
-                return .found(Place(process: process, descriptor: socket.descriptor))
-            }
             // A single process has no other to send a descriptor to.
-            if orOnItsWay, processes.count > 1,
-                sockets.contains(where: { ProcessTree.sendsDescriptors(process, over: $0.descriptor) })
-            {
-                isComplete = false
+            let orOnItsWay = orOnItsWay && (processes.count > 1 || tables.count > 1)
+            for table in tables {
+                switch look(inode, inTableOf: table, orOnItsWay: orOnItsWay) {
+                case .found(let place): return .found(place)
+                case .unknown: isComplete = false
+                case .nowhere: break
+                }
             }
         }
         return isComplete ? .nowhere : .unknown
+    }
+
+    private static func look(_ inode: UInt64, inTableOf thread: Int32, orOnItsWay: Bool) -> Result {
+        var left = Int.max
+        guard let sockets = OpenSockets.look(atTableOf: thread, atMost: &left) else { return .unknown }
+        if let socket = sockets.first(where: { $0.inode == inode }) {
+            return .found(Place(process: thread, descriptor: socket.descriptor))
+        }
+        guard orOnItsWay else { return .nowhere }
+        let isOnItsWay = sockets.contains { ProcessTree.sendsDescriptors(thread, over: $0.descriptor) ?? true }
+        return isOnItsWay ? .unknown : .nowhere
     }
 }

@@ -18,18 +18,23 @@ enum OpenSockets {
     /// All sockets of the process; nil if they can't be seen, or if the process has more descriptors than `left`, the
     /// number that may still be read.
     static func all(of pid: Int32, atMost left: inout Int) -> [Socket]? {
-        let before = left
-        guard let sockets = read("/proc/\(pid)/fd", &left) else { return nil }
-        if left < before { return sockets }
-        // There was no descriptor at all: a process whose first thread has ended shows them only under its other
-        // threads.
-        return ProcessTree.threads(of: pid).reduce(into: [Socket]?.some([])) { all, thread in
-            guard let found = read("/proc/\(pid)/task/\(thread)/fd", &left) else { return all = nil }
-            all?.append(contentsOf: found)
+        let tables: [Int32]
+        do throws(SystemError) { tables = try ProcessTree.tables(of: pid) } catch { return nil }
+        var sockets: [Socket] = []
+        for table in tables {
+            guard let found = look(atTableOf: table, atMost: &left) else { return nil }
+            sockets += found
         }
+        return sockets
     }
 
-    /// The inode of a descriptor of the process; nil if it has no descriptor of this number, or it is not a socket.
+    /// All sockets in the descriptor table of this thread; nil as above.
+    static func look(atTableOf thread: Int32, atMost left: inout Int) -> [Socket]? {
+        read("/proc/\(thread)/fd", &left)
+    }
+
+    /// The inode of a descriptor of the process or thread; nil if it has no descriptor of this number, or it is not a
+    /// socket.
     static func inode(of pid: Int32, _ descriptor: Int32) -> UInt64? {
         inode(AT_FDCWD, "/proc/\(pid)/fd/\(descriptor)")
     }

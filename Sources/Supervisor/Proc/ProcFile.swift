@@ -59,8 +59,17 @@ enum ProcFile {
     }
 
     /// The names in a directory, without hidden ones.
-    static func names(in directory: String) -> [String] {
-        guard let stream = opendir(directory) else { return [] }
+    static func names(in directory: String) -> [String] { (try? entries(of: directory)) ?? [] }
+
+    /// The names in a directory, without hidden ones; empty if the directory does not exist or may not be read.
+    ///
+    /// - Throws: a shortage (`SystemError.isShortage`), which says nothing about the directory.
+    static func entries(of directory: String) throws(SystemError) -> [String] {
+        guard let stream = opendir(directory) else {
+            let error = SystemError(call: "opendir", errno: errno, subject: directory)
+            if error.isShortage { throw error }
+            return []
+        }
         defer { closedir(stream) }
         var names: [String] = []
         while let entry = readdir(stream) {

@@ -1,19 +1,23 @@
 // What /proc tells about a worker: its processes, its threads and its descriptors. See proc(5).
+internal import CLinux
 internal import Glibc
 
 enum ProcessTree {
     /// Bounds the cost of one look. If a worker has more processes, the rest is ignored.
     static let processesMax = 1024
 
-    /// `root` and its descendants.
-    static func processes(of root: Int32) -> [Int32] {
+    /// `root` and its descendants, as far as they can be seen.
+    static func processes(of root: Int32) -> [Int32] { look(at: root).processes }
+
+    /// `root` and its descendants as far as they can be seen, and whether these are all.
+    static func look(at root: Int32) -> (processes: [Int32], isComplete: Bool) {
         var found = [root]
         var next = 0
         while next < found.count && found.count < processesMax {
-            found += children(of: found[next])
+            do throws(SystemError) { found += try allChildren(of: found[next]) } catch { return (found, false) }
             next += 1
         }
-        return found
+        return (found, found.count < processesMax)
     }
 
     /// All processes of the machine.
@@ -29,17 +33,47 @@ enum ProcessTree {
     }
 
     /// The processes that it or any of its threads has started, and those that it has as a subreaper.
-    static func children(of process: Int32) -> [Int32] {
-        threads(of: process).flatMap { thread in
-            (ProcFile.text("/proc/\(process)/task/\(thread)/children") ?? "").split(separator: " ").compactMap {
-                Int32($0)
+    static func children(of process: Int32) -> [Int32] { (try? allChildren(of: process)) ?? [] }
+
+    /// As `children`; none of a process that has just ended.
+    ///
+    /// - Throws: a shortage (`SystemError.isShortage`), which says nothing about the children.
+    static func allChildren(of process: Int32) throws(SystemError) -> [Int32] {
+        var children: [Int32] = []
+        for thread in try ProcFile.entries(of: "/proc/\(process)/task") {
+            let path = "/proc/\(process)/task/\(thread)/children"
+            if let text = ProcFile.text(path) {
+                children += text.split(separator: " ").compactMap { Int32($0) }
+            } else if SystemError.isShortage(errno) {
+                throw SystemError(call: "open", errno: errno, subject: path)
             }
         }
+        return children
     }
 
     static func threads(of process: Int32) -> [Int32] {
         ProcFile.names(in: "/proc/\(process)/task").compactMap { Int32($0) }
     }
+
+    /// One thread for each descriptor table of the process. Usually that is the first thread alone, because all threads
+    /// share its table. But a thread can have a table of its own (unshare(2)), and a first thread that has ended has
+    /// none.
+    ///
+    /// - Throws: E2BIG if there are more than `tablesMax`; or a shortage.
+    static func tables(of process: Int32) throws(SystemError) -> [Int32] {
+        let threads = try ProcFile.entries(of: "/proc/\(process)/task").compactMap { Int32($0) }
+        guard threads.count > 1 else { return [process] }
+        var tables = [process]
+        for thread in threads where thread != process {
+            let isKnown = tables.contains { rl_differing_tables($0, thread) <= 0 }
+            if !isKnown { tables.append(thread) }
+            if tables.count > tablesMax { throw SystemError(call: "kcmp", errno: E2BIG, subject: "\(process)") }
+        }
+        return tables
+    }
+
+    /// Programs that have several tables have two or three.
+    private static let tablesMax = 64
 
     /// The process that a thread belongs to; nil if there is no such thread.
     static func process(ofThread thread: Int32) -> Int32? {
@@ -54,9 +88,13 @@ enum ProcessTree {
         return (flags ?? 0) & O_CLOEXEC != 0
     }
 
-    /// Whether descriptors that were sent over this unix socket (SCM_RIGHTS) wait to be received.
-    static func sendsDescriptors(_ process: Int32, over descriptor: Int32) -> Bool {
-        (ProcFile.field("scm_fds:", in: "/proc/\(process)/fdinfo/\(descriptor)").flatMap { Int($0) } ?? 0) > 0
+    /// Whether descriptors that were sent over this unix socket (SCM_RIGHTS) wait to be received; nil: that can't be
+    /// seen now.
+    static func sendsDescriptors(_ process: Int32, over descriptor: Int32) -> Bool? {
+        guard let text = ProcFile.field("scm_fds:", in: "/proc/\(process)/fdinfo/\(descriptor)") else {
+            return SystemError.isShortage(errno) ? nil : false
+        }
+        return (Int(text) ?? 0) > 0
     }
 
     /// The short name of the process, as the kernel keeps it.

@@ -20,6 +20,17 @@ public struct FileDescriptor: ~Copyable {
         return FileDescriptor(owning: try checked("fcntl", "F_DUPFD_CLOEXEC") { fcntl(number, F_DUPFD_CLOEXEC, 0) })
     }
 
+    /// How many descriptors the process may have open now.
+    static var limit: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+        return Int(clamping: limit.rlim_cur)
+    }
+
+    /// Whether this descriptor, just made, leaves the last `limit / part` numbers alone. The kernel gives out the
+    /// lowest number that is free, so those are free as well, except for what was opened while fewer were.
+    func isBelow(_ limit: Int, reserving part: Int) -> Bool { Int(number) < limit - limit / part }
+
     /// The same descriptor under a number from `upperNumbers` up, if one is free; otherwise unchanged, which only costs
     /// time.
     consuming func moved() -> FileDescriptor {

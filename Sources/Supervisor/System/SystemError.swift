@@ -20,6 +20,13 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
         self.explanation = explanation
     }
 
+    /// The process or the machine has run out of descriptors or memory: nothing is said of what the call was about.
+    var isShortage: Bool { Self.isShortage(errno) }
+
+    static func isShortage(_ errno: Int32) -> Bool {
+        errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS
+    }
+
     /// The explanation, or the C library's words for the errno.
     public var reason: String { explanation ?? String(cString: rl_error_text(errno)) }
 

@@ -36,6 +36,7 @@ final class WorkerProcess {
     /// The worker's last STATUS=.
     private(set) var status: String?
     private var statusLinesTold = 0
+    private var told: Set<String> = []
     /// The signal by which the process is stopped (state T); nil if it runs.
     var stoppedBy: Int32?
     /// The kernel has killed the worker because memory ran out.
@@ -78,6 +79,9 @@ final class WorkerProcess {
 
     /// Keeps what is known, in words, about a port that the worker was refused.
     func notePortTrouble(_ words: String) { portTrouble = words }
+
+    /// Returns true only for the first event of this name: for what a program may do again and again.
+    func isNews(_ event: String) -> Bool { told.insert(event).inserted }
 
     // MARK: for the log
 

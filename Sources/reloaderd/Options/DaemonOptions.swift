@@ -46,8 +46,14 @@ enum DaemonOptions {
                 draft.settings.unsharedPorts.append(try parseUnshared(text))
             }
         },
-        Option("share", value: "udp", .sharing, "share UDP ports as well") {
-            (text, draft) throws(ConfigurationError) in draft.settings.sharesUDP = try parseWord(text, [("udp", true)])
+        Option(
+            "share", value: "udp|PORT", repeatable: true, .sharing, "share UDP ports, or allow a privileged port"
+        ) {
+            (text, draft) throws(ConfigurationError) in
+            switch try parseShared(text) {
+            case .udp: draft.settings.sharesUDP = true
+            case .port(let port): draft.settings.permittedPorts.insert(port)
+            }
         },
     ]
 

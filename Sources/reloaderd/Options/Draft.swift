@@ -75,10 +75,11 @@ struct Draft {
 /// One error for each contradiction between the options of port sharing, drains and listeners.
 private func sharingProblems(_ settings: Settings) -> [ConfigurationError] {
     var problems: [String] = []
+    let shared = settings.sharesUDP ? "udp" : settings.permittedPorts.min().map { String($0) }
     if !settings.sharesPorts {
         if settings.ready == .listening { problems.append("--ready listen does not work with --no-share, \(unseen)") }
         if settings.drain == .outside { problems.append("--drain outside does not work with --no-share, \(unseen)") }
-        if settings.sharesUDP { problems.append("--share udp contradicts --no-share") }
+        if let shared { problems.append("--share \(shared) contradicts --no-share") }
     }
     if settings.listeners.isEmpty {
         if settings.balance == .slot {
@@ -92,7 +93,7 @@ private func sharingProblems(_ settings: Settings) -> [ConfigurationError] {
         if settings.drain == .outside {
             problems.append("--drain outside does not work with --listen: \(handed) (use --drain signal)")
         }
-        if settings.sharesUDP { problems.append("--share udp does not work with --listen: \(handed)") }
+        if let shared { problems.append("--share \(shared) does not work with --listen: \(handed)") }
     }
     return problems.map { ConfigurationError($0) }
 }

@@ -70,6 +70,18 @@ func parseUnshared(_ text: String) throws(ConfigurationError) -> ListenAddress {
     }
 }
 
+/// What `--share` names.
+enum SharedPorts {
+    case udp
+    /// A privileged port, of TCP and of UDP.
+    case port(UInt16)
+}
+
+func parseShared(_ text: String) throws(ConfigurationError) -> SharedPorts {
+    if text == "udp" { return .udp }
+    return .port(UInt16(try wholeNumber(text, in: 1...65_535, called: "udp or a port")))
+}
+
 /// `never` (nil), or `N/DURATION`.
 func parseGiveUp(_ text: String) throws(ConfigurationError) -> GiveUp? {
     if text == "never" { return nil }

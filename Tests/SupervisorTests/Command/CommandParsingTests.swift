@@ -101,6 +101,18 @@ import Testing
         #expect(!both.sharesPorts && both.unsharedPorts == [.tcpAny(port: 8080)])
     }
 
+    /// A port may be added by a reload; UDP may not.
+    @Test func readsPortsThatMayBeBound() throws {
+        var both = try settings("--share", "443", "--share=udp", "--share", "53")
+        #expect(both.sharesUDP && both.permittedPorts == [53, 443])
+        #expect(try settings(file: "share 80").permittedPorts == [80])
+        #expect(both.keepForLife(of: Settings()) == ["share"])
+        #expect(!both.sharesUDP && both.permittedPorts == [53, 443])
+        for wrong in ["0", "65536", "tcp", "-1", "+80", ""] {
+            #expect(throws: ConfigurationError.self) { try settings("--share", wrong) }
+        }
+    }
+
     @Test func readsItInAFileAsWell() throws {
         #expect(try !settings(file: "no-share").sharesPorts)
         let fromFile = try settings(file: "no-share 8080\nno-share [::]:8081\nshare udp")
@@ -114,6 +126,8 @@ import Testing
         (["--no-share", "--ready", "listen"], ["--ready listen does not work with --no-share"]),
         (["--no-share", "--drain", "outside"], ["--drain outside does not work with --no-share"]),
         (["--no-share", "--share", "udp"], ["--share udp contradicts --no-share"]),
+        (["--no-share", "--share", "443"], ["--share 443 contradicts --no-share"]),
+        (["--listen", "8080", "--share", "443"], ["--share 443 does not work with --listen"]),
         (["--listen", "8080", "--ready", "listen"], ["--ready listen does not work with --listen"]),
         (["--listen", "8080", "--drain", "outside"], ["--drain outside does not work with --listen"]),
         (["--listen", "8080", "--share", "udp"], ["--share udp does not work with --listen"]),
@@ -205,7 +219,7 @@ import Testing
         ("--pin", "1: write pin without the dashes"),
         ("no-share = 8080", "1: write 'no-share VALUE', without '=' between them"),
         ("no-share=8080", "1: write 'no-share VALUE', without '=' between them"),
-        ("share", "1: share needs a value: share udp"),
+        ("share", "1: share needs a value: share udp|PORT"),
         ("pin yes", "1: pin takes no value, but 'yes' follows it"),
         ("workers = 2", "1: write 'workers VALUE', without '=' between them"),
         ("workers=2", "1: write 'workers VALUE', without '=' between them"),
@@ -283,10 +297,12 @@ import Testing
         #expect(settings.resolvedPolicy(automaticWorkers: 1, ports: .own(because: nil)).surge == expected)
     }
 
+    private let noPorts = PrivilegedPorts(slots: 1, isReadyByListening: false)
+
     /// A worker drains itself if it is passed listeners or shares nothing.
     @Test func drainIsResolved() throws {
         let outside = Drain.outside(timeout: .seconds(7))
-        let shared = PortSupply.shared(PortSharing(excluding: [], udp: false, backlog: 1))
+        let shared = PortSupply.shared(PortSharing(excluding: [], udp: false, backlog: 1, privileged: noPorts))
         let perSlot = PortSupply.perSlot(try SlotListeners(first: [], specs: [], backlog: 1))
         func drain(_ choice: String, _ ports: PortSupply) throws -> Drain {
             try settings("--drain", choice, "--drain-timeout", "7s")
@@ -304,7 +320,7 @@ import Testing
 
     /// Only workers that share their ports are seen to listen. If they were to share and can't, `auto` means an age.
     @Test func readinessIsResolved() throws {
-        let shared = PortSupply.shared(PortSharing(excluding: [], udp: false, backlog: 1))
+        let shared = PortSupply.shared(PortSharing(excluding: [], udp: false, backlog: 1, privileged: noPorts))
         let obstacle = PortSupply.own(because: SystemError(call: "seccomp", errno: EPERM))
         func readiness(_ choice: String, _ ports: PortSupply) throws -> Readiness {
             try settings("--ready", choice).resolvedPolicy(automaticWorkers: 1, ports: ports).readiness

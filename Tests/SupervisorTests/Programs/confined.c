@@ -3,6 +3,7 @@
 // taken     somebody else reads notifications already: the kernel refuses a second reader (EBUSY)
 // no-getfd  pidfd_getfd(2) is refused, as it is without CAP_SYS_PTRACE in many containers
 // no-filter seccomp(2) itself is refused
+// no-thread-pidfd  pidfd_open(2) knows no flags, as before Linux 6.9
 // no-socket-filter  sockets get no filter, and bpf(2) is refused, as some kernels do for all but root
 #include <errno.h>
 #include <linux/audit.h>
@@ -26,6 +27,18 @@ static int refuse(unsigned number) {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    return install(filter, sizeof filter / sizeof *filter, 0);
+}
+
+static int refuse_thread_pidfds(void) {
+    const struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     return install(filter, sizeof filter / sizeof *filter, 0);
@@ -59,6 +72,8 @@ int main(int count, char **words) {
         result = refuse(SYS_pidfd_getfd);
     } else if (!strcmp(words[1], "no-filter")) {
         result = refuse(SYS_seccomp);
+    } else if (!strcmp(words[1], "no-thread-pidfd")) {
+        result = refuse_thread_pidfds();
     } else if (!strcmp(words[1], "no-socket-filter")) {
         result = refuse(SYS_bpf) < 0 ? -1 : refuse_socket_filters();
     }

@@ -33,7 +33,13 @@ enum ListeningSockets {
     /// Inodes of the listening sockets that only this process has.
     static func alone(_ pid: Int32) throws -> Set<Int> {
         var own = open(in: pid).intersection(try inodes())
-        for other in ProcessView.all where other.pid != pid && !own.isEmpty { own.subtract(open(in: other.pid)) }
+        let others = ProcessView.all.filter { $0.pid != pid }
+        for other in others where !own.isEmpty { own.subtract(open(in: other.pid)) }
+        // Rarely, a thread has descriptors of its own.
+        for other in others where !own.isEmpty {
+            let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(other.pid)/task")) ?? []
+            for thread in threads.compactMap({ Int32($0) }) { own.subtract(open(in: thread)) }
+        }
         return own
     }
 }
