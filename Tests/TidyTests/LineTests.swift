@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct LineTests {
     @Test func noLineIsTooLong() {
-        let findings = Repository.files.filter { $0.language != .prose && !$0.isUnder(Exceptions.longLines) }
+        let findings = Repository.files.filter { $0.language != .prose }
             .flatMap(Self.tooLong)
         #expect(findings.isEmpty, "\(findings.told)")
     }

@@ -13,8 +13,8 @@ struct RoomGraph {
         var description: String { "\(path):\(line): `\(from)` uses `\(to)`: \(names.joined(separator: ", "))" }
     }
 
-    /// The switchboard names the objects of all rooms, and rooms name its cases when they watch a descriptor: that is no
-    /// use of one room by another.
+    /// The switchboard names the objects of all rooms, and rooms name its cases when they watch a descriptor. That is
+    /// no use of one room by another.
     private static let switchboard = "/Daemon/Source.swift"
 
     let rooms: Set<String>

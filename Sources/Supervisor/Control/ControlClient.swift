@@ -1,37 +1,39 @@
-// One client of the control socket: what it has sent and not been answered, what waits to be sent to it, and what it
-// waits for itself. Knows bytes and lines, and no verbs.
+// One client of the control socket: its requests that are not answered yet, the lines that wait to be sent to it, and
+// what the client itself waits for. Knows bytes and lines, but no verbs.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 final class ControlClient {
-    /// What a request has left to be done: until it is, no further request is read.
+    /// What remains to be done for a request. Until it is done, no further request is read.
     enum Task: Equatable {
         case none
-        /// It waits for the begin of the rollback that it has asked for.
+        /// The client waits for the rollback that it asked for to begin.
         case rollback
-        /// It waits for the end of a roll.
+        /// The client waits for the end of a roll.
         case roll(generation: Int)
-        /// It waits for the end of a slot's restart.
+        /// The client waits for the end of a slot's restart.
         case restart(slot: Int)
-        /// It waits for the end of the daemon.
+        /// The client waits for the end of the daemon.
         case end
+        /// The client follows the log.
         case events
+        /// The client follows the lines of one slot's workers; nil: of all workers.
         case logs(slot: Int?)
     }
 
-    /// Under which the server knows it.
+    /// The client's number in the server's books.
     let number: Int
     let channel: Channel
     let peer: ControlPeer
     var task = Task.none
-    /// Nothing more is read or said; it goes when all is sent.
+    /// Nothing more is read from or added for the client, which is dismissed when all is sent.
     private(set) var isEnding = false
-    /// What it is registered for.
+    /// What the loop watches the client for.
     var interest = Poller.Interest.readable
     private var input: [UInt8] = []
     private var output: [UInt8] = []
-    /// The first line of `output` has been sent in part.
+    /// Part of the first line of `output` has been sent.
     private var isMidLine = false
 
     init(_ number: Int, _ descriptor: consuming FileDescriptor, _ peer: ControlPeer) {
@@ -44,7 +46,7 @@ final class ControlClient {
 
     // MARK: requests
 
-    /// It is its turn to ask something.
+    /// The client may ask something.
     var isIdle: Bool { task == .none && output.isEmpty && !isEnding }
 
     var hasRequest: Bool { input.contains(UInt8(ascii: "\n")) || isTooLong }
@@ -53,7 +55,7 @@ final class ControlClient {
 
     func receive(_ bytes: UnsafeRawBufferPointer) { input.append(contentsOf: bytes) }
 
-    /// The next whole request; nil when there is none yet.
+    /// Takes the next whole request; nil if there is none yet.
     func nextRequest() throws(ControlError) -> ArraySlice<UInt8>? {
         let end = input.firstIndex(of: UInt8(ascii: "\n"))
         if (end ?? input.count) > ControlLimits.requestBytesMax {
@@ -73,7 +75,7 @@ final class ControlClient {
         output.append(UInt8(ascii: "\n"))
     }
 
-    /// The last word.
+    /// Sends the error as the last line.
     func end(with error: ControlError) {
         send(error.json.line)
         input = []
@@ -81,16 +83,16 @@ final class ControlClient {
         isEnding = true
     }
 
-    /// It reads too slowly for what it follows: what it has not read is thrown away.
+    /// Drops a client that reads too slowly for what it follows. Lines that it has not begun to read are thrown away.
     func lag() {
         let end = isMidLine ? output.firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? output.count : 0
         output.removeSubrange(end...)
-        self.end(with: ControlError(.lagged, "this client reads too slowly for what it follows: some of it is lost"))
+        self.end(with: ControlError(.lagged, "this client reads too slowly: some of what it follows was lost"))
     }
 
-    /// Sends what goes now.
+    /// Sends as much as the socket takes now.
     ///
-    /// - Throws: where the client is gone.
+    /// - Throws: if the client is gone.
     func flush() throws(SystemError) {
         let number = channel.number
         var sent = 0
@@ -107,34 +109,34 @@ final class ControlClient {
         if sent == 0 { return }
         isMidLine = output[sent - 1] != UInt8(ascii: "\n")
         if sent == output.count {
-            // What one large answer took is not kept for the small ones to come.
+            // The memory of one large answer is not kept for the small ones to come.
             output.removeAll(keepingCapacity: output.capacity <= 4096)
         } else {
             output.removeFirst(sent)
         }
     }
 
-    /// All is sent and nothing more is to come.
+    /// All is sent, and nothing more will come.
     var isDone: Bool { isEnding && output.isEmpty }
 
-    /// What to wait for. Nothing: that it hangs up, which is always told.
+    /// What to watch the client for. Empty: only for its hang-up, which the loop always reports.
     var wantedInterest: Poller.Interest {
         if !output.isEmpty { return .writable }
-        // A request that has come with the last one has its turn when the others have had theirs.
+        // A request that came together with the last one is served after the other clients had their turn.
         if isIdle { return hasRequest ? .writable : .readable }
         return []
     }
 }
 
-/// Who is at the other end of a control connection, and whether it may ask anything.
+/// The process at the other end of a control connection, and whether it may ask anything.
 struct ControlPeer {
     let pid: Int32
     let userID: UInt32
     private let isInGroup: Bool
 
-    /// As it was when it connected (unix(7), SO_PEERCRED).
+    /// The peer as it was when it connected (unix(7), SO_PEERCRED).
     ///
-    /// - Parameter group: that of --control-group.
+    /// - Parameter group: the group of --control-group.
     init(of socket: borrowing FileDescriptor, group: UInt32?) throws(SystemError) {
         var peer = rl_peer()
         let number = socket.number
@@ -144,7 +146,7 @@ struct ControlPeer {
         isInGroup = group.map { peer.gid == $0 || rl_peer_has_group(number, $0) } ?? false
     }
 
-    /// Root, the daemon's own user, and the control group.
+    /// True for root, the daemon's own user, and members of the control group.
     var isAllowed: Bool { userID == 0 || userID == geteuid() || isInGroup }
 
     var asker: Asker { Asker(pid: pid, userID: userID) }

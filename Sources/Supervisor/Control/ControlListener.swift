@@ -1,18 +1,18 @@
-// The control socket's file and its listening end.
+// The control socket's file and its listening socket.
 internal import CLinux
 internal import Glibc
 
 final class ControlListener {
-    /// Clients that wait to be let in: as many as may be in at once.
+    /// Clients that may wait to be accepted: as many as may be connected at once.
     private static let backlog = Int32(ControlLimits.clientsMax)
 
     let channel: Channel
     let path: String
     private let file: SocketFile?
 
-    /// Opens the socket at its place among `paths`; nil: there is to be none.
+    /// Opens the socket at the place that `paths` names; nil: the daemon has none.
     ///
-    /// - Parameter name: the daemon's. If another daemon has it, and the user has not chosen it, it is made different.
+    /// - Parameter name: the daemon's name. It is changed if another daemon uses it and the user has not chosen it.
     static func open(
         _ paths: ControlPaths, group: UInt32?, _ name: inout String
     ) throws(ControlSocketError) -> ControlListener? {
@@ -44,10 +44,10 @@ final class ControlListener {
         }
     }
 
-    /// Opens the socket at `path`. It appears there listening and with its permissions, at once: nobody can mistake it
-    /// for a stale one, or connect before it is protected.
+    /// Opens the socket at `path`. The file appears there in one step, already listening and with its permissions: no
+    /// process can mistake it for a stale one, or connect before it is protected.
     ///
-    /// - Parameter group: may connect, too.
+    /// - Parameter group: the group that may connect, too.
     init(_ path: String, group: UInt32?) throws(ControlSocketError) {
         self.path = path
         try Self.removeStale(path)
@@ -66,7 +66,7 @@ final class ControlListener {
         }
     }
 
-    /// The next client; nil when there is none.
+    /// Accepts the next client; nil if there is none.
     func accept() throws(SystemError) -> FileDescriptor? {
         let number = channel.number
         do throws(SystemError) {
@@ -93,7 +93,7 @@ final class ControlListener {
         let socket = FileDescriptor(owning: try checked("socket", "AF_UNIX") { Glibc.socket(AF_UNIX, type, 0) })
         let number = socket.number
         let address = try SocketAddress(unix: path)
-        unlink(path)  // of a process that had our number and was killed at the wrong moment
+        unlink(path)  // left by a process with our PID that was killed at the wrong moment
         try checked("bind", path) { address.withPointer { bind(number, $0, $1) } }
         do throws(SystemError) {
             try checked("chmod", path) { chmod(path, group == nil ? 0o600 : 0o660) }
@@ -112,9 +112,9 @@ public struct ControlSocketError: Error, Equatable, Sendable, CustomStringConver
     enum Reason: Equatable {
         /// A daemon listens there.
         case isLive
-        /// Something else than a socket is there.
+        /// The file there is not a socket.
         case isTaken
-        /// The folder that stands in for a runtime directory is not to be trusted.
+        /// The folder that stands in for a runtime directory cannot be trusted.
         case isNotOurs(String)
         case failed(SystemError)
     }
@@ -128,14 +128,14 @@ public struct ControlSocketError: Error, Equatable, Sendable, CustomStringConver
             "cannot open the control socket \(printable(path)): another reloaderd listens there (stop it, or choose "
                 + "another --name or --control)"
         case .isTaken:
-            "cannot open the control socket \(printable(path)): the file there is no socket (move it away, or choose "
-                + "another path with --control)"
+            "cannot open the control socket \(printable(path)): the file there is not a socket (move it away, or "
+                + "choose another path with --control)"
         case .isNotOurs(let problem):
             "cannot open the control socket \(printable(path)): its directory is not safe: \(problem) (remove it, set "
                 + "XDG_RUNTIME_DIR, or choose a path with --control)"
         case .failed(let error):
-            "cannot open the control socket \(printable(path)): \(error.call): \(error.reason) (choose another path with "
-                + "--control, or do without it: --control none)"
+            "cannot open the control socket \(printable(path)): \(error.call): \(error.reason) (choose another path "
+                + "with --control, or turn it off with --control none)"
         }
     }
 }

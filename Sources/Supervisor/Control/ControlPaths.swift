@@ -1,22 +1,23 @@
-// Where the control socket and the history of deploys are, told from the settings and the environment.
+// Where the control socket and the history of deploys are, according to the settings and the environment.
 internal import Glibc
 
 struct ControlPaths {
-    /// Where the socket goes; nil: there is to be none.
+    /// Where the socket goes; nil: the daemon has none.
     let socket: Place?
-    /// The folder of the history; nil: it is not kept.
+    /// The folder of the history; nil: the history is not kept.
     let stateDirectory: String?
-    /// Name of this daemon among those of one folder.
+    /// The daemon's name, which is unique in its folder.
     let name: String
-    /// The user has chosen name or path: another daemon there is then an error, and not one more of the same.
+    /// The user has chosen the name or the path. If another daemon is there, that is then an error, and the daemon does
+    /// not choose another name.
     let isChosen: Bool
 
     enum Place {
-        /// Named by the user; its folder must be there.
+        /// A path that the user has named; its folder must exist.
         case path(String)
-        /// The folder is made where it is not there.
+        /// A folder that is made if it does not exist.
         case folder(String, mode: mode_t)
-        /// `FallbackDirectory`, which is made and looked at.
+        /// `FallbackDirectory`, which is made if it does not exist, and checked.
         case fallback
     }
 
@@ -40,7 +41,7 @@ struct ControlPaths {
 
     /// The one rule for where a daemon with this environment puts its socket by default.
     static func runtimeDirectory(_ environment: Environment) -> Place {
-        // A list under systemd, where a unit has several; it has made them.
+        // In a systemd unit this can be a list of directories, which systemd has made.
         if let given = first(environment["RUNTIME_DIRECTORY"]) { return .folder(given, mode: 0o755) }
         if geteuid() == 0 { return .folder(RuntimeDirectories.ofRoot, mode: 0o755) }
         return value(environment["XDG_RUNTIME_DIR"]).map { .folder("\($0)/reloaderd", mode: 0o700) } ?? .fallback

@@ -1,4 +1,5 @@
-// What a client may ask, typed. To add a verb: a case here, its arguments in `init`, and its deed in Daemon+Requests.
+// The requests of clients as types. A new verb needs a case here, its arguments in `init`, and its action in
+// Daemon+Requests.
 internal import Reloader
 
 enum ControlRequest {
@@ -15,7 +16,7 @@ enum ControlRequest {
     case restart(slot: Int, wait: Bool)
     case rollback(generation: Int?, force: Bool, wait: Bool)
 
-    /// - Parameter line: without its newline.
+    /// - Parameter line: the request without its newline.
     init(_ line: ArraySlice<UInt8>) throws(ControlError) {
         let json: JSON
         do throws(JSONError) { json = try JSON(parsing: line) } catch { throw .usage("\(error)") }
@@ -56,7 +57,7 @@ enum ControlRequest {
         case "promote": return .promote
         case "restart":
             guard let slot = try arguments.whole("slot", in: ControlLimits.slots) else {
-                throw .usage("restart: which slot?")
+                throw .usage("restart: give a slot")
             }
             return .restart(slot: slot, wait: try arguments.bool("wait", default: true))
         case "rollback":
@@ -100,12 +101,13 @@ struct ReloadRequest {
     }
 }
 
-/// The arguments of one request, taken one by one with their types and bounds; what nobody has taken is an error.
+/// The arguments of one request, taken one by one with their types and bounds. An argument that is not taken is an
+/// error.
 struct ControlArguments {
     private let verb: String
     private var members: [JSON.Member]
 
-    /// - Parameter members: all of the request, but for `v` and `verb`.
+    /// - Parameter members: all members of the request except `v` and `verb`.
     init(verb: String, members: [JSON.Member]) {
         self.verb = verb
         self.members = members
@@ -139,14 +141,14 @@ struct ControlArguments {
     mutating func text(_ name: String, scalarsMax: Int) throws(ControlError) -> String? {
         guard let value = take(name) else { return nil }
         guard let text = value.text, 1...scalarsMax ~= text.unicodeScalars.count else {
-            throw .usage("\(verb): \(name) must be a text of 1 to \(scalarsMax) characters")
+            throw .usage("\(verb): \(name) must be a string of 1 to \(scalarsMax) characters")
         }
         return text
     }
 
     mutating func texts(_ name: String) throws(ControlError) -> [String]? {
         guard let value = take(name) else { return nil }
-        let error = ControlError.usage("\(verb): \(name) must be a list of texts, without NUL characters")
+        let error = ControlError.usage("\(verb): \(name) must be a list of strings without NUL characters")
         guard case .array(let values) = value else { throw error }
         var texts: [String] = []
         for value in values {
@@ -156,13 +158,13 @@ struct ControlArguments {
         return texts
     }
 
-    /// To be called when all that the verb knows has been taken.
+    /// To be called when all arguments that the verb knows have been taken.
     func finish() throws(ControlError) {
         guard let member = members.first else { return }
         throw .usage("\(verb): no such argument: \(quoted(member.name))")
     }
 
-    /// The bound of durations on the command line.
+    /// The range of durations, in seconds; as on the command line.
     private static let seconds = 0...Double(Duration.configurableMax.components.seconds)
 
     private mutating func take(_ name: String) -> JSON? {
@@ -179,15 +181,15 @@ public struct ControlError: Error {
         case usage
         /// Another version of the protocol.
         case version
-        /// A request above `ControlLimits.requestBytesMax`; the connection ends.
+        /// The request is larger than `ControlLimits.requestBytesMax`; the connection ends.
         case tooLong = "too_long"
-        /// Not root, not the daemon's own user, not of the control group; the connection ends.
+        /// The peer is not root, not the daemon's own user and not in the control group; the connection ends.
         case forbidden
-        /// Too many clients, or too much waits for them; the connection ends in the first case.
+        /// Too many clients are connected, which ends the connection, or too much output waits for them.
         case busy
-        /// It follows and reads too slowly; the connection ends.
+        /// The client reads too slowly for what it follows; the connection ends.
         case lagged
-        /// It makes no sense now: the pool stops.
+        /// The request makes no sense now, for example because the pool is stopping.
         case refused
     }
 

@@ -1,27 +1,27 @@
-// The control interface: its socket, who comes, what they ask and what waits to be sent to them. It holds, bounds and
-// passes on; what is to be done about a request is in Daemon+Requests.
+// The control interface: its socket, its clients, their requests, and the lines that wait to be sent to them. The
+// server keeps, bounds and passes on requests; Daemon+Requests acts on them.
 internal import Glibc
 internal import Reloader
 
 final class ControlServer {
-    /// How clients call this daemon.
+    /// The name by which clients know this daemon.
     private(set) var name: String
     private let loop: Loop
     private let story: Story
     private let output: Output
-    /// Of --control-group.
+    /// The group of --control-group.
     private let group: UInt32?
-    /// nil: there is no socket.
+    /// nil: the daemon has no control socket.
     private var listener: ControlListener?
-    /// The process is out of descriptors: nobody is let in until one is free.
+    /// The process has run out of descriptors: no client is accepted until one is free.
     private var isFull = false
     private var clients: [Int: ControlClient] = [:]
-    /// To be looked at when the turn ends: something was sent to them, or they were served.
+    /// Clients to flush at the end of the turn, because something was sent to them or they were served.
     private var touched: [Int: ControlClient] = [:]
     private var lastNumber = 0
     private var waitingBytes = 0
 
-    /// Without a socket until `open`.
+    /// Makes a server without a socket; `open` opens it.
     init(_ settings: Settings, _ loop: Loop, _ story: Story, _ output: Output) {
         name = settings.daemonName
         group = settings.controlGroup
@@ -32,8 +32,8 @@ final class ControlServer {
 
     // MARK: begin and end
 
-    /// Opens the socket, and is told of clients from then on. If the default place cannot be used, the daemon does
-    /// without; if the user has chosen one, that is an error.
+    /// Opens the socket. If the default place is unavailable, the daemon runs without a socket; if the user has chosen
+    /// the place, that is an error.
     func open(_ settings: Settings, at paths: ControlPaths) throws(ControlSocketError) {
         do throws(ControlSocketError) {
             listener = try ControlListener.open(paths, group: group, &name)
@@ -43,11 +43,12 @@ final class ControlServer {
         }
     }
 
+    /// Starts to accept clients.
     func watch() throws(SystemError) {
         if let channel = listener?.channel { try loop.watch(channel, .control) }
     }
 
-    /// The daemon ends: those who wait for that are told, as far as they listen.
+    /// Tells the clients that wait for the daemon's end, as far as they read, and removes the socket.
     func close(exitStatus: Int32) {
         tellFollowers(output.takeNews())
         tellFollowers(story.takeNews())
@@ -65,14 +66,14 @@ final class ControlServer {
         do throws(SystemError) {
             while let socket = try listener.accept() { try admit(socket) }
         } catch {
-            // Level-triggered: it would be reported again and again.
+            // The loop is level-triggered: it would report this client again and again.
             try loop.unwatch(listener.channel)
             isFull = true
             throw error
         }
     }
 
-    /// Some descriptor was closed: there may be room for a client who could not be let in.
+    /// To be called when a descriptor was closed: a client that could not be accepted may have room now.
     func descriptorIsFree() {
         guard isFull, let channel = listener?.channel else { return }
         isFull = false
@@ -85,7 +86,7 @@ final class ControlServer {
         let client = ControlClient(lastNumber, socket, peer)
         if let refusal = refusal(of: peer) {
             client.end(with: refusal)
-            // A line always fits into a new socket; a client that is gone has missed nothing.
+            // A line always fits into a new socket, and a client that is gone has missed nothing.
             try? client.flush()
             return
         }
@@ -96,14 +97,15 @@ final class ControlServer {
         }
     }
 
-    /// Why it is not let in; nil: it is.
+    /// Why the peer is turned away; nil: it may stay.
     private func refusal(of peer: ControlPeer) -> ControlError? {
         if clients.count >= ControlLimits.clientsMax {
             return ControlError(.busy, "\(ControlLimits.clientsMax) clients are connected already")
         }
         if peer.isAllowed { return nil }
         return ControlError(
-            .forbidden, "user \(peer.userID) may not: only root, the daemon's own user and --control-group")
+            .forbidden,
+            "user \(peer.userID) may not ask: only root, the daemon's user and members of --control-group may")
     }
 
     private func dismiss(_ client: ControlClient) {
@@ -122,17 +124,17 @@ final class ControlServer {
 
     // MARK: requests
 
-    /// Reads and sends what there is. A request that is none has its answer already.
+    /// Reads and sends what there is, and answers a malformed request.
     ///
-    /// - Returns: what the client asks for; one request a turn, so that a client that sends a thousand at once lets the
-    ///   others have their turn.
+    /// - Returns: the client's request. There is one request a turn, so that a client that sends a thousand at once
+    ///   lets the others have their turn.
     func serve(_ client: ControlClient) -> ControlRequest? {
         touch(client)
         do throws(SystemError) {
             if client.waitingBytes > 0 {
                 try flush(client)
             } else if !client.isIdle {
-                // Nothing is read from one that waits: it has hung up.
+                // The loop watches a waiting client only for its hang-up.
                 dismiss(client)
             } else if !client.hasRequest, try !receive(client) {
                 dismiss(client)
@@ -148,7 +150,7 @@ final class ControlServer {
         }
     }
 
-    /// False at the end of what it sends.
+    /// Returns false if the client has closed its end.
     private func receive(_ client: ControlClient) throws(SystemError) -> Bool {
         let number = client.channel.number
         let count = try checkedUnlessWouldBlock("recv", "a control client") {
@@ -161,11 +163,14 @@ final class ControlServer {
 
     // MARK: answers
 
-    /// Ends a request.
+    /// Lets the client wait: its request is answered later, and it is asked for no other until then.
+    func wait(_ client: ControlClient, for task: ControlClient.Task) { client.task = task }
+
+    /// Answers a request, which ends it.
     func answer(_ client: ControlClient, _ json: JSON) {
         client.task = .none
         if waitingBytes > ControlLimits.waitingBytesMax {
-            send(ControlError(.busy, "too much waits for other clients: ask again later").json.line, to: client)
+            send(ControlError(.busy, "too much output waits for other clients: try again later").json.line, to: client)
         } else {
             send(json.line, to: client)
         }
@@ -180,8 +185,8 @@ final class ControlServer {
         }
     }
 
-    /// Tells those who wait in `task`. Progress is a convenience, and left out for a client that does not read it; the
-    /// result ends the task.
+    /// Tells the clients that wait in `task`. Progress is a convenience, and is left out for a client that does not
+    /// read it; the result ends the task.
     func tell(_ task: ControlClient.Task, progress: JSON? = nil, result: JSON? = nil) {
         for client in clients.values where client.task == task {
             if let line = progress?.line, hasRoom(client, for: line) { send(line, to: client) }
@@ -189,12 +194,12 @@ final class ControlServer {
         }
     }
 
-    /// The rollback that a client has asked for and waits for leads to this generation.
+    /// To be called when a rollback begins: from now on its clients wait for the roll to this generation.
     func rollbackBegan(to generation: Int) {
         for client in clients.values where client.task == .rollback { client.task = .roll(generation: generation) }
     }
 
-    /// To one that follows: it keeps up, or it is told and dropped.
+    /// Sends a line to a client that follows. A client that does not keep up is told so and dropped.
     private func follow(_ client: ControlClient, _ line: [UInt8]) {
         if hasRoom(client, for: line) {
             send(line, to: client)
@@ -229,26 +234,28 @@ final class ControlServer {
         waitingBytes += client.waitingBytes - before
     }
 
-    // MARK: those who follow
+    // MARK: followers
 
-    /// Sends the log's last records, and those to come if `follow` says so.
+    /// Sends the log's last records and, with `follow`, the records to come.
     func tellEvents(_ client: ControlClient, follow: Bool) {
-        // What those who follow already have not heard yet is in these lines too.
+        // The last records include news, which would otherwise reach this client twice.
         tellFollowers(story.takeNews())
         for line in story.recentLines(bytesMax: ControlLimits.eventBytesMax) { self.follow(client, line) }
         if follow { client.task = .events } else { answer(client, JSON.result()) }
-        story.isFollowed = hasEventFollowers
+        story.keepNews(while: hasEventFollowers)
     }
 
-    /// Sends the last lines of workers, which include what those who follow already have not heard yet, and those to come.
+    /// Sends the last lines of workers, and the lines to come.
     func followLogs(_ client: ControlClient, slot: Int?, _ lines: [WorkerLine]) {
+        // The last lines include news, which would otherwise reach this client twice.
         tellFollowers(output.takeNews())
-        for line in lastLines(lines.map { $0.event.line }, bytesMax: ControlLimits.eventBytesMax) { follow(client, line) }
+        let recent = lastLines(lines.map { $0.event.line }, bytesMax: ControlLimits.eventBytesMax)
+        for line in recent { follow(client, line) }
         client.task = .logs(slot: slot)
-        output.isFollowed = true
+        output.keepNews(while: true)
     }
 
-    /// Records of the log, for those who follow them.
+    /// Sends records of the log to the clients that follow them.
     private func tellFollowers(_ records: [StampedRecord]) {
         if records.isEmpty || !hasEventFollowers { return }
         for record in records {
@@ -259,7 +266,7 @@ final class ControlServer {
 
     private var hasEventFollowers: Bool { clients.values.contains { $0.task == .events } }
 
-    /// Lines of workers, for those who follow them.
+    /// Sends lines of workers to the clients that follow them.
     private func tellFollowers(_ lines: [WorkerLine]) {
         for client in clients.values {
             guard case .logs(let slot) = client.task else { continue }
@@ -276,10 +283,10 @@ final class ControlServer {
 
     // MARK: each turn
 
-    /// Sends what was said in this turn.
+    /// Sends what came up for clients in this turn.
     func endTurn() {
         tellFollowers(output.takeNews())
-        // Those who are dismissed touch nobody; a warning may touch those who follow.
+        // Dismissing a client touches no other, but a warning in the log may touch those that follow it.
         tellFollowers(story.takeNews())
         while !touched.isEmpty {
             let clients = Array(touched.values)
@@ -287,8 +294,8 @@ final class ControlServer {
             for client in clients { settle(client) }
             tellFollowers(story.takeNews())
         }
-        story.isFollowed = hasEventFollowers
-        output.isFollowed = hasLogFollowers
+        story.keepNews(while: hasEventFollowers)
+        output.keepNews(while: hasLogFollowers)
     }
 
     private func settle(_ client: ControlClient) {

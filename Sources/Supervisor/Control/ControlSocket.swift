@@ -1,5 +1,5 @@
-// Where control sockets are, and how to connect to one: said once, for the daemon that opens its socket and for the
-// commands that look for it.
+// Where control sockets are and how to connect to one, for the daemon that opens its socket and for the commands that
+// look for it.
 internal import CLinux
 internal import Glibc
 
@@ -20,8 +20,8 @@ public struct ControlSocket: Equatable, Sendable {
         path = "\(directory)/\(daemon)\(Self.suffix)"
     }
 
-    /// The control sockets in these directories: by directory, then by name. A directory that is missing, or that this
-    /// process may not read, has none.
+    /// The control sockets in these directories, ordered by directory and then by name. A directory that is missing, or
+    /// that this process may not read, has none.
     public static func all(in directories: [String]) -> [ControlSocket] {
         directories.flatMap { directory in
             daemons(in: directory).sorted().map { ControlSocket(of: $0, in: directory) }
@@ -46,7 +46,7 @@ public struct ControlSocket: Equatable, Sendable {
     /// - Parameter patience: how long the connection, and later each write, may wait. A daemon that is stopped accepts
     ///   no connection, and a full queue makes connect(2) wait.
     /// - Throws: ENOENT or ECONNREFUSED if no process listens there, EACCES if this process may not connect, EAGAIN if
-    ///   the patience has run out, ENAMETOOLONG above 107 bytes.
+    ///   the patience has run out, ENAMETOOLONG if the path has more than 107 bytes.
     public static func connect(to path: String, patience: Duration) throws(SystemError) -> FileDescriptor {
         let address = try SocketAddress(unixFile: path)
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
@@ -87,13 +87,13 @@ public enum RuntimeDirectories {
     public static var closed: [String] {
         all.compactMap { directory in
             let isClosed = access(directory, R_OK | X_OK) != 0 && errno == EACCES
-            return isClosed ? "may not look into \(printable(directory)): \(String(cString: strerror(EACCES)))" : nil
+            return isClosed ? "cannot read \(printable(directory)): \(String(cString: strerror(EACCES)))" : nil
         }
     }
 }
 
 /// The directory for the control sockets of an ordinary user's daemons if the environment names none: after su, under
-/// cron, in a container. Anybody may write into /tmp, so the daemon and the commands both check what is there before
+/// cron, in a container. Any user may write into /tmp, so the daemon and the commands both check what is there before
 /// they trust it.
 enum FallbackDirectory {
     /// The directory of this process' user.

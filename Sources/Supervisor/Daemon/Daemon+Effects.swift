@@ -29,9 +29,7 @@ extension Daemon {
         case .ready: settlePorts(of: report.id)
         case .draining(let reason):
             // Must be looked at before the stop signal; the failure is reported after it.
-            if reason == .startTimedOut, let worker = workers[report.id] {
-                worker.usesRing = ProcessTree.usesRing(worker.pid)
-            }
+            if reason == .startTimedOut { workers.lookForRing(of: report.id) }
         case .killed, .exited, .failed, .leftoversEnding, .leftoversKilled, .memoryLimitTooLow: break
         }
     }

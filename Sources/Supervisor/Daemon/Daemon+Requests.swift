@@ -33,7 +33,7 @@ extension Daemon {
     private func reload(_ request: ReloadRequest, _ client: ControlClient) throws(ControlError) {
         do throws(ReloadRefusal) {
             let (deploy, bad) = try prepareReload(DeployOrder(asker: client.peer.asker, changes: request.changes))
-            if request.wait { client.task = .roll(generation: deploy.generation) }
+            if request.wait { control.wait(client, for: .roll(generation: deploy.generation)) }
             rollOut(deploy, sameAsBad: bad)
             if !request.wait { control.answer(client, deploy.begun(isPaused: pool.isPaused)) }
         } catch {
@@ -71,7 +71,7 @@ extension Daemon {
 
     /// A second graceful stop does not hurry the first: two people may ask for one without knowing of each other.
     private func stop(_ mode: StopMode, _ client: ControlClient, wait: Bool) {
-        if wait { client.task = .end } else { control.answer(client, JSON.result()) }
+        if wait { control.wait(client, for: .end) } else { control.answer(client, JSON.result()) }
         if pool.isEnding, mode == .graceful { return }
         handle(.stop(mode))
     }
@@ -87,13 +87,8 @@ extension Daemon {
     }
 
     private func restart(_ slot: Int, _ client: ControlClient, wait: Bool) throws(ControlError) {
-        if wait { client.task = .restart(slot: slot) }
-        do throws(ControlError) {
-            try command(.restart(slot: slot))
-        } catch {
-            client.task = .none
-            throw error
-        }
+        if wait { control.wait(client, for: .restart(slot: slot)) }
+        try command(.restart(slot: slot))
         if !wait { control.answer(client, JSON.result([.init("outcome", .word(RollOutcome.begun))])) }
     }
 
@@ -111,13 +106,8 @@ extension Daemon {
 
     /// Only the core knows the target: the client begins to wait for the roll when the roll begins.
     private func rollback(to generation: Int?, _ client: ControlClient, wait: Bool) throws(ControlError) {
-        if wait { client.task = .rollback }
-        do throws(ControlError) {
-            try command(.rollback(to: generation), askedBy: client.peer.asker)
-        } catch {
-            client.task = .none
-            throw error
-        }
+        if wait { control.wait(client, for: .rollback) }
+        try command(.rollback(to: generation), askedBy: client.peer.asker)
         let target = pool.roll?.target ?? pool.settledGeneration
         if !wait {
             control.answer(client, Deploy.begun(generation: target, isPaused: pool.isPaused && pool.roll != nil))

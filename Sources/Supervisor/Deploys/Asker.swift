@@ -1,18 +1,18 @@
-// Who asked for a deploy, as far as it can be told at that moment.
+// The process or key that asked for a deploy, as far as the daemon can tell at that moment.
 internal import Glibc
 
 struct Asker {
-    /// Of a command line so much is kept.
+    /// The longest part of a command line that is kept.
     private static let commandBytesMax = 1024
 
-    /// nil: a client of the control socket, or for the first generation whoever started the daemon.
+    /// nil: a client of the control socket asked or, for the first generation, the process that started the daemon.
     var signal: String?
-    /// nil: a process outside this PID namespace.
+    /// nil: the process is outside this PID namespace.
     var pid: Int32?
     var userID: UInt32?
-    /// The command line, cut; nil where the process is gone already.
+    /// The command line, cut; nil if the process is gone already.
     var command: String?
-    /// A key that somebody has pressed at the daemon's terminal; there is no process then.
+    /// A key was pressed at the daemon's terminal; there is no process then.
     var isKey = false
 
     init(signal: String? = nil, pid: Int32, userID: UInt32?) {
@@ -38,7 +38,7 @@ struct Asker {
         return .object(members)
     }
 
-    /// proc_pid_cmdline(5), or the short name if that is empty.
+    /// The command line of a process (proc_pid_cmdline(5)), or its short name if that is empty.
     static func command(of pid: Int32) -> String? {
         let line = ProcFile.beginning(of: "/proc/\(pid)/cmdline", atMost: commandBytesMax) ?? []
         let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }

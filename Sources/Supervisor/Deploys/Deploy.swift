@@ -1,13 +1,13 @@
-// One deploy from the order to its outcome, for whoever waits for it, for the history and for status. Works for any
-// roll that ends in a report of the core, whatever began it.
+// One deploy from the order to its outcome, for clients that wait for it, for the history and for status. It works for
+// any roll that ends in a report of the core, however the roll began.
 internal import Glibc
 internal import Reloader
 
-/// What is asked for, by whom: a HUP and the verbs of the control socket come the same way.
+/// What was asked for, and who asked. A HUP and the verbs of the control socket both become such an order.
 struct DeployOrder {
     var asker: Asker
     var changes = Releases.Changes()
-    /// It goes back to a generation that was there before.
+    /// The deploy goes back to an earlier generation.
     var isRollback = false
 }
 
@@ -21,7 +21,7 @@ final class Deploy {
 
     let facts: GenerationFacts
     let order: DeployOrder
-    /// The start of the daemon, which is no roll, and ends when all workers are ready.
+    /// This is the start of the daemon, which is not a roll and ends when all workers are ready.
     let isStart: Bool
     let askedAt: timespec
     private let startedAt: Instant
@@ -29,8 +29,9 @@ final class Deploy {
     private(set) var ending: Ending?
     /// What people should know of the generation that serves at the end.
     var notes: [String] = []
-    /// Slots that serve what the roll goes to (in a revert: what it goes back to), of how many.
+    /// Slots that serve the generation that the roll goes to or, in a revert, goes back to.
     private(set) var replaced = 0
+    /// The number of all slots.
     private(set) var workers: Int
 
     init(_ facts: GenerationFacts, _ order: DeployOrder, workers: Int, isStart: Bool = false) {
@@ -49,7 +50,7 @@ final class Deploy {
         self.workers = workers
     }
 
-    /// What follows is the revert.
+    /// Notes the failure. From now on the deploy counts the slots that the revert brings back.
     func fail(_ failure: DeployFailure) {
         self.failure = failure
         replaced = 0
@@ -68,12 +69,12 @@ final class Deploy {
 
     // MARK: as JSON
 
-    /// For those who wait. nil while it goes on.
+    /// The result for clients that wait; nil while the deploy goes on.
     var result: JSON? {
         ending.map { result($0.outcome, took: $0.took, reason: $0.reason, failure?.members ?? []) }
     }
 
-    /// What has happened, for those who wait: the log's record, and how far the roll is.
+    /// The log's record and how far the roll is, for clients that wait.
     func event(_ record: StampedRecord) -> JSON {
         var record = record
         record.record.fields.removeAll { ["replaced", "workers"].contains($0.key) }
@@ -81,9 +82,9 @@ final class Deploy {
         return record.json
     }
 
-    /// For those who do not wait.
+    /// The answer for clients that do not wait.
     ///
-    /// - Parameter isPaused: it will not go on by itself.
+    /// - Parameter isPaused: the roll will not go on by itself.
     func begun(isPaused: Bool) -> JSON { Self.begun(generation: generation, isPaused: isPaused) }
 
     static func begun(generation: Int, isPaused: Bool) -> JSON {
@@ -92,13 +93,13 @@ final class Deploy {
             [.init("outcome", .word(RollOutcome.begun)), .init("generation", .integer(generation))] + reason)
     }
 
-    /// For status: `result`, or how far it is.
+    /// The `result` for `status`, with the asker; null while the deploy goes on.
     var summary: JSON {
         guard case .object(let members)? = result else { return .null }
         return .object(members.filter { $0.name != "type" && $0.name != "ok" } + [.init("by", order.asker.json)])
     }
 
-    /// For the history.
+    /// The entry in the history.
     var entry: JSON {
         [
             "generation": .integer(generation), "what": .string(what),
@@ -126,11 +127,11 @@ final class Deploy {
 /// Why a deploy failed: the worker that made it fail, how it ended, and what it said.
 struct DeployFailure {
     var reason: String
-    /// nil: it has not ended, or was never there.
+    /// nil: the worker has not ended, or was never started.
     var status: ExitStatus?
-    /// What it wrote, as far as that is kept.
+    /// What the worker wrote, as far as that is kept.
     private var lines: [OutputLine]
-    /// The roll's own time was over.
+    /// The roll's own time was up.
     private(set) var isTimeout = false
 
     init(_ reason: FailureReason, _ context: ReportContext, slot: Int, lines: [OutputLine]) {
@@ -142,9 +143,9 @@ struct DeployFailure {
         }
     }
 
-    /// No worker failed: the roll was not done in time.
+    /// The failure of a roll that was not done in time; no worker failed.
     init(timedOutAfter time: Duration) {
-        reason = "not done within \(LogFormatter.seconds(time))s"
+        reason = "not finished within \(LogFormatter.seconds(time))s"
         lines = []
         isTimeout = true
     }
@@ -163,5 +164,36 @@ struct DeployFailure {
 
     private func texts(of stream: WorkerStream.Kind) -> JSON {
         .array(lines.filter { $0.stream == stream }.texts.map { .string($0) })
+    }
+}
+
+/// What there is to tell about a generation, even after it was released.
+struct GenerationFacts {
+    let number: Int
+    let executable: String
+    let inode: UInt64
+    let modifiedAt: timespec
+    let workingDirectory: String
+    let madeAt: timespec
+    let note: String?
+    let changedFiles: [String]
+
+    init(_ generation: Generation) {
+        number = generation.number
+        executable = generation.executable.path
+        inode = UInt64(generation.executable.status.st_ino)
+        modifiedAt = generation.executable.status.st_mtim
+        workingDirectory = pathOfDescriptor(generation.directory.number) ?? generation.program.workingDirectory ?? "."
+        madeAt = generation.madeAt
+        note = generation.note
+        changedFiles = generation.changedFiles
+    }
+
+    /// The executable as the history writes it.
+    var executableJSON: JSON {
+        [
+            "path": .string(executable), "inode": .integer(Int(clamping: inode)),
+            "mtime": .string(LogFormatter.timestamp(modifiedAt)),
+        ]
     }
 }

@@ -1,25 +1,25 @@
-// The history of deploys: in memory for `history`, and in the state directory for whoever asks after a restart.
+// The history of deploys: in memory for the verb `history`, and in the state directory to outlive the daemon.
 internal import Glibc
 
 struct DeployHistory {
-    /// nil: it is not kept beyond this daemon's life.
+    /// nil: the history is not kept beyond this daemon's life.
     private let path: String?
     /// Oldest first.
     private var entries: [JSON] = []
-    /// Those of earlier daemons, which come first.
+    /// The number of entries by earlier daemons, which come first.
     private var inheritedCount = 0
     /// The entry of each roll that has not ended, by generation.
     private var places: [Int: Int] = [:]
     private var isDirty = false
-    /// Its last write has failed: what it was to say is written with the next entry, or at the end.
+    /// The last write failed. The file is written again with the next entry, or at the end.
     private var hasFailed = false
 
-    /// - Parameter path: of its file, whose folder is there.
+    /// - Parameter path: the path of the file, in a folder that exists.
     init(path: String?) { self.path = path }
 
-    /// Reads what earlier daemons have left.
+    /// Reads the entries of earlier daemons.
     ///
-    /// - Throws: where the file can't be read; one that is not there is empty.
+    /// - Throws: if the file can't be read. A missing file counts as empty.
     mutating func load() throws(FileReadError) {
         guard let path else { return }
         let contents: [UInt8]
@@ -29,7 +29,7 @@ struct DeployHistory {
             if error.isMissing { return }
             throw error
         }
-        // A line that is not ours is left out, whoever wrote it.
+        // Lines that no reloaderd has written are left out.
         let lines = contents.split(separator: UInt8(ascii: "\n")).suffix(ControlLimits.historyMax)
         entries = lines.compactMap { line in
             guard let entry = try? JSON(parsing: line), entry["generation"]?.whole != nil || Self.isRefusal(entry)
@@ -41,9 +41,10 @@ struct DeployHistory {
         inheritedCount = entries.count
     }
 
-    /// The newest `limit`, oldest first.
+    /// Returns the newest `limit` entries, oldest first.
     ///
-    /// - Parameter changed: files of a generation of this daemon that are not what they were when it was made.
+    /// - Parameter changed: returns the files of one of this daemon's generations that differ from what they were when
+    ///   the generation was made.
     func last(_ limit: Int, changed: (Int) -> [String]) -> JSON {
         let own = entries.indices.dropFirst(inheritedCount)
         return .array(
@@ -62,8 +63,8 @@ struct DeployHistory {
         isDirty = true
     }
 
-    /// A reload of which no generation came. One that is refused over and over for the same reason is one entry, the
-    /// last.
+    /// Adds a reload that made no generation. If a reload is refused again and again for the same reason, only the last
+    /// refusal is kept.
     mutating func append(refusal reason: String, of asker: Asker, at time: timespec) {
         if let last = entries.last, Self.isRefusal(last), last["reason"]?.text == reason { entries.removeLast() }
         makeRoom()
@@ -84,18 +85,18 @@ struct DeployHistory {
 
     private static func isRefusal(_ entry: JSON) -> Bool { entry["outcome"] == .word(RollOutcome.refused) }
 
-    /// The roll has ended.
+    /// Notes the outcome of a deploy that has ended.
     mutating func update(_ deploy: Deploy) {
         guard let place = places.removeValue(forKey: deploy.generation) else { return }
         entries[place] = deploy.entry
         isDirty = true
     }
 
-    /// Rewrites the file, where something has changed. Not synchronised: a power cut may cost the last deploys, never
-    /// the daemon's time.
+    /// Rewrites the file if something has changed. The file is not synchronised: a power cut may lose the last deploys,
+    /// but no deploy makes the daemon wait for the disk.
     ///
-    /// - Parameter isLast: there will be no other entry with which to write what could not be written.
-    /// - Throws: the first of several failures in a row.
+    /// - Parameter isLast: this is the last chance to write what could not be written before.
+    /// - Throws: only the first of several failures in a row.
     mutating func save(isLast: Bool = false) throws(SystemError) {
         guard isDirty || (isLast && hasFailed), let path else { return }
         isDirty = false
@@ -113,13 +114,13 @@ struct DeployHistory {
         }
     }
 
-    /// What was under way when its daemon ended has no outcome that anybody knows.
+    /// The entry with its outcome. If it was under way when its daemon ended, its outcome is unknown.
     private static func settled(_ entry: JSON) -> JSON {
         guard case .object(var members) = entry, entry["outcome"] == .null else { return entry }
         for index in members.indices {
             switch members[index].name {
             case "outcome": members[index].value = "unknown"
-            case "reason": members[index].value = "the daemon ended meanwhile"
+            case "reason": members[index].value = "the daemon ended before the deploy did"
             default: break
             }
         }

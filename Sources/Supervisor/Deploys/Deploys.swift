@@ -1,13 +1,13 @@
-// All deploys: those under way, the last that has ended, and the history of them all. It hears what the core reports,
-// and says which deploys have news for those who wait.
+// All deploys: those under way, the last one that ended, and the history. Deploys hears the core's reports, and says
+// which deploys have news for clients that wait.
 internal import Glibc
 internal import Reloader
 
 final class Deploys {
     private let story: Story
-    /// By the generation that they go to.
+    /// Keyed by the generation that the deploy goes to.
     private var underWay: [Int: Deploy] = [:]
-    /// The one that goes on now, its revert included.
+    /// The generation of the roll that goes on now, its revert included.
     private var rolling: Int?
     private var isStopping = false
     private(set) var last: Deploy?
@@ -17,7 +17,7 @@ final class Deploys {
 
     // MARK: begin
 
-    /// To be called before the core hears of the deploy: it may be over before the core has answered.
+    /// To be called before the core hears of the deploy, which may be over before the core has answered.
     @discardableResult
     func begin(_ generation: Generation, _ order: DeployOrder, workers: Int, isStart: Bool = false) -> Deploy {
         let deploy = Deploy(GenerationFacts(generation), order, workers: workers, isStart: isStart)
@@ -26,36 +26,36 @@ final class Deploys {
         return deploy
     }
 
-    /// Nothing has begun.
+    /// Notes a reload that did not begin.
     func refuse(_ asker: Asker, at time: timespec, _ reason: String) {
         history.append(refusal: reason, of: asker, at: time)
     }
 
     // MARK: the history
 
-    /// Reads what earlier daemons have left in `folder`, and keeps the history there. What fails is told, and the
-    /// history is then kept in memory only.
+    /// Reads the history of earlier daemons in `folder`, and keeps the history there. If that fails, logs it and keeps
+    /// the history in memory only.
     ///
-    /// - Parameter name: this daemon's, among those that keep theirs in the same folder.
+    /// - Parameter name: the name of this daemon among those that use the same folder.
     func openHistory(in folder: String, name: String) {
         var opened = DeployHistory(path: "\(folder)/\(name).history")
         do throws(SystemError) { try makeFolder(folder, mode: 0o700) } catch { return tellHistory("\(error)") }
-        // What can't be read is not overwritten either.
+        // A file that can't be read must not be overwritten either.
         do throws(FileReadError) { try opened.load() } catch { return tellHistory("\(error)") }
         history = opened
     }
 
-    /// The newest `limit`, oldest first.
+    /// Returns the newest `limit` entries, oldest first.
     func entries(_ limit: Int, _ releases: Releases) -> JSON {
         history.last(limit, changed: releases.changedFiles)
     }
 
     /// Rewrites the history's file, if something has changed.
     ///
-    /// - Parameter isLast: there will be no other deploy with which to write what could not be written.
+    /// - Parameter isLast: this is the last chance to write what could not be written before.
     func save(isLast: Bool = false) {
         do throws(SystemError) { try history.save(isLast: isLast) } catch {
-            tellHistory(isLast ? "\(error)" : "\(error); what it was to say is written with the next deploy")
+            tellHistory(isLast ? "\(error)" : "\(error); what is missing will be written with the next deploy")
         }
     }
 
@@ -65,12 +65,12 @@ final class Deploys {
 
     // MARK: what happens
 
-    /// Takes notice of `report`, and returns the deploys that it is about; those that it has ended are no longer under
-    /// way.
+    /// Takes note of `report`, and returns the deploys that it is about. Deploys that the report ended are no longer
+    /// under way.
     ///
     /// - Parameters:
-    ///   - asker: who has asked for the rollback that begins; nil: what begins was announced by `begin`.
-    ///   - failure: what is known of the worker that made a deploy fail.
+    ///   - asker: the asker of the rollback that begins; nil: the deploy was announced by `begin`.
+    ///   - failure: what is known about the worker that made a deploy fail.
     func hear(_ report: Report, asker: Asker?, failure: DeployFailure?, _ releases: Releases) -> [Deploy] {
         switch report {
         case .worker(let report): if case .failed = report.what { deploys(report.generation) } else { [] }
@@ -102,7 +102,7 @@ final class Deploys {
             if deploy.order.isRollback { note(releases.notes(serving: target, afterRollback: true), deploy, target) }
             return end(target, .done)
         case .superseded(let target, let by):
-            return end(target, .superseded, "generation \(by) was asked for meanwhile")
+            return end(target, .superseded, "generation \(by) was requested in the meantime")
         case .failed(let target, _, _, _, _, _):
             if let failure { underWay[target]?.fail(failure) }
             return deploys(target)
@@ -123,7 +123,7 @@ final class Deploys {
         switch report {
         case .ready:
             return underWay.values.filter { $0.isStart }.flatMap { end($0.generation, .done) }
-        // A revert goes on all the same.
+        // A pause does not hold up a revert.
         case .paused, .resumed:
             return rolling.map(deploys)?.filter { $0.failure == nil } ?? []
         case .drainingAll: return endReverts()
@@ -134,27 +134,28 @@ final class Deploys {
         }
     }
 
-    /// A revert, or a start that was never ready, ends unsaid when a newer reload comes.
+    /// Ends the other deploys when a newer reload comes. The core does not report the end of a revert, or of a start
+    /// that never became ready.
     private func cutShort(by target: Int) -> [Deploy] {
         underWay.values.filter { $0.generation != target }.flatMap { deploy in
             deploy.failure == nil
-                ? end(deploy.generation, .superseded, "generation \(target) was asked for meanwhile")
-                : end(deploy.generation, .failed, "generation \(target) was asked for during the revert")
+                ? end(deploy.generation, .superseded, "generation \(target) was requested in the meantime")
+                : end(deploy.generation, .failed, "generation \(target) was requested during the revert")
         }
     }
 
-    /// What goes on without a roll of the core's: reverts, and a start that was never ready.
+    /// Ends the deploys that are not rolls to the core: reverts, and a start that never became ready.
     private func endReverts() -> [Deploy] {
         underWay.values.filter { $0.failure != nil || $0.isStart }.flatMap { endByStop($0.generation) }
     }
 
     private func endByStop(_ generation: Int) -> [Deploy] {
         isStopping
-            ? end(generation, .stopped, "the daemon stops, and nobody serves any more")
-            : end(generation, .failed, "all workers are drained, and nobody serves until the next reload")
+            ? end(generation, .stopped, "the daemon is stopping, and no worker serves any more")
+            : end(generation, .failed, "all workers are drained, and none serves until the next reload")
     }
 
-    /// What people should know of the generation that serves again.
+    /// Logs and keeps what people should know about the generation that serves again.
     private func note(_ notes: [String], _ deploy: Deploy, _ generation: Int) {
         deploy.notes += notes
         for note in notes {

@@ -1,24 +1,24 @@
-// A run of a hook: /bin/sh -c COMMAND, a process in a session of its own, with the event on its standard input.
+// One run of a hook: /bin/sh -c COMMAND, a process in its own session, with the event on its standard input.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
-/// Lives until its exit is seen. Owns its pidfd.
+/// Lives until the exit of the process is seen. Owns the pidfd.
 final class HookProcess {
     let event: String
     let pid: Int32
-    /// Readable when the process has ended; the only way by which it is signalled.
+    /// The pidfd: readable when the process has ended, and the only way to signal it.
     let exit: Channel
     let timeout: Duration
-    /// On the monotonic clock.
+    /// When the hook's time is up, on the monotonic clock.
     var deadline: Instant
-    /// It was sent SIGKILL, and that was told.
+    /// The process was sent SIGKILL, and that was logged.
     private(set) var isKilled = false
 
     /// - Parameters:
-    ///   - environment: of the daemon, without what was meant for it alone.
-    ///   - fileLimit: what the daemon was given.
-    /// - Throws: what failed; no process is left.
+    ///   - environment: the daemon's environment, without what was meant for the daemon alone.
+    ///   - fileLimit: the limit of open files that the daemon was given.
+    /// - Throws: what failed. No process is left then.
     init(
         _ event: HookEvent, environment: Environment, fileLimit: ResourceLimit, at now: Instant
     ) throws(SystemError) {
@@ -30,14 +30,15 @@ final class HookProcess {
         deadline = now + event.timeout
     }
 
-    /// With all that it has in its process group.
+    /// Kills the process and its process group.
     func kill() {
         isKilled = true
         _ = rl_kill_with_group(exit.number, pid)
     }
 
-    /// The event is in a file in memory, so that a hook that does not read it holds up nobody. Standard output goes nowhere,
-    /// standard error where the daemon's goes. Directory and user are the daemon's own.
+    /// Starts the process. The event is in a file in memory, so that a hook that does not read it holds up nothing.
+    /// Standard output goes to /dev/null, standard error where the daemon's goes. Directory and user are the daemon's
+    /// own.
     private static func start(
         _ event: HookEvent, environment: Environment, fileLimit: ResourceLimit
     ) throws(SystemError) -> (pid: Int32, exit: Int32) {
@@ -46,7 +47,8 @@ final class HookProcess {
         let count = try checked("write", "memfd") { pwrite(number, event.json, event.json.count, 0) }
         if count < event.json.count { throw SystemError(call: "write", errno: ENOSPC, subject: "memfd") }
         let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
-        let directory = FileDescriptor(owning: try checked("open", ".") { open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+        let directory = FileDescriptor(
+            owning: try checked("open", ".") { open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
 
         var environment = environment
         environment.set("RELOADERD_EVENT", to: event.name)

@@ -1,24 +1,25 @@
-// Which hooks run and which wait: few at once, a bounded number in line, and what is beyond that is dropped and
-// counted. Does nothing itself.
+// Which hooks run and which wait: a few run at once, a bounded number waits, and further events are dropped and
+// counted. The queue starts and kills nothing itself.
 internal import Reloader
 
-/// One run of the hook, still to come.
+/// An event whose hook has not run yet.
 struct HookEvent {
-    /// RELOADERD_EVENT.
+    /// The value of RELOADERD_EVENT.
     let name: String
-    /// One line.
+    /// The event as one line.
     let json: [UInt8]
-    /// For /bin/sh -c, as the settings had it when the event happened.
+    /// The command for /bin/sh -c, from the settings at the time of the event.
     let command: String
     let timeout: Duration
 }
 
 struct HookQueue {
-    /// Run at once: enough that one that hangs doesn't hold up the next, too few to matter beside the workers.
+    /// Hooks that run at once: enough that a hanging hook doesn't hold up the next, too few to matter beside the
+    /// workers.
     static let runningMax = 4
-    /// Wait: a crash storm of a pool. Each holds its JSON, some 50 KB at the very most.
+    /// Events that wait: enough for a crash storm. Each holds its JSON, at most about 50 KB.
     static let waitingMax = 64
-    /// How long the daemon, at its end, waits for those that run.
+    /// How long the daemon waits at its end for hooks that run.
     static let lastMoment = Duration.seconds(1)
 
     private(set) var running: [HookProcess] = []
@@ -26,10 +27,10 @@ struct HookQueue {
     private var droppedEvents = 0
     private var end: Instant?
 
-    /// The daemon ends.
+    /// The daemon is ending.
     var isEnding: Bool { end != nil }
 
-    /// Nothing runs or waits any more.
+    /// No hook runs or waits any more.
     var areDone: Bool { waiting.isEmpty && running.isEmpty }
 
     var nextDeadline: Instant? {
@@ -37,7 +38,7 @@ struct HookQueue {
         return (deadlines + (waiting.isEmpty ? [] : [end].compactMap { $0 })).min()
     }
 
-    /// The event may be added; otherwise it is counted as dropped.
+    /// Returns whether an event may be added; if not, counts it as dropped.
     mutating func hasRoom() -> Bool {
         if waiting.count < Self.waitingMax { return true }
         droppedEvents += 1
@@ -46,7 +47,7 @@ struct HookQueue {
 
     mutating func add(_ event: HookEvent) { waiting.append(event) }
 
-    /// The next event whose hook may run now.
+    /// Takes the next event whose hook may run now.
     mutating func next() -> HookEvent? {
         running.count < Self.runningMax && !waiting.isEmpty ? waiting.removeFirst() : nil
     }
@@ -58,7 +59,7 @@ struct HookQueue {
 
     mutating func ended(_ process: HookProcess) { running.removeAll { $0 === process } }
 
-    /// Nobody ran for a while: those that seem to have run too long have all of their time again.
+    /// Gives hooks their whole time again if they overran it by far: then neither they nor the daemon ran for a while.
     func grantTimeAgain(at now: Instant) {
         for process in running where !process.isKilled && process.deadline + PoolClock.longSleep <= now {
             process.deadline = min(now + process.timeout, end ?? Instant(nanoseconds: .max))
@@ -67,7 +68,7 @@ struct HookQueue {
 
     func process(_ pid: Int32) -> HookProcess? { running.first { $0.pid == pid } }
 
-    /// Those that have run too long. Once all is to end, those that wait are dropped.
+    /// Returns the hooks that have run too long. When the daemon's last moment is over, drops the events that wait.
     mutating func overdue(at now: Instant) -> [HookProcess] {
         if let end, end <= now {
             droppedEvents += waiting.count
@@ -76,7 +77,7 @@ struct HookQueue {
         return running.filter { hasDeadline($0) && $0.deadline <= now }
     }
 
-    /// The daemon ends: no hook may run beyond `instant`. The first call counts.
+    /// To be called when the daemon ends: no hook may run beyond `instant`. Only the first call counts.
     mutating func end(by instant: Instant) {
         if end != nil { return }
         end = instant
@@ -85,7 +86,8 @@ struct HookQueue {
         }
     }
 
-    /// The end of one that was killed is only a matter of time, which the daemon has until its own end.
+    /// Whether the hook must end by its deadline. A killed hook ends by itself, and the daemon can wait for that until
+    /// its own end.
     private func hasDeadline(_ process: HookProcess) -> Bool { !process.isKilled || end != nil }
 
     /// Returns how many events were dropped since the last call.

@@ -1,5 +1,5 @@
-// Commands that the user wants run on events (--on-event): processes beside the pool and unknown to it. Nothing waits for one,
-// but for a moment at the daemon's very end.
+// The user's commands for events (--on-event). Their processes run beside the pool, which does not know them. Nothing
+// waits for a hook, except for a moment at the daemon's very end.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -7,9 +7,9 @@ internal import Reloader
 final class Hooks {
     private let loop: Loop
     private let story: Story
-    /// The daemon's own, without what was meant for it alone.
+    /// The daemon's environment, without what was meant for the daemon alone.
     private let environment: Environment
-    /// What the daemon was given.
+    /// The limit of open files that the daemon was given.
     private let fileLimit: ResourceLimit
     private var queue = HookQueue()
 
@@ -20,23 +20,23 @@ final class Hooks {
         self.fileLimit = fileLimit
     }
 
-    /// Nothing runs or waits any more.
+    /// No hook runs or waits any more.
     var areDone: Bool { queue.areDone }
-    /// Of those that run.
+    /// The PIDs of hooks that run.
     var pids: Set<Int32> { Set(queue.running.lazy.map { $0.pid }) }
     var nextDeadline: Instant? { queue.nextDeadline }
 
     func process(_ pid: Int32) -> HookProcess? { queue.process(pid) }
 
-    /// Takes note of an event; its hook starts when this turn's work for the pool is done.
+    /// Takes note of an event. Its hook starts when this turn's work for the pool is done.
     ///
     /// - Parameters:
-    ///   - name: what hooks call it.
-    ///   - record: what the log said of it.
-    ///   - time: when that was.
-    ///   - daemon: by which name the daemon is known.
-    ///   - lastWords: what the worker wrote that the event is about.
-    ///   - command: for /bin/sh -c.
+    ///   - name: the event's name for hooks.
+    ///   - record: what the log said about the event.
+    ///   - time: the time of the record.
+    ///   - daemon: the daemon's name.
+    ///   - lastWords: the last lines of the worker that the event is about.
+    ///   - command: the command for /bin/sh -c.
     func raise(
         _ name: String, _ record: LogRecord, at time: timespec, daemon: String, lastWords: [String], _ command: String,
         timeout: Duration
@@ -51,7 +51,7 @@ final class Hooks {
         queue.add(HookEvent(name: name, json: json, command: command, timeout: timeout))
     }
 
-    /// Starts those that wait, as far as there is room.
+    /// Starts waiting hooks, as far as there is room.
     func startWaiting() {
         while let event = queue.next() {
             do throws(SystemError) { try start(event) } catch {
@@ -64,7 +64,7 @@ final class Hooks {
             if dropped > 0 {
                 story.tell(
                     LogRecord(
-                        .warning, "hooks_dropped", "too many events waited for their hooks: some hooks are not run",
+                        .warning, "hooks_dropped", "too many events waited for their hooks: some hooks were not run",
                         [("events", .number(dropped))]))
             }
         }
@@ -74,7 +74,7 @@ final class Hooks {
         let hook = try HookProcess(event, environment: environment, fileLimit: fileLimit, at: MonotonicClock.now())
         queue.began(hook)
         do throws(SystemError) { try loop.watch(hook.exit, .hook(hook)) } catch {
-            // Unheard it would never end for us.
+            // Without the watch, the daemon would never notice the hook's end.
             hook.kill()
             throw error
         }
@@ -82,14 +82,15 @@ final class Hooks {
 
     /// Reaps a hook that has ended; does nothing while it still runs.
     ///
-    /// - Returns: when it was started, as the kernel counts, if it has ended: what became an orphan since may be its.
+    /// - Returns: if the hook has ended, when it was started, in the kernel's ticks: processes orphaned since then may
+    ///   be its own.
     func reap(_ hook: HookProcess) throws(SystemError) -> Int? {
         guard queue.process(hook.pid) === hook else { return nil }
         var exit = rl_exit()
         let descriptor = hook.exit.number
         try checked("waitid", "pid \(hook.pid)") { rl_peek_pidfd(descriptor, &exit) }
         if exit.pid == 0 { return nil }
-        // Not yet reaped, its number can't be anybody else's: what it leaves behind goes with it.
+        // The hook is not reaped yet, so no other process can have its number. What it leaves behind is killed with it.
         _ = rl_signal_group(descriptor, hook.pid, SIGKILL)
         let startTicks = ProcessStatus(hook.pid, loop.buffer)?.startTicks ?? 0
         try checked("waitid", "pid \(hook.pid)") { rl_reap_pidfd(descriptor, &exit) }
@@ -102,9 +103,9 @@ final class Hooks {
         return startTicks
     }
 
-    /// Hooks that have run for too long are killed; the end of each comes later, by itself.
+    /// Kills hooks that have run too long. They are reaped when their ends are seen.
     ///
-    /// - Returns: as `reap`, for each that was found to have ended.
+    /// - Returns: what `reap` returned for each hook that had already ended.
     func endOverdue(at now: Instant) throws(SystemError) -> [Int] {
         var startTicks: [Int] = []
         queue.grantTimeAgain(at: now)
@@ -112,14 +113,14 @@ final class Hooks {
             if let ticks = try reap(hook) {
                 startTicks.append(ticks)
             } else if hook.isKilled {
-                // The kernel cannot end it now (a dead file server); nobody is to wait for that.
+                // The kernel cannot end the process now (a dead file server), and the daemon does not wait for that.
                 try loop.unwatch(hook.exit)
                 queue.ended(hook)
             } else {
                 let reason =
                     queue.isEnding
-                    ? "the daemon ends" : "it did not end within \(LogFormatter.seconds(hook.timeout))s"
-                tell(hook, "hook_killed", "hook for \(hook.event) is killed: \(reason)")
+                    ? "the daemon is ending" : "it did not end within \(LogFormatter.seconds(hook.timeout))s"
+                tell(hook, "hook_killed", "killing the hook for \(hook.event): \(reason)")
                 hook.kill()
                 hook.deadline = now + HookQueue.lastMoment
             }
@@ -127,10 +128,10 @@ final class Hooks {
         return startTicks
     }
 
-    /// The daemon ends: hooks have one last moment.
+    /// To be called when the daemon ends: hooks get one last moment.
     func end(at now: Instant) { queue.end(by: now + HookQueue.lastMoment) }
 
-    /// The loop itself has failed.
+    /// To be called when the loop itself has failed.
     func killAll() {
         for hook in queue.running { hook.kill() }
     }
@@ -142,5 +143,31 @@ final class Hooks {
             ("hook", .text(hook.event)), ("pid", .number(Int(hook.pid))),
         ]
         story.tell(LogRecord(.warning, event, message, fields + more))
+    }
+}
+
+extension Report {
+    /// The name of the event for hooks; nil: hooks are not told about it.
+    var hookName: String? {
+        switch self {
+        case .worker(let report): if case .failed = report.what { "crashed" } else { nil }
+        case .roll(let report): report.hookName
+        case .recycle: nil
+        case .pool(.ready): "ready"
+        case .pool(.gaveUp): "give-up"
+        case .pool: nil
+        }
+    }
+}
+
+extension RollReport {
+    fileprivate var hookName: String? {
+        switch self {
+        case .done: "deployed"
+        case .failed, .timedOut: "failed"
+        case .reverted: "reverted"
+        case .promoted: "promoted"
+        case .began, .slotReplaced, .canaryWaits, .superseded, .aborted: nil
+        }
     }
 }

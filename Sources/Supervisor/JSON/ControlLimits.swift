@@ -1,5 +1,5 @@
-// The control protocol in numbers, for the daemon and for the verbs: its version, the ranges of its arguments, and the
-// bounds that keep the daemon's time and memory its own, whatever clients do.
+// The numbers of the control protocol, for the daemon and the verbs: its version, the ranges of its arguments, and the
+// bounds on the time and memory that clients can take from the daemon.
 internal import Reloader
 
 public enum ControlLimits {
@@ -21,7 +21,8 @@ public enum ControlLimits {
 
     // MARK: the daemon's own
 
-    /// Clients at a time. More come from a script that went wrong, and each costs a descriptor that a worker may need.
+    /// Clients at a time. More would come from a script that went wrong, and each costs a descriptor that a worker may
+    /// need.
     static let clientsMax = 500
     /// Bytes of one request without its newline. The longest honest request carries a program's arguments.
     static let requestBytesMax = 64 * 1024

@@ -1,4 +1,4 @@
-// A JSON value (RFC 8259), as the control protocol speaks it: small, bounded, without a library of megabytes.
+// JSON values (RFC 8259) for the control protocol: small, bounded, and without a library of megabytes.
 internal import Reloader
 
 /// A JSON value. Whole numbers that fit into an `Int` are integers, all others are numbers. The members of an object
@@ -35,13 +35,13 @@ public enum JSON: Equatable, Sendable {
         return text
     }
 
-    /// The whole number; nil if this is none.
+    /// The whole number; nil if this is not a whole number.
     public var whole: Int? {
         guard case .integer(let number) = self else { return nil }
         return number
     }
 
-    /// The number, whole or not; nil if this is none.
+    /// The number, whole or not; nil if this is not a number.
     public var decimal: Double? {
         switch self {
         case .integer(let number): Double(number)
@@ -50,15 +50,15 @@ public enum JSON: Equatable, Sendable {
         }
     }
 
-    /// An answer of the control protocol to a request that was understood.
+    /// The answer of the control protocol to a request that was understood.
     static func result(_ members: [Member] = []) -> JSON {
         .object([Member("type", .word(MessageKind.result)), Member("ok", true)] + members)
     }
 
-    /// null if there is no value.
+    /// The value as JSON; null if there is no value.
     static func optional<Value>(_ value: Value?, _ body: (Value) -> JSON) -> JSON { value.map(body) ?? .null }
 
-    /// Seconds, to the millisecond.
+    /// The duration in seconds, to the millisecond.
     static func seconds(_ duration: Duration) -> JSON {
         .number(Double(max(0, duration.nanoseconds) / 1_000_000) / 1000)
     }

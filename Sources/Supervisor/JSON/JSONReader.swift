@@ -1,5 +1,5 @@
-// Reads JSON text from clients that are not trusted. The work is bounded by the length of the text and a depth; wrong
-// text is an error and never a trap.
+// Reads JSON text from clients that are not trusted. The work is bounded by the length of the text and by a depth.
+// Malformed text is an error and never a trap.
 
 /// The text is not JSON.
 public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -11,7 +11,8 @@ public struct JSONError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 struct JSONReader {
-    /// No request is nested deeper. A recursion that a client drives needs a bound.
+    /// The deepest nesting that is accepted. Recursion that a client controls needs a bound; no request nests this
+    /// deep.
     static let depthMax = 32
 
     private let bytes: ArraySlice<UInt8>
@@ -22,12 +23,12 @@ struct JSONReader {
         next = bytes.startIndex
     }
 
-    /// The only value in `bytes`, with blanks around it.
+    /// Reads the only value in `bytes`, which may have blanks around it.
     static func read(_ bytes: ArraySlice<UInt8>) throws(JSONError) -> JSON {
         var reader = JSONReader(bytes)
         let value = try reader.value(depth: 0)
         reader.skipBlanks()
-        if reader.next < bytes.endIndex { throw reader.error("something follows the value") }
+        if reader.next < bytes.endIndex { throw reader.error("unexpected text after the value") }
         return value
     }
 
@@ -43,7 +44,7 @@ struct JSONReader {
         case UInt8(ascii: "t"): return try word("true", .bool(true))
         case UInt8(ascii: "f"): return try word("false", .bool(false))
         case UInt8(ascii: "n"): return try word("null", .null)
-        case nil: throw error("it ends too soon")
+        case nil: throw error("the text ends too soon")
         default: return try number()
         }
     }
@@ -118,11 +119,11 @@ struct JSONReader {
         next += 1
         var text: [UInt8] = []
         while true {
-            guard let byte = peek else { throw error("a string without its end") }
+            guard let byte = peek else { throw error("a string does not end") }
             next += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let string = String(validating: text, as: UTF8.self) else { throw error("not UTF-8") }
+                guard let string = String(validating: text, as: UTF8.self) else { throw error("a string is not UTF-8") }
                 return string
             case UInt8(ascii: "\\"): try escape(&text)
             case 0..<0x20: throw error("a control character in a string")
@@ -132,7 +133,7 @@ struct JSONReader {
     }
 
     private mutating func escape(_ text: inout [UInt8]) throws(JSONError) {
-        guard let byte = peek else { throw error("a string without its end") }
+        guard let byte = peek else { throw error("a string does not end") }
         next += 1
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
@@ -142,7 +143,7 @@ struct JSONReader {
         case UInt8(ascii: "r"): text.append(0x0D)
         case UInt8(ascii: "t"): text.append(0x09)
         case UInt8(ascii: "u"):
-            guard let scalar = Unicode.Scalar(try codePoint()) else { throw error("half a character") }
+            guard let scalar = Unicode.Scalar(try codePoint()) else { throw error("half of a surrogate pair") }
             text += UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter
         default: throw error("an unknown escape")
         }
@@ -152,10 +153,10 @@ struct JSONReader {
     private mutating func codePoint() throws(JSONError) -> UInt32 {
         let high = try codeUnit()
         guard (0xD800..<0xDC00).contains(high) else { return high }
-        guard bytes[next...].starts(with: "\\u".utf8) else { throw error("half a character") }
+        guard bytes[next...].starts(with: "\\u".utf8) else { throw error("half of a surrogate pair") }
         next += 2
         let low = try codeUnit()
-        guard (0xDC00..<0xE000).contains(low) else { throw error("half a character") }
+        guard (0xDC00..<0xE000).contains(low) else { throw error("half of a surrogate pair") }
         return 0x10000 + (high - 0xD800) << 10 + (low - 0xDC00)
     }
 

@@ -1,5 +1,5 @@
-// The fixed words of the control protocol, for the daemon that writes them and for the verbs that read them. They are
-// here and not in Control, because the log and the listeners have lines in the protocol, too.
+// The fixed words of the control protocol, for the daemon that writes them and the verbs that read them. They are not
+// in Control, because the log and the listeners have lines in the protocol, too.
 
 /// The type of a line that the daemon sends.
 public enum MessageKind: String, Sendable {
@@ -7,7 +7,7 @@ public enum MessageKind: String, Sendable {
     case event
     /// The answer to a request that was understood.
     case result
-    /// The answer to a request that was not, or that makes no sense now.
+    /// The answer to a request that was not understood, or that makes no sense now.
     case error
 }
 
@@ -20,7 +20,7 @@ public enum RollOutcome: String, Sendable {
     case failed
     /// Another roll took its place.
     case superseded
-    /// It was not done in the time that it was given, and was reverted.
+    /// It was not done within its time limit, and was reverted.
     case timedOut = "timed_out"
     /// The pool was stopped and no longer serves.
     case stopped
@@ -42,15 +42,15 @@ public enum PoolPhase: String, Sendable {
 
 /// How a port of the pool was opened.
 public enum PortKind: String, Sendable {
-    /// By the daemon, for `--listen`.
+    /// The daemon opened the port, for `--listen`.
     case listen
-    /// By workers, and the daemon shares it between them.
+    /// Workers opened the port, and the daemon shares it between them.
     case shared
-    /// By workers, without the daemon.
+    /// Workers opened the port without the daemon.
     case own
 }
 
 extension JSON {
-    /// A word of the protocol, or of another fixed list.
+    /// A word of the protocol or of another fixed list, as a JSON string.
     static func word(_ word: some RawRepresentable<String>) -> JSON { .string(word.rawValue) }
 }

@@ -1,16 +1,17 @@
-// One way out of the daemon: its standard error (the log, and what workers write), its standard output, or a file. A
-// reader that is slow or stopped must never stop the daemon, so nothing here blocks: what can't be written now waits,
-// bounded, and beyond the bound whole lines are dropped and counted. While something waits, the output of workers is
-// not read (they slow down, and nothing of theirs is lost); only the last words of one that is gone come all the same.
+// One place that the daemon writes to: its standard error (the log, and what workers write), its standard output, or a
+// file. A reader that is slow or stopped must never stop the daemon, so nothing here blocks: bytes that can't be
+// written now wait in a bounded buffer, and lines that don't fit are dropped and counted. While something waits, the
+// output of workers is not read (they slow down, and lose nothing); only the last words of a worker that has ended are
+// read all the same.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 /// Shared by the log and by all streams of workers that end here.
 final class OutputSink {
-    /// Lines may wait up to here, then they are dropped: some thousand lines.
+    /// How many bytes may wait before lines are dropped: some thousand lines.
     static let waitingBytesMax = 256 * 1024
-    /// At the daemon's end, how long its reader may take to read on.
+    /// How long the daemon waits at its end for a reader that does not read.
     private static let patienceMilliseconds: Int32 = 1000
 
     enum Destination: Equatable {
@@ -18,7 +19,7 @@ final class OutputSink {
         case standardError
         case file(path: String)
 
-        /// For people.
+        /// The name to show to people.
         var name: String {
             switch self {
             case .standardOutput: "standard output"
@@ -29,14 +30,15 @@ final class OutputSink {
     }
 
     private enum Kind {
-        /// Never blocks for long, and can't be waited for: a regular file, or a device that is none.
+        /// Never blocks for long, and can't be waited for: a regular file or anything else that is not one of the kinds
+        /// below.
         case file
         /// Our own non-blocking description of the same pipe or terminal.
         case nonBlocking
         /// A socket: MSG_DONTWAIT does the same without a second description.
         case socket
-        /// A pipe or terminal that could not be opened anew: written only after poll(2) says so, in pieces it takes
-        /// whole.
+        /// A pipe or terminal that could not be opened again. It is written only after poll(2) reports room, in pieces
+        /// that it takes whole.
         case guarded
     }
 
@@ -46,30 +48,30 @@ final class OutputSink {
     }
 
     let destination: Destination
-    /// Why the last write failed; nil: it did not.
+    /// Why the last write failed; nil if it did not.
     private(set) var failure: SystemError?
 
     private var target: Target
     private var waiting: [UInt8] = []
     private var droppedLines = 0
     private var lostBytes = 0
-    /// What was taken last ended its line.
+    /// Whether the bytes taken last end with a newline.
     private var isAtLineStart = true
-    /// What was written last ended its line.
+    /// Whether the bytes written last end with a newline.
     private var isWrittenToLineEnd = true
-    /// The rest of a line was lost: what comes next begins another.
+    /// The rest of a line was lost: a newline has to come before the next bytes.
     private var isTorn = false
 
-    /// Writes to what the descriptor is now, or to the file, which is made where it is not there.
+    /// Writes to what the descriptor refers to now, or to the file, which is created if it does not exist.
     init(_ destination: Destination) throws(SystemError) {
         self.destination = destination
         target = try Self.open(destination)
     }
 
-    /// What to wait on while `isWaiting`.
+    /// The channel to watch while `isWaiting`.
     var channel: Channel { target.channel }
 
-    /// Something could not be written yet: wait until `channel` is writable, then `flush`.
+    /// Whether something could not be written yet: wait until `channel` is writable, then `flush`.
     var isWaiting: Bool { !waiting.isEmpty }
 
     /// Takes a whole log line, on a line of its own.
@@ -78,13 +80,13 @@ final class OutputSink {
         whole.withUnsafeBytes { relay($0) }
     }
 
-    /// What comes next begins a line.
+    /// Makes sure that the next bytes begin a line.
     func endLine() {
         if !isAtLineStart { writeLine([]) }
     }
 
-    /// Takes all bytes while nothing waits; else as much as may wait, and drops and counts the lines of what comes
-    /// then.
+    /// Takes all bytes if nothing waits, or if they fit into what may wait; otherwise drops them and counts their
+    /// lines.
     func relay(_ bytes: UnsafeRawBufferPointer) {
         if bytes.isEmpty { return }
         if !waiting.isEmpty, waiting.count + bytes.count > Self.waitingBytesMax {
@@ -100,13 +102,13 @@ final class OutputSink {
         }
     }
 
-    /// Writes what waits, as much as goes.
+    /// Writes as much of what waits as can be written now.
     func flush() {
         let written = waiting.withUnsafeBytes { writeNow($0) }
         waiting.removeFirst(written)
     }
 
-    /// Blocks, as long as what waits is being read.
+    /// Blocks until all is written, or until the reader has stopped reading.
     func drain() {
         while isWaiting {
             var request = pollfd(fd: channel.number, events: Int16(POLLOUT), revents: 0)
@@ -121,20 +123,20 @@ final class OutputSink {
         return droppedLines
     }
 
-    /// Returns how many bytes of workers were lost since the last call.
+    /// Returns how many bytes were lost since the last call.
     func takeLostBytes() -> Int {
         defer { lostBytes = 0 }
         return lostBytes
     }
 
-    /// Looks at the descriptor anew, after it was replaced (log rotation), or opens the path again. It must not be
-    /// watched.
+    /// Looks at the descriptor again after it was replaced (log rotation), or opens the path again. The channel must
+    /// not be watched.
     func reopen() throws(SystemError) {
         target = try Self.open(destination)
         failure = nil
     }
 
-    /// Returns how many bytes are done with: written, or lost because nobody can read them any more.
+    /// Returns how many bytes are done with: written, or lost because writing failed.
     private func writeNow(_ bytes: UnsafeRawBufferPointer) -> Int {
         var done = 0
         do {
@@ -146,7 +148,7 @@ final class OutputSink {
                 if count > 0 { isWrittenToLineEnd = bytes[done - 1] == UInt8(ascii: "\n") }
             }
         } catch {
-            // EPIPE, EIO, ENOSPC: nobody can read it, and the pool matters more than its output.
+            // EPIPE, EIO, ENOSPC: these bytes can't be delivered, and the pool matters more than its output.
             failure = error
             lostBytes += bytes.count - done
             isTorn = !isWrittenToLineEnd
@@ -154,7 +156,7 @@ final class OutputSink {
         return bytes.count
     }
 
-    /// False where that has to wait.
+    /// Returns false if that has to wait.
     private func endTornLine() throws(SystemError) -> Bool {
         guard isTorn else { return true }
         let newline: StaticString = "\n"
@@ -203,7 +205,7 @@ final class OutputSink {
         }
     }
 
-    /// Non-blocking, for a path that leads to a pipe or a device.
+    /// Opens a path; without blocking if it leads to a pipe or a device.
     private static func open(path: String, _ name: String) throws(SystemError) -> Target {
         let file = try SafeFile.appending(to: path)
         switch try type(of: file.number, name) {

@@ -1,5 +1,5 @@
 // The only user of epoll(7). A registration carries an identity that is never reused, so that an event for a descriptor
-// that was closed earlier in the same batch is recognised and dropped, whatever its number has become since.
+// that was closed earlier in the same batch is recognised and dropped, even if its number was reused.
 internal import CLinux
 internal import Glibc
 
@@ -10,7 +10,7 @@ internal import Glibc
 /// | `readable` | EPOLLIN (errors and hang-ups are always reported, and read as readable) |
 /// | `writable` | EPOLLOUT |
 /// | `once` | EPOLLONESHOT: reported once, then not until `change` |
-/// | `edges` | EPOLLET: what is readable is reported when it becomes so, and not again and again |
+/// | `edges` | EPOLLET: reported when it becomes readable, and not again and again |
 struct Poller: ~Copyable {
     struct Token: Hashable {
         fileprivate let number: UInt64
@@ -24,7 +24,7 @@ struct Poller: ~Copyable {
         static let edges = Interest(rawValue: EPOLLET.rawValue)
     }
 
-    /// How many events one batch holds: enough for a burst, little enough to come round to the deadlines soon.
+    /// How many events one batch holds: enough for a burst, and few enough to come back to the deadlines soon.
     private static let batchMax = 64
 
     private let descriptor: FileDescriptor
@@ -54,14 +54,15 @@ struct Poller: ~Copyable {
         try checked("epoll_ctl", "EPOLL_CTL_MOD") { epoll_ctl(poller, EPOLL_CTL_MOD, number, &event) }
     }
 
-    /// Must come before the descriptor is closed: a duplicate of it elsewhere would keep the registration alive.
+    /// Call it before the descriptor is closed: a duplicate of it elsewhere would keep the registration alive.
     mutating func remove(_ number: Int32) throws(SystemError) {
         var unused = epoll_event()
         let poller = descriptor.number
         try checked("epoll_ctl", "EPOLL_CTL_DEL") { epoll_ctl(poller, EPOLL_CTL_DEL, number, &unused) }
     }
 
-    /// Waits for the next batch (or takes what there is) and yields its tokens; true where more may be waiting already.
+    /// Waits for the next batch (or only takes what is there, if not `blocking`) and stores its tokens. Returns true if
+    /// more may be waiting already.
     mutating func wait(into tokens: inout [Token], blocking: Bool) throws(SystemError) -> Bool {
         tokens.removeAll(keepingCapacity: true)
         let poller = descriptor.number

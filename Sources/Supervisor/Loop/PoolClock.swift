@@ -1,9 +1,10 @@
-// The time that the core lives in: the monotonic clock, without the time in which the daemon was held up (by SIGSTOP,
-// by a busy machine). What workers have said meanwhile waits in their channels, and must count before the time that has
-// passed: a worker that pinged is not silent because nobody could hear it.
+// The core's time: the monotonic clock without the time in which the daemon was held up (by SIGSTOP, or by a busy
+// machine). Messages that workers sent in that time wait in their channels, and must count before the time that has
+// passed: a worker that pinged was not silent just because the daemon could not hear it.
 internal import Reloader
 
-/// Stands still just before a deadline that is due, until the news that waits has been heard; then goes on from there.
+/// Stands still just before a deadline that is due, until the waiting messages have been heard; then goes on from
+/// there.
 struct PoolClock {
     private var skipped = Duration.zero
     private var held: Instant?
@@ -11,21 +12,21 @@ struct PoolClock {
 
     /// How many batches of news a due deadline waits for: a flood must not hold up time for ever.
     private static let postponementsMax = 32
-    /// By how much the deadline was missed, when that was found out.
+    /// How late the daemon was for the deadline, when it noticed.
     private(set) var overslept = Duration.zero
 
     var isHeld: Bool { held != nil }
 
-    /// Beyond that nobody can have run: a busy machine is late by less.
+    /// If the daemon is later than this, it was not running: a busy machine delays it by less.
     static let longSleep = Duration.seconds(1)
 
-    /// The time for an event that is no deadline.
+    /// The time for an event that is not a deadline.
     mutating func now(before deadline: Instant?) -> Instant {
         hold(before: deadline)
         return held ?? running
     }
 
-    /// The time as it stands, without waiting for anything.
+    /// The current time, without a look at any deadline.
     var current: Instant { held ?? running }
 
     /// Does nothing while the deadline is not due.

@@ -1,11 +1,11 @@
-// Signals come as records on a descriptor, in the loop's own time, never as handlers.
+// Signals arrive as records on a descriptor and are read by the loop; there are no signal handlers.
 internal import CLinux
 internal import Glibc
 
-/// Blocks the daemon's signals, so that one that comes early waits instead of killing. First thing in main, before
-/// anything can have started a thread.
+/// Blocks the daemon's signals, so that a signal that comes early waits instead of killing the daemon. Call it first in
+/// main, before anything can have started a thread.
 ///
-/// - Throws: only where the kernel refuses sigprocmask(2) or sigaction(2), which it has no reason to.
+/// - Throws: only if the kernel refuses sigprocmask(2) or sigaction(2), which it has no reason to do.
 public func blockSignals() throws(SystemError) {
     try checked("sigprocmask") { rl_take_signals() }
 }
@@ -20,9 +20,9 @@ struct SignalReader: ~Copyable {
     enum Origin: Equatable {
         /// A process of this PID namespace, or of one below it.
         case process(Int32)
-        /// A process that this PID namespace has no number for: one outside a container.
+        /// A process that has no PID in this PID namespace, such as one outside the container.
         case outside
-        /// Nobody: a terminal that was resized or closed, or a key that was pressed there (SI_KERNEL).
+        /// The kernel itself (SI_KERNEL): a terminal was resized or closed, or a key was pressed there.
         case kernel
 
         init(_ record: signalfd_siginfo) {
@@ -43,7 +43,7 @@ struct SignalReader: ~Copyable {
         channel = Channel(FileDescriptor(owning: try checked("signalfd") { rl_signal_descriptor() }))
     }
 
-    /// The next signal; nil when there is none.
+    /// The next signal; nil if there is none.
     func next() throws(SystemError) -> Signal? {
         var record = signalfd_siginfo()
         let number = channel.number

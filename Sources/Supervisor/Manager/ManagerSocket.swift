@@ -1,4 +1,5 @@
-// The socket of the service manager that started the daemon: sd_notify(3), client side. Knows datagrams, and not what they say.
+// The socket of the service manager that started the daemon: the client's side of sd_notify(3). Knows datagrams, but
+// not what they mean.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -9,7 +10,7 @@ struct ManagerSocket: ~Copyable {
     static let waitingMax = 64
 
     private let address: String?
-    /// nil: nobody listens.
+    /// nil: no manager listens.
     let channel: Channel?
     private var waiting: [[UInt8]] = []
 
@@ -29,10 +30,10 @@ struct ManagerSocket: ~Copyable {
     /// Something could not be sent yet: wait until `channel` is writable, then `flush`.
     var isWaiting: Bool { !waiting.isEmpty }
 
-    /// Sends all assignments in one datagram; if the manager's socket is full, as soon as it has room. To lose a READY=1 would
-    /// be to be killed for it.
+    /// Sends all assignments in one datagram. If the manager's socket is full, sends them as soon as it has room: a
+    /// READY=1 that got lost would get the daemon killed.
     ///
-    /// - Throws: if it could not be delivered; the caller tells the log, and goes on.
+    /// - Throws: if the datagram could not be delivered. The caller logs that and goes on.
     mutating func send(_ assignments: [String]) throws(SystemError) {
         guard let address, let number = channel?.number else { return }
         let message = Array(assignments.joined(separator: "\n").utf8)
@@ -44,9 +45,9 @@ struct ManagerSocket: ~Copyable {
         waiting.append(message)
     }
 
-    /// Sends what waits, as much as goes.
+    /// Sends the datagrams that wait, as far as the manager's socket has room.
     ///
-    /// - Throws: if the manager is gone; nothing waits then.
+    /// - Throws: if the manager is gone. Nothing waits then.
     mutating func flush() throws(SystemError) {
         do throws(SystemError) {
             while let first = waiting.first, try sendNow(first) { waiting.removeFirst() }
@@ -56,7 +57,7 @@ struct ManagerSocket: ~Copyable {
         }
     }
 
-    /// False if the manager's socket is full.
+    /// Returns false if the manager's socket is full.
     private func sendNow(_ message: [UInt8]) throws(SystemError) -> Bool {
         guard let address, let number = channel?.number else { return true }
         let sent = try checkedUnlessWouldBlock("sendto", address) {

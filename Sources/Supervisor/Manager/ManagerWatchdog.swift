@@ -1,14 +1,14 @@
-// The service manager's watchdog over the daemon itself: sd_watchdog_enabled(3). A timer of its own, made only where
-// the manager asks for it: it fires in the loop, so that a loop that hangs is a daemon that is silent.
+// The service manager's watchdog over the daemon itself: sd_watchdog_enabled(3). It has its own timer, made only if the
+// manager asks for pings. The timer fires in the loop, so that a daemon whose loop hangs falls silent.
 internal import CLinux
 internal import Glibc
 
 struct ManagerWatchdog: ~Copyable {
     static let ping = "WATCHDOG=1"
-    /// A manager that asks for more often would be asking for a busy loop.
+    /// The shortest period between pings. A shorter one would make the loop busy.
     private static let periodMinMicroseconds: Int64 = 1000
 
-    /// Readable when it is time for a ping; nil if nobody waits for one.
+    /// Readable when it is time for a ping; nil if the manager wants none.
     let timer: Channel?
 
     init(_ environment: Environment) throws(SystemError) {
@@ -32,8 +32,8 @@ struct ManagerWatchdog: ~Copyable {
         _ = try checkedUnlessWouldBlock("read", "timerfd") { read(number, &expirations, 8) }
     }
 
-    /// Half of what the manager waits for, as its manual asks; nil where it is meant for another process, or not at
-    /// all.
+    /// Half of the time that the manager waits, as its manual asks; nil if the watchdog is off or meant for another
+    /// process.
     private static func periodMicroseconds(_ environment: Environment) -> Int64? {
         guard let text = environment["WATCHDOG_USEC"], let interval = Int64(text), interval > 0 else { return nil }
         if let process = environment["WATCHDOG_PID"], process != String(getpid()) { return nil }

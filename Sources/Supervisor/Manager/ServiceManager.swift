@@ -1,5 +1,5 @@
-// The service manager's view of the pool: when the daemon is ready, reloads and stops, in sd_notify(3)'s words, and that its
-// loop still turns. Silent if no manager listens.
+// What the service manager hears: when the daemon is ready, reloads and stops, in the words of sd_notify(3), and that
+// its loop still turns. Silent if no manager listens.
 internal import Glibc
 internal import Reloader
 
@@ -20,23 +20,23 @@ final class ServiceManager {
         watchdog = try ManagerWatchdog(environment)
     }
 
-    /// Begins to answer the manager's watchdog, if it has one over the daemon.
+    /// Starts to ping the manager's watchdog, if it watches the daemon.
     func watch() throws(SystemError) {
         if let timer = watchdog.timer { try loop.watch(timer, .managerWatchdog) }
     }
 
-    /// The watchdog's timer has come.
+    /// To be called when the watchdog's timer has fired.
     func ping() throws(SystemError) {
         try watchdog.acknowledge()
         send([ManagerWatchdog.ping])
     }
 
-    /// Sends what waited for room.
+    /// Sends the datagrams that waited for room.
     func flush() {
         do throws(SystemError) { try socket.flush() } catch { tellFailure(error) }
     }
 
-    /// The socket is watched only while there is something left to send.
+    /// Watches the socket only while something is left to send.
     func endTurn() throws(SystemError) {
         guard let channel = socket.channel else { return }
         let isWatched = channel.token != nil
@@ -46,14 +46,15 @@ final class ServiceManager {
 
     // MARK: what happens
 
-    /// A reload was asked for. The assignments go together, so that the manager can tell it from an earlier one.
+    /// Tells that a reload was asked for. Both assignments are in one datagram, so that the manager can tell this
+    /// reload from an earlier one.
     func reloadAsked(at now: Instant) {
         if !hasToldReady { return }
         owesReady = true
         send(["RELOADING=1", "MONOTONIC_USEC=\(now.nanoseconds / 1000)"])
     }
 
-    /// - Parameter isRolling: an earlier reload goes on, whose end will be told.
+    /// - Parameter isRolling: an earlier reload goes on, and its end will be told.
     func reloadRefused(_ reason: String, isRolling: Bool) {
         if !isRolling { settle("Reload refused: \(reason)") }
     }
@@ -76,7 +77,7 @@ final class ServiceManager {
                 "STATUS=Reloading: \(pool.slotsReplaced) of \(counted(policy.workers, "slot")) replaced",
                 Self.extendTimeout(by: time),
             ])
-        // The manager would not wait for people.
+        // The manager would not wait for a person's decision, so to it the reload has ended.
         case .canaryWaits(let target, let replaced, let workers, _):
             settle("\(replaced) of \(serving(workers)) generation \(target) on trial")
         case .failed(let target, let base, _, _, _, _), .timedOut(let target, let base, _, _):
@@ -84,7 +85,7 @@ final class ServiceManager {
         case .reverted(let target, let base, _):
             settle("Reload to generation \(target) failed; \(serving(pool.policy.workers)) generation \(base)")
         case .done(let target, let workers, _): settle("\(serving(workers)) generation \(target)")
-        // What aborts a roll, a stop or a drain, is what counts, and has just been told.
+        // A roll is aborted by a stop or a drain, which counts more and has just been told.
         case .aborted, .superseded, .promoted: break
         }
     }
@@ -105,7 +106,7 @@ final class ServiceManager {
 
     // MARK: words
 
-    /// Ends a reload in the manager's eyes: with success or without, there is no other word for it in the protocol.
+    /// Ends a reload in the manager's eyes. The protocol has the same word for success and failure.
     private func settle(_ status: String) {
         send((owesReady ? ["READY=1"] : []) + ["STATUS=\(status)"])
         owesReady = false
@@ -119,12 +120,12 @@ final class ServiceManager {
         story.tell(LogRecord(.warning, "notify_failed", "cannot tell the service manager: \(error)"))
     }
 
-    /// Asks for time to go on with what takes longer than the manager would wait.
+    /// Asks for more time than the manager would wait otherwise.
     private static func extendTimeout(by duration: Duration) -> String {
         "EXTEND_TIMEOUT_USEC=\(max(0, duration.nanoseconds) / 1000)"
     }
 
-    /// What the slowest worker may take.
+    /// The time that the slowest worker may take.
     private static func timeToStop(_ policy: Policy) -> Duration {
         switch policy.drain {
         case .signal: policy.stopTimeout
@@ -132,7 +133,7 @@ final class ServiceManager {
         }
     }
 
-    /// `1 worker serves`.
+    /// How many workers serve: `1 worker serves`.
     private func serving(_ workers: Int) -> String {
         "\(counted(workers, "worker")) \(workers == 1 ? "serves" : "serve")"
     }

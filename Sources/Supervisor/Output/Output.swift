@@ -1,23 +1,23 @@
-// What workers write: from their pipes to where --output says. Each is read in turns, and while a way out is full, streams
-// that have more for it wait in line: a worker that floods it slows itself only. Also what is kept of their words, and the
-// rotation of log files.
+// Carries what workers write from their pipes to where --output says. Streams are read in turns, and while a
+// destination is full, streams that have more for it wait in a queue: a worker that floods slows down only itself. Also
+// keeps the workers' last lines, and rotates log files.
 internal import Glibc
 internal import Reloader
 
 final class Output {
-    /// When a worker is gone, at most this much is still read of what it left in each pipe: what a pipe holds.
+    /// How many reads empty each pipe of a worker that has ended, at most: as much as a pipe holds.
     private static let lastTurns = 16
-    /// Streams that go on as soon as there is room again; the others are heard in the loop's next turn.
+    /// How many waiting streams are read as soon as there is room again; the others are read in the loop's next turn.
     private static let streamsAtOnce = 16
-    /// On a disk that is almost full some writes work and some don't: that is one failure, not hundreds.
+    /// On a disk that is almost full some writes work and some don't: that counts as one failure, not as hundreds.
     private static let failureLastsAtLeast = Duration.seconds(10)
 
-    /// A way out with what the daemon has to do about it.
+    /// A destination, and what the daemon has to do about it.
     private final class Way {
         let sink: OutputSink
-        /// Streams that have more to say than goes out now, in the order in which they go on.
+        /// Streams that have more than can be written now, in the order in which they will be read on.
         var queue: [WorkerStream] = []
-        /// When a failure was told, until its end is told.
+        /// When a failure was logged; nil once its end is settled.
         var failureToldAt: Instant?
 
         init(_ sink: OutputSink) { self.sink = sink }
@@ -28,15 +28,14 @@ final class Output {
     private let routes: OutputRoutes
     private let redirections = Redirections()
     private let ways: [Way]
-    /// The whole lines of one read.
+    /// Scratch space for the whole lines of one read.
     private var lineBuffer: [UInt8] = []
-    /// Counts what was read from workers: the order in which their lines came.
+    /// Counts the reads from workers, which gives the order in which their lines came.
     private var lastReadNumber = 0
     private var news: [WorkerLine] = []
-    /// Each slot's last worker that has ended.
+    /// The last worker of each slot that has ended.
     private var ended: [Int: WorkerOutput] = [:]
-    /// Set it while somebody follows what workers write: lines are then kept for `takeNews`.
-    var isFollowed = false
+    private var isFollowed = false
 
     /// - Parameter file: opened already, if `mode` names one.
     init(_ mode: OutputMode, file: OutputSink?, _ loop: Loop, _ story: Story) throws(SystemError) {
@@ -46,11 +45,14 @@ final class Output {
         ways = routes.sinks.map { Way($0) }
     }
 
-    /// Which of a worker's streams pass through the daemon.
+    /// Whether a worker's standard output passes through the daemon; below, the same for standard error.
     var pipesStandardOutput: Bool { routes.standardOutput != nil }
     var pipesStandardError: Bool { routes.standardError != nil }
 
-    /// Returns the lines that have come since the last call while somebody followed.
+    /// Keeps lines for `takeNews` from now on, or no longer.
+    func keepNews(while isFollowed: Bool) { self.isFollowed = isFollowed }
+
+    /// Returns the lines since the last call that came while a client followed.
     func takeNews() -> [WorkerLine] {
         defer { news.removeAll() }
         return news
@@ -59,7 +61,7 @@ final class Output {
     // MARK: workers
 
     /// - Parameters:
-    ///   - output: the daemon's end of the pipe that is the worker's standard output; nil: it has none of the daemon's.
+    ///   - output: the daemon's end of the pipe that is the worker's standard output; nil if there is no such pipe.
     ///   - errors: the same for its standard error.
     func begin(_ worker: WorkerOutput, _ output: Channel?, _ errors: Channel?) {
         let tag = routes.tag(slot: worker.slot, pid: worker.pid)
@@ -71,7 +73,7 @@ final class Output {
 
     func read(_ stream: WorkerStream) throws(SystemError) {
         if stream.sink.isWaiting {
-            // Not just without interest: the kernel would go on to report a pipe that was closed.
+            // Watching the pipe for no events is not enough: the kernel would still report that it was closed.
             try loop.unwatch(stream.pipe)
             way(of: stream)?.queue.append(stream)
             return
@@ -79,7 +81,7 @@ final class Output {
         if try readOnce(stream) == .reached { try close(stream) }
     }
 
-    /// What is left when the worker is gone can't wait in its pipe, which nobody else keeps.
+    /// Reads what the worker has left in its pipes, and closes them: nobody else keeps these pipes.
     func readLastWords(of worker: WorkerOutput) throws(SystemError) {
         for stream in worker.streams {
             for _ in 0..<Self.lastTurns where try readOnce(stream) != .more { break }
@@ -87,22 +89,23 @@ final class Output {
         }
     }
 
-    /// What the worker has left behind may have more to say.
+    /// Reads once what the worker has written. The pipes stay open: processes that it has left behind may write more.
     func readWordsSoFar(of worker: WorkerOutput) throws(SystemError) {
         for stream in worker.streams where stream.pipe.token != nil { try read(stream) }
     }
 
-    /// Nothing is left of the worker; its last words are kept until the slot's next one ends.
+    /// Keeps the last words of a worker of which nothing is left, until the slot's next worker ends.
     func keepEnded(_ worker: WorkerOutput) { ended[worker.slot] = worker }
 
-    /// The slot is gone.
+    /// Call it when the slot was removed.
     func forget(slot: Int) { ended[slot] = nil }
 
-    /// The last lines of workers, in the order in which they came; if there are many workers, the last few lines of each.
+    /// The last lines of workers, in the order in which they came. If there are many workers, each has only a few of
+    /// them.
     ///
     /// - Parameters:
-    ///   - slot: nil: of all slots.
-    ///   - alive: workers that have not ended.
+    ///   - slot: the slot of these workers; nil for all slots.
+    ///   - alive: the workers that have not ended.
     func lastLines(of slot: Int?, _ alive: [WorkerOutput], atMost linesMax: Int) -> [WorkerLine] {
         func isAsked(_ worker: WorkerOutput) -> Bool { slot == nil || slot == worker.slot }
         let workers = ended.values.filter(isAsked).map { ($0, false) } + alive.filter(isAsked).map { ($0, true) }
@@ -113,17 +116,17 @@ final class Output {
         return lines.sorted { $0.line.number < $1.line.number }
     }
 
-    /// Tells why a worker failed in its own last words. What stands above in the log is not said twice, but to those who only
-    /// hear of events.
+    /// Reports the last words of a worker that has failed. If the log already has them, they are not logged again, and
+    /// only those who follow events get them.
     ///
-    /// - Parameter fromStart: with the lines that it wrote first.
+    /// - Parameter fromStart: includes the lines that the worker wrote first.
     func tellWords(of worker: WorkerOutput, fromStart: Bool) {
         if routes.standardError == nil {
             story.tell(
                 LogRecord(
                     .info, "words_not_kept",
-                    "what the worker said last is not kept with --output inherit: it is wherever standard error goes "
-                        + "(relay, prefix and file:PATH keep it)"))
+                    "the worker's last words are not kept with --output inherit: they went wherever "
+                        + "standard error goes (relay, prefix and file:PATH keep them)"))
             return
         }
         let stream = worker.lines.isEmpty(.standardError) ? WorkerStream.Kind.standardOutput : .standardError
@@ -168,7 +171,8 @@ final class Output {
         if sink === story.sink { story.flush() } else { sink.flush() }
     }
 
-    /// At the end of each turn: streams that wait go on if there is room, and a sink is watched only while it is full.
+    /// Call it at the end of each turn: reads streams that wait if there is room again, and watches a sink only while
+    /// it is full.
     func endTurn() throws(SystemError) {
         for way in ways {
             try goOn(way)
@@ -194,7 +198,7 @@ final class Output {
         }
     }
 
-    /// A full disk is told once, and when there is room again, how much was lost.
+    /// Logs a failure (a full disk, say) once, and how much was lost when writing works again.
     private func tellLosses(_ way: Way) {
         let sink = way.sink
         if let failure = sink.failure {
@@ -203,7 +207,8 @@ final class Output {
             story.tell(
                 LogRecord(
                     .error, "output_failed",
-                    "cannot write to \(sink.destination.name): \(failure.reason): output is lost until that works again",
+                    "cannot write to \(sink.destination.name): \(failure.reason): "
+                        + "output is lost until writing works again",
                     [("to", .text(sink.destination.name))]))
         } else if !sink.isWaiting {
             tellDroppedLines(sink)
@@ -222,18 +227,19 @@ final class Output {
                 [("to", .text(sink.destination.name)), ("bytes", .number(bytes))]))
     }
 
-    /// Lines of the log that were dropped are told by the log.
+    /// Logs how many lines were dropped; for the log's own sink, the story does that itself.
     private func tellDroppedLines(_ sink: OutputSink) {
         let lines = sink === story.sink ? 0 : sink.takeDroppedLines()
         if lines == 0 { return }
         story.tell(
             LogRecord(
                 .warning, "output_dropped",
-                "\(sink.destination.name) was blocked: lines of workers that have ended are lost",
+                "\(sink.destination.name) was blocked: lines from workers that have ended were lost",
                 [("to", .text(sink.destination.name)), ("lines", .number(lines))]))
     }
 
-    /// The end: a reader that is slow still gets all, one that has stopped is not waited for.
+    /// Writes what waits, at the daemon's end: a slow reader still gets everything, a reader that has stopped is not
+    /// waited for.
     func end() {
         for way in ways.reversed() {
             way.sink.drain()
@@ -245,7 +251,7 @@ final class Output {
 
     // MARK: rotation
 
-    /// Opens the files again under their names, which a rotation has given away.
+    /// Opens the files again by their names, after a rotation has renamed them.
     func reopenFiles() {
         var failures: [SystemError] = []
         var paths = redirections.reopen { failures.append($0) }
@@ -262,10 +268,104 @@ final class Output {
             story.tell(
                 LogRecord(
                     .error, "logs_not_reopened",
-                    "cannot reopen a log file, which goes on as it is: \(failure.subject): \(failure.reason)"))
+                    "cannot reopen a log file, and still writes to the old one: \(failure.subject): \(failure.reason)"))
         }
         if paths.isEmpty && !failures.isEmpty { return }
         let message = paths.isEmpty ? "no log files to reopen" : "log files reopened"
         story.tell(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))
+    }
+}
+
+/// Where the output of workers goes, as --output says. Fixed for the daemon's life.
+struct OutputRoutes {
+    let mode: OutputMode
+    /// nil if workers write to the daemon's own descriptor. The same for `standardError`.
+    let standardOutput: OutputSink?
+    let standardError: OutputSink?
+    /// All sinks that the daemon writes to; the log's own is the first.
+    let sinks: [OutputSink]
+
+    /// - Parameters:
+    ///   - log: where the log goes.
+    ///   - file: opened already, if `mode` names one.
+    init(_ mode: OutputMode, log: OutputSink, file: OutputSink?) throws(SystemError) {
+        self.mode = mode
+        switch mode {
+        case .inherit: (standardOutput, standardError) = (nil, nil)
+        case .file: (standardOutput, standardError) = (file, file)
+        case .relay, .prefix:
+            // With 2>&1 both are the same place, where lines of one must not tear lines of the other.
+            standardOutput = Self.areSame(1, 2) ? log : try OutputSink(.standardOutput)
+            standardError = log
+        }
+        let others = [standardOutput].compactMap { $0 }.filter { $0 !== log }
+        sinks = [log] + others
+    }
+
+    /// Whether this stream of a worker goes to the same place as the log.
+    func endsInLog(_ stream: WorkerStream.Kind) -> Bool { sink(of: stream) === sinks.first }
+
+    func sink(of stream: WorkerStream.Kind) -> OutputSink? {
+        switch stream {
+        case .standardOutput: standardOutput
+        case .standardError: standardError
+        }
+    }
+
+    /// The text at the beginning of each line of a worker; nil if its bytes are passed on unchanged.
+    func tag(slot: Int, pid: Int32) -> String? {
+        mode == .prefix ? "[slot \(slot) pid \(pid)] " : nil
+    }
+
+    private static func areSame(_ one: Int32, _ other: Int32) -> Bool {
+        var (first, second) = (stat(), stat())
+        guard fstat(one, &first) == 0, fstat(other, &second) == 0 else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+}
+
+/// The files that standard output and standard error led to when the daemon started. For the rotation of logs of a
+/// daemon that was started with `>app.log 2>&1`: SIGUSR1 opens the same paths again.
+struct Redirections {
+    private let files: [File]
+
+    private struct File {
+        let number: Int32
+        let path: String
+    }
+
+    init() {
+        files = [Int32(1), 2].compactMap { number in
+            var status = stat()
+            // A file that was removed has no name by which it could be opened again.
+            guard fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink > 0 else {
+                return nil
+            }
+            return pathOfDescriptor(number).map { File(number: number, path: $0) }
+        }
+    }
+
+    /// Replaces the old files with freshly opened ones, under the same descriptor numbers; returns their paths.
+    ///
+    /// - Parameter tell: called for each file that can't be opened; its descriptor stays as it was.
+    func reopen(failing tell: (SystemError) -> Void) -> [String] {
+        files.compactMap { file in
+            do throws(SystemError) {
+                try Self.reopen(file)
+                return file.path
+            } catch {
+                tell(error)
+                return nil
+            }
+        }
+    }
+
+    private static func reopen(_ file: File) throws(SystemError) {
+        let new = try SafeFile.appending(to: file.path)
+        let source = new.number
+        // Workers may have inherited this descriptor and expect that it blocks.
+        let flags = try checked("fcntl", file.path) { fcntl(source, F_GETFL) }
+        try checked("fcntl", file.path) { fcntl(source, F_SETFL, flags & ~O_NONBLOCK) }
+        try checked("dup2", file.path) { dup2(source, file.number) }
     }
 }

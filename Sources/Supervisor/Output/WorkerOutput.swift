@@ -1,12 +1,13 @@
-// What one worker writes: its two streams on their way out, and the lines of them that are kept.
+// The output of one worker: its two streams on their way to a sink, the lines of them that are kept, and one such line
+// as `logs` shows it.
 internal import Glibc
 
-/// Belongs to one worker; what is kept of its words may outlive it.
+/// Belongs to one worker, but may outlive it: the last words of a worker that has ended are kept.
 final class WorkerOutput {
     let slot: Int
     let pid: Int32
     let generation: Int
-    /// Those that pass through the daemon and have not ended.
+    /// The streams that pass through the daemon and have not ended.
     private(set) var streams: [WorkerStream] = []
     private(set) var lines = KeptLines()
 
@@ -20,8 +21,86 @@ final class WorkerOutput {
 
     func remove(_ stream: WorkerStream) { streams.removeAll { $0 === stream } }
 
-    /// Takes what was read, and returns how many whole lines were kept of it, or a larger number.
+    /// Takes the bytes of one read, and returns how many whole lines of them were kept, or a larger number.
     func keep(
         _ bytes: UnsafeRawBufferPointer, of stream: WorkerStream.Kind, at time: timespec, number: Int
     ) -> Int { lines.append(bytes, to: stream, at: time, number) }
+}
+
+/// A worker's standard output or standard error on its way out: from its pipe to a sink, in whole lines, with a tag or
+/// unchanged.
+final class WorkerStream {
+    enum Kind: CaseIterable {
+        case standardOutput
+        case standardError
+
+        /// The name in the log and on the control socket.
+        var name: String {
+            switch self {
+            case .standardOutput: "stdout"
+            case .standardError: "stderr"
+            }
+        }
+    }
+
+    unowned let worker: WorkerOutput
+    let kind: Kind
+    let pipe: Channel
+    let sink: OutputSink
+    /// Used unless the lines are tagged.
+    private var whole = WholeLines()
+    private var tagged: TaggedLines?
+
+    /// - Parameter tag: the text at the beginning of each line; nil if the bytes are passed on unchanged.
+    init(_ kind: Kind, of worker: WorkerOutput, _ pipe: Channel, to sink: OutputSink, tag: String?) {
+        self.worker = worker
+        self.kind = kind
+        self.pipe = pipe
+        self.sink = sink
+        tagged = tag.map { TaggedLines(tag: $0) }
+    }
+
+    /// Passes on to the sink what is complete by now.
+    ///
+    /// - Parameter buffer: scratch space for the lines.
+    func pass(_ bytes: UnsafeRawBufferPointer, _ buffer: inout [UInt8]) {
+        guard tagged != nil else { return whole.feed(bytes) { sink.relay($0) } }
+        buffer.removeAll(keepingCapacity: true)
+        tagged?.feed(bytes, into: &buffer)
+        buffer.withUnsafeBytes { sink.relay($0) }
+    }
+
+    /// Passes on the rest, because the stream has ended.
+    func finish() {
+        whole.finish { sink.relay($0) }
+        var rest: [UInt8] = []
+        tagged?.finish(into: &rest)
+        rest.withUnsafeBytes { sink.relay($0) }
+        if case .file = sink.destination { sink.endLine() }
+    }
+}
+
+/// One line of a worker, as `logs` shows it.
+struct WorkerLine {
+    let worker: WorkerOutput
+    let line: OutputLine
+    let isAlive: Bool
+
+    init(_ worker: WorkerOutput, _ line: OutputLine, isAlive: Bool) {
+        self.worker = worker
+        self.line = line
+        self.isAlive = isAlive
+    }
+
+    var json: JSON { .object(members) }
+    var event: JSON { .object([.init("type", .word(MessageKind.event)), .init("event", "line")] + members) }
+
+    private var members: [JSON.Member] {
+        [
+            .init("slot", .integer(worker.slot)), .init("pid", .integer(Int(worker.pid))),
+            .init("generation", .integer(worker.generation)),
+            .init("alive", .bool(isAlive)), .init("time", .string(LogFormatter.timestamp(line.time))),
+            .init("stream", .string(line.stream.name)), .init("line", .string(line.text)),
+        ]
+    }
 }

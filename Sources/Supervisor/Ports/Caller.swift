@@ -1,27 +1,28 @@
-// The process that waits in a call of bind(2) or listen(2): a worker, or a descendant of one, however it was started.
+// The process that waits in a call of bind(2) or listen(2): a worker or a descendant of one, however it was started.
 //
-// It can be nobody else: the filter that reports calls to this worker's notification descriptor was put on the worker
-// before its exec, and a process has it only by having inherited it across fork(2) (seccomp(2)). So the report itself
-// proves the descent, also of a process whose parents are gone. What is left to prove is that a number names the
-// caller, and not a process that was given it later: the call still waits after the caller was opened, and read.
+// No other process can be the caller: the filter that reports calls to this worker's notification descriptor was put on
+// the worker before its exec, and a process has it only if it inherited it across fork(2) (seccomp(2)). So the report
+// itself proves the descent, even if the parents of the process are gone. It remains to be proven that the PID names
+// the caller, and not a process that was given this PID later: the call must still wait after the caller was opened and
+// its memory was read.
 internal import CLinux
 internal import Glibc
 
 struct Caller: ~Copyable {
-    /// Bytes of a sockaddr_storage: no longer address is one.
+    /// The bytes of a sockaddr_storage: anything longer is not an address.
     private static let addressBytesMax: UInt64 = 128
 
     /// The process that the calling thread belongs to.
     let process: Int32
-    /// The descriptor that it named in the call.
+    /// The descriptor that the call names.
     let descriptor: Int32
-    /// bind: the sockaddr, as it stood in the caller's memory.
+    /// For bind: the sockaddr, as it was in the caller's memory.
     let address: [UInt8]?
     private let call: rl_call
     private let notifications: Int32
     private let pidfd: FileDescriptor
 
-    /// nil: it has ended, has no number here (a pid namespace beside ours), or can't be reached.
+    /// nil if the caller has ended, has no PID here (in a PID namespace beside the daemon's), or can't be reached.
     init?(_ call: rl_call, _ notifications: Int32) {
         guard call.thread > 0, let process = ProcessTree.process(ofThread: call.thread) else { return nil }
         // A thread may have descriptors of its own (unshare(2)).
@@ -46,14 +47,14 @@ struct Caller: ~Copyable {
         return count == bytes.count ? bytes : nil
     }
 
-    /// The socket that it calls bind or listen on.
+    /// The socket on which bind or listen was called.
     func socket() -> TakenSocket? { TakenSocket(descriptor, of: pidfd.number) }
 
-    /// Puts `socket` in the place of the one that the call is about.
+    /// Replaces the socket that the call names by `socket`.
     func replaceSocket(by socket: borrowing FileDescriptor) throws(SystemError) {
         let closes = ProcessTree.closesOnExec(process, descriptor)
-        // Some programs have told their epoll of the descriptor before: it would go on waiting for the one that is
-        // replaced.
+        // Some programs have added the descriptor to an epoll already, which would go on waiting for the replaced
+        // socket.
         let pollings = ProcessTree.pollings(of: process, descriptor)
         let number = socket.number
         try checked("ioctl", "SECCOMP_IOCTL_NOTIF_ADDFD") {
@@ -69,12 +70,12 @@ struct Caller: ~Copyable {
     }
 }
 
-/// A copy of a worker's descriptor, taken by pidfd_getfd(2), and what can be asked of it.
+/// A copy of a worker's socket, taken by pidfd_getfd(2), and the socket's properties.
 struct TakenSocket: ~Copyable {
     let descriptor: FileDescriptor
     let inode: UInt64
 
-    /// nil where the worker has no such descriptor, or it is no socket.
+    /// nil if the worker has no such descriptor, or it is not a socket.
     init?(_ number: Int32, of pidfd: Int32) {
         let copy = rl_take_descriptor(pidfd, number)
         guard copy >= 0 else { return nil }
@@ -95,7 +96,7 @@ struct TakenSocket: ~Copyable {
             && option(SOL_SOCKET, SO_PROTOCOL) == Int32(IPPROTO_UDP)
     }
 
-    /// The program itself has asked to share the port among its own sockets.
+    /// Whether the program itself has asked to share the port among its own sockets.
     var reusesPort: Bool { option(SOL_SOCKET, SO_REUSEPORT) == 1 }
 
     var isIPv6Only: Bool { option(Int32(IPPROTO_IPV6), IPV6_V6ONLY) == 1 }

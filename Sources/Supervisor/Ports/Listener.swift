@@ -5,14 +5,15 @@ internal import Glibc
 final class Listener {
     let descriptor: FileDescriptor
     let name: String?
-    /// For people.
+    /// The name to show to people.
     let label: String
-    /// The socket's file, if this listener made one: removed at the end.
+    /// The socket's file, if this listener created one. It is removed at the end.
     private let file: SocketFile?
-    /// Where it listens, with the port that the kernel chose for port 0; nil for one that was handed over.
+    /// Where it listens, with the port that the kernel chose if port 0 was asked for; nil for a socket that was handed
+    /// over.
     let address: ListenAddress?
 
-    /// Takes over a socket that is open already.
+    /// Takes over a socket that is already open.
     init(inherited descriptor: consuming FileDescriptor, name: String?, label: String) {
         self.descriptor = descriptor
         self.name = name
@@ -23,7 +24,7 @@ final class Listener {
 
     /// Opens, binds and listens.
     ///
-    /// - Parameter reusesPort: others may be opened on the same address, with the same owner.
+    /// - Parameter reusesPort: whether other sockets of the same user may be opened on the same address.
     init(_ spec: ListenSpec, backlog: Int32, reusesPort: Bool = false) throws(ListenError) {
         let label = String(describing: spec.address)
         name = spec.name
@@ -42,7 +43,7 @@ final class Listener {
         } catch { throw .failed(address: label, error) }
     }
 
-    /// Of its socket, in the kernel's tables.
+    /// The socket's inode in the kernel's tables.
     var inode: UInt64? {
         var status = stat()
         return fstat(descriptor.number, &status) == 0 ? UInt64(status.st_ino) : nil
@@ -79,7 +80,7 @@ final class Listener {
                 return try datagram(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port))
             case .unix(let path):
                 let socket = try stream(AF_UNIX, SocketAddress(unix: path), backlog, false)
-                // As systemd's SocketMode= does: who may connect is decided by the directory.
+                // Everybody may connect, as with systemd's SocketMode=: the directory's permissions decide who can.
                 if !path.hasPrefix("@") { try checked("chmod", path) { chmod(path, 0o666) } }
                 return socket
             }
@@ -109,7 +110,7 @@ final class Listener {
     ) throws(SystemError) -> FileDescriptor {
         let type = Int32(kind.rawValue | SOCK_CLOEXEC.rawValue)
         let made = FileDescriptor(owning: try checked("socket") { socket(family, type, 0) })
-        // After a restart of the daemon, connections of the last one may linger in TIME_WAIT on this port.
+        // After a restart of the daemon, connections of the previous one may linger in TIME_WAIT on this port.
         if family != AF_UNIX && kind == SOCK_STREAM { try set(made, SOL_SOCKET, SO_REUSEADDR, 1) }
         if reusesPort { try set(made, SOL_SOCKET, SO_REUSEPORT, 1) }
         if family == AF_INET6 { try set(made, Int32(IPPROTO_IPV6), IPV6_V6ONLY, isDualStack ? 0 : 1) }
@@ -127,24 +128,25 @@ final class Listener {
     }
 }
 
-/// Sockets that an outer supervisor hands over: sd_listen_fds(3). Taken by the daemon, and passed on to workers.
+/// Sockets that an outer supervisor hands over, see sd_listen_fds(3). The daemon takes them and passes them on to
+/// workers.
 enum InheritedListeners {
-    /// Where the protocol starts counting.
+    /// The first descriptor of the protocol.
     private static let firstDescriptor: Int32 = 3
 
-    /// LISTEN_FDS is there and names another process: whoever set it did not start us by exec.
+    /// Whether LISTEN_FDS is set but LISTEN_PID names another process: the daemon was then not started by exec.
     static func areMeantForAnother(_ environment: Environment) -> Bool {
         environment["LISTEN_FDS"] != nil && environment["LISTEN_PID"] != String(getpid())
     }
 
-    /// Takes the sockets that LISTEN_FDS promises to this process; none where they are meant for another.
+    /// Takes the sockets that LISTEN_FDS announces to this process; none if they are meant for another process.
     ///
-    /// - Throws: where the variables contradict themselves or the descriptors.
+    /// - Throws: if the variables contradict each other or the open descriptors.
     static func take(_ environment: Environment) throws(ListenError) -> [Listener] {
         guard let count = environment["LISTEN_FDS"] else { return [] }
         guard environment["LISTEN_PID"] == String(getpid()) else { return [] }
         guard let count = Int32(count), count >= 0, count < 1000 else {
-            throw .handedOver("LISTEN_FDS=\(count) is no number of sockets")
+            throw .handedOver("LISTEN_FDS=\(count) is not a number of sockets")
         }
         let names = environment["LISTEN_FDNAMES"]?.split(separator: ":", omittingEmptySubsequences: false).map(
             String.init)
@@ -162,5 +164,113 @@ enum InheritedListeners {
                 Listener(inherited: FileDescriptor(owning: number), name: names?[index], label: "descriptor \(number)"))
         }
         return listeners
+    }
+}
+
+/// The file of a unix socket. A stale file is replaced, a live one is refused, and the daemon's own is removed at the
+/// end.
+struct SocketFile {
+    private let path: String
+    private let device: dev_t
+    private let inode: ino_t
+
+    /// The file of the socket that was just bound to `path`; nil if it is already gone.
+    init?(_ path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        self.path = path
+        device = status.st_dev
+        inode = status.st_ino
+    }
+
+    /// Removes the file, unless it has been replaced since.
+    func remove() throws(SystemError) {
+        guard let now = SocketFile(path), now.device == device, now.inode == inode else { return }
+        try checked("unlink", path) { unlink(path) }
+    }
+
+    /// Makes `path` available: removes a socket on which no process listens.
+    ///
+    /// - Throws: if a process listens there, or the file is not a socket.
+    static func removeStale(_ path: String) throws(ListenError) {
+        do throws(SystemError) {
+            var status = stat()
+            if lstat(path, &status) != 0 { return }  // if the path is wrong, bind reports it better
+            guard status.st_mode & S_IFMT == S_IFSOCK else { throw SystemError(call: "stat", errno: ENOTSOCK) }
+            if try isLive(path) { throw SystemError(call: "connect", errno: EADDRINUSE) }
+            try checked("unlink", path) { unlink(path) }
+        } catch {
+            switch error.errno {
+            case ENOTSOCK: throw .notASocket(path: path)
+            case EADDRINUSE: throw .inUse(path: path)
+            default: throw .failed(address: "unix:\(path)", error)
+            }
+        }
+    }
+
+    private static func isLive(_ path: String) throws(SystemError) -> Bool {
+        let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        let probe = FileDescriptor(owning: try checked("socket", "AF_UNIX") { socket(AF_UNIX, type, 0) })
+        let number = probe.number
+        let address = try SocketAddress(unix: path)
+        do throws(SystemError) {
+            try checked("connect", path) { address.withPointer { connect(number, $0, $1) } }
+            return true
+        } catch {
+            // EAGAIN: its queue is full; EPROTOTYPE: it is a live socket of another type. Only a refusal means that no
+            // process listens.
+            return error.errno != ECONNREFUSED && error.errno != ENOENT
+        }
+    }
+}
+
+/// Why a socket could not be opened, and what to do about it.
+public enum ListenError: Error, Equatable, Sendable, CustomStringConvertible {
+    case failed(address: String, SystemError)
+    case inUse(path: String)
+    case notASocket(path: String)
+    case handedOver(String)
+
+    public var description: String {
+        switch self {
+        case .failed(let address, let error):
+            "cannot listen on \(address): \(error.reason)\(Self.holder(of: address, error) ?? Self.hint(error))"
+        case .inUse(let path):
+            "cannot listen on unix:\(path): another process listens there (stop it, or choose another path)"
+        case .notASocket(let path):
+            "cannot listen on unix:\(path): the file there is not a socket (move it away, or choose another path)"
+        case .handedOver(let reason):
+            "cannot take the sockets of LISTEN_FDS: \(reason)"
+        }
+    }
+
+    /// The cause, as an error of a system call.
+    var systemError: SystemError {
+        switch self {
+        case .failed(_, let error): error
+        case .inUse(let path): SystemError(call: "bind", errno: EADDRINUSE, subject: path)
+        case .notASocket(let path): SystemError(call: "bind", errno: ENOTSOCK, subject: path)
+        case .handedOver: SystemError(call: "bind", errno: EBADF)
+        }
+    }
+
+    /// In words: the process that listens there already.
+    private static func holder(of address: String, _ error: SystemError) -> String? {
+        guard error.call == "bind" || error.call == "listen", error.errno == EADDRINUSE else { return nil }
+        let parsed: ListenAddress
+        do throws(ConfigurationError) { parsed = try ListenAddress(parsing: address) } catch { return nil }
+        return PortHolder(of: parsed).map { " by \($0.words(seenFrom: nil))" }
+    }
+
+    private static func hint(_ error: SystemError) -> String {
+        switch (error.call, error.errno) {
+        case ("bind", EACCES):
+            " (ports below 1024 need CAP_NET_BIND_SERVICE; a path needs a writable directory)"
+        case ("bind", EADDRINUSE): " (another process listens there; `ss -ltnp` shows which)"
+        case ("bind", EADDRNOTAVAIL): " (this machine has no such address)"
+        case ("bind", ENAMETOOLONG): " (a socket path may have at most 107 bytes)"
+        case ("bind", ENOENT): " (its directory does not exist)"
+        default: ""
+        }
     }
 }

@@ -1,19 +1,19 @@
-// Who has a TCP port that somebody else wants: found in the kernel's table of sockets, then among all processes'
-// descriptors.
+// Finds the process that has a TCP port: looks up the port in the kernel's table of sockets, then the socket among the
+// descriptors of all processes.
 internal import CLinux
 internal import Glibc
 
 public struct PortHolder: Sendable {
     public let pid: Int32
     public let parent: Int32?
-    /// The short name of its program.
+    /// The short name of the process's program.
     public let command: String
-    /// It is a worker, and this is the name of the daemon that started it.
+    /// The name of the daemon that started the process; nil if it is not a worker.
     private let daemon: String?
-    /// No daemon is above it any more.
+    /// Whether no daemon is among the process's ancestors.
     private let isOrphan: Bool
 
-    /// nil: nobody listens there, or whoever does may not be looked at.
+    /// nil if no process listens there, or if the process that does can't be looked at.
     public init?(of address: ListenAddress) {
         let table: SocketTable
         do throws(SystemError) { table = try SocketTable() } catch { return nil }
@@ -28,7 +28,7 @@ public struct PortHolder: Sendable {
         isOrphan = !Self.hasDaemonAbove(pid)
     }
 
-    /// `python3 (pid 123)`, and what it is besides.
+    /// `python3 (pid 123)`, and a remark if it is left over from a dead daemon.
     public func words(seenFrom name: String?) -> String {
         let process = "\(command) (pid \(pid))"
         guard let daemon, isOrphan else { return process }
@@ -36,7 +36,7 @@ public struct PortHolder: Sendable {
         return "\(process), left over from a dead daemon of \(whose): end it with kill \(pid)"
     }
 
-    /// A worker's descendants hold its sockets too: the eldest counts.
+    /// The descendants of a worker hold its sockets too: the process with the lowest PID counts.
     private static func process(with inodes: Set<UInt64>) -> Int32? {
         let pids = ProcessTree.all.sorted()
         return pids.first { pid in OpenSockets.all(of: pid).contains { inodes.contains($0.inode) } }
@@ -44,7 +44,7 @@ public struct PortHolder: Sendable {
 
     private static func hasDaemonAbove(_ pid: Int32) -> Bool {
         var pid = pid
-        // A chain of processes that changes while it is followed must end.
+        // Bounded, since the chain of processes may change while it is followed.
         for _ in 0..<64 {
             guard let parent = ProcessTree.parent(of: pid), parent > 0 else { return false }
             if ProcessTree.name(of: parent) == "reloaderd" { return true }
@@ -55,7 +55,7 @@ public struct PortHolder: Sendable {
 }
 
 extension ListenAddress {
-    /// nil for a unix socket, whose name the table does not have.
+    /// nil for a unix socket: the table does not have its name.
     init?(_ socket: rl_socket) {
         let port = UInt16(truncatingIfNeeded: socket.address)
         let host = withUnsafeBytes(of: socket.host) { Array($0) }
@@ -66,7 +66,7 @@ extension ListenAddress {
         }
     }
 
-    /// Nobody else could listen there beside this socket.
+    /// Whether this socket keeps others from listening on the address.
     fileprivate func isTaken(by socket: rl_socket) -> Bool {
         guard let other = ListenAddress(socket), let port = other.port else { return false }
         switch self {

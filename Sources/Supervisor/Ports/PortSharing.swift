@@ -1,18 +1,18 @@
 // Lets workers that know nothing of each other bind the same port: each keeps a socket of its own, and a reuseport
-// group spreads connections over those that serve. A worker is its process tree: what its descendants bind and listen
-// on is its own. Knows sockets and addresses; who serves, it is told. What becomes of a socket that is held here is in
-// SharedSockets.
+// group spreads connections over the workers that serve. A worker is a whole process tree: the sockets of its
+// descendants count as its own. This file knows sockets and addresses, and is told which workers serve. SharedSockets
+// keeps the sockets that are held here.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
-/// What becomes of a call that a worker waits in, and what has come of it.
+/// How to answer a call in which a worker waits, and what the call has led to.
 struct CallOutcome {
-    /// nil: the kernel carries it out as it stands. Else it was carried out here: 0, or an errno.
+    /// 0 or an errno if the call was carried out here; nil if the kernel is to carry it out as it is.
     var result: Int32?
-    /// The worker listens there from now on, or receives datagrams.
+    /// The address on which the worker listens, or receives datagrams, from now on.
     var began: SharedAddress?
-    /// Somebody else has this.
+    /// The address that was refused because it is in use.
     var refused: SharedAddress?
 
     static let proceed = CallOutcome()
@@ -21,22 +21,22 @@ struct CallOutcome {
         CallOutcome(result: result, began: began)
     }
 
-    /// It was carried out here, and has failed.
+    /// The call was carried out here and has failed.
     static func failed(_ errno: Int32, on address: SharedAddress) -> CallOutcome {
         CallOutcome(result: errno, refused: errno == EADDRINUSE ? address : nil)
     }
 }
 
 final class PortSharing {
-    /// So many sockets of one worker are held here too, so that none can use up the daemon's descriptors. Connections
-    /// to an address of which one is not held are spread by the kernel's own choice.
+    /// How many sockets of one worker are held here too, so that no worker can use up the daemon's descriptors. If a
+    /// socket on an address is not held, the kernel alone chooses where connections to this address go.
     static let copiesMax = 256
-    /// So many sockets of one worker that are bound and don't listen are remembered; the rest bind as they would
-    /// without us.
+    /// How many sockets of one worker that are bound and don't listen are remembered; further ones are bound as if the
+    /// daemon did not watch.
     static let boundMax = 1024
 
-    /// A socket that was bound here and does not listen yet. Only noted, and not held: if the worker closes it, it is
-    /// gone.
+    /// A socket that was bound here and does not listen yet. It is only noted and not held: if the worker closes it, it
+    /// is gone.
     private struct Bound {
         var address: SharedAddress
         var owner: WorkerID
@@ -52,7 +52,7 @@ final class PortSharing {
     /// - Parameters:
     ///   - excluded: `--no-share ADDRESS`.
     ///   - udp: `--share udp`.
-    ///   - backlog: the least that a listening socket gets, whatever its program asks for.
+    ///   - backlog: the least backlog that a listening socket gets, even if its program asks for less.
     init(excluding excluded: [ListenAddress], udp: Bool, backlog: Int32) {
         self.excluded = excluded
         self.backlog = backlog
@@ -71,7 +71,7 @@ final class PortSharing {
             !excluded.contains(where: address.matches)
         else { return .proceed }
         let inode = taken.inode
-        // Bound twice: the kernel has an answer to that.
+        // The socket is bound already: the kernel returns the right error.
         if bound[inode] != nil || sockets.all.contains(where: { $0.inode == inode }) { return .proceed }
         letGoOfClosed(by: worker, kin: kin, at: now)
         if !taken.reusesPort && hasOpen(address, worker, kin) { return .done(EADDRINUSE) }
@@ -118,12 +118,13 @@ final class PortSharing {
         return .done(0, began: socket.address)
     }
 
-    /// What is soon closed again would take clients with it, if nobody else of the group can be chosen in its place.
+    /// A socket that will soon be closed again would take clients with it if no other socket of the group can be chosen
+    /// instead.
     private func keepClientsFromProbe(_ socket: SharedSocket, of worker: WorkerProcess) {
         guard probes.willProbe(worker.id, on: socket.address.port), sockets.nobodyListens(on: socket.address) else {
             return
         }
-        // Where that fails they come to it as they did before.
+        // If that fails, clients still reach it, as they would have anyway.
         do throws(SystemError) { try socket.refuse() } catch {}
     }
 
@@ -138,9 +139,9 @@ final class PortSharing {
     ) -> CallOutcome {
         let number = taken.descriptor.number
         let inode = taken.inode
-        // The first of its port is bound as the program means it: with SO_REUSEPORT it would share a port with whatever
-        // else of this user does, another reloaderd too, instead of being told that it is taken. (A datagram socket
-        // can't join a group afterwards.)
+        // The first socket of a port is bound as the program asked for: with SO_REUSEPORT it would share the port with
+        // any other process of this user that sets it too, such as another reloaderd, instead of learning that the port
+        // is taken. (A datagram socket can't join a group afterwards.)
         let isFirst = !address.isDatagram && !isInUse(address.port)
         if !isFirst, let error = Self.reusePort(number) { return .done(error) }
         let status = raw.withUnsafeBytes { bytes in
@@ -152,7 +153,7 @@ final class PortSharing {
             bound[inode] = Bound(address: address, owner: worker.id)
             return .done(0)
         }
-        // Datagrams are received from now on, connections only when it listens.
+        // A datagram socket receives from now on, without a call of listen.
         let place = SocketSearch.Place(process: caller.process, descriptor: caller.descriptor)
         let socket = SharedSocket(
             taken.takeDescriptor(), address: address, inode: inode, owner: worker, place: place, at: now)
@@ -171,8 +172,8 @@ final class PortSharing {
         sockets.all.contains { $0.address.port == port } || bound.values.contains { $0.address.port == port }
     }
 
-    /// The worker has a socket on this address that it has not closed: another bind is refused, as it would be without
-    /// us.
+    /// Whether the worker has a socket on this address that it has not closed. Another bind is then refused, as it
+    /// would be without the daemon.
     private func hasOpen(_ address: SharedAddress, _ worker: WorkerProcess, _ kin: () -> [Int32]) -> Bool {
         if sockets.all.contains(where: { $0.owner === worker && $0.address == address }) { return true }
         for (inode, note) in bound where note.owner == worker.id && note.address == address {
@@ -195,16 +196,16 @@ final class PortSharing {
         return .done(0, began: socket.address.isDatagram ? socket.address : nil)
     }
 
-    // MARK: what is told from outside
+    // MARK: news from the daemon
 
-    /// The worker listens on all that its predecessor does, and none of it is likely to be a probe.
+    /// Whether the worker listens on all addresses of its predecessor, and none of its sockets is likely to be a probe.
     func hasAllPorts(_ worker: WorkerID, of predecessor: WorkerID?) -> Bool {
         let own = sockets.addresses(of: worker)
         let expected = predecessor.map(sockets.addresses) ?? []
         return expected.isSubset(of: own) && !own.contains { probes.isProbe(worker, on: $0.port) }
     }
 
-    /// Finds what the worker has closed and lets go of it.
+    /// Finds the sockets that the worker has closed and lets go of them.
     func letGoOfClosed(by worker: WorkerProcess, kin: () -> [Int32], at now: Instant) {
         for socket in sockets.of(worker.id) where socket.isClosed(kin: kin) {
             probes.closed(worker.id, socket.address.port, after: now - socket.listensSince)
@@ -212,8 +213,8 @@ final class PortSharing {
         }
     }
 
-    /// The worker is ready: it has its sockets for good, as far as they are open, and those who had its seat before
-    /// have none that it could still take over.
+    /// Call it when the worker is ready: it keeps the sockets that it has open, and the sockets of earlier workers of
+    /// its slot that it has not taken over are let go.
     func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32], at now: Instant) {
         letGoOfClosed(by: worker, kin: kin, at: now)
         probes.settled(worker.id, on: Set(sockets.addresses(of: worker.id).map { $0.port }))
@@ -223,13 +224,13 @@ final class PortSharing {
         sockets.letGoOfOrphans(slot: worker.slot, at: now)
     }
 
-    /// What becomes of the sockets of a worker that is gone.
+    /// What to do with the sockets of a worker that is gone.
     enum Succession {
-        /// Its seat waits for another worker, which takes them over, also those on which nobody waits yet.
+        /// Its slot will get another worker, which takes them over, including those with empty queues.
         case awaited
-        /// Others serve in its place: only what waits in a queue may still find somebody.
+        /// Other workers serve in its place: only a socket with waiting connections may still be taken over.
         case done
-        /// There will be nobody.
+        /// There will be no other worker.
         case none
     }
 
@@ -244,4 +245,39 @@ final class PortSharing {
             }
         }
     }
+}
+
+/// Keeps track of programs that probe whether a port is free: they listen on it, close it, and listen again. The first
+/// time is no sign that they serve. If one worker was seen to do that, the next worker is expected to do it too;
+/// otherwise a program is taken to serve as soon as it listens.
+struct ProbeBook {
+    /// A listener that was open longer than this was not a probe.
+    static let longest = Duration.seconds(5)
+
+    /// How often each worker has begun to listen on a port.
+    private var begun: [WorkerID: [UInt16: Int]] = [:]
+    /// How many of those were probes, according to the last worker whose start was seen to the end.
+    private var expected: [UInt16: Int] = [:]
+
+    mutating func began(_ worker: WorkerID, on port: UInt16) { begun[worker, default: [:]][port, default: 0] += 1 }
+
+    mutating func closed(_ worker: WorkerID, _ port: UInt16, after time: Duration) {
+        guard time <= Self.longest, let count = begun[worker]?[port] else { return }
+        expected[port] = max(expected[port] ?? 0, count)
+    }
+
+    /// Notes that the worker listens on these ports for good, however often it has begun to.
+    mutating func settled(_ worker: WorkerID, on ports: Set<UInt16>) {
+        for (port, count) in begun[worker] ?? [:] where ports.contains(port) {
+            expected[port] = min(expected[port] ?? 0, count - 1)
+        }
+    }
+
+    mutating func forget(_ worker: WorkerID) { begun[worker] = nil }
+
+    /// Whether an earlier worker closed its listener again at this point of its start.
+    func isProbe(_ worker: WorkerID, on port: UInt16) -> Bool { (begun[worker]?[port] ?? 0) <= (expected[port] ?? 0) }
+
+    /// The same for the next time that the worker begins to listen.
+    func willProbe(_ worker: WorkerID, on port: UInt16) -> Bool { (begun[worker]?[port] ?? 0) < (expected[port] ?? 0) }
 }

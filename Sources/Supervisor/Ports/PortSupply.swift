@@ -1,19 +1,19 @@
-// How workers get their ports: decided at the start, for the daemon's whole life.
+// How workers get their ports. Decided at the start, for the daemon's whole life.
 internal import Glibc
 internal import Reloader
 
 enum PortSupply {
-    /// All accept from the same listeners, which the daemon has opened or was handed.
+    /// All workers accept from the same listeners, which the daemon has opened or was handed.
     case handed([Listener])
     /// Each slot has listeners of its own, which the daemon opens: `--balance slot`.
     case perSlot(SlotListeners)
-    /// Workers bind their ports by themselves, and the daemon lets them share.
+    /// Workers bind their ports themselves, and the daemon lets them share.
     case shared(PortSharing)
-    /// Workers bind as they like, and nobody looks. `because`: what keeps them from sharing; nil: that was not asked
-    /// for.
+    /// Workers bind as they like, and the daemon does not watch. `because` is what keeps them from sharing; nil if
+    /// sharing was not asked for.
     case own(because: SystemError?)
 
-    /// Opens what workers are handed, or looks whether they can share.
+    /// Opens the listeners that workers are handed, or checks whether workers can share ports.
     init(_ settings: Settings, _ environment: Environment) throws(ListenError) {
         let listeners = try Self.open(settings, environment)
         if settings.balance == .slot {
@@ -36,7 +36,7 @@ enum PortSupply {
         }
     }
 
-    /// Those that an outer supervisor hands over come first, then those of --listen, in order.
+    /// Opens all listeners. Those that an outer supervisor hands over come first, then those of --listen, in order.
     private static func open(_ settings: Settings, _ environment: Environment) throws(ListenError) -> [Listener] {
         var listeners: [Listener] = []
         do throws(ListenError) {
@@ -55,7 +55,8 @@ enum PortSupply {
         do throws(SystemError) { return try CallChannel().obstacle() } catch { return error }
     }
 
-    /// Those that the daemon holds for all workers, or for those of slot 0, in the order in which they are handed over.
+    /// The listeners that the daemon holds for all workers, or for the workers of slot 0, in the order in which they
+    /// are handed over.
     var listeners: [Listener] {
         switch self {
         case .handed(let listeners): listeners
@@ -66,7 +67,8 @@ enum PortSupply {
 
     var isShared: Bool { if case .shared = self { true } else { false } }
 
-    /// For a daemon that does not come to life: there is no log yet, and the reason to tell is another.
+    /// Removes socket files when the daemon fails to start. Errors are ignored: there is no log yet, and the user has
+    /// to hear of another error.
     func removeFiles() { Self.removeFiles(of: listeners) }
 
     private static func removeFiles(of listeners: [Listener]) {
@@ -75,11 +77,11 @@ enum PortSupply {
 }
 
 extension Settings {
-    /// If ports were to be shared and can't be, nobody sees a worker listen, so that `auto` has to mean that it has
-    /// lived for a while.
+    /// If ports should be shared and can't be, the daemon does not see workers listen, so `auto` has to mean that a
+    /// worker has run for a while.
     private static let ageWithoutSharing = Duration.seconds(2)
 
-    /// `policy` with what depends on the machine, and on how workers get their ports.
+    /// `policy`, with the values that depend on the machine and on how workers get their ports.
     ///
     /// A surge of 25 % stays nil, the policy's own word for it, so that it follows when the pool is scaled.
     ///
@@ -108,7 +110,7 @@ extension Settings {
     private func isEmptied(with ports: PortSupply) -> Bool {
         switch (drain, ports) {
         case (.outside, _): true
-        // A queue that only its own worker can empty comes before the signal, however connections are drained.
+        // A queue that only its own worker can empty is emptied before the signal, however connections are drained.
         case (.automatic, .shared), (.automatic, .perSlot), (.signal, .shared), (.signal, .perSlot): true
         case (.automatic, .handed), (.automatic, .own), (.signal, .handed), (.signal, .own): false
         }

@@ -1,11 +1,11 @@
-// The ports on which workers serve: what workers are handed, what they bind by themselves and share, and to whom the
-// kernel gives new connections. Who serves, it is told.
+// The ports on which workers serve: the listeners that workers are handed, the ports that they bind themselves and
+// share, and which of them the kernel gives new connections. This room is told which workers serve.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 final class Ports {
-    /// Who takes new connections.
+    /// The workers and slots that take new connections.
     struct Serving {
         var workers: Set<WorkerID> = []
         var slots: Set<Int> = []
@@ -22,13 +22,13 @@ final class Ports {
         self.story = story
     }
 
-    /// nil: workers are handed listeners, or bind as they like.
+    /// nil if workers are handed listeners, or bind as they like.
     private var sharing: PortSharing? { if case .shared(let sharing) = supply { sharing } else { nil } }
 
-    /// Those that workers are handed; none any more when the pool stops.
+    /// The listeners that workers are handed; none once the pool stops.
     var listeners: [Listener] { supply.listeners }
 
-    /// Inodes of those listeners that all workers accept from.
+    /// The inodes of the listeners from which all workers accept.
     var acceptedByAll: Set<UInt64> {
         if case .handed(let listeners) = supply { Set(listeners.compactMap { $0.inode }) } else { [] }
     }
@@ -36,16 +36,18 @@ final class Ports {
     /// Each address that workers share, with the sockets that listen on it, by port.
     var listening: [(address: SharedAddress, sockets: [SharedSocket])] { sharing?.sockets.listening ?? [] }
 
-    /// When to `look`; nil: nothing waits.
+    /// When to `look`; nil if nothing waits.
     var nextDeadline: Instant? { sharing?.sockets.nextDeadline }
 
+    /// Logs how workers get their ports.
+    ///
     /// - Parameter environment: the daemon's own.
     func tellOpened(_ environment: Environment) {
         if InheritedListeners.areMeantForAnother(environment) {
             story.tell(
                 LogRecord(
                     .warning, "sockets_ignored",
-                    "LISTEN_FDS is set and LISTEN_PID names another process: its sockets are not taken (a wrapper "
+                    "LISTEN_FDS is set and LISTEN_PID names another process: its sockets are ignored (a wrapper "
                         + "script must start reloaderd by exec)")
             )
         }
@@ -54,7 +56,7 @@ final class Ports {
                 LogRecord(
                     .warning, "ports_not_shared",
                     "ports cannot be shared (\(obstacle)): a reload of a program that binds its own port will fail, "
-                        + "and a worker counts as ready when it has lived for 2s; pass listeners with --listen"))
+                        + "and a worker counts as ready when it has run for 2s; pass listeners with --listen"))
         }
         for (index, listener) in listeners.enumerated() {
             story.tell(
@@ -66,7 +68,7 @@ final class Ports {
 
     // MARK: listeners of --listen
 
-    /// What the next worker of the slot gets as its descriptors 3, 4, …
+    /// The listeners that the slot's next worker gets as its descriptors 3, 4, …
     func descriptors(for slot: Int) throws(ListenError) -> [Int32] {
         switch supply {
         case .handed(let listeners): listeners.map { $0.descriptor.number }
@@ -75,15 +77,15 @@ final class Ports {
         }
     }
 
-    /// The slot is no more, and has no use for listeners of its own.
+    /// Closes the slot's own listeners, because the slot was removed.
     func forget(slot: Int) {
         if case .perSlot(let listeners) = supply { listeners.close(slot) }
     }
 
-    // MARK: calls that wait
+    // MARK: waiting calls
 
-    /// Answers a call of bind(2) or listen(2), in every path: a worker must never hang in one. `watchQueues` is to be
-    /// called when what has come of it is done.
+    /// Answers a call of bind(2) or listen(2), on every path: a worker must never hang in one. Call `watchQueues` once
+    /// the outcome has been handled.
     ///
     /// - Parameter kin: processes that may have been started by the worker's own before those ended.
     func answerCall(of worker: WorkerProcess, kin: () -> [Int32]) throws(SystemError) -> CallOutcome {
@@ -116,14 +118,15 @@ final class Ports {
         return outcome
     }
 
-    // MARK: workers that begin and end
+    // MARK: workers that start and end
 
-    /// The worker listens on all that its predecessor does, and none of it is likely to be closed again.
+    /// Whether the worker listens on all addresses of its predecessor, and none of its sockets is likely to be closed
+    /// again.
     func hasAllPorts(_ worker: WorkerID, of predecessor: WorkerID?) -> Bool {
         sharing?.hasAllPorts(worker, of: predecessor) ?? false
     }
 
-    /// Lets go of what the worker has closed; false if nothing is left on which it listens.
+    /// Lets go of the sockets that the worker has closed; returns false if it listens on none any more.
     func stillListens(_ worker: WorkerProcess, kin: () -> [Int32]) -> Bool {
         guard let sharing else { return false }
         sharing.letGoOfClosed(by: worker, kin: kin, at: MonotonicClock.now())
@@ -133,20 +136,20 @@ final class Ports {
         return !sharing.sockets.addresses(of: worker.id).isEmpty
     }
 
-    /// It serves: what it has closed until now, and what it did not take over, is nobody's.
+    /// Call it when the worker serves: sockets that it has closed or has not taken over are let go.
     func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32]) {
         sharing?.workerIsReady(worker, kin: kin, at: MonotonicClock.now())
     }
 
-    /// To be called before its exit is told to the core: what waits in its queues is for its replacement.
+    /// Call it before the core is told of the worker's exit: connections that wait in its queues go to its replacement.
     func workerIsGone(_ worker: WorkerID, _ succession: PortSharing.Succession) {
         sharing?.workerIsGone(worker, succession, at: MonotonicClock.now())
     }
 
-    /// Those that a worker has to empty before it ends: its own; of those that the daemon holds, only queues that
-    /// nobody else will accept from.
+    /// The sockets whose queues a worker has to empty before it ends: its own, or those of its slot if no other worker
+    /// will accept from them.
     ///
-    /// - Parameter slots: how many there are to be.
+    /// - Parameter slots: how many slots there will be.
     func socketsToEmpty(of worker: WorkerProcess, slots: Int) -> [SharedSocket] {
         switch supply {
         case .shared(let sharing): sharing.sockets.of(worker.id)
@@ -157,7 +160,7 @@ final class Ports {
 
     // MARK: steering
 
-    /// Brings the kernel's choice in line with who serves now.
+    /// Makes the kernel choose among the workers that serve now.
     func steer(to serving: () -> Serving) {
         let failures: [SystemError]
         switch supply {
@@ -170,16 +173,17 @@ final class Ports {
         }
     }
 
-    // MARK: queues that stand still
+    // MARK: idle queues
 
-    /// Somebody waits to be accepted from the socket.
+    /// Call it when a connection waits in the socket's queue.
     func queueHasSomebody(_ socket: SharedSocket) {
         sharing?.sockets.queueHasSomebody(socket, at: MonotonicClock.now())
     }
 
     func watchQueues() throws(SystemError) { try sharing?.sockets.watchQueues(loop) }
 
-    /// Looks whether queues that were not empty have a worker still, and ends those that nobody has taken over.
+    /// Checks whether queues that were not empty still have a worker, and discards sockets that no worker has taken
+    /// over.
     func look(kin: () -> [Int32], serving: () -> Serving) throws(SystemError) {
         guard let sockets = sharing?.sockets else { return }
         let now = MonotonicClock.now()
@@ -205,14 +209,15 @@ final class Ports {
             LogRecord(
                 .warning, "queue_lost",
                 "connections to \(address) are reset, unless net.ipv4.tcp_migrate_req=1 gives them to other workers: "
-                    + "theirs has closed its socket, and no other has taken it over",
+                    + "their worker has closed its socket, and no other worker has taken it over",
                 [("connections", .number(connections))]))
     }
 
     // MARK: the end
 
-    /// The pool stops. What workers have accepted, and what waits for them, is theirs to answer; nobody new is let in,
-    /// and as soon as a worker closes a socket of ours it is closed.
+    /// Call it when the pool stops. Workers still answer the connections that they have accepted and those that wait in
+    /// their queues; new ones are not let in, and a socket that the daemon has opened is closed as soon as the workers
+    /// close it.
     func stopListening() {
         if hasStoppedListening { return }
         hasStoppedListening = true
@@ -233,7 +238,7 @@ final class Ports {
     func removeSocketFiles() {
         for listener in listeners {
             do throws(SystemError) { try listener.removeFile() } catch {
-                story.tell(LogRecord(.warning, "not_removed", "cannot remove a socket's file: \(error)"))
+                story.tell(LogRecord(.warning, "not_removed", "cannot remove a socket file: \(error)"))
             }
         }
     }

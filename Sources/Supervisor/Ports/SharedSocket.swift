@@ -1,20 +1,20 @@
-// A listening socket that a worker made, and that the daemon holds too, so that its accept queue outlives the worker.
+// A listening socket that a worker made and that the daemon holds too, so that its accept queue outlives the worker.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 final class SharedSocket {
-    /// Our own descriptor of the worker's socket. Watched for connections that nobody accepts.
+    /// The daemon's own descriptor of the worker's socket. Watched for connections that are not accepted.
     let channel: Channel
     let address: SharedAddress
     let inode: UInt64
     let slot: Int
-    /// nil: its worker is gone, or has closed it, and what waits in its queue waits for another. A process that
-    /// outlives its worker may listen as well: what it has is nobody's when the worker is forgotten.
+    /// nil if the worker is gone or has closed the socket; connections in its queue then wait for another worker. A
+    /// process that outlives its worker may listen as well: its sockets lose their owner when the worker is forgotten.
     private(set) weak var owner: WorkerProcess?
-    /// Where it was seen last among the descriptors of the owner's processes.
+    /// Where the socket was last seen among the descriptors of the owner's processes.
     private var place: SocketSearch.Place?
-    /// It is a member of its address's group.
+    /// Whether the socket is a member of the group of its address.
     var isListening = false
     let listensSince: Instant
     private var refuses = false
@@ -32,7 +32,7 @@ final class SharedSocket {
         listensSince = now
     }
 
-    /// A slot's own listener, which the daemon has opened and which no worker owns.
+    /// A slot's own listener, which the daemon has opened and no worker owns.
     init(listening descriptor: consuming FileDescriptor, slot: Int) throws(SystemError) {
         let raw = try SocketAddress.bytes(of: descriptor)
         guard let address = SharedAddress(raw, isIPv6Only: false) else {
@@ -47,21 +47,21 @@ final class SharedSocket {
 
     var number: Int32 { channel.number }
 
-    // MARK: who has it
+    // MARK: its owner
 
-    /// The worker has it, in that place.
+    /// The worker has the socket, in this place.
     func belongs(to worker: WorkerProcess, in place: SocketSearch.Place) {
         owner = worker
         self.place = place
     }
 
-    /// No worker has it any more.
+    /// No worker has the socket any more.
     func loseOwner() {
         owner = nil
         place = nil
     }
 
-    /// Its owner has closed it. What it still has costs one system call.
+    /// Whether the owner has closed the socket. Costs one system call if it is still where it was last seen.
     ///
     /// - Parameter kin: processes that may have been started by the worker's own before those ended.
     func isClosed(kin: () -> [Int32]) -> Bool {
@@ -78,7 +78,7 @@ final class SharedSocket {
 
     // MARK: its queue
 
-    /// Connections that wait to be accepted (1 for any number of datagrams); nil when the socket does not listen (any
+    /// How many connections wait to be accepted (1 for any number of datagrams); nil if the socket does not listen (any
     /// more).
     var queue: Int? {
         if address.isDatagram {
@@ -92,7 +92,7 @@ final class SharedSocket {
 
     var isQueueEmpty: Bool { (queue ?? 0) == 0 }
 
-    /// Lets nobody new in; what is there already goes on. Senders try again after a second or more.
+    /// Keeps new connections out; existing ones are not affected. Clients try again after a second or more.
     func refuse() throws(SystemError) {
         if refuses { return }
         try checked("setsockopt", "SO_ATTACH_FILTER") { rl_refuse_connections(number, address.isDatagram) }
@@ -106,10 +106,62 @@ final class SharedSocket {
         refuses = false
     }
 
-    /// Makes it leave the kernel's group, whoever else may still hold a descriptor of it. What waits in its queue is
-    /// reset, or goes to others of the group where net.ipv4.tcp_migrate_req says so.
+    /// Makes the socket leave the kernel's group, even if other processes still hold it. Connections in its queue are
+    /// reset, or go to other sockets of the group if net.ipv4.tcp_migrate_req is set.
     func shutDown() {
-        // A datagram socket leaves with its last descriptor.
+        // A datagram socket leaves the group when its last descriptor is closed.
         if !address.isDatagram { _ = shutdown(number, Int32(SHUT_RDWR)) }
+    }
+}
+
+/// Finds out whether a worker still has a socket open, by looking at all its processes. The answer `nowhere` needs
+/// proof, because its consequences (the connections go to other workers, or are refused) can't be undone.
+enum SocketSearch {
+    /// Where a process has the socket.
+    struct Place: Equatable {
+        var process: Int32
+        var descriptor: Int32
+
+        /// Whether the descriptor is still this socket. Costs one system call, whereas a search reads all descriptors
+        /// of all processes.
+        func stillHas(_ inode: UInt64) -> Bool { OpenSockets.inode(of: process, descriptor) == inode }
+    }
+
+    enum Result: Equatable {
+        case found(Place)
+        /// No process of the worker has the socket, and it is not being sent from one process to another.
+        case nowhere
+        /// A process could not be looked at, or a descriptor is being sent.
+        case unknown
+    }
+
+    /// - Parameter roots: the worker, and processes that may have been its descendants before their parents ended.
+    static func search(_ inode: UInt64, roots: [Int32]) -> Result {
+        let first = look(inode, roots, orOnItsWay: false)
+        guard first == .nowhere else { return first }
+        // The first look may have missed a process that was forked meanwhile, and whose parent has closed its own
+        // descriptor since. The second look finds it.
+        return look(inode, roots, orOnItsWay: true)
+    }
+
+    private static func look(_ inode: UInt64, _ roots: [Int32], orOnItsWay: Bool) -> Result {
+        let processes = roots.flatMap { ProcessTree.processes(of: $0) }
+        var isComplete = processes.count < ProcessTree.processesMax
+        for process in processes {
+            guard let sockets = OpenSockets.look(at: process) else {
+                isComplete = false
+                continue
+            }
+            if let socket = sockets.first(where: { $0.inode == inode }) {
+                return .found(Place(process: process, descriptor: socket.descriptor))
+            }
+            // A single process has no other to send a descriptor to.
+            if orOnItsWay, processes.count > 1,
+                sockets.contains(where: { ProcessTree.sendsDescriptors(process, over: $0.descriptor) })
+            {
+                isComplete = false
+            }
+        }
+        return isComplete ? .nowhere : .unknown
     }
 }

@@ -1,28 +1,28 @@
-// The sockets of workers that the daemon holds too: which of them listen on one address together, and what becomes of
-// those that no worker has any more.
+// The sockets of workers that the daemon holds too: which of them listen on the same address, and what happens to those
+// that no worker has any more.
 //
-// While the daemon holds a socket, the kernel takes it for open: connections come to it, and nobody accepts them. So
-// one that its worker has left gets no new ones as long as others serve its address, what waits in its queue goes to
-// the next worker that binds the address, and if none does, the socket goes.
+// While the daemon holds a socket, it is open for the kernel: connections arrive, and no process accepts them. So a
+// socket that its worker has left gets no new connections as long as other workers serve its address. The connections
+// in its queue go to the next worker that binds the address, and if none does, the socket is discarded.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 final class SharedSockets {
-    /// How long connections in the queue of a socket that its worker has closed, or that its worker's successor did not
-    /// want, wait for somebody who takes them over.
+    /// How long connections wait to be taken over, in the queue of a socket that its worker has closed or that its
+    /// worker's successor has not taken.
     static let takeoverPatience = Duration.seconds(2)
-    /// How long connections may wait in a queue before its worker is asked whether it has the socket still.
+    /// How long connections may wait in a queue before the daemon checks whether the worker still has the socket.
     static let queuePatience = Duration.seconds(1)
 
     private(set) var all: [SharedSocket] = []
     private var groups: [SharedAddress: SteeringGroup] = [:]
-    /// Without an owner: when each goes, with what is in its queue then; one that has no time waits for its slot's next
-    /// worker.
+    /// For sockets without an owner: when each is discarded, with the connections in its queue. A socket that has no
+    /// time here waits for the next worker of its slot.
     private var goings = SocketTimes()
-    /// Those whose queues were not empty: when to look whether their owners have them still.
+    /// For sockets whose queues were not empty: when to check whether their owners still have them.
     private var looks = SocketTimes()
-    /// No longer ours; the loop must cease to watch them.
+    /// Sockets that are no longer held; the loop must stop watching them.
     private var departed: [SharedSocket] = []
 
     func of(_ worker: WorkerID) -> [SharedSocket] { all.filter { $0.owner?.id == worker } }
@@ -38,22 +38,22 @@ final class SharedSockets {
         return groups.sorted { ($0.key.port, "\($0.key)") < ($1.key.port, "\($1.key)") }.map { ($0.key, $0.value) }
     }
 
-    // MARK: listening together
+    // MARK: groups
 
     func hold(_ socket: SharedSocket) { all.append(socket) }
 
-    /// To be called when `socket` has begun to listen.
+    /// Call it when `socket` has begun to listen.
     func join(_ socket: SharedSocket) { groups[socket.address, default: SteeringGroup()].join(socket) }
 
     /// A socket that is not held here is about to listen on the address.
     func admitStranger(on address: SharedAddress) { groups[address, default: SteeringGroup()].admitStranger() }
 
-    /// To be called before a socket begins to listen on the address.
+    /// Call it before a socket begins to listen on the address.
     func noticeThoseGone(from address: SharedAddress) { groups[address]?.noticeThoseGone() }
 
     func nobodyListens(on address: SharedAddress) -> Bool { groups[address]?.members.isEmpty ?? true }
 
-    /// Steers new connections to those workers that serve. Yields what could not be done.
+    /// Steers new connections to the workers that serve. Returns the failures.
     func steer(to serving: Set<WorkerID>) -> [SystemError] {
         var failures: [SystemError] = []
         for address in groups.keys {
@@ -64,9 +64,8 @@ final class SharedSockets {
         return failures
     }
 
-    /// Lets nobody new in: there is no worker left that will serve. New connections are refused where the kernel allows
-    /// it, and else not answered as long as a worker still has a socket on their address. Yields what could not be
-    /// done.
+    /// Keeps new connections out, because no worker will serve them. They are refused if the kernel allows that;
+    /// otherwise they are not answered as long as a worker still has a socket on their address. Returns the failures.
     func refuseConnections() -> [SystemError] {
         var failures: [SystemError] = []
         for address in groups.keys where !(groups[address]?.chooseNobody() ?? true) {
@@ -77,29 +76,30 @@ final class SharedSockets {
         return failures
     }
 
-    // MARK: without a worker
+    // MARK: sockets without a worker
 
-    /// Nobody has it. At once gone if nobody waits in it; else it takes nobody new, and goes in a while.
+    /// Call it when no worker has the socket. It is discarded at once if its queue is empty; otherwise it takes no new
+    /// connections, and is discarded after `takeoverPatience`.
     func letGo(_ socket: SharedSocket, at now: Instant) {
         socket.loseOwner()
         if socket.isQueueEmpty { return discard(socket) }
-        // What can't be refused comes to it for as long as it is there: it is not made worse by that.
+        // If that fails, new connections still reach it until it is discarded, which is no worse than before.
         do throws(SystemError) { try socket.refuse() } catch {}
         if goings[socket] == nil { goings[socket] = now + Self.takeoverPatience }
     }
 
-    /// What the slot's workers had, and what none of them has now.
+    /// Lets go of the sockets of the slot's earlier workers that no worker has now.
     func letGoOfOrphans(slot: Int, at now: Instant) {
         for socket in all where socket.owner == nil && socket.slot == slot { letGo(socket, at: now) }
     }
 
-    /// A socket that no worker has, and in whose queue connections wait; rather one of the same slot.
+    /// A socket that no worker has and in whose queue connections wait; preferably one of the same slot.
     func waiting(_ address: SharedAddress, slot: Int) -> SharedSocket? {
         let orphans = all.filter { $0.owner == nil && $0.address == address && !$0.isQueueEmpty }
         return orphans.first { $0.slot == slot } ?? orphans.first
     }
 
-    /// A worker has taken it over.
+    /// Call it when a worker has taken the socket over.
     func keep(_ socket: SharedSocket) { goings[socket] = nil }
 
     func discardEmpty(_ address: SharedAddress, slot: Int) {
@@ -118,7 +118,8 @@ final class SharedSockets {
         departed.append(socket)
     }
 
-    /// Discards those that nobody has taken over in time, and returns those in whose queue somebody was, with how many.
+    /// Discards sockets that no worker has taken over in time, and returns those with connections in their queues, and
+    /// how many.
     func discardOverdue(at now: Instant) -> [(address: SharedAddress, connections: Int)] {
         let overdue = goings.due(at: now)
         let lost = overdue.map { ($0.address, $0.queue ?? 0) }
@@ -126,9 +127,9 @@ final class SharedSockets {
         return lost.filter { $0.1 > 0 }
     }
 
-    // MARK: queues that stand still
+    // MARK: idle queues
 
-    /// Each is watched until somebody waits in its queue, and again when that was looked at.
+    /// Watches each queue until a connection waits in it, and again after that was looked at.
     func watchQueues(_ loop: Loop) throws(SystemError) {
         for socket in departed { try loop.unwatch(socket.channel) }
         departed.removeAll()
@@ -137,10 +138,10 @@ final class SharedSockets {
         }
     }
 
-    /// Somebody waits to be accepted.
+    /// Call it when a connection waits to be accepted.
     func queueHasSomebody(_ socket: SharedSocket, at now: Instant) { looks[socket] = now + Self.queuePatience }
 
-    /// Returns those whose queues were not empty a while ago, once.
+    /// Returns each socket once whose queue was not empty `queuePatience` ago.
     func takeQueuesToLookAt(at now: Instant) -> [SharedSocket] {
         let due = looks.due(at: now)
         for socket in due { looks[socket] = nil }
@@ -150,7 +151,8 @@ final class SharedSockets {
     var nextDeadline: Instant? { [goings.next, looks.next].compactMap { $0 }.min() }
 }
 
-/// When something is to be done about some of the sockets: a turn of the loop need not go through all of them.
+/// The times at which something has to be done about some sockets, so that a turn of the loop need not go through all
+/// of them.
 private struct SocketTimes {
     private var times: [(socket: SharedSocket, at: Instant)] = []
 

@@ -1,20 +1,20 @@
-// `--balance slot`: each slot has listeners of its own for the addresses of --listen, and its next worker gets the same
-// ones, so that no queue is ever lost. New connections are spread over the slots that serve.
+// `--balance slot`: each slot has listeners of its own for the addresses of --listen, and the slot's next worker gets
+// the same ones, so that no queue is ever lost. New connections are spread over the slots that serve.
 internal import Glibc
 internal import Reloader
 
 final class SlotListeners {
     private let specs: [ListenSpec]
     private let backlog: Int32
-    /// By listener: all slots share this one (a unix socket, UDP, or one handed over), or slot 0 has it.
+    /// By listener: slot 0's own, or one that all slots share (a unix socket, UDP, or a socket that was handed over).
     let first: [Listener]
-    /// By slot, then by listener; nil where all slots share one.
+    /// By slot, then by listener; nil if all slots share the listener.
     private var sockets: [Int: [SharedSocket?]] = [:]
     private var groups: [SteeringGroup]
 
     /// - Parameters:
-    ///   - first: open already, those of `specs` last and with SO_REUSEPORT set.
-    ///   - specs: where further slots listen.
+    ///   - first: listeners that are already open; those of `specs` are the last, and have SO_REUSEPORT set.
+    ///   - specs: the addresses on which further slots listen.
     init(first: [Listener], specs: [ListenSpec], backlog: Int32) throws(ListenError) {
         self.first = first
         self.specs = specs
@@ -27,7 +27,8 @@ final class SlotListeners {
         enter(own, slot: 0)
     }
 
-    /// What a worker of `slot` gets as its descriptors 3, 4, …: opened with the slot's first worker.
+    /// The listeners that a worker of `slot` gets as its descriptors 3, 4, … They are opened for the slot's first
+    /// worker.
     func descriptors(of slot: Int) throws(ListenError) -> [Int32] {
         if sockets[slot] == nil {
             var own: [SharedSocket?] = []
@@ -47,7 +48,7 @@ final class SlotListeners {
 
     func sockets(of slot: Int) -> [SharedSocket] { (sockets[slot] ?? []).compactMap { $0 } }
 
-    /// Steers new connections to those slots that serve. Yields what could not be done.
+    /// Steers new connections to the slots that serve. Returns the failures.
     func steer(to serving: Set<Int>) -> [SystemError] {
         var failures: [SystemError] = []
         for index in groups.indices {
@@ -58,7 +59,7 @@ final class SlotListeners {
         return failures
     }
 
-    /// The slot is gone, and its queues are empty. Slot 0 never goes.
+    /// Closes the listeners of a slot that was removed and whose queues are empty. Slot 0 is never removed.
     func close(_ slot: Int) {
         guard slot > 0, let own = sockets.removeValue(forKey: slot) else { return }
         for (index, socket) in own.enumerated() {

@@ -1,4 +1,5 @@
-// A sockaddr in the kernel's own bytes, made of a `ListenAddress`.
+// Addresses of sockets as the kernel stores them: made from a `ListenAddress`, read from a socket, or given by a
+// program.
 internal import Glibc
 
 struct SocketAddress {
@@ -57,13 +58,13 @@ struct SocketAddress {
         }
     }
 
-    /// The port that the kernel has given a bound socket; nil for one without ports.
+    /// The port that a socket is bound to; nil if its family has no ports.
     static func port(of socket: borrowing FileDescriptor) throws(SystemError) -> UInt16? {
         let bytes = try bytes(of: socket)
         guard bytes.count >= 4 else { return nil }
         let family = bytes.withUnsafeBytes { $0.loadUnaligned(as: sa_family_t.self) }
         guard Int32(family) == AF_INET || Int32(family) == AF_INET6 else { return nil }
-        // Both families have it at the same place.
+        // Both families have the port at the same place.
         return UInt16(bytes[2]) << 8 | UInt16(bytes[3])
     }
 
@@ -97,4 +98,68 @@ struct SocketAddress {
             storage.withMemoryRebound(to: kind, capacity: 1) { body(&$0.pointee) }
         }
     }
+}
+
+/// The address of a port that workers share, as a program gave it to bind(2).
+///
+/// Equal for two sockets that belong to one reuseport group.
+struct SharedAddress: Hashable, CustomStringConvertible {
+    /// The sockaddr as the program gave it, cut to the length that its family needs.
+    let bytes: [UInt8]
+    /// An IPv6 socket that takes no IPv4 connections is in another group than sockets that do.
+    let isIPv6Only: Bool
+    /// UDP; otherwise TCP.
+    let isDatagram: Bool
+
+    /// - Parameter raw: a sockaddr. The result is nil if it is neither of IPv4 nor of IPv6, is too short, or leaves the
+    ///   port to the kernel (port 0: programs probe with it, and each wants a port of its own).
+    init?(_ raw: [UInt8], isIPv6Only: Bool, isDatagram: Bool = false) {
+        guard raw.count >= 2 else { return nil }
+        let family = raw.withUnsafeBytes { $0.loadUnaligned(as: sa_family_t.self) }
+        let size: Int
+        switch Int32(family) {
+        // sin_zero means nothing.
+        case AF_INET: size = 8
+        case AF_INET6: size = MemoryLayout<sockaddr_in6>.size
+        default: return nil
+        }
+        let whole = Int32(family) == AF_INET ? MemoryLayout<sockaddr_in>.size : size
+        guard raw.count >= whole, raw[2] != 0 || raw[3] != 0 else { return nil }
+        bytes = Array(raw[..<size])
+        self.isDatagram = isDatagram
+        self.isIPv6Only = isIPv6Only && Int32(family) == AF_INET6
+    }
+
+    var port: UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
+
+    /// For `--no-share`: whether this is the port of `address`, on the same host or, if `address` has no host, on any.
+    func matches(_ address: ListenAddress) -> Bool {
+        switch address {
+        case .tcpAny(let port): return !isDatagram && port == self.port
+        case .udpAny(let port): return isDatagram && port == self.port
+        case .tcp4(let host, let port): return !isDatagram && port == self.port && host == ipv4
+        case .udp4(let host, let port): return isDatagram && port == self.port && host == ipv4
+        case .tcp6(let host, _, let port): return !isDatagram && port == self.port && host == ipv6
+        case .udp6(let host, _, let port): return isDatagram && port == self.port && host == ipv6
+        case .unix: return false
+        }
+    }
+
+    private var ipv4: UInt32? {
+        guard bytes.count == 8 else { return nil }
+        return bytes[4..<8].reduce(0) { $0 << 8 | UInt32($1) }
+    }
+
+    private var ipv6: [UInt8] { Array(bytes.dropFirst(8).prefix(16)) }
+
+    var listenAddress: ListenAddress {
+        switch (ipv4, isDatagram) {
+        case (let host?, false): .tcp4(address: host, port: port)
+        case (let host?, true): .udp4(address: host, port: port)
+        case (nil, false): .tcp6(address: ipv6, scope: 0, port: port)
+        case (nil, true): .udp6(address: ipv6, scope: 0, port: port)
+        }
+    }
+
+    var description: String { "\(listenAddress)" }
 }

@@ -1,39 +1,42 @@
-// Why a worker does not start: a port that somebody else has, and what it does instead of becoming ready.
+// Why a worker does not start: another process has its port, or it does something else instead of becoming ready.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 final class StartTrouble {
-    /// Most programs listen within it, and who watches a first start has not gone for coffee yet.
+    /// How long a start may take before it is reported as slow. Most programs listen sooner, and a user who watches a
+    /// first start is still there.
     static let slowStart = Duration.seconds(5)
 
     private let story: Story
-    /// Workers that are not ready yet, and when that is worth telling. Nobody is woken for one that is.
+    /// Workers that are not ready yet, and when to report that. The daemon does not wake up for workers that are ready.
     private var slowStarts: [WorkerID: Instant] = [:]
 
     init(_ story: Story) { self.story = story }
 
     // MARK: ports that are taken
 
-    /// A worker that binds again and again is told of once.
+    /// Reports that a worker's port is taken. A worker that tries again and again is reported once.
     ///
     /// - Parameter daemon: this daemon's own name.
     func tellPortTaken(_ address: ListenAddress, from worker: WorkerProcess, daemon: String) {
         guard worker.portTrouble == nil else { return }
         let holder = PortHolder(of: address)?.words(seenFrom: daemon)
-        let who = holder ?? "a process that cannot be found (of another user or namespace, or it has just ended)"
+        let who =
+            holder ?? "a process that cannot be found (it belongs to another user or namespace, or has just ended)"
         let words = "\(address) is in use by \(who)"
-        worker.portTrouble = words
+        worker.notePortTrouble(words)
         story.tell(
             .worker(
                 .error, "port_in_use", words, worker.slot, worker.generation.number, ReportContext(pid: worker.pid)))
     }
 
-    /// The worker has ended before it was ready, and nobody has seen its calls: its last lines tell.
+    /// Looks for a refused port in the last lines of a worker that ended before it was ready and whose calls are not
+    /// seen.
     ///
     /// - Parameters:
-    ///   - listener: one of `--listen`.
-    ///   - isOneOfMany: there are other workers, and `--no-share` lets only one have a port.
+    ///   - listener: one of the listeners of `--listen`.
+    ///   - isOneOfMany: whether there are other workers while `--no-share` lets only one have a port.
     func noteRefusedPort(of worker: WorkerProcess, listener: Listener?, isOneOfMany: Bool) {
         guard worker.portTrouble == nil else { return }
         let speaks = worker.output.lines.all(of: WorkerStream.Kind.allCases, fromStart: true).contains { line in
@@ -42,13 +45,13 @@ final class StartTrouble {
         }
         if !speaks { return }
         if let listener {
-            worker.portTrouble =
-                "its last lines speak of an address in use, and reloaderd itself listens on \(listener.label): drop "
-                + "--listen if the program binds that port itself"
+            worker.notePortTrouble(
+                "its last lines report an address in use, and reloaderd itself listens on \(listener.label): drop "
+                    + "--listen if the program binds that port itself")
         } else if isOneOfMany {
-            worker.portTrouble =
-                "its last lines speak of an address in use, and with --no-share only one worker can have a port: drop "
-                + "--no-share, or run one worker"
+            worker.notePortTrouble(
+                "its last lines report an address in use, and with --no-share only one worker can have a port: drop "
+                    + "--no-share, or run one worker")
         }
     }
 
@@ -56,7 +59,7 @@ final class StartTrouble {
 
     var nextDeadline: Instant? { slowStarts.values.min() }
 
-    /// The worker has been started.
+    /// Call it when the worker has been started.
     func expectReadiness(of worker: WorkerProcess, by policy: Policy) {
         switch policy.readiness {
         case .message, .listening: break
@@ -66,12 +69,13 @@ final class StartTrouble {
         slowStarts[worker.id] = MonotonicClock.now() + Self.slowStart
     }
 
-    /// The worker is ready, or has ended.
+    /// Call it when the worker is ready or has ended.
     func isOver(for id: WorkerID) { slowStarts[id] = nil }
 
-    /// Long before the ready timeout is over: what is known of a worker that is not ready by then.
+    /// Reports workers that are not ready after `slowStart`, which is long before the ready timeout, with what is known
+    /// about them.
     ///
-    /// - Parameter listeners: those that workers are handed.
+    /// - Parameter listeners: the listeners that workers are handed.
     func tellSlowStarts(of workers: Workers, in slots: [Slot], listeners: [Listener]) {
         let now = MonotonicClock.now()
         for id in slowStarts.keys.filter({ slowStarts[$0].map { $0 <= now } ?? false }).sorted() {
@@ -94,7 +98,7 @@ final class StartTrouble {
         }
     }
 
-    /// What it does instead.
+    /// What the worker does instead of becoming ready.
     private func diagnosis(of worker: WorkerProcess, _ listeners: [Listener]) -> String {
         if ProcessTree.isStopped(worker.pid) { return "it is stopped (kill -CONT \(worker.pid) lets it go on)" }
         let message = "it has sent no READY=1"
@@ -105,7 +109,7 @@ final class StartTrouble {
             let isOwn = process == worker.pid
             let who = isOwn ? "it listens" : "its child (pid \(process)) listens"
             if listeners.isEmpty { return "\(who) on \(address), and \(message)" }
-            return "\(who) on \(address) by itself, and \(message); drop --listen if it is to bind its own port"
+            return "\(who) on \(address) by itself, and \(message); drop --listen if it should bind its own port"
         }
         let children = tree.count - 1
         let others = children == 0 ? "" : ", nor \(children == 1 ? "does its child" : "do its \(children) children")"
@@ -117,7 +121,7 @@ final class StartTrouble {
         return "\(message) to descriptor READY_FD or to NOTIFY_SOCKET (\(cure))"
     }
 
-    /// Not one that the daemon has given it.
+    /// An address on which the process listens, apart from the daemon's listeners.
     private func listeningAddress(of process: Int32, except listeners: [Listener]) -> ListenAddress? {
         let table: SocketTable
         do throws(SystemError) { table = try SocketTable() } catch { return nil }

@@ -1,47 +1,48 @@
-// All sockets that listen on one address, in the kernel's own order, and the program that chooses among them.
+// All sockets that listen on one address, in the kernel's order, and the program that chooses among them.
 //
-// The kernel's rules (net/core/sock_reuseport.c), which this model follows: a socket that begins to listen is put at
-// the end; when one leaves, the last takes its place.
+// The model follows the kernel's rules (net/core/sock_reuseport.c): a socket that begins to listen is added at the end;
+// when a socket leaves, the last one takes its place.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 struct SteeringGroup {
     private(set) var members: [SharedSocket] = []
-    /// What the kernel's program chooses among now.
+    /// The places among which the kernel's program chooses now.
     private var steeredTo: [UInt32]?
-    /// Two or more left before we knew of the first, so their order, and ours from then on, is unknown: no steering.
+    /// Two or more sockets left before the first was noticed, so the order in the group is unknown from then on and it
+    /// can't be steered.
     private(set) var isLost = false
 
-    /// Sockets listen on the address that we don't know.
+    /// Unknown sockets listen on the address.
     private var hasStrangers = false
     private var choosesNobody = false
 
     var isEmpty: Bool { members.isEmpty && !hasStrangers }
 
-    /// A socket that we don't know is about to join: no order is known from now on.
+    /// An unknown socket is about to join: the order is unknown from now on.
     mutating func admitStranger() {
         hasStrangers = true
         isLost = true
     }
 
-    /// To be called when `socket` has begun to listen.
+    /// Call it when `socket` has begun to listen.
     mutating func join(_ socket: SharedSocket) {
         socket.isListening = true
         members.append(socket)
     }
 
-    /// To be called when `socket` has ceased to listen.
+    /// Call it when `socket` has stopped listening.
     mutating func leave(_ socket: SharedSocket) {
         socket.isListening = false
         guard let place = members.firstIndex(where: { $0 === socket }), let last = members.popLast() else { return }
         if place < members.count { members[place] = last }
-        // The program's indices now name others than it meant.
+        // The program's indices now name other sockets than before.
         steeredTo = nil
         if isEmpty { isLost = false }
     }
 
-    /// Shuts `socket` down. Until the next `steer`, new connections come to those whose places in the group don't
+    /// Shuts `socket` down. Until the next `steer`, new connections go to the sockets whose places in the group don't
     /// change.
     mutating func expel(_ socket: SharedSocket) {
         noticeThoseGone()
@@ -50,30 +51,31 @@ struct SteeringGroup {
         leave(socket)
     }
 
-    /// The last member is about to take the place of `socket`: for a moment the program would name nobody by the last
-    /// place, whereupon the kernel chooses among all, the draining ones too; or it would name the wrong one.
+    /// The last member is about to take the place of `socket`. For a moment the program would name no socket by the
+    /// last place, and the kernel would choose among all, including those that drain; or it would name the wrong
+    /// socket.
     private mutating func steerToThoseThatStay(without socket: SharedSocket) {
         guard !isLost, !choosesNobody, let place = members.firstIndex(where: { $0 === socket }), let steeredTo else {
             return
         }
         let moving = [UInt32(place), UInt32(members.count - 1)]
         let staying = steeredTo.filter { !moving.contains($0) }
-        // Where only the last one is live, there is no way around that moment.
+        // If only the last member is live, that moment can't be avoided.
         if staying.isEmpty || staying == steeredTo { return }
-        // What fails here fails again in the `steer` that follows, and is told there.
+        // A failure here occurs again in the `steer` that follows, and is reported there.
         do throws(SystemError) { try attach(staying) } catch {}
     }
 
-    /// Notices members that a program has shut down by itself. Must come before each `join` and `steer`: the order of
-    /// things is the kernel's order.
+    /// Notices members that a program has shut down itself. Call it before each `join` and `steer`, so that changes are
+    /// noted in the kernel's order.
     mutating func noticeThoseGone() {
         let gone = members.filter { $0.queue == nil }
         if gone.count > 1 { isLost = true }
         for socket in gone { leave(socket) }
     }
 
-    /// Spreads new connections over the members that are live; where none is, leaves all as it was: the queues keep
-    /// what comes for whoever takes them over.
+    /// Spreads new connections over the members that are live. If none is, nothing changes: the queues keep new
+    /// connections for the worker that takes them over.
     mutating func steer(isLive: (SharedSocket) -> Bool) throws(SystemError) {
         noticeThoseGone()
         if choosesNobody { return }
@@ -82,7 +84,7 @@ struct SteeringGroup {
         if !live.isEmpty && steeredTo != Array(live) { try attach(Array(live)) }
     }
 
-    /// Makes the kernel refuse new connections; false where it does not let us.
+    /// Makes the kernel refuse new connections; returns false if it does not support that.
     mutating func chooseNobody() -> Bool {
         guard let first = members.first, rl_steer_nowhere(first.number) == 0 else { return false }
         choosesNobody = true

@@ -1,5 +1,5 @@
-// How many CPUs the daemon may use: those in its affinity mask, limited by the quota of its cgroup.
-// cgroup v2 (cpu.max) is described in the kernel's Documentation/admin-guide/cgroup-v2.rst, v1 (cpu.cfs_quota_us) in
+// How many CPUs the daemon may use: those in its affinity mask, limited by the quota of its cgroup. The kernel's
+// documentation describes cgroup v2 (cpu.max) in admin-guide/cgroup-v2.rst and v1 (cpu.cfs_quota_us) in
 // scheduler/sched-bwc.rst.
 internal import CLinux
 
@@ -7,7 +7,7 @@ internal import CLinux
 public struct CPUCount: Equatable, Sendable {
     /// CPUs in the affinity mask, at least 1.
     public var affinity: Int
-    /// The smallest quota of the process' cgroup and its ancestors, in thousandths of a CPU; nil if there is none.
+    /// The smallest quota of the process's cgroup and its ancestors, in thousandths of a CPU; nil if there is none.
     public var quotaMilliCPUs: Int?
 
     public init(affinity: Int, quotaMilliCPUs: Int?) {
@@ -30,7 +30,7 @@ public struct CPUCount: Equatable, Sendable {
         return Array(cpus.prefix(max(0, Int(count))))
     }
 
-    /// The smaller of both counts, with the quota rounded up to whole CPUs; at least 1.
+    /// The smaller of the two counts, with the quota rounded up to whole CPUs; at least 1.
     public var automatic: Int {
         guard let quotaMilliCPUs else { return max(1, affinity) }
         return max(1, min(affinity, (quotaMilliCPUs + 999) / 1000))

@@ -1,18 +1,18 @@
-// Where the process' own control groups are: /proc/self/cgroup is described in cgroups(7), mountinfo in proc(5).
+// Finds the process's own control groups: /proc/self/cgroup is described in cgroups(7), mountinfo in proc(5).
 
 /// One hierarchy that this process is in.
 struct Cgroup {
-    /// v2; otherwise v1, with one controller.
+    /// Whether this is v2; otherwise it is v1 with one controller.
     let isUnified: Bool
-    /// Its own directory and those of all groups above it that are mounted here, the lowest first.
+    /// The directories of this group and of all groups above it that are mounted here, the lowest first.
     let directories: [String]
 
     /// /proc/self/mountinfo can be long in container hosts.
     private static let mountsBytesMax = 8 << 20
 
-    /// v2, and v1 with this controller, as far as they are mounted.
+    /// The hierarchies of v2, and of v1 with this controller, as far as they are mounted.
     ///
-    /// - Parameter root: put in front of /proc and of the mounts; for tests. The directories are without it.
+    /// - Parameter root: a prefix for /proc and for the mounts, for tests. The returned directories do not have it.
     static func own(with controller: String, root: String = "") -> [Cgroup] {
         let memberships = ProcFile.lines("\(root)/proc/self/cgroup").compactMap(Membership.init)
         let mounts = ProcFile.lines("\(root)/proc/self/mountinfo", atMost: mountsBytesMax).compactMap {
@@ -64,7 +64,7 @@ private struct CgroupMount {
     func directories(of path: String) -> [String] {
         var components = path.split(separator: "/")[...]
         let above = cgroup.split(separator: "/")
-        // Where the path does not lie in what is mounted, what is mounted is all that can be seen of it.
+        // If the path is outside of what is mounted, the mount itself is all that can be seen.
         let isBelow = components.starts(with: above) && !components.contains("..")
         components = isBelow ? components.dropFirst(above.count) : []
         var result: [String] = []

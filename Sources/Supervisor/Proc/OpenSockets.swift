@@ -1,38 +1,40 @@
-// Which sockets a process has open: proc_pid_fd(5), without a string for each descriptor; and what the machine's sockets are:
-// sock_diag(7).
+// The sockets that a process has open, from proc_pid_fd(5), without making a string for each descriptor; and all
+// sockets of the machine, from sock_diag(7).
 internal import CLinux
 internal import Glibc
 
 enum OpenSockets {
     typealias Socket = (descriptor: Int32, inode: UInt64)
 
-    /// All that can be seen. One that has just ended has none.
+    /// All sockets that can be seen. A process that has just ended has none.
     static func all(of pid: Int32) -> [Socket] { look(at: pid) ?? [] }
 
-    /// All of them; nil where they can't be seen, which says nothing of whether there are any.
+    /// All sockets of the process; nil if they can't be seen, which does not mean that there are none.
     static func look(at pid: Int32) -> [Socket]? {
         var left = Int.max
         return all(of: pid, atMost: &left)
     }
 
-    /// nil: it can't be looked at, or has more descriptors than `left`, which is what may still be looked at.
+    /// All sockets of the process; nil if they can't be seen, or if the process has more descriptors than `left`, the
+    /// number that may still be read.
     static func all(of pid: Int32, atMost left: inout Int) -> [Socket]? {
         let before = left
         guard let sockets = read("/proc/\(pid)/fd", &left) else { return nil }
         if left < before { return sockets }
-        // No descriptor at all: a process whose first thread has ended shows them under its others only.
+        // There was no descriptor at all: a process whose first thread has ended shows them only under its other
+        // threads.
         return ProcessTree.threads(of: pid).reduce(into: [Socket]?.some([])) { all, thread in
             guard let found = read("/proc/\(pid)/task/\(thread)/fd", &left) else { return all = nil }
             all?.append(contentsOf: found)
         }
     }
 
-    /// Of the process' descriptor; nil where it has none of this number, or that is no socket.
+    /// The inode of a descriptor of the process; nil if it has no descriptor of this number, or it is not a socket.
     static func inode(of pid: Int32, _ descriptor: Int32) -> UInt64? {
         inode(AT_FDCWD, "/proc/\(pid)/fd/\(descriptor)")
     }
 
-    /// One that has just ended has none.
+    /// Reads a folder of descriptors. A process that has just ended has none.
     private static func read(_ path: String, _ left: inout Int) -> [Socket]? {
         guard let folder = opendir(path) else { return errno == ENOENT || errno == ESRCH ? [] : nil }
         defer { closedir(folder) }
@@ -52,7 +54,7 @@ enum OpenSockets {
         return sockets
     }
 
-    /// Of a link to `socket:[12345]`; nil for any other.
+    /// The inode from a link to `socket:[12345]`; nil for any other link.
     private static func inode(_ folder: Int32, _ name: UnsafePointer<CChar>) -> UInt64? {
         let prefix = "socket:["
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { target in
@@ -68,15 +70,15 @@ enum OpenSockets {
 
 /// The machine's TCP and unix sockets by inode.
 struct SocketTable {
-    /// TCP sockets of the machine that are looked at, at some 0.5 µs each: the loop has other work to do.
+    /// How many TCP sockets of the machine are read at most, at some 0.5 µs each: the loop has other work to do.
     private static let socketsMax = 65_536
 
     private let sockets: [UInt64: rl_socket]
 
-    /// - Throws: EOVERFLOW where there are more than `socketsMax`; or the kernel does not tell.
+    /// - Throws: EOVERFLOW if there are more than `socketsMax`; other errors if the kernel does not tell.
     init() throws(SystemError) {
         do throws(SystemError) {
-            // Little room first: a table for all that could be costs more than most machines need.
+            // Try with a small table first: most machines need no larger one.
             sockets = try Self.read(room: 4096)
         } catch  where error.errno == EOVERFLOW {
             sockets = try Self.read(room: Self.socketsMax)
@@ -95,6 +97,6 @@ struct SocketTable {
 
     var all: Dictionary<UInt64, rl_socket>.Values { sockets.values }
 
-    /// Of the sockets with these inodes.
+    /// The sockets with these inodes, as far as they are in the table.
     func sockets(_ inodes: some Collection<UInt64>) -> [rl_socket] { inodes.compactMap { sockets[$0] } }
 }

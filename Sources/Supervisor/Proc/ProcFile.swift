@@ -1,20 +1,21 @@
-// The one reader of the files that the kernel writes: /proc and control groups. Each read has a bound, and a file that can't
-// be read says nothing: its process has just ended or belongs to somebody else, or /proc is not mounted.
+// The one reader of the files that the kernel writes: /proc and control groups. Each read has a bound, and a file that
+// can't be read is no error: its process has just ended or belongs to another user, or /proc is not mounted.
 internal import Glibc
 
 enum ProcFile {
-    /// Most files are far smaller; of an environment or a tree of processes no more is of interest.
+    /// Most files are far smaller; more of an environment or of a list of processes is not needed.
     static let bytesMax = 1 << 20
-    /// What the kernel gives out in one read, as a rule.
+    /// What the kernel usually returns for one read.
     private static let chunkBytes = 4096
 
-    /// All of the file; nil if it can't be read, or is larger than `bytesMax`: half of it would be taken for all.
+    /// The whole file; nil if it can't be read, or is larger than `bytesMax`: a part of it would be mistaken for the
+    /// whole.
     static func bytes(_ path: String, atMost bytesMax: Int = bytesMax) -> [UInt8]? {
         guard let bytes = beginning(of: path, atMost: bytesMax + 1), bytes.count <= bytesMax else { return nil }
         return bytes
     }
 
-    /// The first bytes of the file, at most so many; nil if it can't be read.
+    /// The first bytes of the file, at most `bytesMax`; nil if it can't be read.
     static func beginning(of path: String, atMost bytesMax: Int) -> [UInt8]? {
         let number = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         if number < 0 { return nil }
@@ -32,7 +33,8 @@ enum ProcFile {
         return bytes
     }
 
-    /// What one read yields, into the caller's buffer: for short files that are read often. nil if there is nothing.
+    /// Reads once, into the caller's buffer: for short files that are read often. nil if the file can't be read or is
+    /// empty.
     static func read(_ path: String, into buffer: UnsafeMutableRawBufferPointer) -> UnsafeRawBufferPointer? {
         let number = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         if number < 0 { return nil }
@@ -45,7 +47,7 @@ enum ProcFile {
         bytes(path, atMost: bytesMax).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// None if the file can't be read.
+    /// The lines of the file; none if it can't be read.
     static func lines(_ path: String, atMost bytesMax: Int = bytesMax) -> [Substring] {
         text(path, atMost: bytesMax)?.split(separator: "\n") ?? []
     }
@@ -56,7 +58,7 @@ enum ProcFile {
         return line.map { $0.dropFirst(name.count).drop { $0 == "\t" || $0 == " " } }
     }
 
-    /// What is in a directory.
+    /// The names in a directory, without hidden ones.
     static func names(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }
         defer { closedir(stream) }
@@ -70,7 +72,7 @@ enum ProcFile {
         return names
     }
 
-    /// Where a symbolic link leads, cut after 63 bytes.
+    /// The target of a symbolic link, cut after 63 bytes.
     static func link(_ path: String) -> String? {
         var buffer = [CChar](repeating: 0, count: 64)
         let count = readlink(path, &buffer, buffer.count - 1)

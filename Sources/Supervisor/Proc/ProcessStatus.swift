@@ -1,14 +1,15 @@
 // What a process is and what it costs: proc_pid_stat(5), the one file that has its CPU time, memory and family, and
-// proc_pid_smaps(5); and how to signal it and no other that has got its number since.
+// proc_pid_smaps(5). Also how to signal a process, and never another one that has its PID by now.
 internal import CLinux
 internal import Glibc
 
 struct ProcessStatus {
     let parent: Int32
     let session: Int32
-    /// Since the machine was started, in clock ticks. With the PID it makes one process: numbers are given out again later.
+    /// When the process was started, in clock ticks since the machine was started. Together with the PID it identifies
+    /// the process: PIDs are reused.
     let startTicks: Int
-    /// It has ended, and is not yet reaped.
+    /// The process has ended and is not yet reaped.
     let hasEnded: Bool
     let cpuSeconds: Double
     let residentBytes: Int
@@ -16,7 +17,7 @@ struct ProcessStatus {
     private static let ticksPerSecond = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
     private static let pageBytes = max(1, sysconf(Int32(_SC_PAGESIZE)))
 
-    /// - Parameter buffer: for the file's contents, some 300 bytes.
+    /// - Parameter buffer: takes the file's contents, some 300 bytes.
     init?(_ pid: Int32, _ buffer: UnsafeMutableRawBufferPointer) {
         guard let line = ProcFile.read("/proc/\(pid)/stat", into: buffer),
             let start = line.lastIndex(of: UInt8(ascii: ")")), start + 2 < line.count
@@ -43,7 +44,7 @@ struct ProcessStatus {
     }
 }
 
-/// One process, whoever has its number later.
+/// Identifies one process, even if another one gets its PID later.
 struct ProcessIdentity: Hashable {
     let pid: Int32
     let startTicks: Int
@@ -53,15 +54,15 @@ struct ProcessIdentity: Hashable {
         startTicks = status.startTicks
     }
 
-    /// Sends the signals one after the other; nothing where it has ended.
+    /// Sends the signals one after the other. Does nothing if the process has ended.
     ///
-    /// - Throws: EMFILE where the daemon is out of descriptors; EPERM where it may not.
+    /// - Throws: EMFILE if the daemon is out of descriptors; EPERM if it may not signal the process.
     func send(_ signals: [Int32], _ buffer: UnsafeMutableRawBufferPointer) throws(SystemError) {
         let pid = pid
         do throws(SystemError) {
             let number = try checked("pidfd_open", "pid \(pid)") { rl_pidfd_open(pid) }
             let hold = FileDescriptor(owning: number)
-            // Held, the number stays whose it is now.
+            // While the pidfd is held, the PID can't go to another process.
             guard let status = ProcessStatus(pid, buffer), status.startTicks == startTicks else { return }
             for signal in signals {
                 try checked("pidfd_send_signal", "pid \(pid)") { rl_signal(hold.number, signal) }
@@ -73,8 +74,9 @@ struct ProcessIdentity: Hashable {
 }
 
 enum ProcessMemory {
-    /// Resident bytes, each shared page counted in parts (PSS): what a process costs. The kernel walks all of its pages for
-    /// it. nil: only the process's own user and root may know.
+    /// The resident bytes of a process, with each shared page divided by the number of its users (PSS): what a process
+    /// costs. The kernel walks all pages of the process to compute it. nil if it can't be read: only the process's own
+    /// user and root may.
     static func proportionalBytes(of process: Int32) -> UInt64? {
         // Pss:                1180 kB
         let line = ProcFile.field("Pss:", in: "/proc/\(process)/smaps_rollup")

@@ -1,8 +1,8 @@
-// What /proc says of a worker: its processes, its threads, what its descriptors are. See proc(5).
+// What /proc tells about a worker: its processes, its threads and its descriptors. See proc(5).
 internal import Glibc
 
 enum ProcessTree {
-    /// Bounds what one look costs; of a worker with more processes the rest is not looked at.
+    /// Bounds the cost of one look. If a worker has more processes, the rest is ignored.
     static let processesMax = 1024
 
     /// `root` and its descendants.
@@ -16,19 +16,19 @@ enum ProcessTree {
         return found
     }
 
-    /// All that there are.
+    /// All processes of the machine.
     static var all: [Int32] { ProcFile.names(in: "/proc").compactMap { Int32($0) } }
 
     static func parent(of process: Int32) -> Int32? {
         ProcFile.field("PPid:", in: "/proc/\(process)/status").flatMap { Int32($0) }
     }
 
-    /// It was stopped, by a signal or by a terminal.
+    /// Whether the process was stopped, by a signal or by a terminal.
     static func isStopped(_ process: Int32) -> Bool {
         ProcFile.field("State:", in: "/proc/\(process)/status")?.first == "T"
     }
 
-    /// What it, or any of its threads, has started and what it was handed as a subreaper.
+    /// The processes that it or any of its threads has started, and those that it has as a subreaper.
     static func children(of process: Int32) -> [Int32] {
         threads(of: process).flatMap { thread in
             (ProcFile.text("/proc/\(process)/task/\(thread)/children") ?? "").split(separator: " ").compactMap {
@@ -41,7 +41,7 @@ enum ProcessTree {
         ProcFile.names(in: "/proc/\(process)/task").compactMap { Int32($0) }
     }
 
-    /// The process that a thread belongs to; nil where there is no such thread.
+    /// The process that a thread belongs to; nil if there is no such thread.
     static func process(ofThread thread: Int32) -> Int32? {
         ProcFile.field("Tgid:", in: "/proc/\(thread)/status").flatMap { Int32($0) }
     }
@@ -54,21 +54,22 @@ enum ProcessTree {
         return (flags ?? 0) & O_CLOEXEC != 0
     }
 
-    /// Descriptors that were sent over this unix socket (SCM_RIGHTS) wait to be received.
+    /// Whether descriptors that were sent over this unix socket (SCM_RIGHTS) wait to be received.
     static func sendsDescriptors(_ process: Int32, over descriptor: Int32) -> Bool {
         (ProcFile.field("scm_fds:", in: "/proc/\(process)/fdinfo/\(descriptor)").flatMap { Int($0) } ?? 0) > 0
     }
 
-    /// Its short name, as the kernel keeps it.
+    /// The short name of the process, as the kernel keeps it.
     static func name(of process: Int32) -> Substring? { ProcFile.lines("/proc/\(process)/comm").first }
 
-    /// Its environment as it was at its start, unless the program has written over it; none that only its own user and root
-    /// may read.
+    /// The environment of the process at its start, unless the program has overwritten it; empty if it can't be read:
+    /// only the process's own user and root may.
     static func environment(of process: Int32) -> [ArraySlice<UInt8>] {
         ProcFile.bytes("/proc/\(process)/environ")?.split(separator: 0) ?? []
     }
 
-    /// Some process of the tree has set up an io_uring(7), whose bind and listen no filter sees.
+    /// Whether a process of the tree has set up an io_uring(7): no filter sees a bind or listen that is made through
+    /// one.
     static func usesRing(_ root: Int32) -> Bool {
         processes(of: root).contains { process in
             ProcFile.names(in: "/proc/\(process)/fd").contains {
@@ -84,7 +85,7 @@ enum ProcessTree {
         var data: UInt64
     }
 
-    /// All that watch the descriptor.
+    /// All epolls of the process that watch the descriptor.
     static func pollings(of process: Int32, _ descriptor: Int32) -> [Polling] {
         ProcFile.names(in: "/proc/\(process)/fd").flatMap { name -> [Polling] in
             guard let epoll = Int32(name), ProcFile.link("/proc/\(process)/fd/\(name)") == "anon_inode:[eventpoll]"
@@ -95,7 +96,8 @@ enum ProcessTree {
         }
     }
 
-    /// `tfd:        5 events:       19 data:                5  pos:0 ino:61 sdev:8`, numbers but the first in hexadecimal.
+    /// `tfd:        5 events:       19 data:                5  pos:0 ino:61 sdev:8`, where all numbers but the first
+    /// are hexadecimal.
     private static func polling(_ line: Substring, _ epoll: Int32, _ descriptor: Int32) -> Polling? {
         let words = line.split(whereSeparator: { $0 == " " || $0 == ":" })
         guard words.count >= 6, words[0] == "tfd", Int32(words[1]) == descriptor, words[2] == "events",

@@ -1,17 +1,18 @@
-// The file that a generation runs, pinned: found once, and run again as what it was then, whatever is on the disk now.
+// The file that a generation runs, pinned: it is found once, and runs as it was then, whatever is on the disk now.
 internal import CLinux
 internal import Glibc
 
 struct Executable: ~Copyable {
-    /// Without symbolic links, so that a flipped `current` does not change what a crashed worker comes back as.
+    /// The path without symbolic links, so that a flipped `current` does not change which version replaces a crashed
+    /// worker.
     let path: String
     private let file: FileDescriptor
-    /// Of the file, when it was pinned.
+    /// The file's status when it was pinned.
     let status: stat
-    /// A script is run by its path: its interpreter could not open our descriptor.
+    /// A script runs by its path, because its interpreter could not open our descriptor.
     private let isScript: Bool
 
-    /// - Parameter directory: what a relative path is relative to.
+    /// - Parameter directory: the base of a relative path.
     init(_ name: String, directory: borrowing FileDescriptor, searchPath: String?) throws(GenerationError) {
         let found = try Self.find(name, directory: directory, searchPath: searchPath)
         let base = directory.number
@@ -22,7 +23,7 @@ struct Executable: ~Copyable {
         self.file = file
     }
 
-    /// The pinned file where it is no longer what `path` leads to; nil: run it by its path.
+    /// The pinned file, if `path` leads to another file now; nil: run it by its path.
     var replacedFile: Int32? {
         if isScript { return nil }
         var now = stat()
@@ -30,7 +31,8 @@ struct Executable: ~Copyable {
         return file.number
     }
 
-    /// It is not what was pinned: a script is read by its path, and any file can be written over in place.
+    /// The file that would run is not as it was when it was pinned. A script is read by its path, and any file can be
+    /// overwritten in place.
     var isChanged: Bool {
         let pinned = FileTrace(status)
         let now = FileTrace(path, in: AT_FDCWD)
@@ -57,7 +59,7 @@ struct Executable: ~Copyable {
         throw .programMissing(path: name, searched: searchPath)
     }
 
-    /// Why this process could not execute it; nil: it could.
+    /// Why this process could not execute the file; nil: it could.
     private static func refusal(_ path: String, _ base: Int32) -> SystemError? {
         do throws(SystemError) {
             try checked("faccessat", path) { faccessat(base, path, X_OK, AT_EACCESS) }
@@ -91,7 +93,7 @@ struct Executable: ~Copyable {
 
     private static func startsAsScript(_ path: String, _ base: Int32) -> Bool {
         let number = openat(base, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
-        if number < 0 { return false }  // may be executed and not read: no script could run so
+        if number < 0 { return false }  // a script that cannot be read could not run
         let file = FileDescriptor(owning: number)
         var start: (UInt8, UInt8) = (0, 0)
         return pread(file.number, &start, 2, 0) == 2 && start == (UInt8(ascii: "#"), UInt8(ascii: "!"))

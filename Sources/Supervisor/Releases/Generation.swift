@@ -6,20 +6,20 @@ internal import Glibc
 final class Generation {
     let number: Int
     let program: Program
-    /// What asks its workers to finish: an older version may know another signal than the newest.
+    /// The signal that asks its workers to finish. An older version may expect another signal than the newest.
     let stopSignal: Int32
     let directory: FileDescriptor
     let executable: Executable
     let arguments: CStrings
     let environment: CStrings
     private let namedFiles: NamedFiles
-    /// What people call it.
+    /// What people call the generation.
     var note: String?
-    /// On the wall clock, for people.
+    /// When it was made, on the wall clock, for people.
     let madeAt: timespec
 
     /// - Parameter inherited: the daemon's own environment, without what was meant for the daemon alone.
-    /// - Throws: what is missing or not to be used, in words for the user.
+    /// - Throws: what is missing or unusable, in words for the user.
     init(number: Int, settings: Settings, inherited: Environment) throws(GenerationError) {
         let program = settings.program
         self.number = number
@@ -34,12 +34,12 @@ final class Generation {
         arguments = CStrings(([program.path] + program.arguments).map { Array($0.utf8) })
     }
 
-    /// Files that a worker started now would find in another state than when this generation was made.
+    /// Files that have changed since this generation was made, as a worker that starts now would find them.
     var changedFiles: [String] {
         (executable.isChanged ? [program.path] : []) + namedFiles.changed(in: directory)
     }
 
-    /// - Parameter path: nil: that of this process, which may have been deleted since.
+    /// - Parameter path: nil: the working directory of this process, which may have been deleted since its start.
     private static func openDirectory(_ path: String?) throws(GenerationError) -> FileDescriptor {
         let name = path ?? "."
         do throws(SystemError) {
@@ -70,7 +70,8 @@ final class Generation {
         return environment
     }
 
-    /// Of somebody else the daemon's own variables say nothing true.
+    /// Sets the variables that describe the user, and removes the daemon's own if workers run as another user: they
+    /// would be wrong.
     private static func setUser(_ user: UserChoice, in environment: inout Environment) {
         for (variable, value) in [("USER", user.name), ("LOGNAME", user.name), ("HOME", user.home)] {
             if let value {
@@ -88,9 +89,9 @@ final class Generation {
     }
 }
 
-/// Strings in the shape that execve(2) takes, at their addresses for as long as this object lives.
+/// Strings in the form that execve(2) takes. Their addresses are valid as long as this object lives.
 final class CStrings {
-    /// The strings; no NULL at the end.
+    /// Pointers to the strings, without a NULL at the end.
     private(set) var pointers: [UnsafeMutablePointer<CChar>?] = []
 
     init(_ strings: [[UInt8]]) {
@@ -110,13 +111,12 @@ final class CStrings {
     }
 }
 
-/// Why no generation could be made of the program. At the first start it ends the daemon, at a reload it refuses the
-/// reload.
+/// Why no generation could be made of the program. The error ends the daemon at its start, and refuses a reload.
 public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible {
     case programMissing(path: String, searched: String?)
     case programRefused(path: String, SystemError)
     case workingDirectory(path: String, SystemError)
-    /// No other was named.
+    /// The daemon was started in a directory that was deleted, and no other was named.
     case startDirectoryDeleted
     case environmentFile(String)
     case system(SystemError)
@@ -129,13 +129,14 @@ public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible
             "cannot start \(printable(path)): No such file or directory"
         case .programRefused(let path, let error):
             error.errno == EACCES
-                ? "cannot start \(printable(path)): \(error.reason) (is it an executable file, for the user that workers run as?)"
+                ? "cannot start \(printable(path)): \(error.reason) (is it an executable file, for the user that "
+                    + "workers run as?)"
                 : "cannot start \(printable(path)): \(error.reason)"
         case .workingDirectory(let path, let error):
             "cannot use the working directory \(printable(path)): \(error.reason)"
         case .startDirectoryDeleted:
-            "the working directory, in which reloaderd was started, was deleted (restart reloaderd in one that is there, or "
-                + "name it with --chdir)"
+            "the working directory in which reloaderd was started was deleted (restart reloaderd in a directory that "
+                + "exists, or name one with --chdir)"
         case .environmentFile(let message):
             message
         case .system(let error):
@@ -143,7 +144,8 @@ public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible
         }
     }
 
-    /// What a shell would exit with: 127 not found, 126 found and not to be run, 1 for the rest.
+    /// The exit status that a shell would use: 127 if the program was not found, 126 if it cannot be run, 1 for the
+    /// rest.
     public var exitStatus: Int32 {
         switch self {
         case .programMissing: 127
@@ -153,7 +155,7 @@ public enum GenerationError: Error, Equatable, Sendable, CustomStringConvertible
     }
 }
 
-/// Why no generation could be made of these settings now; nil: it could. Starts nothing.
+/// Returns why no generation could be made of these settings now; nil: one could. Starts nothing.
 public func problem(with settings: Settings) -> GenerationError? {
     do throws(GenerationError) {
         _ = try Generation(number: 1, settings: settings, inherited: Environment.inherited().withoutOuterSupervisor())

@@ -1,19 +1,21 @@
-// What the daemon can see of a version of the program, so that it can tell whether a deploy brings anything new.
+// What the daemon can see of a version of the program, to tell whether a deploy brings anything new.
 internal import Glibc
 internal import Reloader
 
-/// Two that differ are two versions. Two that are the same may still differ in what is not looked at: libraries,
-/// modules, a database.
+/// Two different traces mean two versions. Two versions with the same trace may still differ in what the daemon does
+/// not look at: libraries, modules, a database.
 struct GenerationTrace: Equatable {
     private let program: Program
-    /// How many workers there are makes no version.
+    /// Without the number of workers, which does not make a version.
     private let policy: Policy
-    /// A hash, in which what the environment's files say is contained; it may hold secrets.
+    /// A hash of all variables, those of the environment files included. Only a hash is kept, because they may hold
+    /// secrets.
     private let environment: Int
     private let executable: FileTrace
-    /// A file that is made or replaced in it changes it, too.
+    /// A file that is created or replaced in the directory changes the directory's trace, too.
     private let directory: FileTrace?
-    /// By argument: of an interpreter the program, of others a configuration. nil: no file.
+    /// The file that each argument names, such as an interpreter's program or a configuration; nil: the argument names
+    /// no file.
     private let arguments: [FileTrace?]
 
     init(_ generation: Generation, _ policy: Policy) {
@@ -37,7 +39,7 @@ struct GenerationTrace: Equatable {
     }
 }
 
-/// What tells one state of a file from another without reading it.
+/// What tells one state of a file from another without reading the file.
 struct FileTrace: Equatable {
     private let device: UInt64
     private let inode: UInt64
@@ -63,12 +65,12 @@ struct FileTrace: Equatable {
     func isSameFile(as other: FileTrace) -> Bool { device == other.device && inode == other.inode }
 }
 
-/// The files that a generation's arguments name, of an interpreter the program itself: they are not pinned, so a worker
-/// that is started later runs what they hold by then.
+/// The files that a generation's arguments name; for an interpreter, the program itself. They are not pinned, so a
+/// worker that starts later runs what they contain by then.
 struct NamedFiles {
     private let traces: [(name: String, trace: FileTrace)]
 
-    /// - Parameter directory: what relative names are relative to.
+    /// - Parameter directory: the base of relative names.
     init(_ arguments: [String], in directory: borrowing FileDescriptor) {
         let number = directory.number
         traces = arguments.compactMap { name in
@@ -79,7 +81,7 @@ struct NamedFiles {
         }
     }
 
-    /// Those that are not what they were, or are gone; also those whose name leads to another file now.
+    /// Returns the names of files that have changed, are gone, or whose name leads to another file now.
     func changed(in directory: borrowing FileDescriptor) -> [String] {
         let number = directory.number
         return traces.filter { FileTrace($0.name, in: number) != $0.trace }.map { $0.name }

@@ -1,32 +1,32 @@
-// What can be started: the settings in force, the generations that are pinned, and what has become of their files
-// since. A reload reads the settings again and pins the program as the next generation.
+// What can be started: the settings in force, the pinned generations, and what has become of their files since. A
+// reload reads the settings again and pins the program as the next generation.
 internal import Glibc
 internal import Reloader
 
 final class Releases {
-    /// Versions beyond that are forgotten: nobody deploys them again.
+    /// The number of failed versions that are remembered. Older ones are unlikely to be deployed again.
     private static let badTracesMax = 16
 
     /// What a reload is to roll out.
     struct Next {
         let generation: Generation
-        /// The newest generation that has failed and was the same; nil: there is none.
+        /// The newest generation that has failed and was the same version; nil: there is none.
         let sameAsBad: Int?
     }
 
-    /// What a deploy makes different from the settings.
+    /// How a deploy differs from the settings.
     struct Changes {
-        /// How its roll is to go.
+        /// How the roll should go.
         var plan = RollPlan()
-        /// The program's arguments; they stay in force once a deploy with them is done.
+        /// The program's arguments, which stay in force once a deploy with them is done; nil: unchanged.
         var arguments: [String]?
         /// What people call the new generation.
         var note: String?
     }
 
-    /// What the pool knows, as far as a reload depends on it.
+    /// The facts of the pool that a reload depends on.
     struct Circumstances {
-        /// What TTIN, TTOU and `scale` have made of the number of workers.
+        /// The number of workers after TTIN, TTOU and `scale`.
         let workers: Int
         /// Oldest first.
         let badGenerations: [Int]
@@ -34,15 +34,15 @@ final class Releases {
 
     private let story: Story
     private let readSettings: SettingsSource
-    /// What workers start from: the daemon's own environment, without what was meant for the daemon alone.
+    /// The basis of the workers' environments: the daemon's own, without what was meant for the daemon alone.
     let environment: Environment
-    /// In force.
+    /// The settings in force.
     private(set) var settings: Settings
     private var generations: [Int: Generation] = [:]
     private var newest = 0
-    /// Of the newest generation, and of those that have failed.
+    /// The traces of the newest generation and of those that have failed.
     private var traces: [Int: GenerationTrace] = [:]
-    /// The program's, as the last deploy that was done has changed them; nil: none has.
+    /// The program's arguments from the last finished deploy that changed them; nil: none did.
     private var arguments: [String]?
 
     init(_ settings: Settings, _ environment: Environment, readingAgain: @escaping SettingsSource, _ story: Story) {
@@ -54,23 +54,23 @@ final class Releases {
 
     // MARK: generations
 
-    /// nil: it was released, or never made.
+    /// The generation; nil: it was released, or never made.
     subscript(number: Int) -> Generation? { generations[number] }
 
     var all: Dictionary<Int, Generation>.Values { generations.values }
 
-    /// The core starts it no more.
+    /// To be called when the core will start no more workers of this generation.
     func release(_ number: Int) { generations[number] = nil }
 
-    /// Pins what the daemon starts with.
+    /// Pins the generation that the daemon starts with.
     func makeFirst() throws(GenerationError) {
         keep(try Generation(number: 1, settings: settings, inherited: environment))
     }
 
-    /// Reads everything again and pins it. What can't be read or found refuses the reload, and nothing has changed
-    /// then.
+    /// Reads everything again and pins it. If something can't be read or found, the reload is refused and nothing has
+    /// changed.
     ///
-    /// - Parameter policy: what settings mean on this machine, with the ports that this daemon has.
+    /// - Parameter policy: returns what settings mean on this machine, with the ports that this daemon has.
     func makeNext(
         _ changes: Changes, _ circumstances: Circumstances, policy: (Settings) -> Policy
     ) throws(ReloadRefusal) -> Next {
@@ -90,9 +90,9 @@ final class Releases {
         generations[newest] = generation
     }
 
-    /// Remembers what a generation is, and forgets those that have not failed.
+    /// Remembers the generation's trace, and forgets the traces of generations that have not failed.
     ///
-    /// - Returns: the newest one that has failed and was the same.
+    /// - Returns: the newest generation that has failed and was the same version.
     private func trace(_ generation: Generation, bad: [Int]) -> Int? {
         let trace = GenerationTrace(generation, settings.policy)
         let bad = bad.suffix(Self.badTracesMax)
@@ -104,8 +104,7 @@ final class Releases {
 
     // MARK: settings
 
-    /// The command line's own arguments can't change any more: those of the last deploy that was done with others
-    /// stand.
+    /// To be called when a deploy is done. Its arguments, if it had any, replace those of the command line from now on.
     func deployed(_ changes: Changes) { arguments = changes.arguments ?? arguments }
 
     private func settings(
@@ -117,10 +116,10 @@ final class Releases {
         if !kept.isEmpty {
             let names = kept.joined(separator: ", ")
             story.tell(
-                LogRecord(.warning, "needs_restart", "changed, and only taken up by a restart of the daemon: \(names)"))
+                LogRecord(.warning, "needs_restart", "changed, but only a restart of the daemon applies it: \(names)"))
         }
         let isNewCount = fresh.workers != settings.workers
-        // A number that the user has changed counts; otherwise what the pool was scaled to.
+        // If the user has changed the number, it counts; otherwise the number that the pool was scaled to.
         if !isNewCount { fresh.workers = .fixed(circumstances.workers) }
         fresh.policy = policy(fresh)
         if !isNewCount { fresh.workers = settings.workers }
@@ -130,23 +129,24 @@ final class Releases {
 
     // MARK: what does not come back
 
-    /// Files that a worker started now would find in another state than when the generation was made. Empty for one
-    /// that is no longer kept.
+    /// Files that have changed since the generation was made, as a worker that starts now would find them. Empty for a
+    /// generation that is no longer kept.
     func changedFiles(of generation: Int) -> [String] { generations[generation]?.changedFiles ?? [] }
 
-    /// What people should know of a generation that serves again: links that lead to another release by now, and after
-    /// a rollback files that were changed in place.
+    /// What people should know about a generation that serves again: links that lead to another release by now and,
+    /// after a rollback, files that were changed in place.
     func notes(serving number: Int, afterRollback isRollback: Bool) -> [String] {
         guard let generation = generations[number] else { return [] }
         var notes: [String] = []
         if let (link, target) = Self.linkLeadingElsewhere(generation) {
             notes.append(
-                "\(printable(link)) still points to \(printable(target)): a reload or a restart brings it back")
+                "\(printable(link)) still points to \(printable(target)), which a reload or a restart would start "
+                    + "again")
         }
         let files = isRollback ? generation.changedFiles : []
         if !files.isEmpty {
             let names = files.map { printable($0) }.joined(separator: ", ")
-            notes.append("\(names) changed since generation \(number) was made, and stays as it is now")
+            notes.append("\(names) changed since generation \(number) was made, and the rollback does not undo that")
         }
         return notes
     }
@@ -171,7 +171,7 @@ final class Releases {
         FileTrace(path, in: AT_FDCWD).map { !$0.isSameFile(as: FileTrace(served)) } ?? false
     }
 
-    /// `current` and what it says, for `/srv/web/current/app`.
+    /// The last symbolic link in a path and its target: `current`, for `/srv/web/current/app`.
     private static func lastLink(in path: String) -> (link: String, target: String)? {
         var parts = path.split(separator: "/")
         while let name = parts.last {
@@ -192,14 +192,15 @@ final class Releases {
 enum ReloadRefusal: Error, CustomStringConvertible {
     case configuration(ConfigurationError)
     case generation(GenerationError)
-    /// The pool stops, or has ended and the daemon waits for its last hook. Nothing is told or kept of such a reload.
+    /// The pool is stopping, or has ended and the daemon waits for its last hook. Such a reload is neither logged nor
+    /// kept.
     case ending
 
     var description: String {
         switch self {
         case .configuration(let error): error.description
         case .generation(let error): error.description
-        case .ending: "the pool stops: nothing is started any more"
+        case .ending: "the pool is stopping: nothing new is started"
         }
     }
 }

@@ -1,11 +1,11 @@
-// What all workers use, measured in one go for `status`: their processes, one dump of the kernel's sockets, and a look
-// at the workers' descriptors as far as a bound allows.
+// What all workers use, measured in one go for `status`: their processes, one dump of the kernel's sockets, and the
+// workers' descriptors as far as a bound allows.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 struct PoolUsage {
-    /// A port on which workers listen by themselves.
+    /// A port that workers opened without the daemon.
     struct OwnPort {
         let address: ListenAddress
         var workers: Set<WorkerID>
@@ -14,12 +14,12 @@ struct PoolUsage {
 
     private var usages: [WorkerID: WorkerUsage] = [:]
     private var queues: [UInt64: Int] = [:]
-    /// TCP ports that are neither the daemon's nor shared, by port.
+    /// TCP ports that are neither the daemon's nor shared, ordered by number.
     private(set) var ownPorts: [OwnPort] = []
 
     /// - Parameters:
     ///   - listeners: inodes of the daemon's own listening sockets.
-    ///   - shared: those of them that all workers accept from: their queues are nobody's own.
+    ///   - shared: inodes of those that all workers accept from, so that no single worker owns their queues.
     ///   - known: inodes of the listening sockets that workers share through the daemon.
     init(
         of workers: [WorkerProcess], _ gauge: MemoryGauge, listeners: [UInt64], shared: Set<UInt64>, known: Set<UInt64>,
@@ -46,7 +46,8 @@ struct PoolUsage {
 
     subscript(id: WorkerID) -> WorkerUsage { usages[id] ?? WorkerUsage() }
 
-    /// Connections that wait to be accepted from this listener of the daemon; nil: it is none of TCP or unix.
+    /// Connections that wait to be accepted from this listener of the daemon; nil: it is neither a TCP nor a unix
+    /// listener.
     func queue(of listener: Listener) -> Int? { listener.inode.flatMap { queues[$0] } }
 
     private mutating func count(_ sockets: [WorkerID: [rl_socket]], addresses: Set<UInt64>, shared: Set<UInt64>) {
@@ -55,7 +56,7 @@ struct PoolUsage {
         for (id, sockets) in sockets {
             let own = sockets.filter { $0.listens && !shared.contains($0.inode) }
             usages[id]?.queue = own.isEmpty ? nil : own.reduce(0) { $0 + Int($1.queue) }
-            // What it has connected itself, to a database say, is not counted.
+            // The worker's outgoing connections, for example to a database, are not counted.
             usages[id]?.connections = sockets.count { !$0.listens && addresses.contains($0.address) }
         }
     }
@@ -77,7 +78,7 @@ struct PoolUsage {
         ownPorts.sort { ($0.address.port ?? 0) < ($1.address.port ?? 0) }
     }
 
-    /// Of the sockets that each has, with its processes, until the bound is reached; then of no more.
+    /// The inodes of the sockets that each worker and its processes have open. Workers beyond the bound are left out.
     private static func inodes(
         of workers: [WorkerProcess], _ processes: [WorkerID: [Int32]]
     ) -> [WorkerID: Set<UInt64>] {
@@ -95,14 +96,14 @@ struct PoolUsage {
     }
 }
 
-/// What a worker uses, with the processes that it started.
+/// What a worker uses, together with the processes that it started.
 struct WorkerUsage {
-    /// As `--max-memory` measures it: see `MemoryGauge`.
+    /// Memory as `--max-memory` measures it: see `MemoryGauge`.
     var memoryBytes: Int?
-    /// User and system time since its start, of those of its processes that live.
+    /// User and system time of its living processes, since their starts.
     var cpuSeconds: Double?
-    /// Established connections to the pool's addresses; nil: too many to count, or the kernel doesn't tell.
+    /// Established connections to the pool's addresses; nil: there are too many to count, or the kernel doesn't tell.
     var connections: Int?
-    /// Connections in the queues of listening sockets that are its own; nil: it has none.
+    /// Connections in the queues of the worker's own listening sockets; nil: it has no such sockets.
     var queue: Int?
 }

@@ -1,9 +1,9 @@
-// The answer to `status`: what the core knows, and what the runtime has measured, side by side.
+// The answer to `status`: what the core knows beside what the runtime has measured.
 internal import Glibc
 internal import Reloader
 
 struct StatusReport {
-    /// What a daemon is called, and since when it runs.
+    /// What stays the same while a daemon runs.
     struct Identity {
         let version: String
         /// On the wall clock, for people.
@@ -14,15 +14,15 @@ struct StatusReport {
     let name: String
     let identity: Identity
     let pool: Pool
-    /// On the pool's clock.
+    /// The current time, on the pool's clock.
     let now: Instant
     let usage: PoolUsage
     let releases: Releases
-    /// nil: none has ended.
+    /// nil: no deploy has ended yet.
     let lastDeploy: Deploy?
-    /// The daemon's own.
+    /// The daemon's own listeners.
     let listeners: [Listener]
-    /// By which workers share ports.
+    /// The sockets by which workers share ports.
     let shared: [(address: SharedAddress, sockets: [SharedSocket])]
     let workers: Workers
     let emptyings: Emptyings
@@ -43,7 +43,7 @@ struct StatusReport {
     // MARK: the pool
 
     private var poolFacts: JSON {
-        // What the pool comes back to; what was asked for since may be on its way, or have failed.
+        // The program that the pool would come back to: a newer one may be on its way, or have failed.
         let program = releases[pool.settledGeneration]?.program ?? releases.settings.program
         return [
             "name": .string(name), "pid": .integer(Int(getpid())),
@@ -74,7 +74,7 @@ struct StatusReport {
         }
     }
 
-    /// null while no slot fails.
+    /// The failing slots; null while none fails.
     private var failing: JSON {
         let slots = pool.failingSlots
         if slots.isEmpty { return .null }
@@ -86,7 +86,7 @@ struct StatusReport {
         ]
     }
 
-    /// Those that are pinned, and the last one that failed.
+    /// The pinned generations, and the last one that failed.
     private var generations: [JSON] {
         let serving = Set(pool.slots.map { $0.generation })
         var facts = releases.all.map { generation in
@@ -109,7 +109,8 @@ struct StatusReport {
         ]
     }
 
-    /// All on which the pool can be reached: opened by the daemon, shared by workers, or opened by workers themselves.
+    /// All ports on which the pool can be reached: opened by the daemon, shared by workers, or opened by workers
+    /// themselves.
     private var ports: [JSON] {
         func port(_ address: String, _ kind: PortKind, workers: Int, queue: Int) -> JSON {
             [
@@ -128,7 +129,8 @@ struct StatusReport {
 
     private func listener(_ listener: Listener) -> JSON {
         [
-            "address": .string(listener.label), "name": .optional(listener.name) { .string($0) }, "kind": .word(PortKind.listen),
+            "address": .string(listener.label), "name": .optional(listener.name) { .string($0) },
+            "kind": .word(PortKind.listen),
             "queue": .optional(usage.queue(of: listener)) { .integer($0) },
         ]
     }
@@ -137,7 +139,7 @@ struct StatusReport {
 
     private var slots: JSON { .array(pool.slots.enumerated().map { slot($1, number: $0) }) }
 
-    /// What workers that are gone have left, process by process.
+    /// The processes that workers have left behind.
     private var left: JSON {
         .array(
             pool.slots.enumerated().flatMap { number, slot in
@@ -169,7 +171,7 @@ struct StatusReport {
         ]
     }
 
-    /// nil for one whose spawn is not answered yet.
+    /// The facts about a worker; nil while its process is still being spawned.
     private func worker(_ worker: Worker, isReplacement: Bool, _ restarts: Int) -> JSON? {
         guard let process = workers[worker.id] else { return nil }
         let usage = usage[worker.id]

@@ -4,7 +4,7 @@ internal import Reloader
 
 struct LogFormatter {
     var format: LogFormat
-    /// Standard error is the journal: each line starts with its level.
+    /// Standard error is the journal, so each line starts with its level.
     var isJournal: Bool
 
     func line(_ record: LogRecord, at time: timespec) -> [UInt8] {
@@ -47,32 +47,32 @@ struct LogFormatter {
         line += "}"
     }
 
-    /// A word that needs no quotes stands bare.
+    /// Writes the text without quotes if it needs none.
     private static func appendWord(_ text: String, to line: inout String) {
         let isPlain =
             !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C && $0 != 0x3D }
         if isPlain { line += text } else { appendQuoted(text, to: &line) }
     }
 
-    /// A JSON string (RFC 8259), which logfmt readers take as well.
+    /// Writes a JSON string (RFC 8259), which logfmt readers accept as well.
     private static func appendQuoted(_ text: String, to line: inout String) {
         var bytes: [UInt8] = []
         JSON.write(text, to: &bytes)
         line += String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Seconds with three decimals.
+    /// Formats seconds with three decimals.
     static func seconds(_ duration: Duration) -> String {
         let milliseconds = max(0, duration.nanoseconds) / 1_000_000
         return "\(milliseconds / 1000).\(padded(milliseconds % 1000, 3))"
     }
 
-    /// RFC 3339 in UTC, with milliseconds.
+    /// Formats a time as in RFC 3339, in UTC with milliseconds.
     static func timestamp(_ time: timespec) -> String {
         var seconds = time.tv_sec
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        // Twenty bytes, with room for the year of a file's wildest time.
+        // Usually twenty bytes. The rest is room for years of many digits: a file's time can be any number.
         let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
             let count = strftime(buffer.baseAddress, buffer.count, "%Y-%m-%dT%H:%M:%S", &parts)
             return String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)

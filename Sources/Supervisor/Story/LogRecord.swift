@@ -1,4 +1,5 @@
 // One event for people and programs to read: a level, a stable name, some fields, a sentence.
+internal import Glibc
 internal import Reloader
 
 struct LogRecord {
@@ -7,7 +8,7 @@ struct LogRecord {
         case warning
         case error
 
-        /// sd-daemon(3): the prefix by which the journal knows the level of a line.
+        /// The prefix that tells the journal the level of a line: sd-daemon(3).
         var journalPrefix: String {
             switch self {
             case .info: "<6>"
@@ -25,9 +26,9 @@ struct LogRecord {
     }
 
     var level: Level
-    /// Stable, for programs: `worker_ready`.
+    /// A stable name, for programs: `worker_ready`.
     var event: String
-    /// For people.
+    /// A sentence, for people.
     var message: String
     var fields: [(key: String, value: Value)]
 
@@ -42,4 +43,27 @@ struct LogRecord {
 extension LogRecord.Value: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
     init(stringLiteral value: String) { self = .text(value) }
     init(integerLiteral value: Int) { self = .number(value) }
+}
+
+/// A record of the log with its time.
+struct StampedRecord {
+    var record: LogRecord
+    var time: timespec
+
+    /// The record as an event of the control protocol, with the keys of the log in JSON.
+    var json: JSON {
+        var members: [JSON.Member] = [
+            .init("type", .word(MessageKind.event)), .init("time", .string(LogFormatter.timestamp(time))),
+            .init("level", .string(record.level.rawValue)), .init("event", .string(record.event)),
+        ]
+        for (key, value) in record.fields {
+            switch value {
+            case .text(let text): members.append(.init(key, .string(text)))
+            case .number(let number): members.append(.init(key, .integer(number)))
+            case .duration(let duration): members.append(.init(key, .seconds(duration)))
+            }
+        }
+        members.append(.init("msg", .string(record.message)))
+        return .object(members)
+    }
 }

@@ -1,20 +1,19 @@
-// What people are told: one record in. It becomes a line on standard error, is kept for whoever asks for the last events, and
-// waits for those who follow them.
+// What people are told. Each record becomes a line on standard error, is kept for clients that ask for the last events,
+// and waits for clients that follow them.
 internal import CLinux
 internal import Glibc
 
 final class Story {
-    /// The log's way out, shared with workers whose output goes there too.
+    /// Where the log goes, shared with workers whose output goes there too.
     let sink: OutputSink
     private let formatter: LogFormatter
-    /// Marks each record, if the user has named this daemon.
+    /// The daemon's name, which marks each record; nil if the user has not named this daemon.
     private let name: String?
     private var recent = RecentRecords()
     private var news: [StampedRecord] = []
     /// Messages that are told at most once.
     private var toldOnce: Set<String> = []
-    /// Set it while somebody follows: records are then kept for `takeNews`.
-    var isFollowed = false
+    private var isFollowed = false
 
     init(format: LogFormat, name: String?, environment: Environment) throws(SystemError) {
         sink = try OutputSink(.standardError)
@@ -22,7 +21,7 @@ final class Story {
         self.name = name
     }
 
-    /// Returns the record as it was written.
+    /// Logs the record, and returns it as it was written.
     @discardableResult
     func tell(_ record: LogRecord) -> StampedRecord {
         let stamped = stamped(record)
@@ -36,13 +35,16 @@ final class Story {
         if toldOnce.insert(record.message).inserted { tell(record) }
     }
 
-    /// For a record whose words stand in the log already: only those who ask for events or follow them get it.
+    /// Takes a record whose words are in the log already: only clients that ask for events or follow them get it.
     func note(_ record: LogRecord) { keep(stamped(record)) }
 
-    /// The last records as events of the control protocol, oldest first; the newest that fit into `bytesMax`.
+    /// Returns the newest records that fit into `bytesMax`, oldest first, as events of the control protocol.
     func recentLines(bytesMax: Int) -> ArraySlice<[UInt8]> { recent.lines(bytesMax: bytesMax) }
 
-    /// Returns what has been told since the last call while somebody followed.
+    /// Keeps records for `takeNews` from now on, or no longer.
+    func keepNews(while isFollowed: Bool) { self.isFollowed = isFollowed }
+
+    /// Returns the records since the last call that came while a client followed.
     func takeNews() -> [StampedRecord] {
         defer { news.removeAll() }
         return news
@@ -59,7 +61,7 @@ final class Story {
         if isFollowed { news.append(record) }
     }
 
-    /// Writes what waits; once all is out, says what had to be dropped meanwhile.
+    /// Writes the lines that wait. Once all are written, says how many had to be dropped meanwhile.
     func flush() {
         sink.flush()
         guard !sink.isWaiting else { return }
@@ -67,21 +69,55 @@ final class Story {
         if dropped > 0 {
             tell(
                 LogRecord(
-                    .warning, "log_dropped", "standard error was blocked: log lines are lost",
+                    .warning, "log_dropped", "standard error was blocked: log lines were lost",
                     [("lines", .number(dropped))]))
         }
     }
 
-    /// The end: a reader that is slow still gets all, one that has stopped is not waited for.
+    /// Writes the rest of the log at the daemon's end: a slow reader still gets all of it, a reader that has stopped is
+    /// not waited for.
     func finish() {
         sink.drain()
         flush()
     }
 
-    /// systemd.exec(5): JOURNAL_STREAM names the device and inode of the journal's socket.
+    /// Whether standard error is the journal: JOURNAL_STREAM names the device and inode of the journal's socket
+    /// (systemd.exec(5)).
     private static func isJournal(_ environment: Environment) -> Bool {
         guard let stream = environment["JOURNAL_STREAM"] else { return false }
         var status = stat()
         return fstat(2, &status) == 0 && stream == "\(status.st_dev):\(status.st_ino)"
     }
+}
+
+/// The last records of the log, for `events`. They are formatted only on request, because most are never looked at.
+struct RecentRecords {
+    static let recordsMax = 256
+
+    private var records: [StampedRecord] = []
+    private var oldest = 0
+
+    mutating func append(_ record: StampedRecord) {
+        if records.count < Self.recordsMax {
+            records.append(record)
+        } else {
+            records[oldest] = record
+            oldest = (oldest + 1) % records.count
+        }
+    }
+
+    /// Returns the newest records that fit into `bytesMax`, oldest first, as events of the control protocol.
+    func lines(bytesMax: Int) -> ArraySlice<[UInt8]> {
+        lastLines((records[oldest...] + records[..<oldest]).map { $0.json.line }, bytesMax: bytesMax)
+    }
+}
+
+/// Returns the last of `lines` that fit into `bytesMax` together with their newlines.
+func lastLines(_ lines: [[UInt8]], bytesMax: Int) -> ArraySlice<[UInt8]> {
+    var bytes = 0
+    let first = lines.lastIndex { line in
+        bytes += line.count + 1
+        return bytes > bytesMax
+    }
+    return lines[(first.map { $0 + 1 } ?? 0)...]
 }

@@ -2,8 +2,8 @@
 internal import Glibc
 
 struct Environment {
-    /// What an outer supervisor set for this process alone. It is consumed here and never reaches a worker, where it
-    /// would name descriptors that are closed there, or a socket that is not the worker's to talk to.
+    /// Variables that an outer supervisor set for this process alone. They never reach a worker, where they would name
+    /// descriptors that are closed, or a socket that the worker must not talk to.
     static let outerNames: Set<String> = [
         "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE", "MAINPID",
         "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "UPSTART_FDS",
@@ -15,7 +15,7 @@ struct Environment {
         "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID", "GUNICORN_FD", "GUNICORN_PID",
     ]
 
-    /// `NAME=VALUE`, each name once, in no particular order of meaning.
+    /// `NAME=VALUE`, each name once. The order means nothing.
     private var entries: [[UInt8]] = []
     private var positions: [[UInt8]: Int] = [:]
 
@@ -39,7 +39,7 @@ struct Environment {
         return String(decoding: entries[position][(name.count + 1)...], as: UTF8.self)
     }
 
-    /// Without what was meant for this process alone.
+    /// A copy without the variables that were meant for this process alone.
     func withoutOuterSupervisor() -> Environment {
         var environment = Environment()
         for entry in entries {

@@ -1,5 +1,5 @@
-// `--pid-file`: the daemon's PID for scripts, and a lock, so that a second daemon can't take the file from a living
-// one.
+// `--pid-file`: the daemon's PID for scripts, and a lock, so that a second daemon can't take over the file while the
+// first one lives.
 internal import Glibc
 
 public struct PidFileError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -32,8 +32,7 @@ final class PidFile {
         self.path = path
     }
 
-    /// Removes the file, unless another has taken its place or its contents meanwhile; the lock goes with the
-    /// descriptor.
+    /// Removes the file, unless it has been replaced or overwritten since; the lock ends with the descriptor.
     func remove() throws(SystemError) {
         guard try isOurs() else { return }
         try checked("unlink", path) { unlink(path) }

@@ -1,30 +1,31 @@
-// Opens the files that the daemon writes by name: whatever others may have put in their places, it neither waits there
-// nor writes elsewhere, and says in words why not.
+// Opens the files that the daemon writes by name. Others may have put something else in their place: the daemon then
+// neither blocks nor writes elsewhere, but refuses and says why.
 internal import Glibc
 
 enum SafeFile {
-    /// For what workers and the log write. A regular file, a device in a directory of root's or our own (/dev/null), or
-    /// what one of the kernel's links leads to (/dev/stdout). Made where it is not there. Never blocks, neither now nor
-    /// later.
+    /// Opens a file for the output of workers or for the log: a regular file, a device in a directory that belongs to
+    /// root or to this process's user (/dev/null), or the target of one of the kernel's links (/dev/stdout). Creates it
+    /// if it does not exist. Never blocks, neither in opening nor in writing.
     static func appending(to path: String) throws(SystemError) -> FileDescriptor {
         try open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644) { (place, status) throws(SystemError) in
             try checkOutput(place, status, path)
         }
     }
 
-    /// A regular file that nobody else could have put there, to be read and written. Made where it is not there.
+    /// Opens a regular file that no other user could have put there, for reading and writing. Creates it if it does not
+    /// exist.
     static func own(_ path: String) throws(SystemError) -> FileDescriptor {
         try open(path, O_RDWR | O_CREAT, 0o644) { (place, status) throws(SystemError) in
             try checkOwn(place, status, path)
         }
     }
 
-    /// The same, only to be read.
+    /// The same, but only for reading, and does not create it.
     static func reading(_ path: String) throws(SystemError) -> FileDescriptor {
         try open(path, O_RDONLY, 0) { (place, status) throws(SystemError) in try checkOwn(place, status, path) }
     }
 
-    /// Puts a new file with these bytes in the place of whatever is there under this name.
+    /// Replaces what has this name by a new file with these bytes.
     static func replace(_ path: String, with bytes: [UInt8], mode: mode_t) throws(SystemError) {
         let place = try SafePath(path)
         let directory = place.directory.number
@@ -47,14 +48,14 @@ enum SafeFile {
         try checked("rename", path) { renameat(directory, temporary, directory, place.name) }
     }
 
-    // MARK: what is refused
+    // MARK: refusals
 
-    /// Why `appending(to:)` would refuse what is there now, beyond the kernel's own reasons.
+    /// Why `appending(to:)` would refuse what is there now, apart from the kernel's own reasons; nil if it would not.
     static func outputRefusal(_ path: String) -> String? {
         refusal(path) { (place, status) throws(SystemError) in try checkOutput(place, status, path) }
     }
 
-    /// The same of `own`.
+    /// The same for `own`.
     static func ownRefusal(_ path: String) -> String? {
         refusal(path) { (place, status) throws(SystemError) in try checkOwn(place, status, path) }
     }
@@ -71,8 +72,8 @@ enum SafeFile {
         }
     }
 
-    /// What is there is looked at before it is opened, since opening some devices does something; and after, since it
-    /// may be another by then.
+    /// Checks the file before it is opened, because opening some devices has effects; and afterwards, because it may
+    /// have been replaced in between.
     private static func open(
         _ path: String, _ flags: Int32, _ mode: mode_t, _ check: Check
     ) throws(SystemError) -> FileDescriptor {
@@ -109,10 +110,10 @@ enum SafeFile {
         }
     }
 
-    /// A second name of a file can be given by whoever may write into the directory.
+    /// Anybody who may write into the directory can put a second name of a file there.
     private static func checkLinks(_ place: borrowing SafePath, _ status: stat, _ path: String) throws(SystemError) {
         guard place.isShared, status.st_nlink > 1 else { return }
-        throw refused(path, "the file has another name elsewhere, and stands in a directory where others may write")
+        throw refused(path, "the file has another name elsewhere, and is in a directory where others may write")
     }
 
     private static func kind(_ status: stat) -> String {
@@ -131,8 +132,9 @@ enum SafeFile {
     }
 }
 
-/// For `--check`: why the daemon would not write its output there, beyond what stat(2) and access(2) say. nil: nothing.
+/// For `--check`: why the daemon would refuse to write output to this file, apart from what stat(2) and access(2) tell;
+/// nil if it would not.
 public func outputFileRefusal(_ path: String) -> String? { SafeFile.outputRefusal(path) }
 
-/// The same of the pid file.
+/// The same for the pid file.
 public func pidFileRefusal(_ path: String) -> String? { SafeFile.ownRefusal(path) }

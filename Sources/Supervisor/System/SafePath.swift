@@ -1,25 +1,25 @@
-// Where a path leads, followed step by step: a link that somebody else could have put there is not followed. The kernel
-// does that for world-writable sticky directories (fs.protected_symlinks), where it is told to, and for no others.
+// Follows a path step by step, and follows no link that another user could have put there. The kernel does that only
+// for world-writable sticky directories, and only if fs.protected_symlinks is set.
 internal import CLinux
 internal import Glibc
 
-/// A directory, held open, and a name in it, which is no link any more.
+/// A directory that is held open, and a name in it that is not a link, unless it is one of the kernel's own.
 struct SafePath: ~Copyable {
     let directory: FileDescriptor
     let name: String
-    /// Somebody besides root and this process's user may put files there.
+    /// Whether users other than root and this process's user may put files into the directory.
     let isShared: Bool
-    /// The name is one of the kernel's own links (/proc/self/fd/1), which only it can follow.
+    /// Whether the name is one of the kernel's own links (/proc/self/fd/1), which only the kernel can follow.
     let isMagic: Bool
-    /// What is there; nil: nothing yet.
+    /// The status of the file; nil if it does not exist yet.
     let status: stat?
 
-    /// As for the kernel.
+    /// The kernel's own limit.
     private static let linksMax = 40
-    /// statfs(2).
+    /// PROC_SUPER_MAGIC of statfs(2).
     private static let procMagic = 0x9FA0
 
-    /// - Throws: where there is no such directory, or a link is not to be trusted.
+    /// - Throws: if there is no such directory, or a link can't be trusted.
     init(_ path: String) throws(SystemError) {
         // A NUL would silently shorten the name that the kernel sees.
         if path.isEmpty || path.utf8.contains(0) { throw SystemError(call: "open", errno: EINVAL, subject: path) }
@@ -118,10 +118,10 @@ struct SafePath: ~Copyable {
     }
 }
 
-/// Root and the user of this process may lead it where they like.
+/// Whether this is root or the user of this process, whose links are always followed.
 func isOurs(_ user: uid_t) -> Bool { user == 0 || user == geteuid() }
 
-/// Makes the folder and those above it, as far as they are not there.
+/// Creates the folder, and the folders above it that do not exist.
 func makeFolder(_ path: String, mode: mode_t) throws(SystemError) {
     if mkdir(path, mode) == 0 || errno == EEXIST { return }
     guard errno == ENOENT, let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash > path.startIndex else {

@@ -1,8 +1,8 @@
-// What the daemon makes of the process that it was started in, once, before anything else.
+// What the daemon does to its own process once, before anything else.
 internal import CLinux
 internal import Glibc
 
-/// Opens /dev/null wherever descriptor 0, 1 or 2 is closed: no socket of ours may ever get such a number.
+/// Opens /dev/null wherever descriptor 0, 1 or 2 is closed: none of the daemon's sockets may ever get such a number.
 func openStandardDescriptors() throws(SystemError) {
     while true {
         let number = try checked("open", "/dev/null") { open("/dev/null", O_RDWR) }
@@ -12,8 +12,8 @@ func openStandardDescriptors() throws(SystemError) {
     }
 }
 
-/// Raises the soft limit of open files to the hard one (a pool of 1,000 workers needs 4,000) and yields what it was,
-/// which is what workers get: programs that use select(2) break above 1,024.
+/// Raises the soft limit of open files to the hard limit (a pool of 1,000 workers needs 4,000) and returns the old
+/// limit, which workers get back: programs that use select(2) break above 1,024.
 func raiseFileLimit() throws(SystemError) -> ResourceLimit {
     var soft: UInt64 = 0
     var hard: UInt64 = 0
@@ -21,7 +21,7 @@ func raiseFileLimit() throws(SystemError) -> ResourceLimit {
     return ResourceLimit(resource: UInt32(RLIMIT_NOFILE.rawValue), soft: soft, hard: hard)
 }
 
-/// A seed for jitter: daemons that were started together must not retry together.
+/// Returns a seed for jitter: daemons that were started at the same time must not retry at the same time.
 func randomSeed() throws(SystemError) -> UInt64 {
     var seed: UInt64 = 0
     try checked("getrandom") { getrandom(&seed, 8, 0) }
@@ -30,7 +30,7 @@ func randomSeed() throws(SystemError) -> UInt64 {
 
 /// One call of setrlimit(2), with the kernel's numbers and units.
 public struct ResourceLimit: Equatable, Sendable {
-    /// RLIMIT_NOFILE and so on, as the kernel numbers them.
+    /// The kernel's number of RLIMIT_NOFILE or another limit.
     public var resource: UInt32
     /// `ResourceLimit.unlimited` means no limit.
     public var soft: UInt64

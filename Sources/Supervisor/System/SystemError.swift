@@ -1,16 +1,16 @@
-// The one shape of a failed system call, and the two helpers that make it. errno is taken before anything else can
+// The one type for failed system calls, and the two helpers that make it. They read errno before anything else can
 // change it.
 internal import CLinux
 internal import Glibc
 
-/// A system call that failed: which, on what, why.
+/// A system call that failed: which call, on what, and why.
 public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The call's name in section 2 of the manual.
     public var call: String
     public var errno: Int32
-    /// What it was called on, for people; may be empty.
+    /// What the call was made on, in words for people; may be empty.
     public var subject: String
-    /// Where the errno's own words would not help.
+    /// Set if the C library's words for the errno would not help.
     public var explanation: String?
 
     public init(call: String, errno: Int32, subject: String = "", explanation: String? = nil) {
@@ -28,7 +28,7 @@ public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Runs a system call that reports failure by -1, again while it is interrupted.
+/// Runs a system call that reports failure by -1, and repeats it if it is interrupted.
 @discardableResult
 func checked<Result: FixedWidthInteger & SignedInteger>(
     _ call: String, _ subject: @autoclosure () -> String = "", _ body: () -> Result
@@ -41,7 +41,7 @@ func checked<Result: FixedWidthInteger & SignedInteger>(
     }
 }
 
-/// Like `checked`, for a descriptor that doesn't block: nil where there is nothing now (EAGAIN).
+/// Like `checked`, for a descriptor that doesn't block: nil if there is nothing now (EAGAIN).
 func checkedUnlessWouldBlock<Result: FixedWidthInteger & SignedInteger>(
     _ call: String, _ subject: @autoclosure () -> String = "", _ body: () -> Result
 ) throws(SystemError) -> Result? {

@@ -1,4 +1,4 @@
-// Text as people write and read it: how it is shown in messages, and how it is taken apart.
+// Text as people write and read it: how it is shown in messages, and how it is parsed.
 
 /// Text that a person wrote, for use in a message: in quotes, without line ends and other characters that would disturb
 /// a terminal or a log, and cut if it is long.

@@ -1,10 +1,12 @@
-// Workers and memory: what they take of it, for --max-memory and for `status`, and which of them the kernel has killed for
-// want of it.
+// The memory of workers: how much they use, for --max-memory and for `status`, and which of them the kernel has killed
+// because memory ran out.
 internal import Reloader
 
-/// --max-memory: what ready workers take can only be looked at, so time drives it; without the option nothing is armed.
+/// Enforces --max-memory. Nothing announces that a worker grows, so a timer drives the measurements; without the option
+/// no timer is armed.
 final class MemoryWatch {
-    /// Between two looks at each worker: leaks are slower, and looking at large workers costs milliseconds each.
+    /// The time between two measurements of a worker: leaks are slower than that, and measuring a large worker costs
+    /// milliseconds.
     private static let period = Duration.seconds(10)
 
     private let loop: Loop
@@ -17,9 +19,9 @@ final class MemoryWatch {
         self.story = story
     }
 
-    /// When to look next; nil: never, or not while no worker serves.
+    /// When to measure next; nil if never, or as long as no worker serves.
     ///
-    /// - Parameter isWanted: there is a limit, and some worker serves.
+    /// - Parameter isWanted: whether there is a limit and some worker serves.
     func plan(isWanted: Bool) -> Instant? {
         if !isWanted {
             lookAt = nil
@@ -29,7 +31,7 @@ final class MemoryWatch {
         return lookAt
     }
 
-    /// The workers to look at now: those that are ready, and are not to be replaced anyway.
+    /// The workers to measure now: those that are ready and will not be replaced anyway.
     func takeDue(_ slots: [Slot]) -> [WorkerID] {
         guard let look = lookAt, look <= MonotonicClock.now() else { return [] }
         lookAt = nil
@@ -41,18 +43,18 @@ final class MemoryWatch {
         }
     }
 
-    /// The event for the core if the worker takes more than `limit` bytes, which is told.
+    /// Measures the worker. If it uses more than `limit` bytes, logs that and returns the event for the core.
     func look(at worker: WorkerProcess, limit: UInt64) -> Event? {
         guard let bytes = memory(of: worker, above: limit) else { return nil }
         story.tell(
             worker.record(
                 .warning, "worker_over_memory",
-                "worker takes \(byteCountText(bytes)) of memory, more than --max-memory \(byteCountText(limit))",
+                "worker uses \(byteCountText(bytes)) of memory, more than --max-memory \(byteCountText(limit))",
                 [("memory", .number(Int(bytes)))]))
         return .overMemory(worker.id)
     }
 
-    /// nil: no more than the limit. The dear measure is taken only if the cheap one is above it.
+    /// nil if the worker does not exceed the limit. The expensive measure is taken only if the cheap one exceeds it.
     private func memory(of worker: WorkerProcess, above limit: UInt64) -> UInt64? {
         let processes = ProcessTree.processes(of: worker.pid)
         if gauge.upperBound(processes, loop.buffer) <= limit { return nil }
@@ -61,13 +63,13 @@ final class MemoryWatch {
     }
 }
 
-/// The proportional share (PSS) of a worker and of the processes that it started. The kernel walks all of a process' pages for
-/// it, which takes milliseconds of a large one.
+/// The proportional share (PSS) of a worker and of the processes that it started. To compute it, the kernel walks all
+/// pages of a process, which takes milliseconds if the process is large.
 final class MemoryGauge {
-    /// At most so much of the daemon's time goes into measuring: a worker that took 1 ms to measure is measured again no
-    /// sooner than after 100 ms.
+    /// Bounds the share of the daemon's time that goes into measuring: a worker that took 1 ms to measure is measured
+    /// again after 100 ms at the earliest.
     private static let costFactor = 100
-    /// One `status` measures no longer; what was measured before is shown of the others.
+    /// A `status` request measures for no longer than this; for the other workers it shows their last measurement.
     static let statusBudget = Duration.milliseconds(50)
 
     private struct Reading {
@@ -77,7 +79,7 @@ final class MemoryGauge {
 
     private var readings: [WorkerID: Reading] = [:]
 
-    /// Of a worker's processes, measured now.
+    /// The memory of a worker's processes, measured now.
     func measure(_ id: WorkerID, _ processes: [Int32], _ buffer: UnsafeMutableRawBufferPointer) -> UInt64 {
         let start = MonotonicClock.now()
         let bytes = processes.reduce(UInt64(0)) { sum, process in
@@ -88,7 +90,8 @@ final class MemoryGauge {
         return bytes
     }
 
-    /// Of a worker's processes, as it was a moment ago where measuring is dear; nil: not measured yet, and `until` is over.
+    /// The memory of a worker's processes; a recent measurement if measuring is expensive; nil if there is none yet and
+    /// `until` has passed.
     func bytes(
         _ id: WorkerID, _ processes: [Int32], until: Instant, _ buffer: UnsafeMutableRawBufferPointer
     ) -> UInt64? {
@@ -97,7 +100,8 @@ final class MemoryGauge {
         return until <= now ? nil : measure(id, processes, buffer)
     }
 
-    /// Each process' resident bytes, shared pages counted in each: never less than what `measure` would say, and cheap.
+    /// The sum of the resident bytes of all processes, which counts shared pages once for each process: cheap, and
+    /// never less than what `measure` would return.
     func upperBound(_ processes: [Int32], _ buffer: UnsafeMutableRawBufferPointer) -> UInt64 {
         processes.reduce(0) { $0 + Self.resident($1, buffer) }
     }
@@ -110,19 +114,21 @@ final class MemoryGauge {
     }
 }
 
-/// Processes that the kernel has killed because their control group was out of memory: memory.events in v2, memory.oom_control in
-/// v1. Which processes they were it does not say; a worker that was killed by signal 9 at the same time is taken for one.
+/// Counts the processes that the kernel has killed because their control group was out of memory: memory.events in v2,
+/// memory.oom_control in v1. The kernel does not say which processes it killed; a worker that was killed by signal 9 at
+/// the same time is assumed to be one of them.
 struct OutOfMemoryKills {
-    /// How long a kill that was counted explains the end of a worker: it is counted before the end is seen.
+    /// How long after it was counted a kill may explain the end of a worker: the kernel counts it before the daemon
+    /// sees the end.
     private static let lasts = Duration.seconds(5)
 
     private let file: String?
     private var counted: UInt64 = 0
-    /// Those that explain nothing yet.
+    /// Counted kills that have not yet explained the end of a worker.
     private var unexplained: UInt64 = 0
     private var seenAt = Instant(nanoseconds: 0)
 
-    /// Of the daemon's own group, in which its workers are.
+    /// Counts in the daemon's own group, which its workers are in too.
     init() {
         let files = Cgroup.own(with: "memory").compactMap { group in
             group.directories.first.map { "\($0)/\(group.isUnified ? "memory.events" : "memory.oom_control")" }
@@ -131,7 +137,7 @@ struct OutOfMemoryKills {
         counted = file.flatMap(Self.count) ?? 0
     }
 
-    /// To be called at each start and end of a worker, so that what is counted meanwhile is known to be new.
+    /// Call it at each start and end of a worker, so that kills counted in between are known to be new.
     mutating func look() {
         guard let count = file.flatMap(Self.count), count > counted else { return }
         if MonotonicClock.now() - seenAt > Self.lasts { unexplained = 0 }
@@ -140,7 +146,7 @@ struct OutOfMemoryKills {
         seenAt = MonotonicClock.now()
     }
 
-    /// A worker was killed by signal 9, and not by the daemon.
+    /// Whether a worker that was killed by signal 9, but not by the daemon, was killed because memory ran out.
     mutating func explainsKill() -> Bool {
         look()
         guard unexplained > 0, MonotonicClock.now() - seenAt <= Self.lasts else { return false }

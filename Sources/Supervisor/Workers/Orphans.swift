@@ -1,30 +1,31 @@
-// Children of the daemon that it did not start. It is the subreaper of all that it starts, so what loses its parent becomes its
-// own child: found when a worker ends, asked to finish, killed when the core says so, and waited for.
+// Children of the daemon that it did not start. The daemon is the subreaper of everything that it starts, so a process
+// that loses its parent becomes the daemon's own child. It is found when a worker ends, asked to finish, killed when
+// the core says so, and waited for.
 //
-// What is handed to the daemon is proven to be a worker's by one of these: it is in the session that the worker led; it
-// descended from the worker when that was asked to end; it has the worker's NOTIFY_SOCKET, which is like no other, in its
-// environment; or all workers that could have started it, because they were there before it, are gone. Nothing else is touched.
+// An orphan is proven to be a worker's in one of four ways: it is in the session that the worker led; it descended from
+// the worker when the worker was asked to end; it has the worker's NOTIFY_SOCKET, which is unique, in its environment;
+// or all workers that could have started it, because they are older, are gone. No other process is touched.
 internal import Glibc
 internal import Reloader
 
-/// What the proof needs to know of others.
+/// What the proof needs to know from outside this type.
 struct OrphanTerms {
-    /// The processes of the hooks that run.
+    /// The processes of the running hooks.
     let hooks: Set<Int32>
     /// `--keep-children`: only a worker's own session counts.
     let keepsChildren: Bool
 }
 
-/// What one worker has left behind: orphans that are proven to be its own, and all that descends from them. Known from the
-/// worker's end on, until nothing is left.
+/// What one worker has left behind: orphans that are proven to be its own, and all their descendants. Kept from the
+/// worker's end until none of them is left.
 struct Leftovers {
-    /// Handed to the daemon. They get the stop signal; what descends from them is theirs to end.
+    /// Those that have become children of the daemon. They get the stop signal; ending their descendants is up to them.
     fileprivate(set) var orphans: Set<ProcessIdentity> = []
-    /// Orphans and descendants, now or earlier: an orphan that was seen among them is the worker's.
+    /// All orphans and descendants that were ever seen: if one of them becomes an orphan later, it is the worker's.
     fileprivate var seen: Set<ProcessIdentity> = []
-    /// Those that live.
+    /// The orphans and descendants that are alive.
     fileprivate(set) var living: [ProcessIdentity] = []
-    /// They have had their stop signal.
+    /// Those that have been sent the stop signal.
     fileprivate var asked: Set<ProcessIdentity> = []
     fileprivate var areAsked = false
     fileprivate var areKilled = false
@@ -40,17 +41,17 @@ final class Orphans {
 
     private let buffer: UnsafeMutableRawBufferPointer
     private let story: Story
-    /// The daemon's children before it had any of its own: of the program that has become the daemon by exec.
+    /// Children that the daemon had before it started any: the program that became the daemon by exec had started them.
     private let earlier: Set<ProcessIdentity>
-    /// The kernel says who the daemon's children are (CONFIG_PROC_CHILDREN, and /proc is mounted).
+    /// Whether the kernel lists the daemon's children (CONFIG_PROC_CHILDREN, and /proc is mounted).
     let areVisible: Bool
-    /// Workers that have ended, and have left something.
+    /// Workers that have ended and have left processes behind.
     private(set) var leaving: [WorkerProcess] = []
     private var hooksMayHaveLeft = false
 
-    /// To be made before anything is started.
+    /// Create it before anything is started.
     ///
-    /// - Parameter buffer: for files of /proc.
+    /// - Parameter buffer: scratch space for files of /proc.
     init(_ buffer: UnsafeMutableRawBufferPointer, _ story: Story) {
         self.buffer = buffer
         self.story = story
@@ -64,21 +65,21 @@ final class Orphans {
 
     // MARK: finding
 
-    /// To be called when the worker is asked to end, and before it is killed: its descendants may lose every other trace of
-    /// it.
+    /// Call it when the worker is asked to end, and before it is killed: later its descendants may have lost every
+    /// other trace of it.
     func noteDescendants(of worker: WorkerProcess, _ terms: OrphanTerms) {
         if terms.keepsChildren { return }
         let family = family(of: worker.pid).lazy.map { $0.identity }.filter { $0.pid != worker.pid }
         worker.left.seen.formUnion(family)
     }
 
-    /// The worker has ended, and is not yet reaped: finds what it has left.
+    /// Finds what a worker has left behind. The worker has ended and is not yet reaped.
     func workerHasEnded(_ worker: WorkerProcess, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) {
         find(of: worker, beside: workers, terms)
         if !worker.left.isEmpty { leaving.append(worker) }
     }
 
-    /// - Parameter workers: those that run, by PID.
+    /// - Parameter workers: the running workers, by PID.
     func find(of worker: WorkerProcess, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) {
         let own = living(beside: workers, terms).filter { isLeft($0, by: worker, beside: workers, terms) }
         let families = own.flatMap { family(of: $0.identity.pid) }.filter {
@@ -103,7 +104,7 @@ final class Orphans {
         return ProcessTree.environment(of: pid).contains { $0.elementsEqual(wanted) }
     }
 
-    /// Each worker that lives was started later, and no hook can have left it.
+    /// All living workers were started later than this orphan, and no hook can have left it.
     private func isLeftByElimination(
         _ orphan: Orphan, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms
     ) -> Bool {
@@ -111,11 +112,13 @@ final class Orphans {
         return workers.values.allSatisfy { $0.startTicks > orphan.identity.startTicks }
     }
 
-    /// Whatever becomes the daemon's child was started by something that it has started: it is no init process, to which
-    /// others' orphans come as well, and had no children before.
+    /// Whether everything that becomes the daemon's child descends from something that the daemon has started. That is
+    /// so unless the daemon is an init process, which gets the orphans of others too, or had children before it started
+    /// any.
     private var areAllOurs: Bool { earlier.isEmpty && getpid() != 1 }
 
-    /// A hook has ended: what has become an orphan since it began may be its own, and whatever descends from that.
+    /// Call it when a hook has ended: a process that has become an orphan since the hook began may be the hook's, and
+    /// so may its descendants.
     func noteHook(startedAt ticks: Int, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) {
         if living(beside: workers, terms).contains(where: { $0.identity.startTicks >= ticks }) {
             hooksMayHaveLeft = true
@@ -134,7 +137,7 @@ final class Orphans {
         signal(worker.left.living, [SIGKILL], of: worker)
     }
 
-    /// Each once; those too that have become orphans since.
+    /// Signals each orphan once, including those that have become orphans since.
     private func askNew(of worker: WorkerProcess) {
         let new = worker.left.orphans.subtracting(worker.left.asked)
         worker.left.asked.formUnion(new)
@@ -144,20 +147,21 @@ final class Orphans {
     private func signal(_ processes: [ProcessIdentity], _ signals: [Int32], of worker: WorkerProcess) {
         for process in processes {
             do throws(SystemError) { try process.send(signals, buffer) } catch {
-                story.tell(worker.record(of: error, "cannot signal what the worker has left"))
+                story.tell(worker.record(of: error, "cannot signal a process that the worker has left behind"))
             }
         }
     }
 
     // MARK: waiting
 
-    /// Looks at what is left of the worker; true if that is nothing any more. What has become an orphan since gets the signals
-    /// that the others have had.
+    /// Looks for what is left of the worker and returns true if nothing is. Processes that have become orphans since
+    /// get the signals that the others have had.
     func areGone(of worker: WorkerProcess, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) -> Bool {
         find(of: worker, beside: workers, terms)
         if worker.left.isEmpty {
             leaving.removeAll { $0 === worker }
-            story.tell(worker.record(.info, "leftovers_gone", "nothing that the worker has started is left"))
+            story.tell(
+                worker.record(.info, "leftovers_gone", "all processes that the worker has left behind have ended"))
             return true
         }
         if worker.left.areKilled {
@@ -168,13 +172,14 @@ final class Orphans {
         return false
     }
 
-    /// The daemon ends: whoever is still there was started by workers or by hooks.
+    /// Kills what is left when the daemon ends: those processes were started by workers or by hooks.
     func killTheRest(beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) {
         if terms.keepsChildren || getpid() == 1 { return }
         for orphan in living(beside: workers, terms) {
             for process in family(of: orphan.identity.pid) {
                 do throws(SystemError) { try process.identity.send([SIGKILL], buffer) } catch {
-                    story.tell(LogRecord(.error, "system_error", "cannot kill what is left: \(error)"))
+                    story.tell(
+                        LogRecord(.error, "system_error", "cannot kill a process that was left behind: \(error)"))
                 }
             }
         }
@@ -182,13 +187,14 @@ final class Orphans {
 
     // MARK: looking
 
-    /// Those that live, and were started by nobody that the daemon knows.
+    /// Children of the daemon that are alive, and that are neither workers, nor hooks, nor among the children that the
+    /// daemon had before it started any.
     private func living(beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) -> [Orphan] {
         let children = Self.children { workers[$0] != nil || terms.hooks.contains($0) } ?? []
         return children.compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }
     }
 
-    /// The process and all that descends from it, as far as it lives.
+    /// The process and all its descendants that are alive.
     private func family(of pid: Int32) -> [Orphan] { ProcessTree.processes(of: pid).compactMap { orphan($0) } }
 
     private func orphan(_ pid: Int32) -> Orphan? {
@@ -196,7 +202,8 @@ final class Orphans {
         return Orphan(identity: ProcessIdentity(pid, status), session: status.session)
     }
 
-    /// proc_pid_children(5): of the daemon's one thread. Read at each end of a worker, with all the other workers in it.
+    /// The children of the daemon's one thread, see proc_pid_children(5). Read at each end of a worker; the list
+    /// contains all other workers.
     private static func children(except isOwn: (Int32) -> Bool) -> [Int32]? {
         guard let bytes = ProcFile.bytes("/proc/self/task/\(getpid())/children") else { return nil }
         var children: [Int32] = []

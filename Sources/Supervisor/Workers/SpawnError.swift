@@ -1,11 +1,12 @@
-// Why no worker came of a spawn: the step that failed and why, in words for the user and in the core's own.
+// Why a worker could not be started: the step that failed and the reason, in words for the user and as the core's own
+// type.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 struct SpawnError: Error, Equatable {
     enum Step: Equatable {
-        /// Making the worker's pipes and sockets, before there is a process.
+        /// Creating the worker's pipes and sockets, before there is a process.
         case channels
         case clone
         case session
@@ -27,7 +28,7 @@ struct SpawnError: Error, Equatable {
     var error: SystemError
     var program: String
 
-    /// The core's view: does trying again help, and is it the program's fault?
+    /// The failure as the core sees it: does trying again help, and is it the program's fault?
     var failure: SpawnFailure {
         switch error.errno {
         case EAGAIN, ENOMEM, EMFILE, ENFILE, ENOBUFS: .exhausted
@@ -36,7 +37,7 @@ struct SpawnError: Error, Equatable {
         }
     }
 
-    /// Somebody has the program open for writing.
+    /// A process has the program open for writing.
     var isBusy: Bool { step == .execute && error.errno == ETXTBSY }
 
     /// One line: what failed, on what, why, what to do.
@@ -44,9 +45,9 @@ struct SpawnError: Error, Equatable {
 
     private var what: String {
         switch step {
-        case .channels: "making its pipes: "
-        case .clone: "making a process: "
-        case .session: "making its session: "
+        case .channels: "creating its pipes: "
+        case .clone: "creating a process: "
+        case .session: "creating its session: "
         case .workingDirectory: "entering its working directory: "
         case .descriptors: "passing its descriptors: "
         case .resourceLimits: "setting its resource limits: "
@@ -65,10 +66,10 @@ struct SpawnError: Error, Equatable {
     private var hint: String {
         switch (step, error.errno) {
         case (.channels, EMFILE), (.clone, EMFILE), (.descriptors, EMFILE):
-            " (the daemon's limit of open files is used up; raise LimitNOFILE= or ulimit -Hn)"
-        case (.channels, ENFILE): " (the system is out of open files; raise fs.file-max)"
+            " (the daemon has reached its limit of open files; raise LimitNOFILE= or ulimit -Hn)"
+        case (.channels, ENFILE): " (the system has reached its limit of open files; raise fs.file-max)"
         case (.clone, EAGAIN), (.execute, EAGAIN), (.userID, EAGAIN):
-            " (the limit of processes is reached; see TasksMax= or ulimit -u)"
+            " (the process limit is reached; see TasksMax= or ulimit -u)"
         case (.filter, _):
             " (this system refuses seccomp user notification; pass listeners with --listen, or use --no-share)"
         case (.execute, ENOENT): " (or the interpreter that its first line names is missing)"
@@ -86,7 +87,7 @@ struct SpawnError: Error, Equatable {
 }
 
 extension SpawnError.Step {
-    /// From the C enum of the same steps.
+    /// Converts the C enum of the same steps.
     init(_ stage: rl_stage) {
         switch stage {
         case rl_stage_session: self = .session

@@ -1,4 +1,5 @@
-// Makes a worker of a generation: its channels, its environment, its process. Reports every failure with its step.
+// Starts a worker of a generation: creates its channels, its environment and its process. Reports every failure with
+// the step that failed.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -9,15 +10,15 @@ struct Spawner: ~Copyable {
     let name: String
     /// LISTEN_FDNAMES, one for each listener.
     let listenerNames: [String?]
-    /// The daemon raises its own limit of open files; workers get back what the daemon was given.
+    /// The limit of open files that the daemon was started with. The daemon raises its own; workers get this one back.
     let fileLimit: ResourceLimit
-    /// Standard output passes through the daemon; otherwise it is the daemon's own.
+    /// Whether the workers' standard output passes through the daemon; otherwise they write to the daemon's own.
     let pipesOutput: Bool
-    /// The same of standard error.
+    /// The same for standard error.
     let pipesErrors: Bool
-    /// The CPUs that `--pin` gives out, in turn; empty where the kernel does not say which there are.
+    /// The CPUs that `--pin` assigns in turn; empty if the kernel does not list them.
     let cpus: [Int32]
-    /// Workers report their calls of bind(2) and listen(2).
+    /// Set if workers report their calls of bind(2) and listen(2).
     private let calls: CallChannel?
     private let null: FileDescriptor
 
@@ -37,7 +38,7 @@ struct Spawner: ~Copyable {
         self.null = null
     }
 
-    /// A started process with the daemon's ends of its channels, not registered anywhere yet.
+    /// A process that was just started, with the daemon's ends of its channels. Nothing is registered anywhere yet.
     struct Spawned: ~Copyable {
         let pid: Int32
         let exit: FileDescriptor
@@ -50,8 +51,9 @@ struct Spawner: ~Copyable {
         let calls: FileDescriptor?
     }
 
-    /// - Parameter watchdog: told to the worker as WATCHDOG_USEC.
-    /// - Parameter listeners: become the worker's descriptors 3, 4, …
+    /// - Parameters:
+    ///   - watchdog: passed to the worker as WATCHDOG_USEC.
+    ///   - listeners: become the worker's descriptors 3, 4, …
     func spawn(
         _ generation: Generation, slot: Int, workers: Int, watchdog: Duration?, listeners: [Int32]
     ) throws(SpawnError) -> Spawned {
@@ -98,7 +100,7 @@ struct Spawner: ~Copyable {
         pidText: UnsafeMutablePointer<CChar>?
     ) throws(SpawnError) -> rl_spawn_result {
         let program = generation.program
-        // The limit of open files comes back first, so that the user's own --rlimit nofile wins.
+        // The limit of open files is restored first, so that the user's own --rlimit nofile wins.
         let limits = ([fileLimit] + program.resourceLimits).map {
             rl_limit(resource: $0.resource, soft: $0.soft, hard: $0.hard)
         }
@@ -120,11 +122,12 @@ struct Spawner: ~Copyable {
             &request, path: generation.executable.path, arguments: generation.arguments.pointers + [nil],
             environment: environment, descriptors: descriptors, limits: limits, groups: groups)
         if result.stage == rl_stage_none { return result }
-        _ = receiveCalls()  // it may have come further than this
+        _ = receiveCalls()  // the child may have sent it before it failed
         throw failure(SpawnError.Step(result.stage), SystemError(call: "execve", errno: result.error), generation)
     }
 
-    /// It may have ended already, but is not reaped. Where /proc says nothing it counts as one that was always there.
+    /// The process may have ended already, but is not reaped. If /proc does not tell, it counts as older than all
+    /// others.
     private static func startTicks(of pid: Int32) -> Int {
         withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { ProcessStatus(pid, $0)?.startTicks ?? 0 }
     }
@@ -150,7 +153,8 @@ struct Spawner: ~Copyable {
         }
     }
 
-    /// Belongs to the worker's user, who may open what it leads to by a name: /dev/stdout, /dev/fd/5.
+    /// A pipe that belongs to the worker's user, so that the worker can open it by a name such as /dev/stdout or
+    /// /dev/fd/5.
     private func pipe(_ generation: Generation) throws(SpawnError) -> Pipe {
         let user = generation.program.user
         return try channel(generation) { () throws(SystemError) in try Pipe(openableBy: user) }
@@ -167,14 +171,15 @@ struct Spawner: ~Copyable {
     }
 }
 
-/// rl_spawn with Swift's arrays: the one way in which this daemon starts a process, worker or hook. Fills in what `request` points to, and starts the process. The arrays of C strings end with NULL.
+/// Calls rl_spawn with Swift's arrays: the one way in which this daemon starts a process, be it a worker or a hook.
+/// Fills in the pointers of `request` and starts the process. The arrays of C strings end with NULL.
 ///
-/// - Returns: the process, or the stage at which its set-up failed; nothing of it is left then.
+/// - Returns: the process, or the stage at which its set-up failed, in which case nothing of it is left.
 func startProcess(
     _ request: inout rl_spawn_request, path: String, arguments: [UnsafeMutablePointer<CChar>?],
     environment: [UnsafeMutablePointer<CChar>?], descriptors: [Int32], limits: [rl_limit], groups: [UInt32] = []
 ) -> rl_spawn_result {
-    precondition(arguments.last == .some(nil) && environment.last == .some(nil), "execve finds the end by NULL")
+    precondition(arguments.last == .some(nil) && environment.last == .some(nil), "execve needs a NULL at the end")
     var result = rl_spawn_result()
     request.descriptor_count = Int32(descriptors.count)
     request.limit_count = Int32(limits.count)
@@ -208,7 +213,8 @@ struct Pipe: ~Copyable {
 
     /// Both ends close-on-exec; the read end does not block.
     ///
-    /// - Parameter user: who may open it by a name such as /dev/stderr, as the one who made it may; nil: only that one.
+    /// - Parameter user: a user who may open it by a name such as /dev/stderr, besides the user who created it; nil:
+    ///   nobody else.
     init(openableBy user: UserChoice? = nil) throws(SystemError) {
         var ends: (Int32, Int32) = (-1, -1)
         try withUnsafeMutablePointer(to: &ends) { pointer throws(SystemError) in
@@ -225,7 +231,8 @@ struct Pipe: ~Copyable {
 
     private static func give(_ number: Int32, to user: UserChoice) throws(SystemError) {
         if fchown(number, user.userID, user.groupID) == 0 { return }
-        // Root without CAP_CHOWN: all may write to it then, as far as they get at it, which is through a process of theirs.
+        // This is root without CAP_CHOWN. Everybody may write to the pipe then, but can reach it only through a process
+        // of their own that has it.
         try checked("fchmod", "a worker's pipe") { fchmod(number, 0o622) }
     }
 
@@ -233,7 +240,7 @@ struct Pipe: ~Copyable {
     consuming func takeReadEnd() -> FileDescriptor { readEnd }
 }
 
-/// How a worker's seccomp notification descriptor reaches the daemon: one socket pair for all spawns, since each is over
+/// Carries a worker's seccomp notification descriptor to the daemon: one socket pair for all spawns, since each is over
 /// before the next begins.
 struct CallChannel: ~Copyable {
     private let ours: FileDescriptor
@@ -252,7 +259,8 @@ struct CallChannel: ~Copyable {
         return try CallChannel()
     }
 
-    /// Why no program started here could report its calls; nil: it can. Tried with a child of its own.
+    /// Why a program started here could not report its calls; nil if it can. Tries it with a child made for that
+    /// purpose.
     func obstacle() -> SystemError? {
         var missing: UnsafePointer<CChar>?
         let result = rl_try_sharing(number, &missing)
@@ -262,10 +270,10 @@ struct CallChannel: ~Copyable {
         return SystemError(call: missing.map { String(cString: $0) } ?? "seccomp", errno: code)
     }
 
-    /// For the child, which sends on it.
+    /// The end that the child sends on.
     var number: Int32 { theirs.number }
 
-    /// What the child has sent; nil where it failed before that.
+    /// The descriptor that the child has sent; nil if the child failed before that.
     func receive() -> FileDescriptor? {
         let number = rl_receive_descriptor(ours.number)
         return number < 0 ? nil : FileDescriptor(owning: number)

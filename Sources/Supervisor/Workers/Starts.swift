@@ -1,15 +1,16 @@
-// Starts of workers, as the core asks for them. A program that somebody has open for writing is being copied: its start is
-// tried again for a moment, as other calls are that fail for now, and the core hears of it when it is decided.
+// Starts of workers, as the core asks for them. A program that a process has open for writing is being copied: the
+// start is tried again for a moment, like any call that fails temporarily, and the core gets its answer when the
+// outcome is known.
 internal import Glibc
 internal import Reloader
 
-/// A start that the core has asked for, and has had no answer to yet.
+/// A start that the core has asked for and has no answer to yet.
 struct WorkerStart {
     let id: WorkerID
     let slot: Int
-    /// Kept, though the core may have let go of it.
+    /// Kept even if the core has let go of it.
     let generation: Generation
-    /// Of one that waits for whoever writes to the program, on the monotonic clock.
+    /// Set while the start waits for a process that has the program open for writing; on the monotonic clock.
     fileprivate var wait: (nextTry: Instant, givenUpAt: Instant)?
 
     init(_ id: WorkerID, slot: Int, _ generation: Generation) {
@@ -20,14 +21,14 @@ struct WorkerStart {
 }
 
 final class Starts {
-    /// The end of a copy that a deploy did not wait for; a longer one deserves to be told.
+    /// Long enough for the end of a copy that a deploy did not wait for. A copy that takes longer is worth reporting.
     static let writersPatience = Duration.seconds(2)
     private static let writersPeriod = Duration.milliseconds(20)
 
     private let story: Story
     private let spawner: Spawner
     private var delayed: [WorkerStart] = []
-    /// Of starts that have failed, until the core has reported on them.
+    /// The errors of failed starts, until the core has reported on them.
     private var errors: [WorkerID: SpawnError] = [:]
 
     init(_ spawner: consuming Spawner, _ story: Story) {
@@ -35,12 +36,12 @@ final class Starts {
         self.story = story
     }
 
-    /// Starts a process that nobody watches yet.
+    /// Starts a process. The loop does not watch it yet.
     ///
     /// - Parameters:
-    ///   - policy: says how many workers there are, and how often each has to ping.
+    ///   - policy: has the number of workers and how often each has to ping.
     ///   - listeners: become the worker's descriptors 3, 4, …
-    ///   - output: takes what it writes.
+    ///   - output: takes what the worker writes.
     func spawn(
         _ start: WorkerStart, by policy: Policy, listeners: [Int32], _ output: Output
     ) throws(SpawnError) -> WorkerProcess {
@@ -50,9 +51,9 @@ final class Starts {
         return WorkerProcess(spawned, id: start.id, slot: start.slot, generation: start.generation, output)
     }
 
-    /// The answer to the core; nil: it comes later.
+    /// Handles a failed start. Returns the answer to the core; nil if it comes later.
     ///
-    /// - Parameter isStopping: the start is not tried again.
+    /// - Parameter isStopping: if true, the start is not tried again.
     func failed(_ start: WorkerStart, _ error: SpawnError, isStopping: Bool) -> Event? {
         let now = MonotonicClock.now()
         let givenUpAt = start.wait?.givenUpAt ?? now + Self.writersPatience
@@ -71,15 +72,15 @@ final class Starts {
         story.tell(
             .worker(
                 .warning, "start_delayed",
-                "\(start.generation.program.path) is open for writing (\(error.error.reason)): the start is tried again for "
+                "\(start.generation.program.path) is open for writing (\(error.error.reason)): retrying the start for "
                     + "\(LogFormatter.seconds(Self.writersPatience))s",
                 start.slot, start.generation.number, ReportContext()))
     }
 
-    /// When to try again; nil: nothing waits.
+    /// When to try again; nil if no start waits.
     var nextTry: Instant? { delayed.lazy.compactMap { $0.wait?.nextTry }.min() }
 
-    /// Those that are to be tried again now, and wait no more.
+    /// Removes and returns the starts that are to be tried again now.
     func takeDue() -> [WorkerStart] {
         let now = MonotonicClock.now()
         func isDue(_ start: WorkerStart) -> Bool { start.wait.map { $0.nextTry <= now } ?? true }
@@ -87,7 +88,7 @@ final class Starts {
         return delayed.filter(isDue)
     }
 
-    /// Why the start of this worker has failed, while the core reports on it.
+    /// Why the start of this worker has failed. Known until the core has reported on it.
     func failure(of id: WorkerID) -> String? { errors[id]?.message }
 
     func forgetErrors() { errors.removeAll() }

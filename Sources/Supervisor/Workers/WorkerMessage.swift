@@ -1,10 +1,10 @@
-// What workers say, on the ready pipe or the notify socket, and the socket itself: the sd_notify(3) server side, with a
-// datagram socket per worker, so that no PID has to be matched.
+// Messages from workers on the ready pipe or the notify socket, and the socket itself: the server side of sd_notify(3),
+// with a datagram socket for each worker, so that no PID has to be matched.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
-/// sd_notify(3)'s assignments, and a bare newline (s6).
+/// The assignments of sd_notify(3), and a bare newline (s6).
 enum WorkerMessage: Equatable {
     case ready
     case heartbeat
@@ -12,10 +12,11 @@ enum WorkerMessage: Equatable {
     case status(String)
     case extendTimeout(Duration)
 
-    /// Bytes of a STATUS= that are kept: it is one line of a table.
+    /// The bytes of a STATUS= that are kept: it is shown in one line of a table.
     static let statusBytesMax = 256
 
-    /// One line without its newline; nil for what is none of our business, which is ignored as sd_notify(3) asks.
+    /// Parses one line without its newline; nil for assignments that mean nothing here: sd_notify(3) asks that they be
+    /// ignored.
     init?(line: some Collection<UInt8>, emptyMeansReady: Bool) {
         if line.isEmpty {
             guard emptyMeansReady else { return nil }
@@ -49,12 +50,12 @@ enum WorkerMessage: Equatable {
 }
 
 struct NotifySocket: ~Copyable {
-    /// Bytes of one datagram that are looked at; longer ones are cut, as systemd cuts them.
+    /// The bytes of a datagram that are read; longer ones are cut, as systemd cuts them.
     static let datagramBytesMax = 4096
 
     let descriptor: FileDescriptor
-    /// What NOTIFY_SOCKET says: an abstract address, reachable after chroot(2) and gone with the socket. Its name can't be
-    /// guessed, and senders are checked by uid as well.
+    /// The value of NOTIFY_SOCKET: an abstract address, which can be reached after chroot(2) and disappears with the
+    /// socket. Its name can't be guessed, and senders are checked by uid as well.
     let address: String
 
     init() throws(SystemError) {
@@ -73,11 +74,11 @@ struct NotifySocket: ~Copyable {
 
     struct Datagram {
         var bytes: [UInt8]
-        /// Of the sending process, as the kernel says; `UInt32.max` where it does not.
+        /// The user of the sending process, as the kernel reports it; `UInt32.max` if it does not.
         var sender: UInt32
     }
 
-    /// The next datagram; nil when there is none. Descriptors that come along are closed, which also answers BARRIER=1.
+    /// The next datagram; nil if there is none. Descriptors that come with it are closed, which also answers BARRIER=1.
     static func receive(_ number: Int32) throws(SystemError) -> Datagram? {
         var bytes = [UInt8](repeating: 0, count: datagramBytesMax)
         var sender: UInt32 = 0

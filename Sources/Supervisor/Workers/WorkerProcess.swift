@@ -1,45 +1,45 @@
-// One worker as the runtime sees it: a process, and the channels on which it is heard.
+// One worker as the runtime sees it: a process, and the channels on which the daemon hears from it.
 internal import Reloader
 
-/// Lives from the spawn until the exit has been told to the core, and nothing is left of what it has started. Owns the
-/// worker's descriptors.
+/// Lives from the spawn until the core has been told of the exit and nothing is left of what the worker has started.
+/// Owns the worker's descriptors.
 final class WorkerProcess {
-    /// How many changes of its status the log tells of.
+    /// How many changes of the worker's status are logged.
     private static let statusLinesMax = 32
 
     let id: WorkerID
     let slot: Int
-    /// Kept until the worker is gone, though the core may have let go of it.
+    /// Kept until the worker is gone, even if the core has let go of it.
     let generation: Generation
     let pid: Int32
-    /// Readable when the process has ended; the only way by which it is signalled.
+    /// The pidfd: readable when the process has ended, and the only way by which it is signalled.
     let exit: Channel
-    /// nil once its end is reached.
+    /// nil once the worker has closed its end.
     var readyPipe: Channel?
     let notifySocket: Channel
-    /// Like that of no other process.
+    /// Unique to this worker.
     let notifyAddress: String
-    /// When it was started, as the kernel counts; see `ProcessStatus`.
+    /// When the process was started, in the kernel's clock ticks; see `ProcessStatus`.
     let startTicks: Int
-    /// What it writes, and what is kept of it.
+    /// What the worker writes, and the lines of it that are kept.
     let output: WorkerOutput
-    /// Its calls of bind(2) and listen(2); nil where its ports are its own.
+    /// The channel on which the worker's calls of bind(2) and listen(2) arrive; nil if workers don't share ports.
     let calls: Channel?
     var readyLines = LineSplitter()
-    /// When it was sent SIGKILL, on the pool's clock.
+    /// When the worker was sent SIGKILL, on the pool's clock.
     var killedAt: Instant?
-    /// It has set up an io_uring(7), as was seen when it was late.
+    /// The worker has set up an io_uring(7). Looked for only when the worker is late.
     var usesRing = false
-    /// A port that it was refused, and who has that.
-    var portTrouble: String?
-    /// Its last STATUS=.
+    /// What is known, in words, about a port that the worker was refused.
+    private(set) var portTrouble: String?
+    /// The worker's last STATUS=.
     private(set) var status: String?
     private var statusLinesTold = 0
-    /// The signal by which it is stopped (state T); nil: it runs.
+    /// The signal by which the process is stopped (state T); nil if it runs.
     var stoppedBy: Int32?
-    /// The kernel has killed it for want of memory.
+    /// The kernel has killed the worker because memory ran out.
     var wasOutOfMemory = false
-    /// Of one that has ended.
+    /// What the worker has left behind. Known once it has ended.
     var left = Leftovers()
 
     init(_ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Generation, _ output: Output) {
@@ -61,8 +61,8 @@ final class WorkerProcess {
         [exit, readyPipe, notifySocket, calls].compactMap { $0 } + output.streams.map { $0.pipe }
     }
 
-    /// Keeps the text. Returns true if the log is to tell of it: boot progress is news; what a serving worker says of itself may
-    /// come with each request, and is kept for status.
+    /// Keeps the text. Returns true if it is to be logged: progress at the start is news, but a serving worker may
+    /// report a status with each request, and that is only kept for `status`.
     func takeStatus(_ text: String) -> Bool {
         if text == status { return false }
         status = text
@@ -71,9 +71,12 @@ final class WorkerProcess {
         return true
     }
 
+    /// Keeps what is known, in words, about a port that the worker was refused.
+    func notePortTrouble(_ words: String) { portTrouble = words }
+
     // MARK: for the log
 
-    /// What a report about it says of the process.
+    /// What a report about this worker says about the process.
     var context: ReportContext {
         var context = ReportContext(pid: pid, status: status, portTrouble: portTrouble, usesRing: usesRing)
         context.stoppedBy = stoppedBy
@@ -90,7 +93,7 @@ final class WorkerProcess {
         .worker(level, event, message, slot, generation.number, context, fields)
     }
 
-    /// Something could not be done to it.
+    /// A record of something that could not be done to this worker.
     func record(of error: SystemError, _ what: String) -> LogRecord {
         .worker(.error, "system_error", "\(what): \(error)", slot, generation.number, ReportContext(pid: pid))
     }

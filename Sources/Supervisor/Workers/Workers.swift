@@ -1,23 +1,23 @@
-// The workers: those that run, and those that have ended and have left something. Each is watched from its start on, heard,
-// signalled by its pidfd only, and reaped when all that it has left is known.
+// The workers: those that run, and those that have ended and left processes behind. Each worker is watched from its
+// start on, heard, signalled only by its pidfd, and reaped once all that it has left behind is known.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 final class Workers {
-    /// Datagrams read from one worker in a turn.
+    /// How many datagrams are read from one worker in a turn of the loop.
     private static let turnDatagrams = 16
 
     private let loop: Loop
     private let story: Story
     private let orphans: Orphans
     private var byID: [WorkerID: WorkerProcess] = [:]
-    /// By PID: those that have not ended.
+    /// The workers that have not ended, by PID.
     private var running: [Int32: WorkerProcess] = [:]
     private var outOfMemoryKills = OutOfMemoryKills()
     private(set) var failures = SlotFailures()
 
-    /// To be made before anything is started.
+    /// Create it before anything is started.
     init(_ loop: Loop, _ story: Story) {
         self.loop = loop
         self.story = story
@@ -27,18 +27,18 @@ final class Workers {
     /// Running, or ended and not yet forgotten.
     subscript(id: WorkerID) -> WorkerProcess? { byID[id] }
 
-    /// nil: no worker that runs has this number.
+    /// nil if no running worker has this PID.
     func running(pid: Int32) -> WorkerProcess? { running[pid] }
 
-    /// Running, or ended and not yet forgotten; in no order.
+    /// All workers, running or ended and not yet forgotten, in no particular order.
     var all: some Collection<WorkerProcess> { byID.values }
 
-    /// Those that run, the eldest first.
+    /// The running workers, the oldest first.
     var living: [WorkerProcess] { running.values.sorted { $0.id < $1.id } }
 
-    // MARK: beginning
+    // MARK: starting
 
-    /// Watches the new worker's channels. If that fails (epoll is out of memory), there is no worker.
+    /// Watches the new worker's channels. If that fails (epoll is out of memory), the worker is killed.
     func add(_ worker: WorkerProcess) throws(SpawnError) {
         do throws(SystemError) {
             try loop.watch(worker.exit, .exit(worker))
@@ -61,7 +61,7 @@ final class Workers {
 
     // MARK: hearing
 
-    /// What the worker has written to its ready pipe.
+    /// The messages that the worker has written to its ready pipe.
     func readReadyPipe(of worker: WorkerProcess) throws(SystemError) -> [WorkerMessage] {
         guard let pipe = worker.readyPipe else { return [] }
         var messages: [WorkerMessage] = []
@@ -77,13 +77,13 @@ final class Workers {
         return messages
     }
 
-    /// What somebody who may speak for the worker has sent to its notify socket.
+    /// The messages on the worker's notify socket from senders who may speak for the worker.
     func readNotifySocket(of worker: WorkerProcess) throws(SystemError) -> [WorkerMessage] {
         var messages: [WorkerMessage] = []
         for _ in 0..<Self.turnDatagrams {
             let datagram: NotifySocket.Datagram?
             do throws(SystemError) { datagram = try NotifySocket.receive(worker.notifySocket.number) } catch {
-                // What was heard before it counts.
+                // Messages that were read before the failure count.
                 if messages.isEmpty { throw error }
                 tell(error)
                 break
@@ -97,12 +97,12 @@ final class Workers {
         return messages
     }
 
-    /// The daemon's own user, root, and the user that workers run as may speak for a worker.
+    /// Messages count if they come from root, the daemon's own user, or the user that workers run as.
     private func isTrusted(_ sender: UInt32, _ worker: WorkerProcess) -> Bool {
         sender == 0 || sender == geteuid() || sender == worker.generation.program.user?.userID
     }
 
-    /// Takes note of the message; returns the event if it is one for the core.
+    /// Notes the message; returns the event if the core has to hear of it.
     func event(of message: WorkerMessage, from worker: WorkerProcess) -> Event? {
         switch message {
         case .ready: return .ready(worker.id)
@@ -126,12 +126,12 @@ final class Workers {
         let number = worker.generation.stopSignal
         do throws(SystemError) {
             try checked("pidfd_send_signal", "pid \(worker.pid)") { rl_signal(worker.exit.number, number) }
-            // One that is stopped hears of nothing; nor would a child that it waits for.
+            // A stopped process would not handle the signal, nor would a stopped child that it waits for.
             try checked("pidfd_send_signal", "pid \(worker.pid)") {
                 rl_signal_group(worker.exit.number, worker.pid, SIGCONT)
             }
         } catch {
-            // ESRCH: it has just ended, and its exit is on its way here.
+            // ESRCH: the worker has just ended, and its exit will be seen soon.
             if error.errno != ESRCH { story.tell(worker.record(of: error, "cannot signal worker")) }
         }
     }
@@ -148,14 +148,15 @@ final class Workers {
         }
     }
 
-    /// The loop itself has failed: nobody will hear of their ends.
+    /// Kills all workers after the loop itself has failed: nothing would notice how they end.
     func killAll() {
         for worker in running.values { _ = rl_kill_with_group(worker.exit.number, worker.pid) }
     }
 
     // MARK: stops
 
-    /// The next worker that was stopped (SIGSTOP, a debugger's leave) or continued since the last call; nil: no more.
+    /// The next worker that was stopped (by SIGSTOP, or by a debugger that detached) or continued since the last call;
+    /// nil if there is no other.
     func nextStop() throws(SystemError) -> WorkerProcess? {
         while true {
             var stop = rl_stop()
@@ -180,30 +181,32 @@ final class Workers {
 
     // MARK: ends
 
-    /// The next child of the daemon, worker or not, that has ended and is not yet reaped; nil: there is none.
+    /// The next child of the daemon, worker or not, that has ended and is not yet reaped; nil if there is none.
     func nextEndedChild() throws(SystemError) -> Int32? {
         var exit = rl_exit()
         try checked("waitid") { rl_peek_child(&exit) }
         return exit.pid == 0 ? nil : exit.pid
     }
 
-    /// What was handed to the daemon as subreaper or PID 1.
+    /// Reaps a process that became the daemon's child because the daemon is a subreaper or PID 1.
     func reapOrphan(_ pid: Int32) throws(SystemError) {
         var exit = rl_exit()
         try checked("waitid", "pid \(pid)") { rl_reap_child(pid, &exit) }
     }
 
-    /// How the worker has ended, and `worker.left` is what it has left; nil if it runs, or was reaped before.
+    /// Reaps the worker and returns how it has ended; `worker.left` then has what it has left behind. nil if the worker
+    /// still runs or was reaped before.
     func reap(_ worker: WorkerProcess, _ terms: OrphanTerms) throws(SystemError) -> ExitStatus? {
         guard running[worker.pid] === worker else { return nil }
         var exit = rl_exit()
         let number = worker.exit.number
-        // Reaped only when all that it has left is known: until then its number can't be anybody else's.
+        // The worker is reaped only when all that it has left behind is known: until then no other process can get its
+        // PID.
         try checked("waitid", "pid \(worker.pid)") { rl_peek_pidfd(number, &exit) }
         if exit.pid == 0 { return nil }
         running[worker.pid] = nil
         orphans.workerHasEnded(worker, beside: running, terms)
-        // What can't be seen can't be waited for.
+        // Leftovers that can't be seen can't be waited for.
         if !orphans.areVisible { _ = rl_signal_group(number, worker.pid, SIGKILL) }
         try checked("waitid", "pid \(worker.pid)") { rl_reap_pidfd(number, &exit) }
         let status = ExitStatus(exit)
@@ -214,10 +217,10 @@ final class Workers {
         return status
     }
 
-    /// Its end has been told to the core.
+    /// Call it when the core has been told that the worker has ended.
     func unwatchExit(of worker: WorkerProcess) throws(SystemError) { try loop.unwatch(worker.exit) }
 
-    /// Nothing is left of the worker.
+    /// Call it when nothing is left of the worker.
     func forget(_ worker: WorkerProcess) throws(SystemError) {
         for channel in worker.channels { try loop.unwatch(channel) }
         byID[worker.id] = nil
@@ -225,23 +228,29 @@ final class Workers {
 
     // MARK: failures
 
-    /// - Parameter reason: in the words of the log.
+    /// The worker is late: an io_uring(7), by which its calls can't be seen, would explain that.
+    func lookForRing(of id: WorkerID) {
+        if let worker = byID[id] { worker.usesRing = ProcessTree.usesRing(worker.pid) }
+    }
+
+    /// - Parameter reason: as the log words it.
     func noteFailure(in slot: Int, _ reason: String, at now: Instant) { failures.failed(in: slot, reason, at: now) }
 
-    /// The slot is gone.
+    /// Call it when the slot was removed.
     func forgetFailures(in slot: Int) { failures.forget(slot) }
 
-    // MARK: what they leave
+    // MARK: leftovers
 
-    /// Those that have ended, and have left something.
+    /// Workers that have ended and have left processes behind.
     var leaving: [WorkerProcess] { orphans.leaving }
 
-    /// Looks again at what each has left.
+    /// Looks again at what each of them has left behind.
     func findLeftovers(_ terms: OrphanTerms) {
         for worker in orphans.leaving { orphans.find(of: worker, beside: running, terms) }
     }
 
-    /// An orphan has ended: others may have been handed to the daemon by that, or nothing is left; true if so.
+    /// Call it when an orphan has ended, which may have made others the daemon's children. Returns true if nothing is
+    /// left.
     func hasNothingLeft(_ worker: WorkerProcess, _ terms: OrphanTerms) -> Bool {
         orphans.areGone(of: worker, beside: running, terms)
     }
@@ -254,12 +263,12 @@ final class Workers {
         if let worker = byID[id] { orphans.kill(of: worker) }
     }
 
-    /// To be called when a hook has ended.
+    /// Call it when a hook has ended.
     func noteOrphans(ofHookStartedAt ticks: Int, _ terms: OrphanTerms) {
         orphans.noteHook(startedAt: ticks, beside: running, terms)
     }
 
-    /// The daemon ends, and all workers with it.
+    /// Kills all leftovers, because the daemon ends.
     func killTheRest(_ terms: OrphanTerms) { orphans.killTheRest(beside: running, terms) }
 
     private func tell(_ error: SystemError) { story.tell(LogRecord(.error, "system_error", "\(error)")) }
@@ -269,4 +278,32 @@ extension ExitStatus {
     init(_ exit: rl_exit) {
         self = exit.signaled ? .signaled(exit.status, coreDumped: exit.core_dumped) : .exited(code: exit.status)
     }
+}
+
+/// How often the workers of each slot have failed since the daemon started or the slot was added, and why the last one
+/// did.
+struct SlotFailures {
+    struct Failure {
+        /// As the log words it.
+        let reason: String
+        let at: Instant
+    }
+
+    private var counts: [Int: Int] = [:]
+    private var last: [Int: Failure] = [:]
+
+    mutating func failed(in slot: Int, _ reason: String, at now: Instant) {
+        counts[slot, default: 0] += 1
+        last[slot] = Failure(reason: reason, at: now)
+    }
+
+    /// Call it when the slot was removed.
+    mutating func forget(_ slot: Int) {
+        counts[slot] = nil
+        last[slot] = nil
+    }
+
+    func count(in slot: Int) -> Int { counts[slot] ?? 0 }
+
+    func last(in slot: Int) -> Failure? { last[slot] }
 }

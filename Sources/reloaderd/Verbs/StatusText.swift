@@ -6,7 +6,7 @@
 //     roll        to generation 3 from 2, 2/4 slots, 12s
 //     ...
 //     pid 11652 waits for
-//         192.0.2.7:4711    12s  a request that was not answered, for 11.8s
+//         192.0.2.7:4711    12s  a request unanswered for 11.8s
 //         and 4 more
 import Supervisor
 

@@ -112,13 +112,14 @@ extension Monitor {
         let worker = workers[index]
         try require(worker.isActive && worker.readySince == nil, .story, "\(worker.id) cannot become ready")
         try require(after == now - worker.startedAt, .story, "\(worker.id) was ready after \(after)")
+        // What is due comes before the event of the same instant.
+        let isOldEnough = worker.oldEnoughAt.map { $0 <= now } ?? false
         switch step.event {
         case .ready(worker.id): break
+        case _ where isOldEnough: break
         case .listens(worker.id, _), .portsCounted(worker.id, _):
             try require(step.owedReady == worker.id, .listening, "\(worker.id) is ready before all its ports are there")
-        default:
-            let isOldEnough = worker.oldEnoughAt.map { $0 <= now } ?? false
-            try require(isOldEnough, .story, "\(worker.id) is ready without a word")
+        default: throw Violation(.story, "\(worker.id) is ready without a word")
         }
         workers[index].readySince = now
         workers[index].lastSign = now

@@ -122,7 +122,7 @@ import Testing
             answer = try app.ask("status")
         }
         #expect(answer.type == "error" && answer.code == "busy", "\(answer)")
-        #expect(answer.string("message")?.contains("ask again later") == true)
+        #expect(answer.string("message")?.contains("try again later") == true)
         #expect(clients.count > 30)
         clients = []
         // The daemon may not have heard yet that they are gone.
@@ -194,12 +194,12 @@ import Testing
             ("{\"v\":1,\"verb\":\"reload\",\"wait\":1}", "usage", "reload: wait must be true or false"),
             ("{\"v\":1,\"verb\":\"reload\",\"soak_s\":-1}", "usage", "reload: soak_s must be a number of seconds"),
             ("{\"v\":1,\"verb\":\"reload\",\"surge\":1.5}", "usage", "reload: surge must be a whole number"),
-            ("{\"v\":1,\"verb\":\"reload\",\"arguments\":[1]}", "usage", "reload: arguments must be a list of texts"),
+            ("{\"v\":1,\"verb\":\"reload\",\"arguments\":[1]}", "usage", "reload: arguments must be a list of strings"),
             ("{\"v\":1,\"verb\":\"reload\",\"arguments\":[\"\\u0000\"]}", "usage", "without NUL"),
             ("{\"v\":1,\"verb\":\"reload\",\"canary_time_s\":1}", "usage", "canary_time_s needs canary"),
-            ("{\"v\":1,\"verb\":\"restart\"}", "usage", "restart: which slot?"),
+            ("{\"v\":1,\"verb\":\"restart\"}", "usage", "restart: give a slot"),
             ("{\"v\":1,\"verb\":\"restart\",\"slot\":9}", "refused", "there is no slot 9"),
-            ("{\"v\":1,\"verb\":\"promote\"}", "refused", "no canary waits"),
+            ("{\"v\":1,\"verb\":\"promote\"}", "refused", "no canary is waiting"),
             ("{\"v\":1,\"verb\":\"rollback\"}", "refused", "no earlier generation is kept"),
             ("{\"v\":1,\"verb\":\"rollback\",\"generation\":7}", "refused", "generation 7 is not kept"),
             ("{\"v\":1,\"verb\":\"history\",\"limit\":0}", "usage", "history: limit must be"),

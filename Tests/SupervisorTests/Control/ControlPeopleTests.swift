@@ -116,7 +116,7 @@ import Testing
         let file = try folder.write("file", "precious")
         let environment = ChildProcess.plainEnvironment + ControlledDaemon.environment(of: folder)
         for (path, reason) in [
-            ("\(folder.path)/missing/socket", "No such file or directory"), (file, "the file there is no socket"),
+            ("\(folder.path)/missing/socket", "No such file or directory"), (file, "the file there is not a socket"),
             ("\(folder.path)/" + String(repeating: "x", count: 120), "File name too long"),
         ] {
             let daemon = try DaemonUnderTest(Apps.readyShell, environment: environment, control: path)

@@ -174,7 +174,7 @@ import Testing
         try second.send("reload")
         let failed = try first.answer().end
         #expect(failed.outcome == "failed" && failed.number("exit_status") == 1)
-        #expect(failed.string("reason")?.contains("generation 3 was asked for during the revert") == true)
+        #expect(failed.string("reason")?.contains("generation 3 was requested during the revert") == true)
         gate.letPass(10)
         #expect(try second.answer().end.outcome == "done")
         #expect(try app.daemon.stop() == 0)

@@ -60,7 +60,7 @@ import Testing
                 if text.contains("WallClock.now()") { askers.insert(file) }
             }
         }
-        #expect(readers == ["WallClock.swift"])
+        #expect(readers == ["Clocks.swift"])
         #expect(askers == ["Story.swift", "Generation.swift", "Deploy.swift", "Daemon.swift", "Output.swift"])
     }
 }

@@ -22,7 +22,7 @@ import Testing
             if outcome.event == "reload_failed" {
                 #expect(
                     outcome.message.hasSuffix(
-                        "(the daemon's limit of open files is used up; raise LimitNOFILE= or ulimit -Hn)"))
+                        "(the daemon has reached its limit of open files; raise LimitNOFILE= or ulimit -Hn)"))
                 try daemon.next("reload_reverted")
             }
             try daemon.hearsAll()
@@ -49,8 +49,8 @@ import Testing
         let failed = try daemon.next("worker_failed") { $0.pid == nil }
         #expect(
             failed.message
-                == "cannot start worker: /bin/sh: making its pipes: Too many open files "
-                + "(the daemon's limit of open files is used up; raise LimitNOFILE= or ulimit -Hn)")
+                == "cannot start worker: /bin/sh: creating its pipes: Too many open files "
+                + "(the daemon has reached its limit of open files; raise LimitNOFILE= or ulimit -Hn)")
         try daemon.next("backoff")
         try Self.limit(daemon, to: 1024)
         try daemon.next("worker_ready")
@@ -82,9 +82,9 @@ import Testing
         let failed = try daemon.next("reload_failed")
         #expect(
             failed.message
-                == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: \(Apps.python): making "
-                + "a process: "
-                + "Resource temporarily unavailable (the limit of processes is reached; see TasksMax= or ulimit -u)")
+                == "reload failed, generation 1 keeps serving: slot 0: cannot start worker: \(Apps.python): creating "
+                + "a process: Resource temporarily unavailable "
+                + "(the process limit is reached; see TasksMax= or ulimit -u)")
         try daemon.next("reload_reverted")
         #expect(Capacity.ready(in: daemon.log) == old)
         try group.setLimit("max")
@@ -109,9 +109,9 @@ import Testing
         let failed = try daemon.next("reload_failed")
         #expect(
             failed.message
-                == "reload failed, generation 1 goes on serving: slot 0: cannot start worker: /bin/sh: making a "
-                + "process: "
-                + "Resource temporarily unavailable (the limit of processes is reached; see TasksMax= or ulimit -u)")
+                == "reload failed, generation 1 keeps serving: slot 0: cannot start worker: /bin/sh: creating a "
+                + "process: Resource temporarily unavailable "
+                + "(the process limit is reached; see TasksMax= or ulimit -u)")
         try daemon.next("reload_reverted")
         #expect(Capacity.ready(in: daemon.log) == old)
         try limit(1000)

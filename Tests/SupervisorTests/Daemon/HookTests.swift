@@ -70,7 +70,7 @@ import Testing
         try app.connect().send("reload", ["canary": 1, "timeout_s": 0.001])
         let told = try [next(fifo), next(fifo)].sorted { $0.name < $1.name }
         #expect(told.map { $0.name } == ["failed", "reverted"])
-        #expect(told[0].event.message.contains("not done"), "\(told[0].event.message)")
+        #expect(told[0].event.message.contains("did not finish in time"), "\(told[0].event.message)")
         try app.daemon.endsClean()
     }
 
@@ -97,7 +97,8 @@ import Testing
         let views = try pids.map { try ProcessView($0) }
         daemon.signal(15)
         #expect(try daemon.end() == 0)
-        #expect(daemon.records("hook_killed").map { $0.message } == ["hook for ready is killed: the daemon ends"])
+        let killed = daemon.records("hook_killed").map { $0.message }
+        #expect(killed == ["killing the hook for ready: the daemon is ending"])
         for view in views { try view.waitForEnd() }
     }
 
@@ -118,7 +119,7 @@ import Testing
         #expect(daemon.records("hook_killed").isEmpty)
         let killed = try daemon.next("hook_killed")
         #expect(killed.pid == pids.first && killed.text("hook") == "ready")
-        #expect(killed.message == "hook for ready is killed: it did not end within 10.000s")
+        #expect(killed.message == "killing the hook for ready: it did not end within 10.000s")
         for view in views { try view.waitForEnd() }
         // The event that had to wait has its turn.
         for _ in 0...HookQueue.runningMax { #expect(try fifo.lines.next() != nil) }

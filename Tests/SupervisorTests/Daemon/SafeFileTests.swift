@@ -118,7 +118,7 @@ import Testing
 
     @Test(.enabled(if: Launcher.isRoot)) func secondNamesAreNotWrittenTo() throws {
         link("\(folder.path)/target", "\(shared)/log")
-        let refusal = "the file has another name elsewhere, and stands in a directory where others may write"
+        let refusal = "the file has another name elsewhere, and is in a directory where others may write"
         #expect(explanation(.appending, "\(shared)/log") == refusal)
         #expect(explanation(.own, "\(shared)/log") == refusal)
         #expect(explanation(.appending, "\(folder.path)/target") == nil, "nobody else may write there")

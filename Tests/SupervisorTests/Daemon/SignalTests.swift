@@ -12,7 +12,7 @@ import Testing
         daemon.signal(SIGTTOU)
         #expect(try daemon.next("scaled").message == "1 worker instead of 2")
         let draining = try daemon.next("worker_draining")
-        #expect(draining.slot == 1 && draining.message == "worker drains: its slot is gone")
+        #expect(draining.slot == 1 && draining.message == "worker drains: its slot was removed")
         try daemon.next("worker_exited")
         // There is always one worker at least.
         daemon.signal(SIGTTOU)

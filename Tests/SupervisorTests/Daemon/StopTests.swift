@@ -12,7 +12,7 @@ import Testing
         let draining = try #require(daemon.records("worker_draining").first { $0.slot == 0 })
         let killed = daemon.records("worker_killed")
         #expect(killed.map(\.slot) == [0] && killed.map(\.pid) == [draining.pid])
-        #expect(killed.first?.message == "worker gets SIGKILL: it did not end within the stop timeout")
+        #expect(killed.first?.message == "killing the worker (SIGKILL): it did not end within the stop timeout")
         #expect((killed.first?.time ?? 0) - draining.time >= 0.3 - 0.002)
         let exits = daemon.records("worker_exited")
         #expect(exits.first { $0.slot == 0 }?.number("signal") == 9)
@@ -67,7 +67,8 @@ import Testing
             #expect(daemon.records("worker_killed").isEmpty)
         } else {
             #expect(exits.allSatisfy { $0.number("signal") == 9 })
-            #expect(daemon.records("worker_killed").allSatisfy { $0.message == "worker gets SIGKILL: fast stop" })
+            let killed = daemon.records("worker_killed")
+            #expect(killed.allSatisfy { $0.message == "killing the worker (SIGKILL): fast stop" })
         }
         #expect(daemon.records("stopping").count == 1)
         #expect(!folder.contains("socket"), "the socket's file is left")

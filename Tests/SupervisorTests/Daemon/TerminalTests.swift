@@ -19,7 +19,7 @@ import Testing
         daemon.signal(SIGWINCH)
         let draining = try daemon.next("draining_all")
         #expect(draining.level == "warning" && draining.number("by") == Double(getpid()))
-        #expect(draining.message.contains("as process \(getpid()) ("), "\(draining)")
+        #expect(draining.message.contains("on request of process \(getpid()) ("), "\(draining)")
         try daemon.endsClean()
     }
 
@@ -97,7 +97,7 @@ import Testing
             environment: ChildProcess.plainEnvironment)
         try terminal.read(until: "event=pool_ready")
         try terminal.type("\u{3}")
-        try terminal.read(until: "stopping; waits for 2 workers (again to end them at once)")
+        try terminal.read(until: "stopping: waiting for 2 workers (repeat to end them at once)")
         try ChildProcess(["sleep", "0.6"]).wait()
         try terminal.type("\u{3}")
         try terminal.read(until: "stopping at once")

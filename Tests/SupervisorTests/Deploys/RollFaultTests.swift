@@ -26,7 +26,7 @@ import Testing
         let failed = try daemon.next("reload_failed")
         #expect(
             failed.message
-                == "reload failed, generation 1 goes on serving: slot 2: worker exited with status 3 before it was "
+                == "reload failed, generation 1 keeps serving: slot 2: worker exited with status 3 before it was "
                 + "ready"
         )
         #expect(failed.slot == 2 && failed.number("to_revert") == 2)
@@ -68,7 +68,7 @@ import Testing
         let failed = try daemon.next("reload_failed")
         #expect(
             failed.message
-                == "reload failed, generation 1 goes on serving: slot 0: worker exited with status 7 during its soak")
+                == "reload failed, generation 1 keeps serving: slot 0: worker exited with status 7 during its soak")
         let reverted = try daemon.next("reload_reverted")
         #expect(client.finish().failures == [])
         // Nothing of the old generation was touched: there was nothing to put back.
@@ -185,7 +185,7 @@ import Testing
         let done = try daemon.next("reload_done")
         #expect(done.generation == 3)
         let abandoned = try #require(daemon.records("worker_draining").first { $0.pid == hanging.pid })
-        #expect(abandoned.message == "worker drains: it was a replacement that is not wanted any more")
+        #expect(abandoned.message == "worker drains: it was a replacement that is no longer needed")
         #expect(client.finish().failures == [])
         try daemon.drained()
         #expect(Network.get(port)?.contains("generation=3 ") == true)

@@ -71,7 +71,8 @@ import Testing
         "names the \(words[Emptying.holdersShown]) connections",
         "\(seconds(EmptyingTerms.patience)) seconds of silence in a reload",
         "or \(seconds(EmptyingTerms.patienceInStop)) second if the pool stops",
-        "closed after \(seconds(EmptyingTerms.patienceWithUnused)) seconds, or \(seconds(EmptyingTerms.patienceInStop)) if",
+        "closed after \(seconds(EmptyingTerms.patienceWithUnused)) seconds, or "
+            + "\(seconds(EmptyingTerms.patienceInStop)) if",
         "\(EmptyingTerms.streamFactor) times as long for a stream",
         "after a pause of \(ConnectionHistory.pause) milliseconds or more",
         "if \(EmptyingTerms.turnsEnough) questions were seen",

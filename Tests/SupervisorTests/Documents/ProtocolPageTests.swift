@@ -59,7 +59,7 @@ import Testing
             "\(ControlLimits.waitingBytesMax >> 20) MiB wait",
             "more than \(ControlLimits.followerBytesMax >> 10) KiB would wait",
             "at most \(Emptying.holdersShown) of those connections",
-            "text of 1 to \(ControlLimits.noteScalarsMax) characters",
+            "string of 1 to \(ControlLimits.noteScalarsMax) characters",
             "1 to \(ControlLimits.historyMax); \(ControlLimits.historyMax) by default",
             "as events, at most \(RecentRecords.recordsMax)",
         ] {

@@ -249,6 +249,6 @@ private struct Stage {
 
     func isUnanswered(_ record: LogLine) -> Bool {
         let words = record.text("held_by") ?? ""
-        return words.contains(": a request that was not answered, for ") || words.contains(" perhaps asked again ")
+        return words.contains(": a request unanswered for ") || words.contains(" perhaps asked again ")
     }
 }

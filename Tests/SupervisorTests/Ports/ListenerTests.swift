@@ -108,7 +108,7 @@ import Testing
         let path = try folder.write("file", "precious")
         try expectRefusal(
             ["--listen", "unix:\(path)"],
-            "cannot listen on unix:\(path): the file there is no socket (move it away, or choose another path)")
+            "cannot listen on unix:\(path): the file there is not a socket (move it away, or choose another path)")
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
     }
 

@@ -42,10 +42,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (["env", "LISTEN_FDS=many"], "LISTEN_FDS=many is no number of sockets"),
-        (["env", "LISTEN_FDS=-1"], "LISTEN_FDS=-1 is no number of sockets"),
-        (["env", "LISTEN_FDS="], "LISTEN_FDS= is no number of sockets"),
-        (["env", "LISTEN_FDS=99999999999999999999"], "LISTEN_FDS=99999999999999999999 is no number of sockets"),
+        (["env", "LISTEN_FDS=many"], "LISTEN_FDS=many is not a number of sockets"),
+        (["env", "LISTEN_FDS=-1"], "LISTEN_FDS=-1 is not a number of sockets"),
+        (["env", "LISTEN_FDS="], "LISTEN_FDS= is not a number of sockets"),
+        (["env", "LISTEN_FDS=99999999999999999999"], "LISTEN_FDS=99999999999999999999 is not a number of sockets"),
         (["env", "LISTEN_FDS=3"], "descriptor 5 is not open"),
         (["env", "LISTEN_FDNAMES=one"], "LISTEN_FDNAMES has 1 names for 2 sockets"),
     ])

@@ -135,7 +135,7 @@ import Testing
         app.daemon.signal(SIGTERM)
         let run = try client.finished()
         #expect(run.status == 5, "\(run.errors)")
-        #expect(run.errors.contains("nobody serves any more"))
+        #expect(run.errors.contains("no worker serves any more"))
         #expect(try app.daemon.end() == 0)
     }
 }

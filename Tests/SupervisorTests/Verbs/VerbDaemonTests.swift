@@ -170,7 +170,7 @@ import Testing
         #expect(try run(["status"], of: app).output.contains("waits for promote"))
         try expect("promote", says: "promoted")
         try app.daemon.next("reload_done")
-        #expect(try run(["promote"], of: app).errors == "reloaderd: promote refused: no canary waits\n")
+        #expect(try run(["promote"], of: app).errors == "reloaderd: promote refused: no canary is waiting\n")
         try expect("rollback", says: "generation 1 serves after ")
         try expect("rollback", "2", says: "generation 2 serves after ")
         #expect(try run(["rollback", "7"], of: app).status == 1)
@@ -200,7 +200,7 @@ import Testing
         #expect(try reload.output.next()?.contains("generation 2 replaces generation 1") == true)
         #expect(try reload.output.next() == "the pool is paused: reloads wait for resume")
         #expect(try run(["resume"], of: app).status == 0)
-        #expect(try reload.output.next() == "reloads go on")
+        #expect(try reload.output.next() == "the pool is resumed: reloads continue")
         #expect(try reload.finished().status == 0)
 
         let canary = try client(["reload", "--canary", "1"], of: app)
@@ -208,7 +208,7 @@ import Testing
             guard line.contains("on trial") else { continue }
             #expect(
                 line
-                    == "1 of 2 slots serve generation 3 on trial: promote lets the reload go on, rollback takes it back"
+                    == "1 of 2 slots serve generation 3 on trial: promote continues the reload, rollback takes it back"
             )
             break
         }

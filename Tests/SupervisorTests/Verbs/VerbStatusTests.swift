@@ -146,7 +146,7 @@ import Testing
 @Suite struct VerbStatusDrainTests {
     @Test func peopleSeeWhatHoldsADrain() throws {
         let holders =
-            #"[{"peer":"192.0.2.7:4711","age_s":12.3,"why":"a request that was not answered, for 11.8s"},"#
+            #"[{"peer":"192.0.2.7:4711","age_s":12.3,"why":"a request unanswered for 11.8s"},"#
             + #"{"peer":"[2001:db8::7]:80","age_s":75,"why":"unused \u001b[2J"}]"#
         let output = try text(of: #""drain":{"connections":6,"queue":0,"oldest_s":75,"held_by":\#(holders)}"#)
         #expect(
@@ -154,7 +154,7 @@ import Testing
                 """
 
                 pid 72 waits for
-                    192.0.2.7:4711    12s    a request that was not answered, for 11.8s
+                    192.0.2.7:4711    12s    a request unanswered for 11.8s
                     [2001:db8::7]:80  1m15s  unused \\u{1B}[2J
                     and 4 more
 
@@ -187,7 +187,7 @@ import Testing
         ).output
         let peers = output.split(separator: "\n").filter { $0.hasPrefix("    127.0.0.1:") }
         #expect(peers.count == 8, "\(output)")
-        #expect(peers.allSatisfy { $0.contains("  a request that was not answered, for ") }, "\(output)")
+        #expect(peers.allSatisfy { $0.contains("  a request unanswered for ") }, "\(output)")
         #expect(output.hasSuffix("    and 1 more\n"), "\(output)")
         for gate in gates { gate.letPass() }
         for asker in askers { #expect(try asker.answer()?.generation == 1) }

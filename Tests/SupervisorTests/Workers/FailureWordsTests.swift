@@ -1,11 +1,24 @@
 // The reason why a release does not start, as real languages say it: at the head of a stack, however deep, or at its
 // end.
 import Foundation
+import Reloader
 import Testing
 
 @testable import Supervisor
 
 @Suite struct FailureWordsTests {
+    /// What the runtime adds to the words of an end makes no stray comma.
+    @Test func theWordsOfAnEndAreOneSentence() {
+        var context = ReportContext()
+        context.wasOutOfMemory = true
+        let status = ExitStatus.signaled(9, coreDumped: true)
+        let end = "killed by signal 9 (Killed), core dumped, out of memory"
+        #expect(FailureReason.crashed(status).words(context) == "worker was unexpectedly \(end)")
+        #expect(FailureReason.exitedInSoak(status).words(context) == "worker was \(end), during its soak")
+        #expect(status.words(true, context) == "worker was \(end)")
+        #expect(status.words(false, context) == "worker was unexpectedly \(end)")
+    }
+
     /// A program whose second generation dies of an exception far down in its stack.
     struct Language: CustomTestStringConvertible, Sendable {
         let testDescription: String

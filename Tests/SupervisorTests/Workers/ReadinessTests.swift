@@ -38,7 +38,7 @@ import Testing
             failed.message
                 == "worker was not ready within 0.700s: it listened on no port and sent no READY=1 (to descriptor "
                 + "READY_FD or "
-                + "to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: ready when it has lived that long")
+                + "to NOTIFY_SOCKET); for a program that cannot, use --ready 2s: ready after running that long")
         #expect(try daemon.next("backoff").number("failures") == 1)
         let exited = try daemon.next("worker_exited")
         #expect(exited.pid == started.pid && exited.number("signal") == 15)

@@ -17,7 +17,7 @@ import Testing
         let daemon = try DaemonUnderTest(["--workers", "2", "--max-age", "1s"] + Apps.readyShell)
         let ready = try daemon.next("worker_ready")
         let began = try daemon.next("recycle_began")
-        #expect(began.message == "worker is to be replaced by a new one: it is old (--max-age)")
+        #expect(began.message == "replacing the worker with a new one: it reached --max-age")
         #expect(began.time - ready.time >= 0.9 - 0.002)
         let done = try daemon.next("recycle_done")
         #expect(done.slot == began.slot)
@@ -38,7 +38,7 @@ import Testing
         let daemon = try DaemonUnderTest(["--workers", "1", "--max-memory", "20M"] + Self.python + [script])
         try daemon.next("recycle_done")
         let told = try daemon.next("memory_limit_too_low")
-        #expect(told.message.contains("the limit is too low if it needs that from its start"), "\(told)")
+        #expect(told.message.contains("the limit is too low if it needs that much from its start"), "\(told)")
         #expect(told.number("delay") >= 30 && told.number("times") == 1)
         #expect(daemon.records("recycle_began").count == 1)
         // It is said once, in the place of the next replacement.
@@ -69,7 +69,7 @@ import Testing
         let began = try daemon.next("recycle_began")
         #expect(began.slot == 1)
         #expect(
-            began.message == "worker is to be replaced by a new one: it takes too much memory (--max-memory)")
+            began.message == "replacing the worker with a new one: it exceeds --max-memory")
         let exited = try daemon.next("worker_exited")
         #expect(exited.pid == over.pid && exited.number("signal") == 15 && exited.level == "info", "\(exited)")
         try expectNoDip(daemon, workers: 2)

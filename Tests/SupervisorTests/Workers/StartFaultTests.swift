@@ -133,7 +133,7 @@ import Testing
             poll(nil, 0, 5)
             kill(view.pid, SIGKILL)
             let failed = try daemon.next("worker_failed")
-            #expect(failed.message == "worker was killed by signal 9 (Killed) unasked")
+            #expect(failed.message == "worker was unexpectedly killed by signal 9 (Killed)")
         }
         try daemon.next("worker_ready")
         #expect(daemon.records("backoff").isEmpty)

@@ -29,7 +29,7 @@ import Testing
         let child = try process("child", of: daemon)
         daemon.signal(SIGTERM)
         let exited = try daemon.next("worker_exited")
-        #expect(exited.number("signal") == 15 && exited.message == "worker has ended by SIGTERM, as it was asked to")
+        #expect(exited.number("signal") == 15 && exited.message == "worker ended by SIGTERM, as requested")
         let left = try daemon.next("leftovers")
         #expect(left.number("left") >= 1 && left.text("pids")?.contains("\(child.pid)") == true, "\(left)")
         #expect(try daemon.end() == 0)

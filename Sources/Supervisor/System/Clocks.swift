@@ -1,6 +1,17 @@
-// The wall clock, for what people read: nothing is decided by it.
+// The two clocks. All decisions and all waiting go by the monotonic clock; the wall clock is for what people read.
 public import Glibc
+public import Reloader
 
+public enum MonotonicClock {
+    /// The time now, on CLOCK_MONOTONIC, which never jumps and stands still while the machine sleeps.
+    public static func now() -> Instant {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)  // cannot fail for this clock and a valid address
+        return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    }
+}
+
+/// The time for people to read: nothing is decided by it.
 public enum WallClock {
     /// The time now, on CLOCK_REALTIME.
     public static func now() -> timespec {
@@ -10,7 +21,7 @@ public enum WallClock {
     }
 
     /// Whole seconds from `timestamp`, which `LogFormatter.timestamp` wrote, until now; nil if it is not such a text or
-    /// lies ahead.
+    /// lies in the future.
     public static func seconds(since timestamp: String) -> Int? {
         let bytes = Array(timestamp.utf8)
         func number(_ range: Range<Int>) -> Int? {
