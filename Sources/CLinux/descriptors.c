@@ -21,7 +21,11 @@
 int rl_pipe(int ends[2]) {
     if (pipe2(ends, O_CLOEXEC) < 0) return -1;
     // Only our end: a worker expects its end to block.
-    return fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0) return 0;
+    int error = errno;
+    close(ends[0]);
+    close(ends[1]);
+    return errno = error, -1;
 }
 
 int rl_memory_file(const char *name) {

@@ -56,13 +56,13 @@ int rl_reap_child(pid_t pid, struct rl_exit *exit) {
     int result;
     do result = waitid(P_PID, (id_t)pid, &info, WEXITED);
     while (result < 0 && errno == EINTR);
-    *exit = (struct rl_exit){
-        .pid = info.si_pid,
-        .signaled = info.si_code != CLD_EXITED,
-        .core_dumped = info.si_code == CLD_DUMPED,
-        .status = info.si_status,
-    };
-    return result;
+    *exit = (struct rl_exit){0};
+    if (result < 0) return result;
+    exit->pid = info.si_pid;
+    exit->signaled = info.si_code != CLD_EXITED;
+    exit->core_dumped = info.si_code == CLD_DUMPED;
+    exit->status = info.si_status;
+    return 0;
 }
 
 int rl_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }

@@ -105,8 +105,9 @@ int rl_receive_descriptor(int channel) {
         struct cmsghdr header;
         char space[CMSG_SPACE(sizeof(int))];
     } control;
+    // Without the padding, in which the kernel would put a second descriptor that nobody closes.
     struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int))};
     if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0) return -1;
     struct cmsghdr *part = CMSG_FIRSTHDR(&message);
     if (!part || part->cmsg_type != SCM_RIGHTS) return errno = EPIPE, -1;
@@ -145,9 +146,10 @@ static int try_reaching(const char **missing) {
     if (pid == 0)
         for (;;) pause();
     if (pid < 0) return -1;
+    *missing = "pidfd_open";
     int pidfd = rl_pidfd_open(pid);
-    *missing = "pidfd_getfd";
-    int taken = rl_take_descriptor(pidfd, 0);
+    if (pidfd >= 0) *missing = "pidfd_getfd";
+    int taken = pidfd < 0 ? -1 : rl_take_descriptor(pidfd, 0);
     if (taken >= 0) *missing = "process_vm_readv";
     ssize_t count = taken < 0 ? -1 : rl_read_memory(pid, (uint64_t)(uintptr_t)&sample, &copy, 1);
     int error = errno;

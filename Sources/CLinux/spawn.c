@@ -159,7 +159,10 @@ int rl_spawn(const struct rl_spawn_request *request, struct rl_spawn_result *res
     // No signal handler of ours may run in the child, where it would run on our memory.
     sigset_t all, before;
     sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &before);
+    if (sigprocmask(SIG_SETMASK, &all, &before) < 0) {
+        *result = (struct rl_spawn_result){-1, -1, rl_stage_signals, errno};
+        return -1;
+    }
     int pidfd = -1;
     int flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | SIGCHLD;
     pid_t pid = clone(child_main, stack + stack_size, flags, &child, &pidfd);

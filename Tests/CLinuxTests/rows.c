@@ -1,0 +1,293 @@
+// The table: function, failing system call, result. Tests/CLinuxTests/run checks that no function of CLinux is missing.
+#define _GNU_SOURCE
+#include "failures.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/seccomp.h>
+#include <linux/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifdef SYS_dup2
+#define SYS_dup_to SYS_dup2
+#define SYS_poll_now SYS_poll
+#else
+#define SYS_dup_to SYS_dup3
+#define SYS_poll_now SYS_ppoll
+#endif
+
+static int must(int result, const char *what) {
+    if (result < 0) {
+        perror(what);
+        _exit(2);
+    }
+    return result;
+}
+
+struct scene set_scene(void) {
+    struct scene scene;
+    int one = 1;
+    must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, scene.pair), "socketpair");
+    must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, scene.datagrams), "socketpair");
+    must(setsockopt(scene.datagrams[0], SOL_SOCKET, SO_PASSCRED, &one, sizeof one), "SO_PASSCRED");
+    must((int)send(scene.datagrams[1], "READY=1", 7, 0), "send");
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    scene.listener = must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket");
+    must(setsockopt(scene.listener, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one), "SO_REUSEPORT");
+    must(bind(scene.listener, (struct sockaddr *)&address, sizeof address), "bind");
+    must(listen(scene.listener, 8), "listen");
+    scene.udp = must(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+    scene.epoll = must(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    scene.directory = must(open("/", O_PATH | O_CLOEXEC), "/");
+    scene.null = must(open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null");
+    scene.pidfd = must(rl_pidfd_open(getpid()), "pidfd_open");
+    return scene;
+}
+
+#define RUN(name, ...)                                \
+    static struct outcome name(struct scene *scene) { \
+        (void)scene;                                  \
+        long result = (long)(__VA_ARGS__);            \
+        return (struct outcome){result, errno};       \
+    }
+
+static struct rl_exit ending;
+static struct rl_stop stop;
+static int ends[2];
+static uint64_t soft, hard;
+static char bytes[64];
+static uint32_t uid;
+static struct rl_peer peer;
+static struct rl_socket sockets[4096];
+static uint64_t peers[64];
+static int cpus[8192];
+static const char *missing;
+static struct rl_call call;
+static struct rl_tcp tcp;
+static const uint32_t indices[] = {0, 2, 3};
+
+RUN(reap_pidfd, rl_reap_pidfd(scene->pidfd, &ending))
+RUN(peek_pidfd, rl_peek_pidfd(scene->pidfd, &ending))
+RUN(peek_child, rl_peek_child(&ending))
+RUN(next_stop, rl_next_stop_or_go_on(&stop))
+RUN(reap_child, rl_reap_child(getpid(), &ending))
+RUN(pidfd_open_, rl_pidfd_open(getpid()))
+RUN(signal_, rl_signal(scene->pidfd, 0))
+RUN(signal_group, rl_signal_group(scene->pidfd, getpid(), 0))
+RUN(kill_with_group, rl_kill_with_group(scene->pidfd, getpid()))
+RUN(take_signals, rl_take_signals())
+RUN(signal_descriptor, rl_signal_descriptor())
+RUN(pipe_, rl_pipe(ends))
+RUN(memory_file, rl_memory_file("x"))
+RUN(open_path, rl_open_path(scene->directory, "."))
+RUN(open_entry, rl_open_entry(scene->directory, "."))
+RUN(become_subreaper, rl_become_subreaper())
+RUN(limit_raise, rl_file_descriptor_limit_raise(&soft, &hard))
+RUN(receive_datagram, rl_receive_datagram(scene->datagrams[0], bytes, sizeof bytes, &uid))
+RUN(bind_abstract, rl_bind_abstract(scene->udp, "x", 1))
+RUN(send_datagram, rl_send_datagram(scene->datagrams[1], "@x", "x", 1))
+RUN(connect_datagram, rl_connect_datagram(scene->datagrams[1], "/x"))
+RUN(accept_, rl_accept(scene->listener))
+RUN(peer_credentials, rl_peer_credentials(scene->pair[0], &peer))
+RUN(peer_has_group, rl_peer_has_group(scene->pair[0], getgid()))
+RUN(sockets_, rl_sockets(sockets, sizeof sockets / sizeof *sockets))
+RUN(handshakes_, rl_handshakes(1, peers, sizeof peers / sizeof *peers))
+RUN(affinity, rl_affinity(cpus, sizeof cpus / sizeof *cpus))
+RUN(report_listeners, rl_report_listeners(scene->pair[0]))
+RUN(receive_descriptor, rl_receive_descriptor(scene->pair[1]))
+RUN(try_sharing, rl_try_sharing(scene->pair[0], &missing))
+RUN(next_call, rl_next_call(scene->datagrams[0], &call))
+RUN(answer_call, rl_answer_call(scene->null, 1, EPERM))
+RUN(continue_call, rl_continue_call(scene->null, 1))
+RUN(call_is_pending, rl_call_is_pending(scene->null, 1))
+RUN(replace_descriptor, rl_replace_descriptor(scene->null, 1, scene->udp, 0, true))
+RUN(poll_as, rl_poll_as(scene->epoll, scene->udp, 77, EPOLLIN, 1))
+RUN(open_thread, rl_open_thread(getpid()))
+RUN(take_descriptor, rl_take_descriptor(scene->pidfd, 0))
+RUN(read_memory, rl_read_memory(getpid(), (uint64_t)(uintptr_t)indices, bytes, 4))
+RUN(steer, rl_steer(scene->listener, indices, 3, false))
+RUN(steer_nowhere, rl_steer_nowhere(scene->listener))
+RUN(refuse, rl_refuse_connections(scene->listener, false))
+RUN(admit, rl_admit_connections(scene->listener))
+RUN(tcp_state, rl_tcp_state(scene->listener, &tcp))
+
+// The result is the stage.
+static struct outcome spawn_with(struct scene *scene, int executable, const int descriptors[3]) {
+    char *arguments[] = {"true", NULL}, *environment[] = {NULL};
+    gid_t group = getgid();
+    struct rl_limit limit = {RLIMIT_CORE, 0, 0};
+    struct rl_spawn_request request = {
+        .path = "/bin/true",
+        .executable = executable,
+        .arguments = arguments,
+        .environment = environment,
+        .directory = scene->directory,
+        .descriptors = descriptors,
+        .descriptor_count = 3,
+        .mask = 022,
+        .limits = &limit,
+        .limit_count = 1,
+        .sets_nice = true,
+        .nice = 19,
+        .cpu = sched_getcpu(),
+        .listen_channel = scene->pair[0],
+        .sets_user = true,
+        .user = getuid(),
+        .group = group,
+        .groups = &group,
+        .group_count = 1,
+    };
+    struct rl_spawn_result result;
+    int status = rl_spawn(&request, &result);
+    if (status == 0) {
+        close(result.pidfd);
+        rl_reap_child(result.pid, &ending);
+    }
+    return (struct outcome){status == 0 ? rl_stage_none : (long)result.stage, result.error};
+}
+
+static struct outcome spawn(struct scene *scene) {
+    return spawn_with(scene, -1, (int[]){scene->null, scene->null, scene->null});
+}
+
+static struct outcome spawn_file(struct scene *scene) {
+    return spawn_with(scene, scene->null, (int[]){scene->null, scene->null, scene->null});
+}
+
+// Descriptors in each other's way, and one that stays.
+static struct outcome spawn_swapped(struct scene *scene) { return spawn_with(scene, -1, (int[]){1, 0, 2}); }
+
+// The executable and the channel lie where the worker's descriptors will be.
+static struct outcome spawn_low(struct scene *scene) {
+    dup2(scene->null, 0);
+    return spawn_with(scene, 0, (int[]){scene->null, scene->null, scene->null});
+}
+
+#define FAULT(call, error) {SYS_##call, #call, error, -1, 0}
+#define FAULT_IF(call, error, argument, value) {SYS_##call, #call, error, argument, (unsigned)(value)}
+// The call does nothing and succeeds: what an unprivileged user may not do on the way to what is tested.
+#define PRETEND(call) {SYS_##call, #call, 0x10000, -1, 0}
+#define FAIL(name, run, call, error) {"rl_" name, run, {FAULT(call, error)}, -1, error}
+
+enum { fork_flags = 0x01200000 | SIGCHLD };  // CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID
+
+const struct row rows[] = {
+    FAIL("reap_pidfd", reap_pidfd, waitid, EPERM),
+    FAIL("peek_pidfd", peek_pidfd, waitid, EPERM),
+    FAIL("peek_child", peek_child, waitid, EPERM),
+    {"rl_peek_child", peek_child, {FAULT(waitid, ECHILD)}, 0, 0},
+    FAIL("next_stop_or_go_on", next_stop, waitid, EPERM),
+    {"rl_next_stop_or_go_on", next_stop, {FAULT(waitid, ECHILD)}, 0, 0},
+    FAIL("reap_child", reap_child, waitid, ECHILD),
+    FAIL("pidfd_open", pidfd_open_, pidfd_open, EMFILE),
+    FAIL("signal", signal_, pidfd_send_signal, EPERM),
+    FAIL("signal_group", signal_group, pidfd_send_signal, EPERM),
+    {"rl_signal_group", signal_group, {FAULT(pidfd_send_signal, EINVAL), FAULT(kill, ESRCH)}, -1, ESRCH},
+    FAIL("kill_with_group", kill_with_group, pidfd_send_signal, EPERM),
+    {"rl_kill_with_group", kill_with_group, {FAULT(pidfd_send_signal, EINVAL), FAULT(kill, ESRCH)}, -1, EINVAL},
+    FAIL("take_signals", take_signals, rt_sigprocmask, EINVAL),
+    FAIL("take_signals", take_signals, rt_sigaction, EINVAL),
+    {"rl_take_signals", take_signals, {FAULT_IF(rt_sigaction, EINVAL, 0, SIGUSR1)}, -1, EINVAL},
+    FAIL("signal_descriptor", signal_descriptor, signalfd4, EMFILE),
+    FAIL("pipe", pipe_, pipe2, EMFILE),
+    FAIL("pipe", pipe_, fcntl, ENOMEM),
+    FAIL("memory_file", memory_file, memfd_create, EMFILE),
+    FAIL("memory_file", memory_file, memfd_create, EINVAL),
+    FAIL("open_path", open_path, openat, EMFILE),
+    FAIL("open_entry", open_entry, openat, ELOOP),
+    FAIL("become_subreaper", become_subreaper, prctl, EINVAL),
+    FAIL("file_descriptor_limit_raise", limit_raise, prlimit64, EPERM),
+    FAIL("receive_datagram", receive_datagram, recvmsg, ENOBUFS),
+    FAIL("bind_abstract", bind_abstract, bind, EADDRINUSE),
+    FAIL("send_datagram", send_datagram, sendto, ECONNREFUSED),
+    FAIL("connect_datagram", connect_datagram, connect, ENOENT),
+    FAIL("accept", accept_, accept4, EMFILE),
+    FAIL("peer_credentials", peer_credentials, getsockopt, ENOPROTOOPT),
+    {"rl_peer_has_group", peer_has_group, {FAULT(getsockopt, ERANGE)}, false, 0},
+    FAIL("sockets", sockets_, socket, EMFILE),
+    FAIL("sockets", sockets_, sendto, ENOBUFS),
+    FAIL("sockets", sockets_, recvfrom, ENOBUFS),
+    FAIL("handshakes", handshakes_, socket, EPROTONOSUPPORT),
+    FAIL("handshakes", handshakes_, sendto, ENOBUFS),
+    FAIL("handshakes", handshakes_, recvfrom, EAGAIN),
+    FAIL("affinity", affinity, sched_getaffinity, EPERM),
+    FAIL("affinity", affinity, sched_getaffinity, EINVAL),
+    FAIL("report_listeners", report_listeners, seccomp, ENOMEM),
+    FAIL("report_listeners", report_listeners, seccomp, EINVAL),
+    FAIL("report_listeners", report_listeners, seccomp, EACCES),
+    {"rl_report_listeners", report_listeners, {FAULT(seccomp, EACCES), FAULT(prctl, EPERM)}, -1, EPERM},
+    FAIL("report_listeners", report_listeners, sendmsg, ETOOMANYREFS),
+    FAIL("receive_descriptor", receive_descriptor, recvmsg, EAGAIN),
+    FAIL("try_sharing", try_sharing, seccomp, ENOSYS),
+    {"rl_try_sharing", try_sharing, {FAULT_IF(seccomp, EBUSY, 0, SECCOMP_SET_MODE_FILTER)}, -1, EBUSY},
+    FAIL("try_sharing", try_sharing, clone, EAGAIN),
+    {"rl_try_sharing", try_sharing, {FAULT_IF(clone, EAGAIN, 0, fork_flags)}, -1, EAGAIN},
+    FAIL("try_sharing", try_sharing, waitid, ECHILD),
+    FAIL("try_sharing", try_sharing, sendmsg, EPIPE),
+    FAIL("try_sharing", try_sharing, pidfd_open, EMFILE),
+    FAIL("try_sharing", try_sharing, pidfd_getfd, EPERM),
+    FAIL("try_sharing", try_sharing, process_vm_readv, EPERM),
+    {"rl_next_call", next_call, {FAULT(poll_now, ENOMEM)}, -1, ENOENT},
+    FAIL("next_call", next_call, ioctl, ENOENT),
+    FAIL("answer_call", answer_call, ioctl, ENOENT),
+    FAIL("continue_call", continue_call, ioctl, EINPROGRESS),
+    {"rl_call_is_pending", call_is_pending, {FAULT(ioctl, ENOENT)}, false, 0},
+    FAIL("replace_descriptor", replace_descriptor, ioctl, EMFILE),
+    FAIL("poll_as", poll_as, clone, EAGAIN),
+    FAIL("poll_as", poll_as, fcntl, EMFILE),
+    FAIL("poll_as", poll_as, dup_to, EBUSY),
+    FAIL("poll_as", poll_as, epoll_ctl, ENOSPC),
+    FAIL("poll_as", poll_as, waitid, ECHILD),
+    FAIL("open_thread", open_thread, pidfd_open, EINVAL),
+    FAIL("open_thread", open_thread, pidfd_open, EMFILE),
+    FAIL("take_descriptor", take_descriptor, pidfd_getfd, EMFILE),
+    FAIL("read_memory", read_memory, process_vm_readv, EFAULT),
+    FAIL("steer", steer, setsockopt, ENOMEM),
+    FAIL("steer_nowhere", steer_nowhere, bpf, EPERM),
+    FAIL("steer_nowhere", steer_nowhere, setsockopt, EPERM),
+    FAIL("refuse_connections", refuse, setsockopt, ENOMEM),
+    FAIL("admit_connections", admit, setsockopt, EPERM),
+    {"rl_admit_connections", admit, {FAULT(setsockopt, ENOENT)}, 0, 0},
+    {"rl_tcp_state", tcp_state, {FAULT_IF(getsockopt, EBADF, 2, TCP_QUICKACK)}, -1, EBADF},
+    {"rl_tcp_state", tcp_state, {FAULT_IF(getsockopt, ENOPROTOOPT, 2, TCP_INFO)}, -1, ENOPROTOOPT},
+    FAIL("tcp_state", tcp_state, ioctl, ENOTTY),
+
+    {"rl_spawn", spawn, {FAULT(rt_sigprocmask, EINVAL)}, rl_stage_signals, EINVAL},
+    {"rl_spawn", spawn, {FAULT(clone, EAGAIN)}, rl_stage_clone, EAGAIN},
+    {"rl_spawn", spawn, {FAULT(close_range, ENOSYS), FAULT(unshare, ENOMEM)}, rl_stage_descriptors, ENOMEM},
+    {"rl_spawn", spawn, {FAULT(setsid, EPERM)}, rl_stage_session, EPERM},
+    {"rl_spawn", spawn, {FAULT(setsid, EPERM), FAULT(waitid, ECHILD)}, rl_stage_session, EPERM},
+    {"rl_spawn", spawn, {FAULT(fchdir, EACCES)}, rl_stage_directory, EACCES},
+    {"rl_spawn", spawn_low, {FAULT(fcntl, EMFILE)}, rl_stage_descriptors, EMFILE},
+    {"rl_spawn", spawn, {FAULT(dup_to, EBUSY)}, rl_stage_descriptors, EBUSY},
+    {"rl_spawn", spawn_swapped, {FAULT_IF(fcntl, EMFILE, 1, F_DUPFD_CLOEXEC)}, rl_stage_descriptors, EMFILE},
+    {"rl_spawn", spawn_swapped, {FAULT_IF(fcntl, EBADF, 1, F_SETFD)}, rl_stage_descriptors, EBADF},
+    {"rl_spawn", spawn, {FAULT_IF(close_range, EPERM, 2, CLOSE_RANGE_CLOEXEC)}, rl_stage_descriptors, EPERM},
+    {"rl_spawn", spawn, {FAULT(prlimit64, EPERM)}, rl_stage_limits, EPERM},
+    {"rl_spawn", spawn, {FAULT(setpriority, EACCES)}, rl_stage_nice, EACCES},
+    {"rl_spawn", spawn, {FAULT(sched_setaffinity, EINVAL)}, rl_stage_affinity, EINVAL},
+    {"rl_spawn", spawn, {FAULT(seccomp, ENOMEM)}, rl_stage_filter, ENOMEM},
+    {"rl_spawn", spawn, {FAULT(sendmsg, EPIPE)}, rl_stage_filter, EPIPE},
+    {"rl_spawn", spawn, {FAULT(capget, EPERM)}, rl_stage_capabilities, EPERM},
+    {"rl_spawn", spawn, {FAULT(capset, EPERM)}, rl_stage_capabilities, EPERM},
+    {"rl_spawn", spawn, {FAULT(setgroups, EPERM)}, rl_stage_groups, EPERM},
+    {"rl_spawn", spawn, {PRETEND(setgroups), FAULT(setresgid, EINVAL)}, rl_stage_group_id, EINVAL},
+    {"rl_spawn", spawn, {PRETEND(setgroups), FAULT(setresuid, EAGAIN)}, rl_stage_user_id, EAGAIN},
+    {"rl_spawn", spawn, {PRETEND(setgroups), FAULT(rt_sigaction, EINVAL)}, rl_stage_signals, EINVAL},
+    {"rl_spawn", spawn, {PRETEND(setgroups), FAULT(execve, ENOENT)}, rl_stage_exec, ENOENT},
+    {"rl_spawn", spawn_file, {PRETEND(setgroups), FAULT(execveat, ETXTBSY)}, rl_stage_exec, ETXTBSY},
+    // The kernels that lack them do without.
+    {"rl_spawn", spawn, {PRETEND(setgroups), FAULT(close_range, ENOSYS)}, rl_stage_none, 0},
+};
+const size_t row_count = sizeof rows / sizeof *rows;
