@@ -88,8 +88,9 @@ struct Lookalikes {
             return !isWhole || Self.contains(text, "event=")
         case .json:
             guard text.first == UInt8(ascii: "{") else { return false }
-            // A key can be written with escapes.
-            return !isWhole || Self.contains(text, "event") || Self.contains(text, "\\u")
+            // The key can be written with escapes: those of small letters are \u0061 to \u007a.
+            return !isWhole || Self.contains(text, "event") || Self.contains(text, "\\u006")
+                || Self.contains(text, "\\u007")
         }
     }
 

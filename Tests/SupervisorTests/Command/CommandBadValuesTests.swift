@@ -81,6 +81,7 @@ import Testing
         "log-format": ["", "xml", "JSON", "text "],
         "pin": ["", "yes"],
         "keep-children": ["", "yes"],
+        "require-user": ["", "yes"],
         "check": ["", "yes"],
         "help": ["", "yes"],
         "version": ["", "yes"],
