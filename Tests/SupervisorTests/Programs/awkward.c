@@ -5,7 +5,7 @@
 // awkward own-table PORT [GATE]  like held, in a thread with descriptors of its own; the main thread has another socket
 // awkward no-leader PORT [GATE]  like held, in a thread of a process whose first thread has ended
 // awkward survivor PORT FIFO PORT leaves a process behind that says to the FIFO who it is, and binds at every SIGUSR1
-// awkward flood PORT N           at SIGUSR1, listens on N more of the ports above PORT
+// awkward flood PORT N           at SIGUSR1, listens on N more ports, from 32000 on: above those of the tests
 #define _GNU_SOURCE
 #include "answer.h"
 #include <errno.h>
@@ -113,13 +113,13 @@ static void *no_leader(void *port) {
     return serve(NULL);
 }
 
-static void flood(const char *first, const char *count) {
+static void flood(const char *count) {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGUSR1);
     int signal;
     sigwait(&signals, &signal);
-    for (int port = atoi(first) + 1, left = atoi(count); left > 0 && port < 65536; port++) {
+    for (int port = 32000, left = atoi(count); left > 0 && port < 65536; port++) {
         char text[12];
         snprintf(text, sizeof text, "%d", port);
         int number = open_socket();
@@ -173,6 +173,6 @@ int main(int count, char **words) {
     }
     start(serve, NULL);
     ready();
-    if (!strcmp(way, "flood")) flood(words[2], words[3]);
+    if (!strcmp(way, "flood")) flood(words[3]);
     bind_at_signals(words + 3);
 }

@@ -45,7 +45,7 @@ import Testing
         app.daemon.signal(SIGHUP)
         try app.daemon.next(of: ["reload_done", "reload_failed", "reload_refused"]) { $0.event == "reload_done" }
         let report = try SharingLoad.report(of: client)
-        #expect(report.failed == 0, "\(report.columns) \(report.failures)")
+        #expect(report.failed == 0, "\(report.columns) \(report.failures) \(app.daemon.story)")
         try app.daemon.stop()
     }
 
