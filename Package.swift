@@ -25,7 +25,7 @@ let package = Package(
             dependencies: [
                 "CLinux", "Supervisor", "reloaderd", "ReloaderWorker", "http-worker", "strict-client", "kit-probe",
             ],
-            exclude: ["Programs"]),
+            exclude: ["Programs", "Fuzz/Corpus"]),
         .testTarget(name: "TidyTests"),
     ],
     swiftLanguageModes: [.v6]
