@@ -82,7 +82,9 @@ import Testing
     }
 
     /// Written in parts, so that this file cites nothing itself.
-    @Test(arguments: ["/wo" + "rk/a/b", "as /wo" + "rk.", "../sha" + "red/x", "iss" + "ue 12", "(Iss" + "ue #3)"])
+    @Test(arguments: [
+        "/wo" + "rk/sha" + "red/a", "as /wo" + "rk.", "../sha" + "red/x", "iss" + "ue 12", "(Iss" + "ue #3)",
+    ])
     func whatIsElsewhereIsFound(text: String) {
         #expect(Self.outside(TextFile(path: "a.py", language: .script, text: "#\n# \(text)")).map(\.line) == [2])
     }

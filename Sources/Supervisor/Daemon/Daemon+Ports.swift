@@ -84,7 +84,7 @@ extension Daemon {
         var serving = Ports.Serving()
         for (number, slot) in pool.slots.enumerated() {
             for worker in [slot.current, slot.replacement].compactMap({ $0 })
-            where worker.state.isReady && workers[worker.id]?.stoppedBy == nil {
+            where pool.isServing(worker.id) && workers[worker.id]?.stoppedBy == nil {
                 serving.workers.insert(worker.id)
                 if number < pool.policy.workers { serving.slots.insert(number) }
             }

@@ -12,13 +12,6 @@ public struct FileDescriptor: ~Copyable {
         self.number = number
     }
 
-    /// Gives the number away; the caller closes it.
-    public consuming func release() -> Int32 {
-        let number = self.number
-        discard self
-        return number
-    }
-
     /// A second descriptor for the same open file description.
     ///
     /// - Throws: EMFILE if the process is out of descriptors.

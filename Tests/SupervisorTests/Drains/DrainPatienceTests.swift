@@ -57,7 +57,8 @@ import Testing
         try daemon.endsClean()
     }
 
-    /// 5 s of patience in a reload, 1 s in a stop, and in no case the 30 s of the drain's time.
+    /// 5 s of patience in a reload, 1 s in a stop. A client whose last acknowledgment falls into the tick of the answer
+    /// cannot be told from one that has asked again, and is given more, but never the 30 s of the drain's time.
     @Test(arguments: [SharedProgram.node, .threaded, .go, .nginx, .puma])
     func clientsAtRestDoNotKeepAWorker(of program: SharedProgram) throws {
         let folder = try TestFolder()
@@ -75,7 +76,7 @@ import Testing
         for client in after { #expect(try client.isClosedInTheEnd(), "closed, not reset") }
         for exit in daemon.records("worker_exited") {
             let draining = try #require(daemon.records("worker_draining").first { $0.pid == exit.pid })
-            #expect(exit.time - draining.time < 15, "\(daemon.story)")
+            #expect(exit.time - draining.time < 25, "\(daemon.story)")
         }
         #expect(daemon.records("drain_timed_out").isEmpty, "\(daemon.story)")
         daemon.leavesNothing()
