@@ -23,7 +23,7 @@ extension EnvironmentChange {
                 "\(quoted(name)) is not a variable's name: letters, digits and '_', '.', '-', not starting with a digit"
             )
         }
-        if isSetByReloaderd(name) { throw ConfigurationError("\(name) is set by reloaderd itself") }
+        if isSetByReloaderd(name) { throw ConfigurationError("\(printable(name)) is set by reloaderd itself") }
         if value?.utf8.contains(0) == true {
             throw ConfigurationError("the value of \(printable(name)) has a NUL byte")
         }

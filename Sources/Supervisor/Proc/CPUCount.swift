@@ -33,7 +33,9 @@ public struct CPUCount: Equatable, Sendable {
     /// The smaller of the two counts, with the quota rounded up to whole CPUs; at least 1.
     public var automatic: Int {
         guard let quotaMilliCPUs else { return max(1, affinity) }
-        return max(1, min(affinity, (quotaMilliCPUs + 999) / 1000))
+        // Not by adding 999 first: a quota may be as large as Int.
+        let whole = quotaMilliCPUs / 1000 + (quotaMilliCPUs % 1000 > 0 ? 1 : 0)
+        return max(1, min(affinity, whole))
     }
 }
 

@@ -80,6 +80,13 @@ enum ProcessMemory {
     static func proportionalBytes(of process: Int32) -> UInt64? {
         // Pss:                1180 kB
         let line = ProcFile.field("Pss:", in: "/proc/\(process)/smaps_rollup")
-        return line?.split(separator: " ").first.flatMap { UInt64($0) }.map { $0 * 1024 }
+        return line.flatMap { bytes(inKilobytes: $0) }
+    }
+
+    /// Parses `1180 kB`. A count of bytes beyond 64 bits is the largest.
+    static func bytes(inKilobytes text: Substring) -> UInt64? {
+        guard let count = text.split(separator: " ").first.flatMap({ UInt64($0) }) else { return nil }
+        let (bytes, overflow) = count.multipliedReportingOverflow(by: 1024)
+        return overflow ? .max : bytes
     }
 }

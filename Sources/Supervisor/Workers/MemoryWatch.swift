@@ -50,7 +50,7 @@ final class MemoryWatch {
             worker.record(
                 .warning, "worker_over_memory",
                 "worker uses \(byteCountText(bytes)) of memory, more than --max-memory \(byteCountText(limit))",
-                [("memory", .number(Int(bytes)))]))
+                [("memory", .number(Int(clamping: bytes)))]))
         return .overMemory(worker.id)
     }
 
@@ -83,7 +83,7 @@ final class MemoryGauge {
     func measure(_ id: WorkerID, _ processes: [Int32], _ buffer: UnsafeMutableRawBufferPointer) -> UInt64 {
         let start = MonotonicClock.now()
         let bytes = processes.reduce(UInt64(0)) { sum, process in
-            sum + (ProcessMemory.proportionalBytes(of: process) ?? Self.resident(process, buffer))
+            Self.sum(sum, ProcessMemory.proportionalBytes(of: process) ?? Self.resident(process, buffer))
         }
         let end = MonotonicClock.now()
         readings[id] = Reading(bytes: bytes, validUntil: end + (end - start) * Self.costFactor)
@@ -103,11 +103,17 @@ final class MemoryGauge {
     /// The sum of the resident bytes of all processes, which counts shared pages once for each process: cheap, and
     /// never less than what `measure` would return.
     func upperBound(_ processes: [Int32], _ buffer: UnsafeMutableRawBufferPointer) -> UInt64 {
-        processes.reduce(0) { $0 + Self.resident($1, buffer) }
+        processes.reduce(0) { Self.sum($0, Self.resident($1, buffer)) }
     }
 
     /// The worker is gone.
     func forget(_ id: WorkerID) { readings[id] = nil }
+
+    /// Saturates: no sum of what the kernel says may end the daemon.
+    private static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 {
+        let (sum, overflow) = left.addingReportingOverflow(right)
+        return overflow ? .max : sum
+    }
 
     private static func resident(_ process: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> UInt64 {
         UInt64(clamping: ProcessStatus(process, buffer)?.residentBytes ?? 0)

@@ -158,7 +158,7 @@ struct StatusText {
                 let time = padded(durationText(holder.seconds), 5)
                 lines.append("    \(padded(peer, width))  \(time)  \(terminalText(holder.why))")
             }
-            let others = (drain.connections ?? 0) - drain.holders.count
+            let others = max(0, drain.connections ?? 0) - drain.holders.count
             if others > 0 { lines.append("    and \(others) more") }
             return lines
         }

@@ -1,4 +1,5 @@
-// Five thousand seeded clients that talk nonsense: each line is answered by one error line, and the daemon is unharmed.
+// Seeded clients and workers that talk nonsense to a real daemon: each request is answered by one error line, and the
+// daemon is unharmed.
 import Foundation
 import Testing
 
@@ -43,14 +44,66 @@ import Testing
         }
     }
 
+    /// Mutants of the corpus, which may name no verb that changes the pool.
+    private static func mutants(_ count: Int) throws -> [[UInt8]] {
+        let verbs = ["stop", "reload", "pause", "resume", "scale", "restart", "rollback", "promote"]
+        var fuzzer = try Fuzzer("control")
+        return (0..<count).map { _ in fuzzer.mutated() + [10] }.filter { mutant in
+            let text = String(decoding: mutant, as: UTF8.self)
+            return !verbs.contains { text.contains($0) } && !text.contains("\\u") && !text.contains("follow\":true")
+        }
+    }
+
+    /// What workers say is heard or ignored, and never harms: the worker sends mutants of the corpus by both ways.
+    @Test(.timeLimit(.minutes(2))) func wildWorkersDoNoHarm() throws {
+        let folder = try TestFolder()
+        var fuzzer = try Fuzzer("messages")
+        let inputs = (0..<2000).map { _ in fuzzer.mutated().prefix(8000) }.filter { input in
+            // These would be taken at their word.
+            let text = String(decoding: input, as: UTF8.self)
+            return !text.contains("STOPPING=1")
+        }
+        try folder.write(
+            "inputs",
+            inputs.map { $0.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
+                .joined(separator: "\n"))
+        let script = """
+            import os, socket, sys, time
+            name = os.environ["NOTIFY_SOCKET"]
+            name = "\\0" + name[1:] if name[0] == "@" else name
+            notify, ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), int(os.environ["READY_FD"])
+            if os.path.exists(sys.argv[1] + ".said"):
+                notify.sendto(b"STATUS=all is said", name)
+                os.write(ready, b"READY=1\\n")
+                time.sleep(1000)
+            os.write(ready, b"READY=1\\n")
+            for line in open(sys.argv[1]):
+                data = bytes.fromhex(line.strip())
+                notify.sendto(data, name)
+                os.write(ready, data)
+            open(sys.argv[1] + ".said", "w")
+            sys.exit(7)
+            """
+        let program = try folder.write("wild.py", script)
+        let app = try ControlledDaemon(
+            [Apps.python, "-IS", program, "\(folder.path)/inputs"], options: ["--workers", "1"], in: folder)
+        while true {
+            if try app.daemon.next("worker_status").fields["status"] as? String == "all is said" { break }
+        }
+        #expect(try app.ask("status").workers.count == 1)
+        try app.daemon.endsClean()
+    }
+
     @Test func nonsenseDoesNoHarm() throws {
         let app = try ControlledDaemon(Apps.readyShell, options: ["--workers", "1"])
         try app.daemon.next("pool_ready")
         let before = try app.ask("status").workers.map { $0["pid"] as? Int }
-        for seed in UInt64(0)..<5000 {
+        let mutants = try Self.mutants(1500)
+        #expect(mutants.count > 300)
+        for seed in UInt64(0)..<UInt64(5000 + mutants.count) {
             var random = SeededGenerator(seed: seed)
             let client = try app.connect()
-            let bytes = Self.nonsense(&random)
+            let bytes = seed < 5000 ? Self.nonsense(&random) : mutants[Int(seed) - 5000]
             // A client that is told that its request is too long may find the line cut before it has said all.
             client.send(bytes)
             client.finish()
