@@ -61,11 +61,12 @@ static void try_datagrams(struct scene *scene) {
     check(rl_send_datagram(scene->datagrams[1], "", "x", 1) < 0 && errno == ENAMETOOLONG);
     check(rl_send_datagram(scene->datagrams[1], path, "x", 1) < 0 && errno == ENAMETOOLONG);
     check(rl_connect_datagram(scene->datagrams[1], path) < 0 && errno == ENAMETOOLONG);
-    check(rl_bind_abstract(scene->datagrams[1], path, 108) < 0 && errno == ENAMETOOLONG);
+    check(rl_bind_datagram(scene->datagrams[1], path) < 0 && errno == ENAMETOOLONG);
     path[107] = 0;
     check(rl_send_datagram(scene->datagrams[1], path, "x", 1) < 0 && errno != ENAMETOOLONG);
     int own = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    check(rl_bind_abstract(own, path, 107) == 0);
+    path[0] = '@';
+    check(rl_bind_datagram(own, path) == 0);
     close(own);
 }
 
@@ -93,6 +94,9 @@ static void try_descriptors(struct scene *scene) {
     close(file);
     check(rl_open_path(scene->directory, "no such file") < 0 && errno == ENOENT);
     check(rl_open_entry(scene->directory, "no such file") < 0 && errno == ENOENT);
+    check(rl_contains("abc", 3, "bc", 2) && !rl_contains("abc", 2, "bc", 2) && !rl_contains("", 0, "a", 1));
+    check(rl_differing_tables(getpid(), getpid()) == 0 && rl_differing_tables(getpid(), -1) < 0);
+    check(!rl_calls_are_over(scene->pair[0]));
     check(strlen(rl_error_text(ENOENT)) > 0 && strlen(rl_error_text(-1)) > 0 && strlen(rl_error_text(1 << 30)) > 0);
 }
 

@@ -95,7 +95,8 @@ RUN(open_entry, rl_open_entry(scene->directory, "."))
 RUN(become_subreaper, rl_become_subreaper())
 RUN(limit_raise, rl_file_descriptor_limit_raise(&soft, &hard))
 RUN(receive_datagram, rl_receive_datagram(scene->datagrams[0], bytes, sizeof bytes, &uid))
-RUN(bind_abstract, rl_bind_abstract(scene->udp, "x", 1))
+RUN(bind_datagram, rl_bind_datagram(scene->udp, "@x"))
+RUN(refuse_descriptors, rl_refuse_descriptors(scene->datagrams[0]))
 RUN(send_datagram, rl_send_datagram(scene->datagrams[1], "@x", "x", 1))
 RUN(connect_datagram, rl_connect_datagram(scene->datagrams[1], "/x"))
 RUN(accept_, rl_accept(scene->listener))
@@ -108,6 +109,8 @@ RUN(report_listeners, rl_report_listeners(scene->pair[0]))
 RUN(receive_descriptor, rl_receive_descriptor(scene->pair[1]))
 RUN(try_sharing, rl_try_sharing(scene->pair[0], &missing))
 RUN(next_call, rl_next_call(scene->datagrams[0], &call))
+RUN(calls_are_over, rl_calls_are_over(scene->datagrams[0]))
+RUN(differing_tables, rl_differing_tables(getpid(), getpid()))
 RUN(answer_call, rl_answer_call(scene->null, 1, EPERM))
 RUN(continue_call, rl_continue_call(scene->null, 1))
 RUN(call_is_pending, rl_call_is_pending(scene->null, 1))
@@ -209,7 +212,8 @@ const struct row rows[] = {
     FAIL("become_subreaper", become_subreaper, prctl, EINVAL),
     FAIL("file_descriptor_limit_raise", limit_raise, prlimit64, EPERM),
     FAIL("receive_datagram", receive_datagram, recvmsg, ENOBUFS),
-    FAIL("bind_abstract", bind_abstract, bind, EADDRINUSE),
+    FAIL("bind_datagram", bind_datagram, bind, EADDRINUSE),
+    FAIL("refuse_descriptors", refuse_descriptors, setsockopt, ENOPROTOOPT),
     FAIL("send_datagram", send_datagram, sendto, ECONNREFUSED),
     FAIL("connect_datagram", connect_datagram, connect, ENOENT),
     FAIL("accept", accept_, accept4, EMFILE),
@@ -239,6 +243,8 @@ const struct row rows[] = {
     FAIL("try_sharing", try_sharing, pidfd_getfd, EPERM),
     FAIL("try_sharing", try_sharing, process_vm_readv, EPERM),
     {"rl_next_call", next_call, {FAULT(poll_now, ENOMEM)}, -1, ENOENT},
+    {"rl_calls_are_over", calls_are_over, {FAULT(poll_now, ENOMEM)}, 0, 0},
+    FAIL("differing_tables", differing_tables, kcmp, EPERM),
     FAIL("next_call", next_call, ioctl, ENOENT),
     FAIL("answer_call", answer_call, ioctl, ENOENT),
     FAIL("continue_call", continue_call, ioctl, EINPROGRESS),
