@@ -216,7 +216,7 @@ import Testing
 
     /// More than are held here: all of them serve, and the daemon's descriptors have a bound.
     @Test func copiesAreBounded() throws {
-        let port = try Network.freePort()
+        let port = try Network.freePorts(300)
         let daemon = try daemon(["many", "\(port)", "300", "say", "serves"], workers: 1)
         try daemon.lines(1, thatStartWith: "serves")
         #expect(daemon.descriptorCount < 300)

@@ -12,6 +12,16 @@ enum Network {
         throw DidNotHappen(description: "no free port: \(String(cString: strerror(errno)))")
     }
 
+    /// The first of `count` ports in a row that nobody had a moment ago. Above those that the kernel gives to clients,
+    /// where no other test takes any.
+    static func freePorts(_ count: Int) throws -> Int {
+        for _ in 1...1000 {
+            let first = Int.random(in: 61_000...65_535 - count)
+            if (first..<first + count).allSatisfy(isFree) { return first }
+        }
+        throw DidNotHappen(description: "no \(count) free ports in a row")
+    }
+
     private static func isFree(_ port: Int) -> Bool {
         let number = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         defer { close(number) }
