@@ -199,7 +199,10 @@ final class Ports {
         let failures: [SystemError]
         switch supply {
         case .perSlot(let listeners): failures = listeners.steer(to: serving().slots)
-        case .shared(let sharing): failures = sharing.sockets.steer(to: serving().workers)
+        case .shared(let sharing):
+            // No worker listens: to find out who serves would cost the more, the larger the pool is.
+            if sharing.sockets.all.isEmpty { return }
+            failures = sharing.sockets.steer(to: serving().workers)
         case .handed, .own: return
         }
         for error in failures {
