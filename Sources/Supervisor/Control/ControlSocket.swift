@@ -31,14 +31,7 @@ public struct ControlSocket: Equatable, Sendable {
     private static func daemons(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }
         defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let file = withUnsafePointer(to: &entry.pointee.d_name) { name in
-                name.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if file.hasSuffix(suffix) { names.append(String(file.dropLast(suffix.count))) }
-        }
-        return names
+        return entryNames(stream).filter { $0.hasSuffix(suffix) }.map { String($0.dropLast(suffix.count)) }
     }
 
     /// Connects a blocking stream socket to the file at `path`.

@@ -71,14 +71,7 @@ enum ProcFile {
             return []
         }
         defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if !name.hasPrefix(".") { names.append(name) }
-        }
-        return names
+        return entryNames(stream).filter { !$0.hasPrefix(".") }
     }
 
     /// The target of a symbolic link, cut after 63 bytes.

@@ -165,3 +165,15 @@ func makeFolder(_ path: String, mode: mode_t) throws(SystemError) {
     try makeFolder(String(path[..<slash]), mode: mode)
     try checked("mkdir", path) { mkdir(path, mode) }
 }
+
+/// The names in an open directory, but for `.` and `..`. The caller closes the stream.
+func entryNames(_ stream: OpaquePointer) -> [String] {
+    var names: [String] = []
+    while let entry = readdir(stream) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) { name in
+            name.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if name != "." && name != ".." { names.append(name) }
+    }
+    return names
+}
