@@ -59,14 +59,20 @@ struct KeptState {
 
     /// By way of bytes.
     func pool() throws(Violation) -> Pool {
+        guard let head else { throw Violation(.handingOn, "nothing was kept") }
         do {
-            let head = try Self.throughBytes(self.head)
-            guard let head else { throw Violation(.handingOn, "nothing was kept") }
-            return try Pool(head: head, slots: try slots.map(Self.throughBytes))
+            return try Pool(head: throughBytes(head), slots: slots.map(throughBytes))
         } catch { throw Violation(.handingOn, "the state is not taken back: \(error)") }
     }
+}
 
-    private static func throughBytes<Row: Codable>(_ row: Row) throws -> Row {
-        try JSONDecoder().decode(Row.self, from: JSONEncoder().encode(row))
+extension Pool {
+    /// This pool, as another program gets it.
+    func throughBytes() throws -> Pool {
+        try Pool(head: ReloaderTests.throughBytes(head), slots: slots.map(ReloaderTests.throughBytes))
     }
+}
+
+private func throughBytes<Row: Codable>(_ row: Row) throws -> Row {
+    try JSONDecoder().decode(Row.self, from: JSONEncoder().encode(row))
 }
