@@ -72,7 +72,7 @@ struct HeldStartTests {
         #expect(try pool.app.ask("status").isOK)
         try pool.starts.stops(false)
         #expect(try pool.app.ask("reload").outcome == "done")
-        #expect(try pool.children().count == 1)
+        #expect(try !pool.children().contains(stopped.pid))
         try pool.app.daemon.endsClean()
     }
 
@@ -90,7 +90,7 @@ struct HeldStartTests {
         try pool.starts.stops(false)
         kill(stopped.pid, SIGKILL)
         let failed = try pool.app.daemon.next("reload_failed")
-        #expect(failed.message.contains("the new process was killed by SIGKILL"))
+        #expect(failed.message.contains("the new process was killed by signal 9"))
         try pool.app.daemon.next("reload_reverted")
         try pool.app.daemon.endsClean()
     }
