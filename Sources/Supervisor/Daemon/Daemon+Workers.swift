@@ -13,13 +13,25 @@ extension Daemon {
     func start(_ start: WorkerStart) -> Event? {
         do throws(SpawnError) {
             let listeners = try listenerDescriptors(for: start.slot, of: start.generation)
-            let worker = try starts.spawn(start, by: pool.policy, listeners: listeners, output)
+            let worker = try withReserve(for: start) { () throws(SpawnError) in
+                try starts.spawn(start, by: pool.policy, listeners: listeners, output)
+            }
             try workers.add(worker)
             startTrouble.expectReadiness(of: worker, by: pool.policy)
             return .spawned(start.id)
         } catch {
             let isStopping = if case .stopping = pool.phase { true } else { false }
             return starts.failed(start, error, isStopping: isStopping)
+        }
+    }
+
+    /// A slot that had a worker gets another even if there are no more descriptors; a pool does not grow then.
+    private func withReserve<Result>(
+        for start: WorkerStart, _ body: () throws(SpawnError) -> Result
+    ) throws(SpawnError) -> Result {
+        do throws(SpawnError) { return try body() } catch {
+            guard error.isForWantOfDescriptors, workers.hasHadOne(in: start.slot) else { throw error }
+            return try deployReserve.lend(body)
         }
     }
 
