@@ -95,6 +95,7 @@ RUN(pipe_, rl_pipe(ends))
 RUN(memory_file, rl_memory_file("x"))
 RUN(open_path, rl_open_path(scene->directory, "."))
 RUN(open_entry, rl_open_entry(scene->directory, "."))
+RUN(access_list, rl_access_list(scene->directory, bytes, sizeof bytes))
 RUN(become_subreaper, rl_become_subreaper())
 RUN(limit_raise, rl_file_descriptor_limit_raise(&soft, &hard))
 RUN(receive_datagram, rl_receive_datagram(scene->datagrams[0], bytes, sizeof bytes, &uid))
@@ -236,6 +237,7 @@ const struct row rows[] = {
     FAIL("memory_file", memory_file, memfd_create, EINVAL),
     FAIL("open_path", open_path, openat, EMFILE),
     FAIL("open_entry", open_entry, openat, ELOOP),
+    FAIL("access_list", access_list, getxattr, EIO),
     FAIL("become_subreaper", become_subreaper, prctl, EINVAL),
     FAIL("file_descriptor_limit_raise", limit_raise, prlimit64, EPERM),
     FAIL("receive_datagram", receive_datagram, recvmsg, ENOBUFS),

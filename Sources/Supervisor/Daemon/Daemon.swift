@@ -40,6 +40,11 @@ public final class Daemon {
     let starts: Starts
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
+    /// For a reload, and for a worker in a slot that had one: a worker takes twelve descriptors while it starts, a new
+    /// generation three while it is made, and each that is kept for a rollback two.
+    let deployReserve: DescriptorReserve
+    /// For clients of the control socket.
+    let controlReserve: DescriptorReserve
 
     /// Opens everything, and starts nothing yet.
     ///
@@ -99,6 +104,8 @@ public final class Daemon {
         workers = Workers(loop, story)
         startTrouble = StartTrouble(story)
         memoryWatch = MemoryWatch(loop, story)
+        deployReserve = DescriptorReserve(28)
+        controlReserve = DescriptorReserve(4)
     }
 
     /// Runs until the pool has ended; then nothing of it is left.
@@ -158,6 +165,9 @@ public final class Daemon {
             try manager.endTurn()
             deploys.save()
             control.endTurn()
+            // This one first: what a client has given back is for the next client.
+            controlReserve.refill()
+            deployReserve.refill()
         }
         workers.killTheRest(orphanTerms)
         return exitStatus ?? 0
@@ -191,7 +201,7 @@ public final class Daemon {
                 }
                 lookAtMemory()
                 startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: ports.listeners)
-            case .control: try control.accept()
+            case .control: try control.accept(controlReserve)
             case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
             }

@@ -16,6 +16,8 @@ final class Workers {
     private var running: [Int32: WorkerProcess] = [:]
     private var outOfMemoryKills = OutOfMemoryKills()
     private(set) var failures = SlotFailures()
+    /// Slots that have, or had, a worker.
+    private var slotsUsed: Set<Int> = []
 
     /// Create it before anything is started.
     init(_ loop: Loop, _ story: Story) {
@@ -54,6 +56,7 @@ final class Workers {
         }
         byID[worker.id] = worker
         running[worker.pid] = worker
+        slotsUsed.insert(worker.slot)
         outOfMemoryKills.look()
         story.tell(worker.record(.info, "worker_started", "worker starts"))
     }
@@ -238,7 +241,13 @@ final class Workers {
     func noteFailure(in slot: Int, _ reason: String, at now: Instant) { failures.failed(in: slot, reason, at: now) }
 
     /// Call it when the slot was removed.
-    func forgetFailures(in slot: Int) { failures.forget(slot) }
+    func forgetFailures(in slot: Int) {
+        failures.forget(slot)
+        slotsUsed.remove(slot)
+    }
+
+    /// Whether a process was ever started in the slot.
+    func hasHadOne(in slot: Int) -> Bool { slotsUsed.contains(slot) }
 
     // MARK: leftovers
 
