@@ -29,6 +29,9 @@
 //     that reason at once: the delay doubles with each one in a row.
 // 16. A worker becomes ready by listening if it listens on all the ports that are expected of it, or on some of them
 //     when no further one has come for `Policy.portsPatience` and the worker has not closed them all by then.
+// 17. If memory has room for only so many workers, a roll starts none beyond that beside a worker that it replaces, and
+//     those that drain count. Only when all others have ended does it replace one at a time without room. If there is
+//     room for no worker at its beginning, and none is ending, it is refused.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.
