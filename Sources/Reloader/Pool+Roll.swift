@@ -20,8 +20,8 @@
 //
 // - At most `surge` slots have their turn at a time. A slot without a worker has its turn as soon as the roll begins:
 //   that raises nothing above n, and the new generation is probably the fix for what emptied the slot.
-// - If memory has room for fewer workers than that (`RollPlan.room`), a slot that has a worker also waits until there is
-//   room for another one beside it, and those that drain count: they still have their memory.
+// - If memory has room for fewer workers than that (`RollPlan.room`), a slot that has a worker also waits until there
+//   is room for another one beside it, and those that drain count: they still have their memory.
 // - A slot that the roll may not take (Pool+Canary) goes on as if there were no roll.
 // - A replacement is abandoned when its roll is superseded or fails. But if it is ready and nothing else serves its
 //   slot, it takes the slot instead, and is then replaced start-first like any other worker: no command lowers

@@ -3,7 +3,8 @@
 //
 // Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Ports
 // (what comes of their ports), Daemon+Signals (what people ask by signal), Daemon+Requests (what they ask over the
-// control socket), Daemon+Reload, Daemon+Story (what people are told). All else is in rooms of its own.
+// control socket), Daemon+Limits (what the control group allows), Daemon+Reload, Daemon+Story (what people are told).
+// All else is in rooms of its own.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -40,6 +41,7 @@ public final class Daemon {
     let starts: Starts
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
+    let cpuWatch: CPUWatch
 
     /// Opens everything, and starts nothing yet.
     ///
@@ -81,7 +83,7 @@ public final class Daemon {
             let spawner = try Spawner(
                 name: settings.daemonName, listenerNames: supply.listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
-                cpus: CPUCount.allowed(), sharesPorts: supply.isShared,
+                sharesPorts: supply.isShared,
                 notifySockets: notifySockets)
             starts = Starts(spawner, story)
             pool = Pool(policy: policy, seed: try randomSeed())
@@ -99,6 +101,7 @@ public final class Daemon {
         workers = Workers(loop, story)
         startTrouble = StartTrouble(story)
         memoryWatch = MemoryWatch(loop, story)
+        cpuWatch = CPUWatch(loop, story)
     }
 
     /// Runs until the pool has ended; then nothing of it is left.
@@ -140,9 +143,11 @@ public final class Daemon {
         if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
         try control.watch()
         try manager.watch()
+        try cpuWatch.watch()
         tellStarted()
         beginFirstGeneration()
         handle(.start)
+        followCPUs()
         while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armLookTimer()
@@ -178,6 +183,9 @@ public final class Daemon {
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try answerCall(of: worker)
             case .survivor(let calls): try ports.answerCall(of: calls)
+            case .cpus:
+                try cpuWatch.acknowledge()
+                followCPUs()
             case .queue(let socket): ports.queueHasSomebody(socket)
             case .looks:
                 try lookTimer.acknowledge()

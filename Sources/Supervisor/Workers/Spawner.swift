@@ -16,8 +16,6 @@ struct Spawner: ~Copyable {
     let pipesOutput: Bool
     /// The same for standard error.
     let pipesErrors: Bool
-    /// The CPUs that `--pin` assigns in turn; empty if the kernel does not list them.
-    let cpus: [Int32]
     /// Set if workers report their calls of bind(2) and listen(2).
     private let calls: CallChannel?
     private let notifySockets: NotifyDirectory
@@ -25,13 +23,12 @@ struct Spawner: ~Copyable {
 
     init(
         name: String, listenerNames: [String?], fileLimit: ResourceLimit, pipesOutput: Bool, pipesErrors: Bool,
-        cpus: [Int32], sharesPorts: Bool, notifySockets: NotifyDirectory
+        sharesPorts: Bool, notifySockets: NotifyDirectory
     ) throws(SystemError) {
         let calls = try CallChannel.make(where: sharesPorts)
         let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
         self.name = name
         self.listenerNames = listenerNames
-        self.cpus = cpus
         self.fileLimit = fileLimit
         self.pipesOutput = pipesOutput
         self.pipesErrors = pipesErrors
@@ -116,7 +113,9 @@ struct Spawner: ~Copyable {
         request.mask = program.umask.map { Int32($0) } ?? -1
         request.sets_nice = program.nice != nil
         request.nice = program.nice ?? 0
-        request.cpu = program.pinsCPUs && !cpus.isEmpty ? cpus[slot % cpus.count] : -1
+        // Not those that the daemon was started with: its control group's set may have changed.
+        let cpus = program.pinsCPUs ? CPUCount.allowed() : []
+        request.cpu = cpus.isEmpty ? -1 : cpus[slot % cpus.count]
         request.listen_channel = callNumber ?? -1
         request.sets_user = program.user != nil
         request.user = program.user?.userID ?? 0
