@@ -39,6 +39,8 @@ public final class Daemon {
     let workers: Workers
     let notifySockets: NotifyDirectory
     let starts: Starts
+    /// nil without --cgroup.
+    let groups: WorkerGroups?
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
     let cpuWatch: CPUWatch
@@ -67,6 +69,12 @@ public final class Daemon {
             supply.removeFiles()
             throw error
         }
+        do throws(WorkerGroupError) {
+            groups = settings.hasGroups ? try WorkerGroups(memoryLimit: settings.memoryLimit) : nil
+        } catch {
+            supply.removeFiles()
+            throw .groups(error)
+        }
         let workerEnvironment = environment.withoutOuterSupervisor()
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
@@ -84,7 +92,7 @@ public final class Daemon {
                 name: settings.daemonName, listenerNames: supply.listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 sharesPorts: supply.isShared,
-                notifySockets: notifySockets)
+                notifySockets: notifySockets, groups: groups)
             starts = Starts(spawner, loop, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
@@ -114,6 +122,7 @@ public final class Daemon {
             ports.removeSocketFiles()
             notifySockets.remove()
             output.end()
+            groups?.end()
         }
         try makeFirstGeneration()
         try openControl()

@@ -12,9 +12,8 @@ final class TestGroup {
     /// - Parameter under: a group that this one is to lie in.
     init?(_ controller: String, under parent: TestGroup? = nil) {
         let name = "reloaderd-test-\(UUID().uuidString)"
-        let roots = parent.map { [($0.path, $0.isUnified)] } ?? [
-            ("/sys/fs/cgroup/\(controller)", false), ("/sys/fs/cgroup", true),
-        ]
+        let everywhere = [("/sys/fs/cgroup/\(controller)", false), ("/sys/fs/cgroup", true)]
+        let roots = parent.map { [($0.path, $0.isUnified)] } ?? everywhere
         for (root, isUnified) in roots {
             guard !isUnified || Self.read("\(root)/cgroup.subtree_control")?.contains(controller) ?? false,
                 FileManager.default.fileExists(atPath: "\(root)/cgroup.procs"), mkdir("\(root)/\(name)", 0o755) == 0
@@ -42,6 +41,21 @@ final class TestGroup {
     deinit {
         for _ in 0..<100 where rmdir(path) != 0 && errno == EBUSY { usleep(10_000) }
     }
+
+    /// Where cgroup2 is mounted; nil: nowhere.
+    static let unifiedMount: String? = {
+        for line in (read("/proc/mounts") ?? "").split(separator: "\n") {
+            let fields = line.split(separator: " ")
+            if fields.count > 2, fields[2] == "cgroup2" { return String(fields[1]) }
+        }
+        return nil
+    }()
+
+    /// Whether groups of cgroup2 can have memory limits.
+    static let hasUnifiedMemory: Bool = {
+        guard let unifiedMount, let controllers = read("\(unifiedMount)/cgroup.controllers") else { return false }
+        return controllers.contains("memory")
+    }()
 
     private static func read(_ path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }
 }
