@@ -61,7 +61,8 @@ extension Pool {
     }
 
     private mutating func bound(_ target: Int, by room: Int, surge: Int) {
-        let workersMax = population + room
+        // No pool has more than that, see `Policy.lingeringMax`.
+        let workersMax = population + min(room, Policy.workersMax * (Policy.lingeringMax + 2))
         roll?.workersMax = workersMax
         if room < surge { report(.bounded(target: target, room: room, surge: surge)) }
     }

@@ -50,6 +50,15 @@ import Testing
             """)
     }
 
+    @Test func endlessRoomIsNoBound() {
+        Script.play(
+            """
+            start -> spawn 0/1
+            ready 0/1
+            reload 2 by room 9223372036854775807 -> spawn 0/2 | roll 2 from 1
+            """)
+    }
+
     @Test func noRoomIsRefused() {
         Script.play(
             """
@@ -110,10 +119,8 @@ import Testing
             start -> spawn 0/1 spawn 1/1 spawn 2/1
             ready 0/1
             ready 1/1
-            ready 2/1
-            crash 2/1
+            exit 2/1 1
             reload 2 by room 2 -> spawn 2/2 spawn 0/2 | bounded 2 room 2 surge 3
-            crash 1/1 -> spawn 1/2
             """)
     }
 
