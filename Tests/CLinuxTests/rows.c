@@ -151,6 +151,9 @@ struct rl_start_state follow(const struct rl_start *start, int channel[2], int p
     return state;
 }
 
+// The control group of the next start; -1: none.
+static int spawn_cgroup = -1;
+
 static struct outcome spawn_with(struct scene *scene, int executable, const int descriptors[3]) {
     char *arguments[] = {"true", NULL}, *environment[] = {NULL};
     gid_t group = getgid();
@@ -171,6 +174,8 @@ static struct outcome spawn_with(struct scene *scene, int executable, const int 
         .cpu = sched_getcpu(),
         .channel = scene->pair[0],
         .reports_calls = true,
+        .has_cgroup = spawn_cgroup >= 0,
+        .cgroup = spawn_cgroup,
         .sets_user = true,
         .user = getuid(),
         .group = group,
@@ -190,6 +195,12 @@ static struct outcome spawn_with(struct scene *scene, int executable, const int 
 
 static struct outcome spawn(struct scene *scene) {
     return spawn_with(scene, -1, (int[]){scene->null, scene->null, scene->null});
+}
+
+// The directory is that of no control group.
+static struct outcome spawn_grouped(struct scene *scene) {
+    spawn_cgroup = scene->directory;
+    return spawn(scene);
 }
 
 static struct outcome spawn_file(struct scene *scene) {
@@ -308,6 +319,8 @@ const struct row rows[] = {
     {"rl_start", spawn_swapped, {FAULT_IF(fcntl, EMFILE, 1, F_DUPFD_CLOEXEC)}, rl_stage_descriptors, EMFILE},
     {"rl_start", spawn_swapped, {FAULT_IF(fcntl, EBADF, 1, F_SETFD)}, rl_stage_descriptors, EBADF},
     {"rl_start", spawn, {FAULT_IF(close_range, EPERM, 2, 0)}, rl_stage_descriptors, EPERM},
+    {"rl_start", spawn_grouped, {FAULT(clone3, EAGAIN)}, rl_stage_clone, EAGAIN},
+    {"rl_start", spawn_grouped, {FAULT(clone3, ENOSYS), FAULT(openat, EACCES)}, rl_stage_cgroup, EACCES},
     {"rl_start", spawn, {FAULT(seccomp, ENOMEM)}, rl_stage_filter, ENOMEM},
     {"rl_start", spawn, {FAULT(seccomp, EACCES), FAULT(prctl, EPERM)}, rl_stage_filter, EPERM},
     {"rl_start", spawn, {FAULT(sendmsg, EPIPE)}, rl_stage_descriptors, EPIPE},

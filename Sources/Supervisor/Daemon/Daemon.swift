@@ -3,7 +3,8 @@
 //
 // Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Ports
 // (what comes of their ports), Daemon+Signals (what people ask by signal), Daemon+Requests (what they ask over the
-// control socket), Daemon+Reload, Daemon+Story (what people are told). All else is in rooms of its own.
+// control socket), Daemon+Limits (what the control group allows), Daemon+Reload, Daemon+Story (what people are told).
+// All else is in rooms of its own.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -38,8 +39,11 @@ public final class Daemon {
     let workers: Workers
     let notifySockets: NotifyDirectory
     let starts: Starts
+    /// nil without --cgroup.
+    let groups: WorkerGroups?
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
+    let cpuWatch: CPUWatch
     /// For a reload, and for a worker in a slot that had one: a worker takes twelve descriptors while it starts, a new
     /// generation three while it is made, and each that is kept for a rollback two.
     let deployReserve: DescriptorReserve
@@ -70,6 +74,12 @@ public final class Daemon {
             supply.removeFiles()
             throw error
         }
+        do throws(WorkerGroupError) {
+            groups = settings.hasGroups ? try WorkerGroups(memoryLimit: settings.memoryLimit) : nil
+        } catch {
+            supply.removeFiles()
+            throw .groups(error)
+        }
         let workerEnvironment = environment.withoutOuterSupervisor()
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
@@ -86,8 +96,8 @@ public final class Daemon {
             let spawner = try Spawner(
                 name: settings.daemonName, listenerNames: supply.listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
-                cpus: CPUCount.allowed(), sharesPorts: supply.isShared,
-                notifySockets: notifySockets)
+                sharesPorts: supply.isShared,
+                notifySockets: notifySockets, groups: groups)
             starts = Starts(spawner, loop, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
@@ -104,6 +114,7 @@ public final class Daemon {
         workers = Workers(loop, story)
         startTrouble = StartTrouble(story)
         memoryWatch = MemoryWatch(loop, story)
+        cpuWatch = CPUWatch(loop, story)
         deployReserve = DescriptorReserve(28)
         controlReserve = DescriptorReserve(4)
     }
@@ -118,6 +129,7 @@ public final class Daemon {
             ports.removeSocketFiles()
             notifySockets.remove()
             output.end()
+            groups?.end()
         }
         try makeFirstGeneration()
         try openControl()
@@ -148,9 +160,11 @@ public final class Daemon {
         if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
         try control.watch()
         try manager.watch()
+        try cpuWatch.watch()
         tellStarted()
         beginFirstGeneration()
         handle(.start)
+        followCPUs()
         while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armLookTimer()
@@ -190,6 +204,9 @@ public final class Daemon {
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try answerCall(of: worker)
             case .survivor(let calls): try ports.answerCall(of: calls)
+            case .cpus:
+                try cpuWatch.acknowledge()
+                followCPUs()
             case .queue(let socket): ports.queueHasSomebody(socket)
             case .looks:
                 try lookTimer.acknowledge()

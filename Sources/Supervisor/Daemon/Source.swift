@@ -22,6 +22,8 @@ enum Source {
     case call(WorkerProcess)
     /// A process that has outlived its worker waits in a call.
     case survivor(Channel)
+    /// A file was written that says which CPUs the daemon may use.
+    case cpus
     /// A connection waits to be accepted from a socket by which workers share a port.
     case queue(SharedSocket)
     /// Somebody wants to become a client of the control socket.

@@ -86,7 +86,7 @@ final class ServiceManager {
             settle("Reload to generation \(target) failed; \(serving(pool.policy.workers)) generation \(base)")
         case .done(let target, let workers, _): settle("\(serving(workers)) generation \(target)")
         // A roll is aborted by a stop or a drain, which counts more and has just been told.
-        case .aborted, .superseded, .promoted: break
+        case .bounded, .aborted, .superseded, .promoted: break
         }
     }
 

@@ -22,6 +22,19 @@ public struct CPUCount: Equatable, Sendable {
         CPUCount(affinity: max(1, allowed().count), quotaMilliCPUs: CgroupQuota(root: root).tightest)
     }
 
+    /// The files whose change can change the count, from the process's own groups up to the mounts. Some may not exist.
+    ///
+    /// - Parameter root: a prefix for /proc, for tests.
+    static func files(root: String = "") -> [String] {
+        Cgroup.own(with: "cpu", root: root).flatMap { cgroup in
+            cgroup.directories.flatMap { directory in
+                (cgroup.isUnified ? ["cpu.max"] : ["cpu.cfs_quota_us", "cpu.cfs_period_us"])
+                    .map { "\(directory)/\($0)" }
+            }
+        }
+            + Cgroup.own(with: "cpuset", root: root).flatMap { $0.directories.map { "\($0)/cpuset.cpus" } }
+    }
+
     /// The numbers of the CPUs that this process may run on; empty if the kernel does not say.
     public static func allowed() -> [Int32] {
         // The largest number of CPUs that Linux can be built for.

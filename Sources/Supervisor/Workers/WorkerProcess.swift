@@ -26,6 +26,8 @@ final class WorkerProcess {
     let output: WorkerOutput
     /// The channel on which the worker's calls of bind(2) and listen(2) arrive; nil if workers don't share ports.
     let calls: Channel?
+    /// nil without --cgroup.
+    let group: WorkerGroup?
     var readyLines = LineSplitter()
     /// When the worker was sent SIGKILL, on the pool's clock.
     var killedAt: Instant?
@@ -56,6 +58,7 @@ final class WorkerProcess {
         pid = spawned.process.pid
         exit = spawned.process.exit
         calls = Channel(spawned.process.takeCalls()?.moved())
+        group = spawned.group
         readyPipe = Channel(spawned.readyPipe)
         notifyAddress = spawned.notifyAddress
         notifyFile = spawned.notifyFile

@@ -21,6 +21,7 @@ extension Monitor {
         try requireNone(step.owedSilence, .story, "was silent, which is not reported")
         try require(step.scaledFrom == nil, .story, "the new size \(size) is not reported")
         if let refusal = step.owedRefusal { throw Violation(.story, "\(step.event) is not refused: \(refusal)") }
+        try require(!step.owesBound, .story, "a roll begins, and does not say that memory bounds it")
         if let word = step.owedWord { throw Violation(.story, "\(step.event) does nothing: \(word)") }
         guard phase == .running else { return }
         try require(step.owedRoll == nil, .story, "no roll begins")
@@ -129,7 +130,9 @@ extension Monitor {
             let isBusy = any(in: slot) { $0.isInFlight && $0.isInOffice || !$0.isAnswered }
             let waitsUntil = isReverting ? seats[slot].restartAt : seats[slot].retryAt
             let isWaiting = waitsUntil.map { $0 > now } ?? false
-            try require(isBusy || isCrowded(slot) || isWaiting, .settles, "slot \(slot) does not get its turn")
+            let mayHaveTurn = hasRoom || !any(in: slot) { $0.isInOffice }
+            try require(
+                isBusy || isCrowded(slot) || isWaiting || !mayHaveTurn, .settles, "slot \(slot) does not get its turn")
         }
     }
 

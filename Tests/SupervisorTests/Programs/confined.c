@@ -4,6 +4,7 @@
 // no-getfd  pidfd_getfd(2) is refused, as it is without CAP_SYS_PTRACE in many containers
 // no-filter seccomp(2) itself is refused
 // no-thread-pidfd  pidfd_open(2) knows no flags, as before Linux 6.9
+// no-clone3 clone3(2) is unknown, as container runtimes and RestrictNamespaces= make it
 // no-socket-filter  sockets get no filter, and bpf(2) is refused, as some kernels do for all but root
 #include <errno.h>
 #include <linux/audit.h>
@@ -22,15 +23,17 @@ static int install(const struct sock_filter *filter, unsigned short length, unsi
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }
 
-static int refuse(unsigned number) {
+static int refuse_with(unsigned number, unsigned error) {
     const struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     return install(filter, sizeof filter / sizeof *filter, 0);
 }
+
+static int refuse(unsigned number) { return refuse_with(number, EPERM); }
 
 static int refuse_thread_pidfds(void) {
     const struct sock_filter filter[] = {
@@ -74,6 +77,8 @@ int main(int count, char **words) {
         result = refuse(SYS_seccomp);
     } else if (!strcmp(words[1], "no-thread-pidfd")) {
         result = refuse_thread_pidfds();
+    } else if (!strcmp(words[1], "no-clone3")) {
+        result = refuse_with(SYS_clone3, ENOSYS);
     } else if (!strcmp(words[1], "no-socket-filter")) {
         result = refuse(SYS_bpf) < 0 ? -1 : refuse_socket_filters();
     }

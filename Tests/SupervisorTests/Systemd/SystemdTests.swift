@@ -65,6 +65,31 @@ struct SystemdTests {
         #expect(!log.log.isEmpty)
     }
 
+    /// Under RestrictNamespaces= clone3(2) is unknown, so that each worker joins its group itself.
+    @Test func aDelegatedUnitGivesEachWorkerAControlGroup() throws {
+        let machine = try machine(
+            options: "listen 127.0.0.1:8080\nworkers 2\ncgroup\n",
+            units: ["reloaderd@.service.d/groups.conf": "[Service]\nDelegate=yes\nProtectControlGroups=no\n"])
+        try machine.systemctl("start", Self.unit)
+        let place = "/sys/fs/cgroup\(try machine.property("ControlGroup", of: Self.unit))"
+        func groups() throws -> [Substring] {
+            try machine.run("sh", "-c", "cat \(place)/worker-*/cgroup.procs").output.split(separator: "\n")
+        }
+        #expect(try groups().count == 2)
+        let before = Set(try groups())
+        try machine.systemctl("reload", Self.unit)
+        #expect(Set(try groups()).subtracting(before).count == 2)
+        try machine.systemctl("stop", Self.unit)
+        #expect(try machine.property("Result", of: Self.unit) == "success")
+    }
+
+    @Test func withoutDelegationTheUnitSaysWhatItNeeds() throws {
+        let machine = try machine(options: "listen 127.0.0.1:8080\ncgroup\n")
+        #expect(try machine.run("systemctl", "start", Self.unit).status != 0)
+        let journal = try machine.journal("-u", Self.unit)
+        #expect(journal.contains("(a unit needs Delegate=yes and ProtectControlGroups=no;"), "\(journal)")
+    }
+
     /// The main job: deployments and a restart of the app under load, and a stop that leaves nothing behind.
     @Test func reloadsUnderLoadLoseNothingAndStopIsGraceful() throws {
         let machine = try machine()

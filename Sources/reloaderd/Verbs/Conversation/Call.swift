@@ -13,6 +13,8 @@ struct Call {
     var isLong = false
     /// The exit status tells the state of the pool.
     var wantsExitCode = false
+    /// `health` asks whether the pool serves, not only whether the daemon answers.
+    var asksForReadiness = false
     var wantsHelp = false
     var shell: Shell?
 
@@ -129,7 +131,7 @@ struct Request {
     var generation: Int?
     /// What people call the generation that a reload makes.
     var note: String?
-    /// Lets a rollback go to a generation whose files were changed.
+    /// Lets a rollback go to a generation whose files were changed, and a roll begin that memory has no room for.
     var force: Bool?
 
     init(verb: String) { self.verb = verb }
