@@ -37,6 +37,8 @@ public final class Daemon {
     let deploys: Deploys
     let workers: Workers
     let notifySockets: NotifyDirectory
+    /// What an earlier run has left with the service manager.
+    let storedListeners: StoredListeners
     let starts: Starts
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
@@ -53,10 +55,12 @@ public final class Daemon {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let supply: PortSupply
+        var stored = StoredListeners()
         let automaticWorkers = CPUCount.current().automatic
         // First of all: what is opened before could have the number of a listener that was promised and is not there.
         do throws(ListenError) {
-            supply = try PortSupply(settings, environment, slots: settings.workerCount(automatic: automaticWorkers))
+            let slots = settings.workerCount(automatic: automaticWorkers)
+            supply = try PortSupply(settings, environment, slots: slots, &stored)
         } catch { throw .listen(error) }
         let policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, ports: supply)
         if case .own(let obstacle?) = supply, policy.workers > 1 { throw .sharing(obstacle) }
@@ -90,6 +94,7 @@ public final class Daemon {
             throw .system(error)
         }
         identity = StatusReport.Identity(version: version, startedAt: WallClock.now())
+        storedListeners = stored
         ports = Ports(supply, loop, story)
         emptyings = Emptyings(story)
         releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
@@ -141,6 +146,7 @@ public final class Daemon {
         try control.watch()
         try manager.watch()
         tellStarted()
+        storeListeners()
         beginFirstGeneration()
         handle(.start)
         while exitStatus == nil || !hooks.areDone {
@@ -154,7 +160,7 @@ public final class Daemon {
             hooks.startWaiting()
             if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
             try output.endTurn()
-            try manager.endTurn()
+            try manager.endTurn(pool, at: poolTime)
             deploys.save()
             control.endTurn()
         }
