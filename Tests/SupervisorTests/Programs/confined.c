@@ -3,6 +3,7 @@
 // taken     somebody else reads notifications already: the kernel refuses a second reader (EBUSY)
 // no-getfd  pidfd_getfd(2) is refused, as it is without CAP_SYS_PTRACE in many containers
 // no-filter seccomp(2) itself is refused
+// no-pidfd-open, no-close-range, no-bpf  the call is refused
 // no-thread-pidfd  pidfd_open(2) knows no flags, as before Linux 6.9
 // no-socket-filter  sockets get no filter, and bpf(2) is refused, as some kernels do for all but root
 #include <errno.h>
@@ -72,6 +73,12 @@ int main(int count, char **words) {
         result = refuse(SYS_pidfd_getfd);
     } else if (!strcmp(words[1], "no-filter")) {
         result = refuse(SYS_seccomp);
+    } else if (!strcmp(words[1], "no-pidfd-open")) {
+        result = refuse(SYS_pidfd_open);
+    } else if (!strcmp(words[1], "no-close-range")) {
+        result = refuse(SYS_close_range);
+    } else if (!strcmp(words[1], "no-bpf")) {
+        result = refuse(SYS_bpf);
     } else if (!strcmp(words[1], "no-thread-pidfd")) {
         result = refuse_thread_pidfds();
     } else if (!strcmp(words[1], "no-socket-filter")) {
