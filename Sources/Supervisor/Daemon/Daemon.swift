@@ -149,6 +149,7 @@ public final class Daemon {
         storeListeners()
         beginFirstGeneration()
         handle(.start)
+        try manager.endTurn(pool, at: poolTime)
         while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armLookTimer()

@@ -16,6 +16,11 @@ func kernelFindings(_ plan: Plan) -> [Finding] {
             rl_try_clone()
         },
         tried(
+            "exit-info", "processes that are no children tell how they ended", .note,
+            "the exit status of workers that are taken over from a killed daemon is unknown",
+            needs: "PIDFD_GET_INFO, Linux 6.15"
+        ) { rl_try_exit_info() },
+        tried(
             "close-range", "works", .note,
             "a starting worker copies the daemon's table of descriptors whole, which takes longer in large pools",
             needs: "close_range(2), Linux 5.9"

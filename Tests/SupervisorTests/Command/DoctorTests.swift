@@ -105,6 +105,26 @@ import Testing
                 + "CAP_NET_ADMIN)", 0
         ),
         (
+            "no-exit-info", [],
+            "note exit-info Inappropriate ioctl for device: the exit status of workers that are taken over from a "
+                + "killed daemon is unknown (needs PIDFD_GET_INFO, Linux 6.15)", 0
+        ),
+        (
+            "no-pass-rights", [],
+            "note pass-rights Protocol not available: the workers' own user can make the daemon wait, by descriptors "
+                + "that are slow to close (needs SO_PASSRIGHTS, Linux 6.16)", 0
+        ),
+        (
+            "no-netlink", [],
+            "less sock-diag Address family not supported by protocol: a drain does not wait for handshakes that are "
+                + "under way, and the process that has a port is not named (needs sock_diag(7))", 2
+        ),
+        (
+            "no-steering", [],
+            "less steering Protocol not available: new connections also reach workers that are leaving (needs "
+                + "SO_ATTACH_REUSEPORT_CBPF)", 2
+        ),
+        (
             "no-socket-filter", [],
             "less refusing no eBPF for sockets (bpf: Operation not permitted), and no socket filter: connections that "
                 + "come during a stop are reset at its end (start it as root, or with CAP_BPF and CAP_NET_ADMIN)", 2
