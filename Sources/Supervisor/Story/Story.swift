@@ -65,8 +65,8 @@ final class Story {
     /// Takes a record whose words are in the log already: only clients that ask for events or follow them get it.
     func note(_ record: LogRecord) { keep(stamped(record)) }
 
-    /// Returns the newest records that fit into `bytesMax`, oldest first, as events of the control protocol.
-    func recentLines(bytesMax: Int) -> ArraySlice<[UInt8]> { recent.lines(bytesMax: bytesMax) }
+    /// The last records, the oldest first.
+    var recentRecords: [StampedRecord] { recent.all }
 
     /// Keeps records for `takeNews` from now on, or no longer.
     func keepNews(while isFollowed: Bool) { self.isFollowed = isFollowed }
@@ -133,10 +133,8 @@ struct RecentRecords {
         }
     }
 
-    /// Returns the newest records that fit into `bytesMax`, oldest first, as events of the control protocol.
-    func lines(bytesMax: Int) -> ArraySlice<[UInt8]> {
-        lastLines((records[oldest...] + records[..<oldest]).map { $0.json.line }, bytesMax: bytesMax)
-    }
+    /// The oldest first.
+    var all: [StampedRecord] { Array(records[oldest...] + records[..<oldest]) }
 }
 
 /// Returns the last of `lines` that fit into `bytesMax` together with their newlines.
