@@ -20,11 +20,7 @@ func kernelFindings(_ plan: Plan) -> [Finding] {
             "the exit status of workers that are taken over from a killed daemon is unknown",
             needs: "PIDFD_GET_INFO, Linux 6.15"
         ) { rl_try_exit_info() },
-        tried(
-            "close-range", "works", .note,
-            "a starting worker copies the daemon's table of descriptors whole, which takes longer in large pools",
-            needs: "close_range(2), Linux 5.9"
-        ) { rl_try_close_range() },
+        closeRangeFinding(),
         tried(
             "children", "/proc lists the children of processes", .less,
             "what a worker leaves behind is not found unless it becomes a child of the daemon",
@@ -50,6 +46,21 @@ func kernelFindings(_ plan: Plan) -> [Finding] {
             return 0
         },
     ]
+}
+
+/// A start does without the call if the kernel does not know it, and fails if it is forbidden.
+private func closeRangeFinding() -> Finding {
+    let error = rl_try_close_range() == 0 ? nil : SystemError(call: "close_range", errno: errno)
+    let isUnknown = error?.errno == ENOSYS
+    return tried(
+        "close-range", "works", isUnknown ? .note : .broken,
+        isUnknown
+            ? "a starting worker copies the daemon's table of descriptors whole, which takes longer in large pools"
+            : "no worker can be started", needs: "close_range(2), Linux 5.9"
+    ) { () throws(SystemError) in
+        if let error { throw error }
+        return 0
+    }
 }
 
 /// What workers that share ports need.

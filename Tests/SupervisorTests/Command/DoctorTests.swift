@@ -94,9 +94,8 @@ import Testing
         ),
         (
             "no-close-range", [],
-            "note close-range Operation not permitted: a starting worker copies the daemon's table of descriptors "
-                + "whole, which takes longer in large pools (allow it in the container's seccomp profile: "
-                + "close_range(2), Linux 5.9)", 0
+            "broken close-range Operation not permitted: no worker can be started (allow it in the container's seccomp "
+                + "profile: close_range(2), Linux 5.9)", 1
         ),
         (
             "no-bpf", [],
