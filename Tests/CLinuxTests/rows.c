@@ -102,6 +102,11 @@ RUN(receive_datagram, rl_receive_datagram(scene->datagrams[0], bytes, sizeof byt
 RUN(bind_datagram, rl_bind_datagram(scene->udp, "@x"))
 RUN(refuse_descriptors, rl_refuse_descriptors(scene->datagrams[0]))
 RUN(send_datagram, rl_send_datagram(scene->datagrams[1], "@x", "x", 1))
+RUN(send_with_descriptor, rl_send_with_descriptor(scene->datagrams[1], "@x", "x", 1, scene->udp))
+RUN(try_clone, rl_try_clone())
+RUN(try_exit_info, rl_try_exit_info())
+RUN(try_close_range, rl_try_close_range())
+RUN(try_thread_pidfd, rl_try_thread_pidfd())
 RUN(connect_datagram, rl_connect_datagram(scene->datagrams[1], "/x"))
 RUN(accept_, rl_accept(scene->listener))
 RUN(peer_credentials, rl_peer_credentials(scene->pair[0], &peer))
@@ -255,6 +260,14 @@ const struct row rows[] = {
     FAIL("bind_datagram", bind_datagram, bind, EADDRINUSE),
     FAIL("refuse_descriptors", refuse_descriptors, setsockopt, ENOPROTOOPT),
     FAIL("send_datagram", send_datagram, sendto, ECONNREFUSED),
+    FAIL("send_with_descriptor", send_with_descriptor, sendmsg, ETOOMANYREFS),
+    FAIL("try_clone", try_clone, clone, EAGAIN),
+    FAIL("try_clone", try_clone, waitid, ECHILD),
+    FAIL("try_exit_info", try_exit_info, clone, EAGAIN),
+    FAIL("try_exit_info", try_exit_info, waitid, ECHILD),
+    FAIL("try_exit_info", try_exit_info, ioctl, ENOTTY),
+    FAIL("try_close_range", try_close_range, close_range, ENOSYS),
+    FAIL("try_thread_pidfd", try_thread_pidfd, pidfd_open, EINVAL),
     FAIL("connect_datagram", connect_datagram, connect, ENOENT),
     FAIL("accept", accept_, accept4, EMFILE),
     FAIL("peer_credentials", peer_credentials, getsockopt, ENOPROTOOPT),

@@ -38,6 +38,8 @@ public final class Daemon {
     let deploys: Deploys
     let workers: Workers
     let notifySockets: NotifyDirectory
+    /// What an earlier run has left with the service manager.
+    let storedListeners: StoredListeners
     let starts: Starts
     /// nil without --cgroup.
     let groups: WorkerGroups?
@@ -62,10 +64,12 @@ public final class Daemon {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let supply: PortSupply
+        var stored = StoredListeners()
         let automaticWorkers = CPUCount.current().automatic
         // First of all: what is opened before could have the number of a listener that was promised and is not there.
         do throws(ListenError) {
-            supply = try PortSupply(settings, environment, slots: settings.workerCount(automatic: automaticWorkers))
+            let slots = settings.workerCount(automatic: automaticWorkers)
+            supply = try PortSupply(settings, environment, slots: slots, &stored)
         } catch { throw .listen(error) }
         let policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, ports: supply)
         if case .own(let obstacle?) = supply, policy.workers > 1 { throw .sharing(obstacle) }
@@ -105,6 +109,7 @@ public final class Daemon {
             throw .system(error)
         }
         identity = StatusReport.Identity(version: version, startedAt: WallClock.now())
+        storedListeners = stored
         ports = Ports(supply, loop, story)
         emptyings = Emptyings(story)
         releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
@@ -162,9 +167,11 @@ public final class Daemon {
         try manager.watch()
         try cpuWatch.watch()
         tellStarted()
+        storeListeners()
         beginFirstGeneration()
         handle(.start)
         followCPUs()
+        try manager.endTurn(pool, at: poolTime)
         while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armLookTimer()
@@ -176,7 +183,7 @@ public final class Daemon {
             hooks.startWaiting()
             if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
             try output.endTurn()
-            try manager.endTurn()
+            try manager.endTurn(pool, at: poolTime)
             deploys.save()
             control.endTurn()
             // This one first: what a client has given back is for the next client.

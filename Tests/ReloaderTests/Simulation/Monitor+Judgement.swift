@@ -163,6 +163,23 @@ extension Monitor {
             try require(!live.isEmpty || !remains.isEmpty, .stops, "no worker is left, but the end does not come")
         }
         if phase == .finished { try require(pool.nextDeadline == nil, .stops, "a timer is armed after the end") }
+        try judgePatience(of: pool)
+    }
+
+    /// Nothing that an outer supervisor waits for may take longer than it is told, and what ends has an end.
+    private func judgePatience(of pool: Pool) throws(Violation) {
+        let isStopping = if case .stopping = phase { true } else { false }
+        let isHeld = isPaused || waitsSince != nil
+        for worker in live.lazy.map({ workers[$0] }) where !worker.isVague && worker.killedAt == nil {
+            let isAwaited =
+                isStopping ? !worker.isInOffice : worker.isInFlight && course != .none && !isHeld && worker.isInOffice
+            guard isAwaited, phase == .running || isStopping else { continue }
+            let end = worker.emptyUntil ?? (worker.readySince == nil || isStopping ? worker.limit : now)
+            let told = pool.busyUntil
+            try require(told.map { $0 >= end } ?? false, .patience, "\(worker.id) may take longer, until \(end)")
+        }
+        let isOver = phase == .finished || phase == .running && wasReady && course == .none
+        try require(!isOver || pool.busyUntil == nil, .patience, "nothing goes on that could take so long")
     }
 
     // MARK: at rest
