@@ -30,7 +30,17 @@ extension Daemon {
     // MARK: memory
 
     /// nil: memory sets no bound for a roll that begins now.
-    func memoryRoom() -> MemoryRoom? { MemoryRoom(beside: workers.living, memoryWatch.gauge, loop.buffer) }
+    private func memoryRoom() -> MemoryRoom? {
+        guard let free = CgroupMemory().freeBytes else { return nil }
+        let living = workers.living
+        let processes = processes(of: living)
+        let gauge = memoryWatch.gauge
+        let most = processes.mapValues { gauge.upperBound($0, loop.buffer) }
+        guard MemoryRoom.mayLack(free, beside: Array(most.values)) else { return nil }
+        measureNow(living, processes)
+        let largest = living.compactMap { gauge.bytes($0.id) ?? most[$0.id] }.max()
+        return MemoryRoom(freeBytes: free, workerBytes: largest ?? 1)
+    }
 
     /// The plan with the room that there is now.
     ///

@@ -4,7 +4,9 @@ internal import Reloader
 
 extension Daemon {
     var orphanTerms: OrphanTerms {
-        OrphanTerms(hooks: hooks.pids, starts: starts.processes, keepsChildren: settings.keepsChildren)
+        OrphanTerms(
+            hooks: hooks.pids, starts: starts.processes, helpers: helper.pids, keepsChildren: settings.keepsChildren,
+            variable: { [helper] name, pid in helper.text(.variable(name, of: pid)) })
     }
 
     // MARK: starts
@@ -43,6 +45,7 @@ extension Daemon {
             switch outcome {
             case .executed(let worker):
                 try workers.add(worker)
+                ports.adopt(worker)
                 startTrouble.expectReadiness(of: worker, by: pool.policy)
                 handle(.spawned(worker.id))
                 if worker.stoppedBy != nil { workers.tellStop(of: worker) }
@@ -93,9 +96,12 @@ extension Daemon {
 
     func lookAtMemory() {
         guard let limit = settings.maxMemory else { return }
-        for id in memoryWatch.takeDue(pool.slots) {
-            if let event = workers[id].flatMap({ memoryWatch.look(at: $0, limit: limit) }) { handle(event) }
+        let large = memoryWatch.takeDue(pool.slots).compactMap { id in
+            workers[id].flatMap { memoryWatch.suspects(of: $0, limit: limit) }.map {
+                MeasuredWorker(id: id, processes: $0)
+            }
         }
+        measure(large, within: MemoryGauge.watchBudget)
     }
 
     // MARK: ends
@@ -145,6 +151,8 @@ extension Daemon {
                 try workerExited(worker)
             } else if let hook = hooks.process(child) {
                 try reap(hook)
+            } else if try helper.reap(child) {
+                continue
             } else if let starting = starts.starting(pid: child) {
                 try lookAtStart(starting)
             } else {

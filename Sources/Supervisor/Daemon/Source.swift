@@ -24,8 +24,12 @@ enum Source {
     case survivor(Channel)
     /// A file was written that says which CPUs the daemon may use.
     case cpus
-    /// A connection waits to be accepted from a socket by which workers share a port.
-    case queue(SharedSocket)
+    /// A connection waits to be accepted from a socket by which workers share a port, of this inode.
+    case queue(UInt64)
+    /// The helper has answered.
+    case helper
+    /// There is news of a helper that is being started.
+    case helperStart(HelperProcess)
     /// Somebody wants to become a client of the control socket.
     case control
     case client(ControlClient)

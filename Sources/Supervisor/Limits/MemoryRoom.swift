@@ -25,23 +25,11 @@ struct MemoryRoom: Equatable {
         return byteCountText(bytes / unit * unit)
     }
 
-    /// Measures how much room there is. nil if no control group has a limit, or no worker runs, or there is room for
-    /// another worker beside each of them.
-    init?(beside workers: [WorkerProcess], _ gauge: MemoryGauge, _ buffer: UnsafeMutableRawBufferPointer) {
-        guard let free = CgroupMemory().freeBytes else { return nil }
-        let trees = workers.map { worker in
-            let processes = ProcessTree.processes(of: worker.pid)
-            return (id: worker.id, processes: processes, most: gauge.upperBound(processes, buffer))
-        }
-        guard let most = trees.map({ $0.most }).max(), most > 0 else { return nil }
-        if free / most >= UInt64(workers.count) { return nil }
-        // The expensive measure is taken of those that may be the largest, for as long as a status takes at most.
-        let deadline = MonotonicClock.now() + MemoryGauge.statusBudget
-        var largest: UInt64 = 1
-        for tree in trees where tree.most > largest {
-            largest = max(largest, gauge.bytes(tree.id, tree.processes, until: deadline, buffer) ?? tree.most)
-        }
-        self.init(freeBytes: free, workerBytes: largest)
+    /// Whether there may not be room for another worker beside each of these: by the cheap measure, which is never less
+    /// than the other.
+    static func mayLack(_ freeBytes: UInt64, beside most: [UInt64]) -> Bool {
+        guard let largest = most.max(), largest > 0 else { return false }
+        return freeBytes / largest < UInt64(most.count)
     }
 
     init(freeBytes: UInt64, workerBytes: UInt64) {

@@ -21,24 +21,37 @@ import Testing
         max(bytes, expected) - min(bytes, expected) < 8 << 20
     }
 
+    /// As the helper measures it.
+    private func measured(_ processes: Int32...) throws -> UInt64 {
+        let workers = [MeasuredWorker(id: WorkerID(number: 1), processes: processes)]
+        guard case .measured(let memory) = Toucher(TouchMark(nil)).answer(.measure(workers, within: .seconds(60)), [])
+        else { throw DidNotHappen(description: "no measurement") }
+        return try #require(memory.first).bytes
+    }
+
     @Test func theSumIsThatOfAllProcesses() throws {
         defer { buffer.deallocate() }
         let (small, large) = (try process(30), try process(70))
-        let one = gauge.measure(WorkerID(number: 1), [small.pid], buffer)
-        let other = gauge.measure(WorkerID(number: 2), [large.pid], buffer)
-        let both = gauge.measure(WorkerID(number: 3), [small.pid, large.pid], buffer)
+        let one = try measured(small.pid)
+        let other = try measured(large.pid)
+        let both = try measured(small.pid, large.pid)
         #expect(one > 30 << 20 && other > 70 << 20)
         #expect(isAbout(both, one + other), "\(both) are not \(one) and \(other)")
         // Whole pages, whoever else has them.
         let bound = gauge.upperBound([small.pid, large.pid], buffer)
         #expect(bound == gauge.upperBound([small.pid], buffer) + gauge.upperBound([large.pid], buffer))
         #expect(bound >= both)
-        // The last measurement, if there is no time for another.
-        let past = MonotonicClock.now()
-        #expect(gauge.bytes(WorkerID(number: 3), [small.pid], until: past, buffer) == both)
-        #expect(gauge.bytes(WorkerID(number: 4), [small.pid], until: past, buffer) == nil)
-        gauge.forget(WorkerID(number: 3))
-        #expect(gauge.bytes(WorkerID(number: 3), [small.pid], until: past, buffer) == nil)
+    }
+
+    @Test func aMeasurementIsKeptAsLongAsItWasDear() {
+        defer { buffer.deallocate() }
+        let (id, now) = (WorkerID(number: 3), Instant(nanoseconds: 1_000_000_000))
+        #expect(gauge.bytes(id) == nil && gauge.isDue(id, at: now))
+        gauge.note(id, bytes: 77, took: .milliseconds(1), at: now)
+        #expect(gauge.bytes(id) == 77)
+        #expect(!gauge.isDue(id, at: now + .milliseconds(99)) && gauge.isDue(id, at: now + .milliseconds(100)))
+        gauge.forget(id)
+        #expect(gauge.bytes(id) == nil)
     }
 
     @Test func aProcessThatIsGoneHasNone() throws {
@@ -46,7 +59,7 @@ import Testing
         let child = try process(1)
         child.closeInput()
         try child.wait()
-        #expect(gauge.measure(WorkerID(number: 1), [child.pid], buffer) == 0)
+        #expect(try measured(child.pid) == 0)
         #expect(gauge.upperBound([child.pid, child.pid], buffer) == 0)
     }
 }
