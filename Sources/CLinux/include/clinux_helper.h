@@ -16,8 +16,9 @@ ssize_t rl_receive_packet(int channel, void *buffer, size_t size, int *descripto
 enum { rl_packet_descriptors_max = 253 };  // SCM_MAX_FD
 
 // Takes from the calling process all that the helper does not need: signals have no effect, it ends with its parent, it
-// has no capabilities but those that reach workers and bind their ports, gains none by exec, and may make only the
-// system calls that it is known to make (all others fail with EPERM). `name` becomes the process' short name.
+// has no capabilities but those that reach workers and bind their ports (or keeps all, if CAP_SYS_PTRACE is not among
+// them), gains none by exec, and may make only the system calls that it is known to make (all others fail with EPERM).
+// `name` becomes the process' short name.
 int rl_confine_helper(const char *name);
 
 // Tests whether a child of this process may look at another child. Returns 0, or -1 with errno set.

@@ -28,7 +28,8 @@ import Testing
     @Test func requestsOfVerbsAreTaken() throws {
         let workers = ControlLimits.workers
         let calls: [[String]] = [
-            ["status"], ["promote"], ["pause"], ["resume"], ["events", "--follow"], ["list"],
+            ["status"], ["promote"], ["pause"], ["resume"], ["list"], ["health", "--ready"],
+            ["events", "--follow", "--lines", "\(ControlLimits.lines.upperBound)", "--since", "365d"],
             ["history", "-n", "\(ControlLimits.historyEntries.upperBound)"],
             ["logs", "--slot", "\(ControlLimits.slots.upperBound)"], ["restart", "\(ControlLimits.slots.lowerBound)"],
             ["scale", "\(workers.upperBound)"], ["scale", "-\(workers.upperBound)"],

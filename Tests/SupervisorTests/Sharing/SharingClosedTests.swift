@@ -219,7 +219,8 @@ import Testing
         let port = try Network.freePorts(300)
         let daemon = try daemon(["many", "\(port)", "300", "say", "serves"], workers: 1)
         try daemon.lines(1, thatStartWith: "serves")
-        #expect(daemon.descriptorCount < 300)
+        // Copies of 256, and what the daemon holds in reserve.
+        #expect(daemon.descriptorCount < 340)
         for offset in [0, 150, 255, 256, 299] { #expect(try Asker(port + offset, asking: "/").answer() != nil) }
         try daemon.endsClean()
     }
