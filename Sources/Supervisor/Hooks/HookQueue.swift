@@ -3,7 +3,7 @@
 internal import Reloader
 
 /// An event whose hook has not run yet.
-struct HookEvent {
+struct HookEvent: Codable {
     /// The value of RELOADERD_EVENT.
     let name: String
     /// The event as one line.
