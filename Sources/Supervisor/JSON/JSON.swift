@@ -68,7 +68,8 @@ public enum JSON: Equatable, Sendable {
 extension JSON: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
-        do throws(JSONError) { self = try JSON(parsing: try container.decode([UInt8].self)[...]) } catch {
+        let text = try container.decode([UInt8].self)
+        do throws(JSONError) { self = try JSON(parsing: text[...]) } catch {
             throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(error)")
         }
     }
