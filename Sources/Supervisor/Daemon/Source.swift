@@ -26,4 +26,6 @@ enum Source {
     case control
     case client(ControlClient)
     case hook(HookProcess)
+    /// The trial run of a program that is to take the place of this one.
+    case preflight(Preflight)
 }

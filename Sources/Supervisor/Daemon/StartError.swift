@@ -10,6 +10,8 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     /// Several workers were to share ports, and the system call that failed is needed for it.
     case sharing(SystemError)
     case system(SystemError)
+    /// No program can go on in the place of another.
+    case succession(String)
 
     public var description: String {
         switch self {
@@ -22,13 +24,14 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
             "cannot share ports between workers: \(error) (pass listeners with --listen; or, for a program that sets "
                 + "SO_REUSEPORT itself or has no port, use --no-share)"
         case .system(let error): "cannot start: \(error)"
+        case .succession(let reason): reason
         }
     }
 
     public var exitStatus: Int32 {
         switch self {
         case .generation(let error): error.exitStatus
-        case .listen, .pidFile, .control, .output, .sharing, .system: 1
+        case .listen, .pidFile, .control, .output, .sharing, .system, .succession: 1
         }
     }
 }

@@ -10,7 +10,7 @@ internal import Reloader
 
 /// What the proof needs to know from outside this type.
 struct OrphanTerms {
-    /// The processes of the running hooks.
+    /// The processes that the daemon has started and that are no workers: hooks, for example.
     let hooks: Set<Int32>
     /// `--keep-children`: only a worker's own session counts.
     let keepsChildren: Bool
