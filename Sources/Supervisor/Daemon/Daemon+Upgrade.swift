@@ -58,6 +58,7 @@ extension Daemon {
         if let roll = pool.roll { return "the roll to generation \(roll.target) is under way" }
         if let recycle = pool.recycle { return "the worker of slot \(recycle.slot) is being replaced" }
         if !starts.areDone { return "a worker is being started" }
+        if hooks.isStarting { return "a hook is being started" }
         if !emptyings.areDone { return "a worker is being drained" }
         return nil
     }

@@ -98,7 +98,7 @@ public final class Daemon {
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 cpus: CPUCount.allowed(), sharesPorts: supply.isShared,
                 notifySockets: notifySockets)
-            starts = Starts(spawner, story)
+            starts = Starts(spawner, loop, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             supply.removeFiles()
@@ -167,7 +167,7 @@ public final class Daemon {
                 name: settings.daemonName, listenerNames: ports.listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 cpus: CPUCount.allowed(), sharesPorts: ports.supply.isShared, notifySockets: notifySockets)
-            starts = Starts(spawner, story)
+            starts = Starts(spawner, loop, story)
         } catch { throw StateError(error) }
         emptyings = Emptyings(story)
         terminal = ControllingTerminal()
@@ -233,6 +233,7 @@ public final class Daemon {
             return try turn()
         } catch {
             hooks.killAll()
+            starts.killAll()
             workers.killAll()
             workers.killTheRest(orphanTerms)
             throw .system(error)
@@ -297,6 +298,7 @@ public final class Daemon {
             case .output(let sink): output.flush(sink)
             case .manager: manager.flush()
             case .managerWatchdog: try manager.ping()
+            case .starting(let starting): try lookAtStart(starting)
             case .exit(let worker): try workerExited(worker)
             case .readyPipe(let worker): hear(try workers.readReadyPipe(of: worker), from: worker)
             case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
@@ -306,7 +308,7 @@ public final class Daemon {
             case .queue(let socket): ports.queueHasSomebody(socket)
             case .looks:
                 try lookTimer.acknowledge()
-                tryDelayedStarts()
+                try lookAtStarts()
                 lookAtEmptyings()
                 try ports.look(kin: orphans, serving: serving)
                 for ticks in try hooks.endOverdue(at: MonotonicClock.now()) {
@@ -350,7 +352,10 @@ public final class Daemon {
             let now = event == .deadline ? clock.goOn() : clock.now(before: pool.nextDeadline)
             pool.handle(event, now: now, effects: &effects)
             next += 1
-            if pool.isEnding { ports.stopListening() }
+            if pool.isEnding {
+                ports.stopListening()
+                starts.end()
+            }
             for effect in effects {
                 if case .report(let report) = effect { reports.append(report) }
                 if let answer = carryOut(effect, askedBy: asker) { pending.append(answer) }

@@ -19,6 +19,8 @@ struct StateFile: ~Copyable {
         descriptor = file
     }
 
+    consuming func takeDescriptor() -> FileDescriptor { descriptor }
+
     /// The rows in a file that `init` has written, here or in another process.
     static func read(_ number: Int32) throws(StateError) -> [StateRow] {
         guard rl_is_sealed(number) else { throw StateError("descriptor \(number) is not a sealed state") }
