@@ -8,7 +8,8 @@
 //    for the old worker that is its ready and soaked replacement, for an abandoned replacement it is the old worker.
 // 4. A worker is emptied at most once, then gets at most one stop signal, then at most one SIGKILL, and none after its
 //    exit was seen. Each exit is seen once.
-// 5. Delays follow the backoff formula. No slot is ever started twice at the same time in the same role.
+// 5. Delays follow the backoff formula; but if the first failure in a row is that of a worker that had served, there is
+//    none after it. No slot is ever started twice at the same time in the same role.
 // 6. When workers are healthy again and no command is pending, the pool settles: n ready workers of one generation, and
 //    no timer armed except watchdogs.
 // 7. After a stop no worker is started, and the daemon ends when the last worker has ended, along with everything that
@@ -29,6 +30,9 @@
 //     that reason at once: the delay doubles with each one in a row.
 // 16. A worker becomes ready by listening if it listens on all the ports that are expected of it, or on some of them
 //     when no further one has come for `Policy.portsPatience` and the worker has not closed them all by then.
+// 17. A pool that is restored from its state goes on like one that never stopped. After a takeover from a daemon that
+//     died, all that was asked for and has no answer or end yet is asked for again, and nothing is concluded from the
+//     time in which nobody listened.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.
