@@ -75,7 +75,7 @@ final class Upgrade {
         guard let verdict = try preflight.reap(loop) else {
             guard preflight.deadline <= MonotonicClock.now() else { return nil }
             try abandon(preflight)
-            return "its trial run did not end within \(LogFormatter.seconds(Preflight.patience))s"
+            return "its trial run did not end within \(Preflight.patience.components.seconds)s"
         }
         try forget(preflight)
         switch verdict {

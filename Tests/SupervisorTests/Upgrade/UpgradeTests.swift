@@ -38,8 +38,8 @@ extension DaemonUnderTest {
             if number == 5 { memory = daemon.ownMemory }
         }
         let longest = pauses.max() ?? 0
-        print("\(what): \(Self.count) upgrades, the longest pause \(longest)s, the mean "
-            + "\(pauses.reduce(0, +) / Double(pauses.count))s")
+        let mean = (pauses.reduce(0, +) / Double(pauses.count) * 1000).rounded() / 1000
+        print("\(what): \(Self.count) upgrades, the longest pause \(longest)s, the mean \(mean)s")
         #expect(daemon.descriptorCount == descriptors, sourceLocation: sourceLocation)
         #expect(daemon.ownMemory < memory + 2 << 20, "\(memory) before", sourceLocation: sourceLocation)
         // The workers can be replaced as before.
@@ -50,7 +50,8 @@ extension DaemonUnderTest {
             report.failed == 0 && report.clientErrors == 0 && report.ok > Self.count,
             "\(report.columns) \(report.failures)", sourceLocation: sourceLocation)
         let first = Set(report.workers.filter { $0.generation == 1 }.map { Int32($0.pid) })
-        #expect(first == workers, sourceLocation: sourceLocation)
+        #expect(!first.isEmpty && first.isSubset(of: workers), sourceLocation: sourceLocation)
+        #expect(daemon.records("worker_started").count == 2 * workers.count, sourceLocation: sourceLocation)
         #expect(daemon.records("worker_failed").isEmpty, "\(daemon.story)", sourceLocation: sourceLocation)
         try daemon.endsClean(sourceLocation: sourceLocation)
     }
@@ -99,7 +100,10 @@ extension DaemonUnderTest {
         let daemon = try DaemonUnderTest(["--workers", "2"] + Apps.worker("gate", gate.path, "ready", "wait"))
         for _ in 0..<2 { try daemon.next("worker_started") }
         try daemon.upgrade()
-        gate.letPass(2)
+        for _ in 0..<2 {
+            gate.letPass()
+            try daemon.next("worker_ready")
+        }
         try daemon.next("pool_ready")
         #expect(daemon.records("worker_started").count == 2 && daemon.records("worker_failed").isEmpty)
         try daemon.endsClean()
@@ -128,7 +132,8 @@ extension DaemonUnderTest {
         try follower.event("reload_done")
 
         let answer = try app.ask("upgrade", ["path": program])
-        #expect(answer.outcome == "done" && answer.string("version") != nil && answer.number("pause_s") >= 0, "\(answer)")
+        #expect(answer.outcome == "done" && answer.number("pause_s") >= 0, "\(answer)")
+        #expect(answer.string("version") == before.string("version"), "\(answer)")
         #expect(try ProcessView(app.daemon.pid).executable == program)
         #expect(try follower.event("upgraded").string("path") == program)
         let after = try app.ask("status")
@@ -207,20 +212,18 @@ extension DaemonUnderTest {
     /// What a worker has left behind is still known to be its own, and so is what is to become of it.
     @Test func leftoversAreKept() throws {
         let folder = try TestFolder()
-        let fifo = try Fifo(in: folder)
         let daemon = try DaemonUnderTest(
-            ["--workers", "1", "--stop-timeout", "20s", "--backoff", "1ms"]
+            ["--workers", "1", "--stop-timeout", "3s", "--backoff", "1ms"]
                 + Apps.shell(
-                    "(trap 'echo asked >\(fifo.path); exit' TERM; echo $$ >/dev/null; "
-                        + "echo READY=1 >&$READY_FD; while :; do sleep 1000 & wait; done) & "
-                        + "[ $RELOADERD_GENERATION = 1 ] && wait; exec sleep 1000"))
+                    "if mkdir \(folder.path)/first; then (trap '' TERM; exec sleep 1000) & fi; "
+                        + "echo READY=1 >&$READY_FD; exec sleep 1000"))
         try daemon.next("pool_ready")
         let first = try #require(daemon.records("worker_ready").first?.pid)
         kill(first, SIGKILL)
-        try daemon.next("worker_exited")
+        try daemon.next("leftovers")
         try daemon.next("worker_ready")
         try daemon.upgrade()
-        // Its own stop timeout goes on over the upgrade.
+        // The time that they have goes on over the upgrade.
         try daemon.next("leftovers_killed")
         try daemon.next("leftovers_gone")
         try daemon.endsClean()
@@ -246,7 +249,7 @@ extension DaemonUnderTest {
         try daemon.next("pool_ready")
         for _ in 0..<3 { try daemon.upgrade() }
         for slot in 0..<2 {
-            let last = "\(slot) 19999"
+            let last = "\(slot):19999"
             while !daemon.otherLines.contains(where: { $0.hasSuffix(last) }) { try daemon.nextLine() }
         }
         let lines = daemon.otherLines.filter { $0.hasPrefix("[slot ") }
