@@ -52,6 +52,8 @@ public struct Succession: ~Copyable {
     /// - Returns: only if that fails, with the reason.
     func goBack(because reason: String) -> String {
         guard let programNumber else { return "there is no program to go back to" }
+        // It has no use for the descriptor of itself.
+        _ = fcntl(programNumber, F_SETFD, FD_CLOEXEC)
         let words = "\(getpid()),\(stateNumber),0,\(Self.hangUp),\(reason)"
         Self.execute(words) { arguments, environment in
             _ = fexecve(programNumber, arguments, environment)
