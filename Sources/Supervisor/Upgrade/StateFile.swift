@@ -12,7 +12,9 @@ struct StateFile: ~Copyable {
         let number = file.number
         var rest = StateFormat.write(rows)[...]
         while !rest.isEmpty {
-            let count = try checked("write", "memfd") { rest.withUnsafeBytes { write(number, $0.baseAddress, $0.count) } }
+            let count = try checked("write", "memfd") {
+                rest.withUnsafeBytes { write(number, $0.baseAddress, $0.count) }
+            }
             rest = rest.dropFirst(count)
         }
         try checked("fcntl", "F_ADD_SEALS") { rl_seal_memory_file(number) }

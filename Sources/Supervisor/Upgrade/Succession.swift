@@ -25,8 +25,8 @@ public struct Succession: ~Copyable {
         let words = String(cString: text).split(separator: ",", maxSplits: 4, omittingEmptySubsequences: false)
         unsetenv(variable)
         // A variable that came to another process means nothing there.
-        guard words.count >= 4, words[0] == String(getpid()), let state = Int32(words[1]), let program = Int32(words[2]),
-            state > 2, rl_is_sealed(state)
+        guard words.count >= 4, words[0] == String(getpid()), let state = Int32(words[1]),
+            let program = Int32(words[2]), state > 2, rl_is_sealed(state)
         else { return nil }
         return Succession(
             stateNumber: state, programNumber: program > 2 ? program : nil,

@@ -1,5 +1,5 @@
-// The daemon is replaced by another program in the same process, and nobody notices: not the workers, not their clients,
-// and not those who talk to the daemon.
+// The daemon is replaced by another program in the same process, and nobody notices: not the workers, not their
+// clients, and not those who talk to the daemon.
 import Foundation
 import Glibc
 import Testing
@@ -16,7 +16,7 @@ extension DaemonUnderTest {
     var ownMemory: Int {
         let text = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
         let line = text.split(separator: "\n").first { $0.hasPrefix("RssAnon:") }
-        return (line?.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0) << 10
+        return (line?.split { $0 == " " || $0 == "\t" }.dropFirst().first.flatMap { Int($0) } ?? 0) << 10
     }
 }
 
