@@ -4,7 +4,9 @@ internal import Reloader
 
 extension Daemon {
     var orphanTerms: OrphanTerms {
-        OrphanTerms(hooks: hooks.pids, keepsChildren: settings.keepsChildren)
+        OrphanTerms(
+            hooks: hooks.pids, helpers: helper.pids, keepsChildren: settings.keepsChildren,
+            variable: { [helper] name, pid in helper.text(.variable(name, of: pid)) })
     }
 
     // MARK: starts
@@ -15,6 +17,7 @@ extension Daemon {
             let listeners = try listenerDescriptors(for: start.slot, of: start.generation)
             let worker = try starts.spawn(start, by: pool.policy, listeners: listeners, output)
             try workers.add(worker)
+            ports.adopt(worker)
             startTrouble.expectReadiness(of: worker, by: pool.policy)
             return .spawned(start.id)
         } catch {
@@ -46,9 +49,12 @@ extension Daemon {
 
     func lookAtMemory() {
         guard let limit = settings.maxMemory else { return }
-        for id in memoryWatch.takeDue(pool.slots) {
-            if let event = workers[id].flatMap({ memoryWatch.look(at: $0, limit: limit) }) { handle(event) }
+        let large = memoryWatch.takeDue(pool.slots).compactMap { id in
+            workers[id].flatMap { memoryWatch.suspects(of: $0, limit: limit) }.map {
+                MeasuredWorker(id: id, processes: $0)
+            }
         }
+        measure(large, within: MemoryGauge.watchBudget)
     }
 
     // MARK: ends
@@ -98,6 +104,8 @@ extension Daemon {
                 try workerExited(worker)
             } else if let hook = hooks.process(child) {
                 try reap(hook)
+            } else if try helper.reap(child) {
+                continue
             } else {
                 try workers.reapOrphan(child)
             }

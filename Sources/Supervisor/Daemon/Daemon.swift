@@ -28,6 +28,7 @@ public final class Daemon {
 
     let story: Story
     let manager: ServiceManager
+    let helper: Helper
     let ports: Ports
     let emptyings: Emptyings
     let output: Output
@@ -90,7 +91,9 @@ public final class Daemon {
             throw .system(error)
         }
         identity = StatusReport.Identity(version: version, startedAt: WallClock.now())
-        ports = Ports(supply, loop, story)
+        let (terms, isDirect) = supply.helperTerms
+        helper = Helper(terms, name: settings.daemonName, isDirect: isDirect, loop, story)
+        ports = Ports(supply, helper, loop, story)
         emptyings = Emptyings(story)
         releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
         deploys = Deploys(story)
@@ -108,6 +111,7 @@ public final class Daemon {
     ///   memory can cause. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
         defer {
+            helper.end()
             ports.removeSocketFiles()
             notifySockets.remove()
             output.end()
@@ -150,7 +154,9 @@ public final class Daemon {
             let mayHaveMore = try loop.wait(blocking: !wasHeld)
             clock.hold(before: pool.nextDeadline)
             while let source = loop.next() { dispatch(source) }
+            hearHelper()
             handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
+            hearHelper()
             hooks.startWaiting()
             if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
             try output.endTurn()
@@ -176,14 +182,16 @@ public final class Daemon {
             case .readyPipe(let worker): hear(try workers.readReadyPipe(of: worker), from: worker)
             case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream): try output.read(stream)
-            case .call(let worker): try answerCall(of: worker)
+            case .call(let worker): try ports.takeCall(of: worker, permitted: settings.permittedPorts)
+            case .helper: helper.hear()
             case .survivor(let calls): try ports.answerCall(of: calls)
-            case .queue(let socket): ports.queueHasSomebody(socket)
+            case .queue(let inode): ports.queueHasSomebody(inode)
             case .looks:
                 try lookTimer.acknowledge()
                 tryDelayedStarts()
-                lookAtEmptyings()
-                try ports.look(kin: orphans, serving: serving)
+                helper.checkTime()
+                emptyings.look(isReplaced: pool.phase == .running, by: helper)
+                ports.look()
                 for ticks in try hooks.endOverdue(at: MonotonicClock.now()) {
                     workers.noteOrphans(ofHookStartedAt: ticks, orphanTerms)
                 }

@@ -1,4 +1,5 @@
 // How workers get their ports. Decided at the start, for the daemon's whole life.
+internal import CLinux
 internal import Glibc
 internal import Reloader
 
@@ -8,7 +9,8 @@ enum PortSupply {
     /// Each slot has listeners of its own, which the daemon opens: `--balance slot`.
     case perSlot(SlotListeners)
     /// Workers bind their ports themselves, and the daemon lets them share.
-    case shared(PortSharing)
+    /// `isDirect`: by the daemon itself, because a process of its own may not look at workers.
+    case shared(HelperTerms, isDirect: Bool)
     /// Workers bind as they like, and the daemon does not watch. `because` is what keeps them from sharing; nil if
     /// sharing was not asked for.
     case own(because: SystemError?)
@@ -34,10 +36,11 @@ enum PortSupply {
             self = .own(because: obstacle)
         } else {
             let isReadyByListening = settings.ready == .automatic || settings.ready == .listening
-            self = .shared(
-                PortSharing(
-                    excluding: settings.unsharedPorts, udp: settings.sharesUDP, backlog: settings.backlog,
-                    privileged: PrivilegedPorts(slots: slots, isReadyByListening: isReadyByListening)))
+            let terms = HelperTerms(
+                daemon: getpid(), excluded: settings.unsharedPorts, sharesUDP: settings.sharesUDP,
+                backlog: settings.backlog, slots: slots, isReadyByListening: isReadyByListening)
+            // Yama (ptrace_scope) may allow to look at descendants only, and the helper has none.
+            self = .shared(terms, isDirect: rl_try_sibling() < 0)
         }
     }
 
@@ -75,6 +78,13 @@ enum PortSupply {
         case .handed(let listeners): listeners
         case .perSlot(let listeners): listeners.first
         case .shared, .own: []
+        }
+    }
+
+    /// How the helper shares ports: not at all if workers don't.
+    var helperTerms: (terms: HelperTerms, isDirect: Bool) {
+        if case .shared(let terms, let isDirect) = self { (terms, isDirect) } else {
+            (HelperTerms(daemon: getpid()), false)
         }
     }
 

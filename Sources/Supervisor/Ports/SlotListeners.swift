@@ -79,7 +79,7 @@ final class SlotListeners {
 
     private func socket(_ listener: Listener, slot: Int) throws(ListenError) -> SharedSocket {
         do throws(SystemError) {
-            return try SharedSocket(listening: try listener.descriptor.duplicate(), slot: slot)
+            return try SharedSocket(listening: Channel(try listener.descriptor.duplicate()), slot: slot)
         } catch { throw .failed(address: listener.label, error) }
     }
 

@@ -1,7 +1,7 @@
-// The sockets of workers that the daemon holds too: which of them listen on the same address, and what happens to those
+// The sockets of workers that the helper holds too: which of them listen on the same address, and what happens to those
 // that no worker has any more.
 //
-// While the daemon holds a socket, it is open for the kernel: connections arrive, and no process accepts them. So a
+// While the helper holds a socket, it is open for the kernel: connections arrive, and no process accepts them. So a
 // socket that its worker has left gets no new connections as long as other workers serve its address. The connections
 // in its queue go to the next worker that binds the address, and if none does, the socket is discarded.
 internal import CLinux
@@ -12,30 +12,20 @@ final class SharedSockets {
     /// How long connections wait to be taken over, in the queue of a socket that its worker has closed or that its
     /// worker's successor has not taken.
     static let takeoverPatience = Duration.seconds(2)
-    /// How long connections may wait in a queue before the daemon checks whether the worker still has the socket.
-    static let queuePatience = Duration.seconds(1)
 
     private(set) var all: [SharedSocket] = []
     private var groups: [SharedAddress: SteeringGroup] = [:]
-    /// For sockets without an owner: when each is discarded, with the connections in its queue. A socket that has no
-    /// time here waits for the next worker of its slot.
-    private var goings = SocketTimes()
-    /// For sockets whose queues were not empty: when to check whether their owners still have them.
-    private var looks = SocketTimes()
-    /// Sockets that are no longer held; the loop must stop watching them.
+    /// Sockets that are no longer held, and that the daemon does not know to be gone.
     private var departed: [SharedSocket] = []
+    private let mark: TouchMark
+
+    init(_ mark: TouchMark) { self.mark = mark }
 
     func of(_ worker: WorkerID) -> [SharedSocket] { all.filter { $0.owner?.id == worker } }
 
     /// The addresses that a worker listens on.
     func addresses(of worker: WorkerID) -> Set<SharedAddress> {
         Set(all.lazy.filter { $0.owner?.id == worker && $0.isListening }.map { $0.address })
-    }
-
-    /// Each address on which workers listen, with those sockets, by port.
-    var listening: [(address: SharedAddress, sockets: [SharedSocket])] {
-        let groups = Dictionary(grouping: all.filter { $0.isListening }, by: { $0.address })
-        return groups.sorted { ($0.key.port, "\($0.key)") < ($1.key.port, "\($1.key)") }.map { ($0.key, $0.value) }
     }
 
     // MARK: groups
@@ -85,7 +75,7 @@ final class SharedSockets {
         if socket.isQueueEmpty { return discard(socket) }
         // If that fails, new connections still reach it until it is discarded, which is no worse than before.
         do throws(SystemError) { try socket.refuse() } catch {}
-        if goings[socket] == nil { goings[socket] = now + Self.takeoverPatience }
+        if socket.row.leavesAt == nil { socket.leaves(at: now + Self.takeoverPatience) }
     }
 
     /// Lets go of the sockets of the slot's earlier workers that no worker has now.
@@ -100,7 +90,7 @@ final class SharedSockets {
     }
 
     /// Call it when a worker has taken the socket over.
-    func keep(_ socket: SharedSocket) { goings[socket] = nil }
+    func keep(_ socket: SharedSocket) { socket.leaves(at: nil) }
 
     func discardEmpty(_ address: SharedAddress, slot: Int) {
         for socket in all where socket.owner == nil && socket.address == address && socket.slot == slot {
@@ -113,58 +103,50 @@ final class SharedSockets {
         if socket.isListening { groups[socket.address]?.expel(socket) } else { socket.shutDown() }
         if groups[socket.address]?.isEmpty ?? false { groups[socket.address] = nil }
         all.removeAll { $0 === socket }
-        goings[socket] = nil
-        looks[socket] = nil
         departed.append(socket)
     }
 
-    /// Discards sockets that no worker has taken over in time, and returns those with connections in their queues, and
-    /// how many.
-    func discardOverdue(at now: Instant) -> [(address: SharedAddress, connections: Int)] {
-        let overdue = goings.due(at: now)
-        let lost = overdue.map { ($0.address, $0.queue ?? 0) }
+    /// Discards sockets that no worker has taken over in time, and returns those with connections in their queues.
+    func discardOverdue(at now: Instant) -> [LostQueue] {
+        let overdue = all.filter { $0.row.leavesAt.map { $0 <= now } ?? false }
+        let lost = overdue.map { LostQueue(address: $0.address, connections: $0.queue ?? 0) }
         for socket in overdue { discard(socket) }
-        return lost.filter { $0.1 > 0 }
+        return lost.filter { $0.connections > 0 }
     }
 
-    // MARK: idle queues
+    // MARK: the book
 
-    /// Watches each queue until a connection waits in it, and again after that was looked at.
-    func watchQueues(_ loop: Loop) throws(SystemError) {
-        for socket in departed { try loop.unwatch(socket.channel) }
+    /// Takes sockets and groups as an earlier helper has left them.
+    ///
+    /// - Parameter channels: of these rows. A socket without one is not held, as far as this helper is concerned.
+    func restore(_ rows: [(row: SocketRow, channel: Channel?)], _ groupRows: [SharedAddress: GroupRow]) {
+        for (row, channel) in rows {
+            if let channel { all.append(SharedSocket(channel, row, mark)) } else { admitStranger(on: row.address) }
+        }
+        for address in Set(all.lazy.map { $0.address }).union(groupRows.keys) {
+            let members = all.filter { $0.address == address && $0.isListening }
+            let row = groups[address]?.row ?? groupRows[address] ?? GroupRow()
+            groups[address] = SteeringGroup(
+                row, members: members.sorted { ($0.row.member ?? 0) < ($1.row.member ?? 0) })
+        }
+    }
+
+    /// The groups of which not all is known.
+    var groupRows: [SharedAddress: GroupRow] { groups.mapValues { $0.row }.filter { $0.value != GroupRow() } }
+
+    /// What has become of the sockets since the last call, and the descriptors of those that are new. Those that are
+    /// no longer held are closed.
+    func takeChanges() -> [(change: BookChange, channel: Channel?)] {
+        var changes: [(change: BookChange, channel: Channel?)] = all.compactMap { socket in
+            guard let change = socket.takeNews() else { return nil }
+            if case .socket(_, isNew: true) = change { return (change, socket.channel) }
+            return (change, nil)
+        }
+        changes += departed.map { (.noSocket($0.inode), nil) }
         departed.removeAll()
-        for socket in all where socket.isListening && !socket.address.isDatagram && socket.channel.token == nil {
-            try loop.watch(socket.channel, .queue(socket), [.readable, .once])
-        }
+        return changes
     }
 
-    /// Call it when a connection waits to be accepted.
-    func queueHasSomebody(_ socket: SharedSocket, at now: Instant) { looks[socket] = now + Self.queuePatience }
-
-    /// Returns each socket once whose queue was not empty `queuePatience` ago.
-    func takeQueuesToLookAt(at now: Instant) -> [SharedSocket] {
-        let due = looks.due(at: now)
-        for socket in due { looks[socket] = nil }
-        return due
-    }
-
-    var nextDeadline: Instant? { [goings.next, looks.next].compactMap { $0 }.min() }
-}
-
-/// The times at which something has to be done about some sockets, so that a turn of the loop need not go through all
-/// of them.
-private struct SocketTimes {
-    private var times: [(socket: SharedSocket, at: Instant)] = []
-
-    subscript(socket: SharedSocket) -> Instant? {
-        get { times.first { $0.socket === socket }?.at }
-        set {
-            times.removeAll { $0.socket === socket }
-            if let newValue { times.append((socket, newValue)) }
-        }
-    }
-
-    func due(at now: Instant) -> [SharedSocket] { times.filter { $0.at <= now }.map { $0.socket } }
-
-    var next: Instant? { times.lazy.map { $0.at }.min() }
+    /// Never touches what the worker owns.
+    func bar(_ worker: WorkerID) { for socket in of(worker) { socket.isBarred = true } }
 }
