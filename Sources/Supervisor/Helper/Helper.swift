@@ -55,6 +55,8 @@ final class Helper {
     private var owners: [WorkerID: (owner: Owner, calls: Channel?)] = [:]
     private var emptyings: [WorkerID: (order: EmptyingOrder, listeners: [Channel])] = [:]
     private var serving: [WorkerID]?
+    /// The last order that this helper has.
+    private var steeredTo: [WorkerID]?
     private var refuses = false
     private var strikes: [WorkerID: Int] = [:]
     /// After so many a worker is not touched any more.
@@ -96,7 +98,12 @@ final class Helper {
         } else {
             // Another helper is told what the daemon remembers.
             if process == nil && waiting.isEmpty && request.isRemembered { return }
-            if case .steer = request, case .steer? = waiting.last?.request { waiting.removeLast() }
+            if case .steer(let workers) = request {
+                // The helper steers new sockets by the last order.
+                if process != nil && workers == steeredTo { return }
+                steeredTo = workers
+                if case .steer? = waiting.last?.request { waiting.removeLast() }
+            }
             waiting.append(pending)
             pump()
         }
@@ -306,6 +313,7 @@ final class Helper {
                 throw error
             }
             self.process = process
+            steeredTo = serving
             waiting.insert(contentsOf: restoring, at: 0)
             return true
         } catch {

@@ -110,13 +110,13 @@ extension WaitingCall {
 extension CallTerms: WireValue {
     func write(to bytes: inout [UInt8]) {
         permitted.write(to: &bytes)
-        hasRoom.write(to: &bytes)
+        copiesMax.write(to: &bytes)
         isRepeated.write(to: &bytes)
     }
 
     init(from reader: inout WireReader) throws(WireError) {
         permitted = try [UInt16](from: &reader)
-        hasRoom = try Bool(from: &reader)
+        copiesMax = try Int(from: &reader)
         isRepeated = try Bool(from: &reader)
     }
 }

@@ -118,8 +118,8 @@ struct WaitingCall: Equatable {
 struct CallTerms: Equatable {
     /// `--share PORT`.
     var permitted: [UInt16]
-    /// Whether the daemon can hold another descriptor.
-    var hasRoom: Bool
+    /// How many sockets of the worker the daemon can hold; 0: it can hold no other descriptor.
+    var copiesMax: Int
     /// An earlier helper may have carried out a part of it.
     var isRepeated: Bool
 }

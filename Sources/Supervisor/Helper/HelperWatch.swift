@@ -54,8 +54,7 @@ struct HelperRestarts {
     /// Returns true for the first failure in a row. The first one costs no time.
     mutating func failed(at now: Instant) -> Bool {
         defer { failures += 1 }
-        let shift = min(failures, 8)
-        nextTry = failures == 0 ? nil : min(now + .milliseconds(25 << shift), now + .seconds(5))
+        nextTry = failures == 0 ? nil : now + .milliseconds(25 << min(failures, 8))
         return failures == 0
     }
 }

@@ -35,8 +35,6 @@ final class PortSharing {
     /// How many sockets of one worker are held, so that no worker can use up the daemon's descriptors. If a
     /// socket on an address is not held, the kernel alone chooses where connections to this address go.
     static let copiesMax = 256
-    /// Nor are more than an eighth of the daemon's limit of open files held for one worker.
-    private static let copiesShare = 8
     /// How many sockets of one worker that are bound and don't listen are remembered; further ones are bound as if the
     /// daemon did not watch.
     static let boundMax = 1024
@@ -186,7 +184,7 @@ final class PortSharing {
 
     /// Whether another socket of the worker may be held.
     private func hasRoom(for worker: Owner, _ terms: CallTerms) -> Bool {
-        terms.hasRoom && sockets.of(worker.id).count < min(Self.copiesMax, FileDescriptor.limit / Self.copiesShare)
+        sockets.of(worker.id).count < terms.copiesMax
     }
 
     private func listen(_ socket: SharedSocket, of worker: Owner, _ call: WaitingCall) -> CallOutcome {
@@ -203,7 +201,8 @@ final class PortSharing {
 
     private func began(_ address: SharedAddress, by worker: Owner) -> CallOutcome {
         var outcome = CallOutcome.done(0, began: address)
-        outcome.isProbe = sockets.addresses(of: worker.id).contains { probes.isProbe(worker.id, on: $0.port) }
+        let addresses = sockets.addresses(of: worker.id).union([address])
+        outcome.isProbe = addresses.contains { probes.isProbe(worker.id, on: $0.port) }
         return outcome
     }
 

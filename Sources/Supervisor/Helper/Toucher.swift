@@ -12,6 +12,8 @@ final class Toucher {
     private var owners: [WorkerID: (owner: Owner, calls: Channel?)] = [:]
     private var barred: Set<WorkerID> = []
     private var emptyings: [WorkerID: Emptying] = [:]
+    /// The workers among which the kernel chooses.
+    private var serving: Set<WorkerID> = []
     /// What an earlier helper has left, until all of it has come.
     private var restored: (book: PortBook, sockets: [(row: SocketRow, channel: Channel?)])?
 
@@ -38,7 +40,9 @@ final class Toucher {
             sharing.sockets.bar(id)
         case .adopt(let owner): owners[owner.id] = (owner, descriptors.first)
         case .forget(let id): forget(id)
-        case .steer(let workers): return answer(sharing.sockets.steer(to: Set(workers)))
+        case .steer(let workers):
+            serving = Set(workers)
+            return answer(sharing.sockets.steer(to: serving))
         case .refuse: return answer(sharing.sockets.refuseConnections())
         case .checkQueue(let inode): return .closed(checkQueue(inode, at: now))
         case .discardOverdue: return .lost(sharing.sockets.discardOverdue(at: now))
@@ -91,8 +95,12 @@ final class Toucher {
 
     // MARK: the book
 
-    /// What has changed since the last call, and the descriptors of the sockets that are new or gone.
-    func takeChanges() -> [(change: BookChange, channel: Channel?)] { sharing.takeChanges() }
+    /// What has changed since the last call, and the descriptors of the sockets that are new.
+    func takeChanges() -> [(change: BookChange, channel: Channel?)] {
+        // Members may have come, or moved. A failure is told when it comes again with the next order to steer.
+        _ = sharing.sockets.steer(to: serving)
+        return sharing.takeChanges()
+    }
 
     private func restore(_ rows: [BookChange], _ descriptors: [Channel]) {
         var (book, sockets) = restored ?? (PortBook(), [])

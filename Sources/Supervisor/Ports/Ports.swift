@@ -117,11 +117,17 @@ final class Ports {
             throw error
         }
         let terms = CallTerms(
-            permitted: permitted.sorted(), hasRoom: channel.descriptor.hasRoomBeside(reserving: Self.reserve),
-            isRepeated: false)
+            permitted: permitted.sorted(), copiesMax: Self.copiesMax(beside: channel), isRepeated: false)
         helper.ask(.call(worker.id, WaitingCall(call), terms), calls: channel)
     }
 
+    private static func copiesMax(beside channel: Channel) -> Int {
+        guard channel.descriptor.hasRoomBeside(reserving: reserve) else { return 0 }
+        return min(PortSharing.copiesMax, FileDescriptor.limit / copiesShare)
+    }
+
+    /// Nor are more than an eighth of the daemon's limit of open files held for one worker.
+    private static let copiesShare = 8
     /// All descriptors of sockets together leave a quarter of the daemon's limit for clients, for starting workers and
     /// for looks at connections.
     private static let reserve = 4
