@@ -43,7 +43,7 @@ struct HelperTests {
 
     /// A helper is killed or stopped while workers start, are replaced and drained: no request is lost.
     @Test func theEndOfTheHelperCostsNoRequest() throws {
-        let load = try SharingLoad(.init(.threaded), workers: 3)
+        let load = try SharingLoad(.threaded, workers: 3)
         var random = SeededGenerator(seed: 12)
         for round in 0..<6 {
             load.daemon.signal(SIGHUP)
@@ -62,7 +62,7 @@ struct HelperTests {
 
     /// It may look at workers and bind their ports, and nothing else.
     @Test func theHelperHasOnlyTheRightsThatItNeeds() throws {
-        let load = try SharingLoad(.init(.threaded), workers: 1)
+        let load = try SharingLoad(.threaded, workers: 1)
         let helper = try load.daemon.helper()
         let status = try String(contentsOfFile: "/proc/\(helper)/status", encoding: .utf8)
         // CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_SYS_PTRACE and CAP_BPF

@@ -64,11 +64,6 @@ extension DaemonUnderTest {
         return currentHelper
     }
 
-    /// How many descriptors it has open.
-    var descriptorCount: Int {
-        ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")) ?? []).count
-    }
-
     /// Reads on until so many lines of workers begin like this.
     func lines(_ count: Int, thatStartWith start: String) throws {
         while otherLines.count(where: { $0.hasPrefix(start) }) < count { try nextLine() }
