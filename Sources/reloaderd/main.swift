@@ -3,6 +3,9 @@
 import Glibc
 import Supervisor
 
+// The daemon executes its own program as its helper.
+if let status = HelperMain.run() { exit(status) }
+
 // A verb ends by signals like any other command.
 if let verb = askedVerb() { exit(runVerb(verb)) }
 

@@ -79,6 +79,8 @@ static const char *missing;
 static struct rl_call call;
 static struct rl_tcp tcp;
 static const uint32_t indices[] = {0, 2, 3};
+static int received[rl_packet_descriptors_max];
+static size_t received_count;
 
 RUN(reap_pidfd, rl_reap_pidfd(scene->pidfd, &ending))
 RUN(peek_pidfd, rl_peek_pidfd(scene->pidfd, &ending))
@@ -125,6 +127,10 @@ RUN(replace_descriptor, rl_replace_descriptor(scene->null, 1, scene->udp, 0, tru
 RUN(poll_as, rl_poll_as(scene->epoll, scene->udp, 77, EPOLLIN, 1))
 RUN(open_thread, rl_open_thread(getpid()))
 RUN(take_descriptor, rl_take_descriptor(scene->pidfd, 0))
+RUN(send_packet, rl_send_packet(scene->datagrams[1], "x", 1, &scene->null, 1, true))
+RUN(receive_packet, rl_receive_packet(scene->datagrams[0], bytes, sizeof bytes, received, &received_count, false))
+RUN(confine_helper, rl_confine_helper("helper"))
+RUN(try_sibling, rl_try_sibling())
 RUN(read_memory, rl_read_memory(getpid(), (uint64_t)(uintptr_t)indices, bytes, 4))
 RUN(steer, rl_steer(scene->listener, indices, 3, false))
 RUN(steer_nowhere, rl_steer_nowhere(scene->listener))
@@ -292,6 +298,20 @@ const struct row rows[] = {
     FAIL("open_thread", open_thread, pidfd_open, EINVAL),
     FAIL("open_thread", open_thread, pidfd_open, EMFILE),
     FAIL("take_descriptor", take_descriptor, pidfd_getfd, EMFILE),
+    FAIL("send_packet", send_packet, sendmsg, ETOOMANYREFS),
+    FAIL("receive_packet", receive_packet, recvmsg, ECONNRESET),
+    FAIL("confine_helper", confine_helper, rt_sigaction, EINVAL),
+    FAIL("confine_helper", confine_helper, capget, EFAULT),
+    FAIL("confine_helper", confine_helper, capset, EPERM),
+    {"rl_confine_helper", confine_helper, {FAULT_IF(prctl, EINVAL, 0, PR_SET_NAME)}, -1, EINVAL},
+    {"rl_confine_helper", confine_helper, {FAULT_IF(prctl, EINVAL, 0, PR_SET_NO_NEW_PRIVS)}, -1, EINVAL},
+    {"rl_confine_helper", confine_helper, {FAULT_IF(prctl, EINVAL, 0, PR_CAP_AMBIENT)}, -1, EINVAL},
+    {"rl_confine_helper", confine_helper, {FAULT_IF(prctl, EINVAL, 0, PR_SET_PDEATHSIG)}, -1, EINVAL},
+    FAIL("confine_helper", confine_helper, seccomp, ENOSYS),
+    FAIL("try_sibling", try_sibling, clone, EAGAIN),
+    FAIL("try_sibling", try_sibling, pidfd_open, EMFILE),
+    FAIL("try_sibling", try_sibling, pidfd_getfd, EPERM),
+    FAIL("try_sibling", try_sibling, process_vm_readv, EPERM),
     FAIL("read_memory", read_memory, process_vm_readv, EFAULT),
     FAIL("steer", steer, setsockopt, ENOMEM),
     FAIL("steer_nowhere", steer_nowhere, bpf, EPERM),

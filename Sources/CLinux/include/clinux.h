@@ -14,6 +14,7 @@
 
 #include "clinux_control.h"
 #include "clinux_cpu.h"
+#include "clinux_helper.h"
 #include "clinux_share.h"
 #include "clinux_spawn.h"
 

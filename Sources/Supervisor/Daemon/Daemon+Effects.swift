@@ -9,7 +9,7 @@ extension Daemon {
         case .countPorts(let id): return countPorts(of: id)
         case .empty(let id): return beginEmptying(id)
         case .terminate(let id):
-            emptyings.end(with: id)
+            emptyings.end(with: id, by: helper)
             workers.askToFinish(id, orphanTerms)
         case .kill(let id): workers.kill(id, at: poolTime, orphanTerms)
         case .terminateLeftovers(let id): workers.askLeftoversToFinish(id)

@@ -189,15 +189,33 @@ extension Daemon {
 
     // MARK: status
 
+    /// What can't be measured in a moment is shown as it was.
+    private func measureNow(_ workers: [WorkerProcess], _ processes: [WorkerID: [Int32]]) {
+        let now = MonotonicClock.now()
+        let due = workers.filter { memoryWatch.gauge.isDue($0.id, at: now) }.map {
+            MeasuredWorker(id: $0.id, processes: processes[$0.id] ?? [])
+        }
+        guard !due.isEmpty, case .measured(let memory)? = helper.askNow(.measure(due, within: MemoryGauge.statusBudget))
+        else { return }
+        for worker in memory {
+            memoryWatch.gauge.note(worker.id, bytes: worker.bytes, took: worker.took, at: MonotonicClock.now())
+        }
+    }
+
     private func status() -> JSON {
         workers.findLeftovers(orphanTerms)
+        let living = workers.living
+        var processes: [WorkerID: [Int32]] = [:]
+        for worker in living { processes[worker.id] = ProcessTree.processes(of: worker.pid) }
+        measureNow(living, processes)
         let usage = PoolUsage(
-            of: workers.living, memoryWatch.gauge, listeners: ports.listeners.compactMap { $0.inode },
+            of: living, processes, memoryWatch.gauge, listeners: ports.listeners.compactMap { $0.inode },
             shared: ports.acceptedByAll, known: Set(ports.listening.flatMap { $0.sockets.map { $0.inode } }),
             loop.buffer)
         return StatusReport(
             name: control.name, identity: identity, pool: pool, now: poolTime, usage: usage, releases: releases,
-            lastDeploy: deploys.last, listeners: ports.listeners, shared: ports.listening, workers: workers,
+            lastDeploy: deploys.last, listeners: ports.listeners, shared: ports.listening, helper: helper,
+            workers: workers,
             emptyings: emptyings, failures: workers.failures
         ).json
     }

@@ -76,6 +76,7 @@ struct DaemonState: Codable {
         try Deploys.check(rows)
         try ControlServer.check(rows)
         try Ports.check(rows)
+        try Helper.check(rows)
     }
 }
 

@@ -21,7 +21,10 @@ extension Daemon {
 
     func tell(_ report: Report, askedBy asker: Asker?) {
         // What is told has happened: a reader of "worker is ready" may count on it.
-        if report.changesWhoServes { steer() }
+        if report.changesWhoServes {
+            steer()
+            helper.settle()
+        }
         if case .worker(let report) = report, case .failed(.exitedBeforeReady) = report.what {
             noteRefusedPort(of: report.id)
         }

@@ -59,6 +59,7 @@ extension Daemon {
         if let recycle = pool.recycle { return "the worker of slot \(recycle.slot) is being replaced" }
         if !starts.areDone { return "a worker is being started" }
         if hooks.isStarting { return "a hook is being started" }
+        if !helper.isIdle { return "something is being asked about a worker's ports" }
         if !emptyings.areDone { return "a worker is being drained" }
         return nil
     }

@@ -5,7 +5,9 @@ internal import Reloader
 extension Daemon {
     var orphanTerms: OrphanTerms {
         OrphanTerms(
-            hooks: hooks.pids.union(upgrade.pids), starts: starts.processes, keepsChildren: settings.keepsChildren)
+            hooks: hooks.pids.union(upgrade.pids), starts: starts.processes, helpers: helper.pids,
+            keepsChildren: settings.keepsChildren,
+            variable: { [helper] name, pid in helper.text(.variable(name, of: pid)) })
     }
 
     // MARK: starts
@@ -32,6 +34,7 @@ extension Daemon {
             switch outcome {
             case .executed(let worker):
                 try workers.add(worker)
+                ports.adopt(worker)
                 startTrouble.expectReadiness(of: worker, by: pool.policy)
                 handle(.spawned(worker.id))
                 if worker.stoppedBy != nil { workers.tellStop(of: worker) }
@@ -82,9 +85,12 @@ extension Daemon {
 
     func lookAtMemory() {
         guard let limit = settings.maxMemory else { return }
-        for id in memoryWatch.takeDue(pool.slots) {
-            if let event = workers[id].flatMap({ memoryWatch.look(at: $0, limit: limit) }) { handle(event) }
+        let large = memoryWatch.takeDue(pool.slots).compactMap { id in
+            workers[id].flatMap { memoryWatch.suspects(of: $0, limit: limit) }.map {
+                MeasuredWorker(id: id, processes: $0)
+            }
         }
+        measure(large, within: MemoryGauge.watchBudget)
     }
 
     // MARK: ends
@@ -138,6 +144,8 @@ extension Daemon {
                 try look(at: preflight)
             } else if let starting = starts.starting(pid: child) {
                 try lookAtStart(starting)
+            } else if try helper.reap(child) {
+                continue
             } else {
                 starts.childHasEnded(child)
                 upgrade.childHasEnded(child)

@@ -33,6 +33,7 @@ public final class Daemon {
 
     let story: Story
     let manager: ServiceManager
+    let helper: Helper
     let ports: Ports
     let emptyings: Emptyings
     let output: Output
@@ -108,7 +109,9 @@ public final class Daemon {
         self.launch = launch
         programPath = pathOfOwnProgram()
         clock = PoolClock()
-        ports = Ports(supply, loop, story)
+        let (terms, isDirect) = supply.helperTerms
+        helper = Helper(terms, name: settings.daemonName, isDirect: isDirect, loop, story)
+        ports = Ports(supply, helper, loop, story)
         emptyings = Emptyings(story)
         releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
         deploys = Deploys(story)
@@ -161,7 +164,8 @@ public final class Daemon {
         deploys = try Deploys(rows, story)
         control = try ControlServer(rows, loop, story, output)
         workers = try Workers(rows, releases, notifySockets, output, loop, story)
-        ports = try Ports(rows, workers, loop, story)
+        ports = try Ports(rows, settings, loop, story)
+        helper = ports.helper
         do throws(SystemError) {
             let spawner = try Spawner(
                 name: settings.daemonName, listenerNames: ports.listeners.map { $0.name }, fileLimit: fileLimit,
@@ -179,6 +183,7 @@ public final class Daemon {
             try workers.watch()
             try hooks.watch()
             try ports.watch()
+            for worker in workers.all { ports.adopt(worker) }
             try control.goOn()
         } catch { throw StateError(error) }
     }
@@ -202,6 +207,7 @@ public final class Daemon {
         rows.append(try deploys.row())
         rows.append(try control.row())
         rows.append(try ports.row())
+        rows.append(try helper.row())
         return rows
     }
 
@@ -212,6 +218,7 @@ public final class Daemon {
     ///   memory can cause. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
         defer {
+            helper.end()
             ports.removeSocketFiles()
             notifySockets.remove()
             output.end()
@@ -261,7 +268,9 @@ public final class Daemon {
             let mayHaveMore = try loop.wait(blocking: !wasHeld)
             clock.hold(before: pool.nextDeadline)
             while let source = loop.next() { dispatch(source) }
+            hearHelper()
             handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
+            hearHelper()
             try endTurn()
             if goOnWithUpgrade() { try endTurn() }
         }
@@ -303,14 +312,17 @@ public final class Daemon {
             case .readyPipe(let worker): hear(try workers.readReadyPipe(of: worker), from: worker)
             case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream): try output.read(stream)
-            case .call(let worker): try answerCall(of: worker)
+            case .call(let worker): try ports.takeCall(of: worker, permitted: settings.permittedPorts)
+            case .helper: helper.hear()
+            case .helperStart: try helper.lookAtStart()
             case .survivor(let calls): try ports.answerCall(of: calls)
-            case .queue(let socket): ports.queueHasSomebody(socket)
+            case .queue(let inode): ports.queueHasSomebody(inode)
             case .looks:
                 try lookTimer.acknowledge()
                 try lookAtStarts()
-                lookAtEmptyings()
-                try ports.look(kin: orphans, serving: serving)
+                helper.checkTime()
+                emptyings.look(isReplaced: pool.phase == .running, by: helper)
+                ports.look()
                 for ticks in try hooks.endOverdue(at: MonotonicClock.now()) {
                     workers.noteOrphans(ofHookStartedAt: ticks, orphanTerms)
                 }

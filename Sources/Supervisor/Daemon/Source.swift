@@ -22,8 +22,12 @@ enum Source {
     case call(WorkerProcess)
     /// A process that has outlived its worker waits in a call.
     case survivor(Channel)
-    /// A connection waits to be accepted from a socket by which workers share a port.
-    case queue(SharedSocket)
+    /// A connection waits to be accepted from a socket by which workers share a port, of this inode.
+    case queue(UInt64)
+    /// The helper has answered.
+    case helper
+    /// There is news of a helper that is being set up.
+    case helperStart
     /// Somebody wants to become a client of the control socket.
     case control
     case client(ControlClient)

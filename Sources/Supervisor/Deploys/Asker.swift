@@ -2,9 +2,6 @@
 internal import Glibc
 
 struct Asker: Codable {
-    /// The longest part of a command line that is kept.
-    private static let commandBytesMax = 1024
-
     /// nil: a client of the control socket asked or, for the first generation, the process that started the daemon.
     var signal: String?
     /// nil: the process is outside this PID namespace.
@@ -20,7 +17,8 @@ struct Asker: Codable {
         self.userID = userID
         guard pid > 0 else { return }
         self.pid = pid
-        command = Self.command(of: pid)
+        // Who may ask is trusted, and so is not expected to make this look wait.
+        command = (ProcessTree.commandLine(of: pid) ?? ProcessTree.name(of: pid).map { String($0) }).map { printable($0) }
     }
 
     /// For a sentence: `process 123 (deploy.sh)`.
@@ -36,13 +34,5 @@ struct Asker: Codable {
         if let pid { members.append(.init("pid", .integer(Int(pid)))) }
         if let command { members.append(.init("command", .string(command))) }
         return .object(members)
-    }
-
-    /// The command line of a process (proc_pid_cmdline(5)), or its short name if that is empty.
-    static func command(of pid: Int32) -> String? {
-        let line = ProcFile.beginning(of: "/proc/\(pid)/cmdline", atMost: commandBytesMax) ?? []
-        let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-        if !words.isEmpty { return printable(words.joined(separator: " ")) }
-        return ProcessTree.name(of: pid).map { printable(String($0)) }
     }
 }

@@ -13,8 +13,17 @@ public struct PortHolder: Sendable {
     /// Whether no daemon is among the process's ancestors.
     private let isOrphan: Bool
 
-    /// nil if no process listens there, or if the process that does can't be looked at.
+    /// nil if no process listens there, or if the process that does can't be looked at. This may wait for the process:
+    /// it is for commands, and for the daemon's start.
     public init?(of address: ListenAddress) {
+        self.init(of: address) { name, pid in
+            let variables = ProcessTree.environment(of: pid).map { String(decoding: $0, as: UTF8.self) }
+            return variables.first { $0.hasPrefix("\(name)=") }.map { String($0.dropFirst(name.utf8.count + 1)) }
+        }
+    }
+
+    /// - Parameter variable: finds the value of an environment variable of a process.
+    init?(of address: ListenAddress, variable: (_ name: String, _ pid: Int32) -> String?) {
         let table: SocketTable
         do throws(SystemError) { table = try SocketTable() } catch { return nil }
         let inodes = Set(table.all.lazy.filter { $0.listens && address.isTaken(by: $0) }.map { $0.inode })
@@ -22,9 +31,7 @@ public struct PortHolder: Sendable {
         self.pid = pid
         parent = ProcessTree.parent(of: pid)
         command = ProcessTree.name(of: pid).map { printable(String($0)) } ?? "?"
-        let variables = ProcessTree.environment(of: pid).map { String(decoding: $0, as: UTF8.self) }
-        let prefix = "RELOADERD_NAME="
-        daemon = variables.first { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
+        daemon = variable("RELOADERD_NAME", pid)
         isOrphan = !Self.hasDaemonAbove(pid)
     }
 

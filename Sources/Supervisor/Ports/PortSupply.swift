@@ -1,4 +1,5 @@
 // How workers get their ports. Decided at the start, for the daemon's whole life.
+internal import CLinux
 internal import Glibc
 internal import Reloader
 
@@ -8,7 +9,8 @@ enum PortSupply {
     /// Each slot has listeners of its own, which the daemon opens: `--balance slot`.
     case perSlot(SlotListeners)
     /// Workers bind their ports themselves, and the daemon lets them share.
-    case shared(PortSharing)
+    /// `isDirect`: by the daemon itself, because a process of its own may not look at workers.
+    case shared(HelperTerms, isDirect: Bool)
     /// Workers bind as they like, and the daemon does not watch. `because` is what keeps them from sharing; nil if
     /// sharing was not asked for.
     case own(because: SystemError?)
@@ -33,12 +35,16 @@ enum PortSupply {
         } else if let obstacle = Self.obstacleToSharing() {
             self = .own(because: obstacle)
         } else {
-            let isReadyByListening = settings.ready == .automatic || settings.ready == .listening
-            self = .shared(
-                PortSharing(
-                    excluding: settings.unsharedPorts, udp: settings.sharesUDP, backlog: settings.backlog,
-                    privileged: PrivilegedPorts(slots: slots, isReadyByListening: isReadyByListening)))
+            // Yama (ptrace_scope) may allow to look at descendants only, and the helper has none.
+            self = .shared(Self.terms(settings, slots: slots), isDirect: rl_try_sibling() < 0)
         }
+    }
+
+    private static func terms(_ settings: Settings, slots: Int) -> HelperTerms {
+        HelperTerms(
+            daemon: getpid(), excluded: settings.unsharedPorts, sharesUDP: settings.sharesUDP,
+            backlog: settings.backlog, slots: slots,
+            isReadyByListening: settings.ready == .automatic || settings.ready == .listening)
     }
 
     // MARK: for the daemon that comes next
@@ -46,7 +52,8 @@ enum PortSupply {
     enum State: Codable {
         case handed([Listener.State])
         case perSlot(SlotListeners.State)
-        case shared(PortSharing.State)
+        /// `slots`: how many there were at the start.
+        case shared(slots: Int, isDirect: Bool)
         case own(because: SystemError?)
     }
 
@@ -54,19 +61,21 @@ enum PortSupply {
         switch self {
         case .handed(let listeners): .handed(listeners.map { $0.state(&descriptors) })
         case .perSlot(let listeners): .perSlot(listeners.state(&descriptors))
-        case .shared(let sharing): .shared(sharing.state(&descriptors))
+        case .shared(let terms, let isDirect): .shared(slots: terms.slots, isDirect: isDirect)
         case .own(let obstacle): .own(because: obstacle)
         }
     }
 
-    init(_ state: State, of key: String, in rows: StateRows, _ workers: Workers) throws(StateError) {
+    /// - Parameter settings: those in force. What the helper needs of them stays as it is for the daemon's life.
+    init(_ state: State, of key: String, in rows: StateRows, _ settings: Settings) throws(StateError) {
         switch state {
         case .handed(let states):
             var listeners: [Listener] = []
             for state in states { listeners.append(try Listener(state, of: key, in: rows)) }
             self = .handed(listeners)
         case .perSlot(let state): self = .perSlot(try SlotListeners(state, of: key, in: rows))
-        case .shared(let state): self = .shared(try PortSharing(state, of: key, in: rows, workers))
+        case .shared(let slots, let isDirect):
+            self = .shared(Self.terms(settings, slots: slots), isDirect: isDirect)
         case .own(let obstacle): self = .own(because: obstacle)
         }
     }
@@ -107,6 +116,13 @@ enum PortSupply {
         case .handed(let listeners): listeners
         case .perSlot(let listeners): listeners.first
         case .shared, .own: []
+        }
+    }
+
+    /// How the helper shares ports: not at all if workers don't.
+    var helperTerms: (terms: HelperTerms, isDirect: Bool) {
+        if case .shared(let terms, let isDirect) = self { (terms, isDirect) } else {
+            (HelperTerms(daemon: getpid()), false)
         }
     }
 

@@ -1,5 +1,6 @@
 // The ports on which workers serve: the listeners that workers are handed, the ports that they bind themselves and
-// share, and which of them the kernel gives new connections. This room is told which workers serve.
+// share, and which of them the kernel gives new connections. This room is told which workers serve. What workers own is
+// touched by the helper alone.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -11,8 +12,12 @@ final class Ports {
         var slots: Set<Int> = []
     }
 
+    /// How long connections may wait in a queue before the helper checks whether the worker still has the socket.
+    static let queuePatience = Duration.seconds(1)
+
     private let loop: Loop
     private let story: Story
+    let helper: Helper
     private(set) var supply: PortSupply
     private var hasStoppedListening = false
     /// The addresses of each worker that the log has named.
@@ -20,9 +25,12 @@ final class Ports {
     /// As many sockets of a worker are kept at once; one that opens and closes more is not worth a line for each.
     private static let addressesToldMax = 256
     private var survivors = Survivors()
+    /// Sockets whose queues were not empty: when to check whether their owners still have them.
+    private var queueLooks: [UInt64: Instant] = [:]
 
-    init(_ supply: PortSupply, _ loop: Loop, _ story: Story) {
+    init(_ supply: PortSupply, _ helper: Helper, _ loop: Loop, _ story: Story) {
         self.supply = supply
+        self.helper = helper
         self.loop = loop
         self.story = story
     }
@@ -44,11 +52,13 @@ final class Ports {
         return try StateRow(Self.key, state, descriptors)
     }
 
-    init(_ rows: StateRows, _ workers: Workers, _ loop: Loop, _ story: Story) throws(StateError) {
+    init(_ rows: StateRows, _ settings: Settings, _ loop: Loop, _ story: Story) throws(StateError) {
         let state = try rows.value(State.self, Self.key)
         self.loop = loop
         self.story = story
-        supply = try PortSupply(state.supply, of: Self.key, in: rows, workers)
+        supply = try PortSupply(state.supply, of: Self.key, in: rows, settings)
+        let (terms, isDirect) = supply.helperTerms
+        helper = try Helper(rows, terms, name: settings.daemonName, isDirect: isDirect, loop, story)
         told = state.told
         survivors = try Survivors(state.survivors, of: Self.key, in: rows)
     }
@@ -58,13 +68,10 @@ final class Ports {
     /// Watches what has to be watched, after `init` with rows.
     func watch() throws(SystemError) {
         try survivors.watch(loop)
-        try watchQueues()
+        helper.watchQueues()
     }
 
     // MARK: what there is
-
-    /// nil if workers are handed listeners, or bind as they like.
-    private var sharing: PortSharing? { if case .shared(let sharing) = supply { sharing } else { nil } }
 
     /// The listeners that workers are handed; none once the pool stops.
     var listeners: [Listener] { supply.listeners }
@@ -75,10 +82,10 @@ final class Ports {
     }
 
     /// Each address that workers share, with the sockets that listen on it, by port.
-    var listening: [(address: SharedAddress, sockets: [SharedSocket])] { sharing?.sockets.listening ?? [] }
+    var listening: [(address: SharedAddress, sockets: [SocketRow])] { helper.book.listening }
 
     /// When to `look`; nil if nothing waits.
-    var nextDeadline: Instant? { sharing?.sockets.nextDeadline }
+    var nextDeadline: Instant? { queueLooks.values.min() }
 
     /// Logs how workers get their ports.
     ///
@@ -125,29 +132,51 @@ final class Ports {
 
     // MARK: waiting calls
 
-    /// Answers a call of bind(2) or listen(2), on every path: a worker must never hang in one. Call `watchQueues` once
-    /// the outcome has been handled.
+    /// The worker runs: its calls of bind(2) and listen(2) are looked at.
+    func adopt(_ worker: WorkerProcess) {
+        let owner = Owner(
+            id: worker.id, pid: worker.pid, slot: worker.slot, generation: worker.generation.number)
+        helper.ask(.adopt(owner), [worker.calls].compactMap { $0 })
+    }
+
+    /// Takes one call of bind(2) or listen(2). It is answered on every path, by `answer`: a worker must never hang in
+    /// one. No other call of the worker is taken before that, so that none can fill the line in which the others wait.
     ///
-    /// - Parameters:
-    ///   - permitted: `--share PORT`.
-    ///   - kin: processes that may have been started by the worker's own before those ended; nil: they can't be seen.
-    func answerCall(
-        of worker: WorkerProcess, permitted: Set<UInt16>, kin: () -> [Int32]?
-    ) throws(SystemError) -> CallOutcome {
-        guard let channel = worker.calls, let sharing else { return .proceed }
+    /// - Parameter permitted: `--share PORT`.
+    func takeCall(of worker: WorkerProcess, permitted: Set<UInt16>) throws(SystemError) {
+        guard let channel = worker.calls else { return }
         var call = rl_call()
         let number = channel.number
         do throws(SystemError) {
             try checked("ioctl", "SECCOMP_IOCTL_NOTIF_RECV") { rl_next_call(number, &call) }
         } catch {
-            if error.errno == ENOENT { return .proceed }  // the caller is gone
+            try loop.rewatch(channel, [.readable, .once])
+            if error.errno == ENOENT { return }  // the caller is gone
             throw error
         }
-        let now = MonotonicClock.now()
-        let outcome =
-            call.binds
-            ? sharing.bind(call, by: worker, number, permitted: permitted, kin: kin, at: now)
-            : sharing.listen(call, by: worker, number, at: now)
+        let terms = CallTerms(
+            permitted: permitted.sorted(), copiesMax: Self.copiesMax(beside: channel), isRepeated: false)
+        helper.ask(.call(worker.id, WaitingCall(call), terms), calls: channel)
+    }
+
+    private static func copiesMax(beside channel: Channel) -> Int {
+        guard channel.descriptor.hasRoomBeside(reserving: reserve) else { return 0 }
+        return min(PortSharing.copiesMax, FileDescriptor.limit / copiesShare)
+    }
+
+    /// Nor are more than an eighth of the daemon's limit of open files held for one worker.
+    private static let copiesShare = 8
+    /// All descriptors of sockets together leave a quarter of the daemon's limit for clients, for starting workers and
+    /// for looks at connections.
+    private static let reserve = 4
+
+    /// Answers the call as the helper has found.
+    ///
+    /// - Parameter worker: nil if the worker is gone, and a process that outlives it has called.
+    func answer(
+        _ call: WaitingCall, of worker: WorkerProcess?, over channel: Channel, _ outcome: CallOutcome
+    ) throws(SystemError) {
+        let number = channel.number
         do throws(SystemError) {
             if let result = outcome.result {
                 try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_answer_call(number, call.id, result) }
@@ -157,9 +186,10 @@ final class Ports {
         } catch {
             if error.errno != ENOENT { throw error }
         }
+        guard let worker else { return }
+        try loop.rewatch(channel, [.readable, .once])
         if let address = outcome.began { tellListening(worker, address) }
         if let trouble = outcome.trouble { tell(trouble, of: worker) }
-        return outcome
     }
 
     /// Once for each address of a worker, however often it calls listen(2).
@@ -170,7 +200,7 @@ final class Ports {
         story.tell(worker.record(.info, "worker_listening", "worker listens on \(address)"))
     }
 
-    private func tell(_ trouble: CallTrouble, of worker: WorkerProcess) {
+    func tell(_ trouble: CallTrouble, of worker: WorkerProcess) {
         if trouble.isRefusal && worker.portTrouble == nil { worker.notePortTrouble(trouble.words) }
         guard worker.isNews(trouble.event) else { return }
         story.tell(worker.record(.warning, trouble.event, trouble.words))
@@ -181,6 +211,7 @@ final class Ports {
     /// Call it when the worker is forgotten. Processes that may outlive it still report their calls, which would fail
     /// if the daemon did not answer.
     func answerSurvivors(of worker: WorkerProcess) throws(SystemError) {
+        helper.ask(.forget(worker.id))
         if let calls = worker.calls { try survivors.add(calls, loop) }
     }
 
@@ -189,58 +220,62 @@ final class Ports {
 
     // MARK: workers that start and end
 
-    /// Whether the worker listens on all addresses of its predecessor, and none of its sockets is likely to be closed
-    /// again.
+    /// Whether the worker listens on all addresses of its predecessor.
     func hasAllPorts(_ worker: WorkerID, of predecessor: WorkerID?) -> Bool {
-        sharing?.hasAllPorts(worker, of: predecessor) ?? false
+        let expected = predecessor.map(helper.book.addresses) ?? []
+        return expected.isSubset(of: helper.book.addresses(of: worker))
     }
 
-    /// Lets go of the sockets that the worker has closed; returns false if it listens on none any more.
-    func stillListens(_ worker: WorkerProcess, kin: () -> [Int32]?) -> Bool {
-        guard let sharing else { return false }
-        sharing.letGoOfClosed(by: worker, kin: kin, at: MonotonicClock.now())
-        do throws(SystemError) { try watchQueues() } catch {
-            story.tell(LogRecord(.error, "system_error", "\(error)"))
-        }
-        return !sharing.sockets.addresses(of: worker.id).isEmpty
+    /// Lets go of the sockets that the worker has closed. Returns false if there is nothing to look at; otherwise the
+    /// helper answers, and `stillListens` tells.
+    func countPorts(of worker: WorkerProcess) -> Bool {
+        guard supply.isShared else { return false }
+        helper.ask(.countPorts(worker.id))
+        return true
     }
+
+    func stillListens(_ worker: WorkerID) -> Bool { !helper.book.listening(worker).isEmpty }
 
     /// Call it when the worker serves: sockets that it has closed or has not taken over are let go.
-    func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32]?) {
-        sharing?.workerIsReady(worker, kin: kin, at: MonotonicClock.now())
-    }
+    func workerIsReady(_ worker: WorkerProcess) { if supply.isShared { helper.ask(.settle(worker.id)) } }
 
     /// Call it before the core is told of the worker's exit: connections that wait in its queues go to its replacement.
-    func workerIsGone(_ worker: WorkerID, _ succession: PortSharing.Succession) {
+    func workerIsGone(_ worker: WorkerID, _ succession: PortSuccession) {
         told[worker] = nil
-        sharing?.workerIsGone(worker, succession, at: MonotonicClock.now())
+        if supply.isShared { helper.ask(.gone(worker, succession)) }
     }
 
-    /// The sockets whose queues a worker has to empty before it ends: its own, or those of its slot if no other worker
-    /// will accept from them.
+    /// Whether the worker has queues that it has to empty before it ends: its own, or those of its slot if no other
+    /// worker will accept from them.
     ///
     /// - Parameter slots: how many slots there will be.
-    func socketsToEmpty(of worker: WorkerProcess, slots: Int) -> [SharedSocket] {
-        switch supply {
-        case .shared(let sharing): sharing.sockets.of(worker.id)
-        case .perSlot(let listeners): worker.slot < slots ? [] : listeners.sockets(of: worker.slot)
-        case .handed, .own: []
-        }
+    func hasQueues(_ worker: WorkerProcess, slots: Int) -> Bool {
+        supply.isShared
+            ? helper.book.sockets.values.contains { $0.owner?.id == worker.id }
+            : !listenersToEmpty(of: worker, slots: slots).isEmpty
+    }
+
+    /// Those of its slot, if no other worker will accept from them.
+    func listenersToEmpty(of worker: WorkerProcess, slots: Int) -> [Channel] {
+        guard case .perSlot(let listeners) = supply, worker.slot >= slots else { return [] }
+        return listeners.sockets(of: worker.slot).map { $0.channel }
     }
 
     // MARK: steering
 
     /// Makes the kernel choose among the workers that serve now.
     func steer(to serving: () -> Serving) {
-        let failures: [SystemError]
         switch supply {
-        case .perSlot(let listeners): failures = listeners.steer(to: serving().slots)
-        case .shared(let sharing):
+        case .perSlot(let listeners): tellUnsteered(listeners.steer(to: serving().slots))
+        case .shared:
             // No worker listens: to find out who serves would cost the more, the larger the pool is.
-            if sharing.sockets.all.isEmpty { return }
-            failures = sharing.sockets.steer(to: serving().workers)
+            if helper.book.sockets.isEmpty { return }
+            helper.ask(.steer(serving().workers.sorted()))
         case .handed, .own: return
         }
+    }
+
+    func tellUnsteered(_ failures: [SystemError]) {
         for error in failures {
             story.tell(LogRecord(.error, "steering_failed", "cannot steer connections: \(error)"))
         }
@@ -249,33 +284,29 @@ final class Ports {
     // MARK: idle queues
 
     /// Call it when a connection waits in the socket's queue.
-    func queueHasSomebody(_ socket: SharedSocket) {
-        sharing?.sockets.queueHasSomebody(socket, at: MonotonicClock.now())
-    }
+    func queueHasSomebody(_ inode: UInt64) { queueLooks[inode] = MonotonicClock.now() + Self.queuePatience }
 
-    func watchQueues() throws(SystemError) { try sharing?.sockets.watchQueues(loop) }
-
-    /// Checks whether queues that were not empty still have a worker, and discards sockets that no worker has taken
-    /// over.
-    func look(kin: () -> [Int32]?, serving: () -> Serving) throws(SystemError) {
-        guard let sockets = sharing?.sockets else { return }
+    /// Lets the helper check whether queues that were not empty still have a worker.
+    func look() {
         let now = MonotonicClock.now()
-        for socket in sockets.takeQueuesToLookAt(at: now) {
-            guard let worker = socket.owner else { continue }
-            if socket.isQueueEmpty || !socket.isClosed(kin: kin) {
-                try loop.rewatch(socket.channel, [.readable, .once])
-                continue
-            }
-            sockets.letGo(socket, at: now)
-            steer(to: serving)
-            story.tell(
-                worker.record(
-                    .warning, "worker_closed",
-                    "worker has closed its socket on \(socket.address): connections go to other workers"))
+        for (inode, time) in queueLooks where time <= now {
+            queueLooks[inode] = nil
+            helper.ask(.checkQueue(inode))
         }
-        for (address, connections) in sockets.discardOverdue(at: now) { tellLost(connections, on: address) }
-        try sockets.watchQueues(loop)
     }
+
+    /// The helper has looked.
+    ///
+    /// - Parameter worker: has closed the socket, which was on this address.
+    func tellClosed(_ address: SharedAddress, by worker: WorkerProcess) {
+        story.tell(
+            worker.record(
+                .warning, "worker_closed",
+                "worker has closed its socket on \(address): connections go to other workers"))
+    }
+
+    /// Connections wait on a socket that nobody has taken over.
+    func tellLost(_ queues: [LostQueue]) { for queue in queues { tellLost(queue.connections, on: queue.address) } }
 
     private func tellLost(_ connections: Int, on address: SharedAddress) {
         story.tell(
@@ -294,18 +325,23 @@ final class Ports {
     func stopListening() {
         if hasStoppedListening { return }
         hasStoppedListening = true
-        if let error = sharing?.sockets.refuseConnections().first {
-            story.tell(
-                LogRecord(
-                    .warning, "not_refused",
-                    "new connections cannot be refused while workers drain: \(error) (those left at the end are reset)")
-            )
+        if supply.isShared && !helper.book.sockets.isEmpty {
+            helper.ask(.refuse)
+            helper.settle()
         }
         removeSocketFiles()
         switch supply {
         case .handed, .perSlot: supply = .handed([])
         case .shared, .own: break
         }
+    }
+
+    func tellNotRefused(_ failures: [SystemError]) {
+        guard let error = failures.first else { return }
+        story.tell(
+            LogRecord(
+                .warning, "not_refused",
+                "new connections cannot be refused while workers drain: \(error) (those left at the end are reset)"))
     }
 
     func removeSocketFiles() {

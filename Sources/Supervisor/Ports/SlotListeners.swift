@@ -62,7 +62,7 @@ final class SlotListeners {
                     try place.map { place throws(StateError) in
                         let descriptor = try rows.descriptor(place, of: key)
                         do throws(SystemError) {
-                            return try SharedSocket(listening: descriptor, slot: slot)
+                            return try SharedSocket(listening: Channel(descriptor), slot: slot)
                         } catch { throw StateError(error) }
                     })
             }
@@ -132,7 +132,7 @@ final class SlotListeners {
 
     private func socket(_ listener: Listener, slot: Int) throws(ListenError) -> SharedSocket {
         do throws(SystemError) {
-            return try SharedSocket(listening: try listener.descriptor.duplicate(), slot: slot)
+            return try SharedSocket(listening: Channel(try listener.descriptor.duplicate()), slot: slot)
         } catch { throw .failed(address: listener.label, error) }
     }
 

@@ -51,7 +51,7 @@ final class SocketFile {
         let path: String
         let name: String
         let directory: RowDescriptors.Place
-        /// Of the daemon's own file; nil: it has none.
+        /// What identifies the daemon's own file; nil: it has none.
         let device: UInt64?
         let inode: UInt64?
     }

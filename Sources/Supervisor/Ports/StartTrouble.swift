@@ -26,10 +26,15 @@ final class StartTrouble {
 
     /// Reports that a worker's port is taken. A worker that tries again and again is reported once.
     ///
-    /// - Parameter daemon: this daemon's own name.
-    func tellPortTaken(_ address: ListenAddress, from worker: WorkerProcess, daemon: String) {
+    /// - Parameters:
+    ///   - daemon: this daemon's own name.
+    ///   - variable: finds the value of an environment variable of a process.
+    func tellPortTaken(
+        _ address: ListenAddress, from worker: WorkerProcess, daemon: String,
+        variable: (_ name: String, _ pid: Int32) -> String?
+    ) {
         guard worker.portTrouble == nil else { return }
-        let holder = PortHolder(of: address)?.words(seenFrom: daemon)
+        let holder = PortHolder(of: address, variable: variable)?.words(seenFrom: daemon)
         let who =
             holder ?? "a process that cannot be found (it belongs to another user or namespace, or has just ended)"
         let words = "\(address) is in use by \(who)"

@@ -103,12 +103,20 @@ struct ProcessIdentity: Codable, Hashable {
 
 enum ProcessMemory {
     /// The resident bytes of a process, with each shared page divided by the number of its users (PSS): what a process
-    /// costs. The kernel walks all pages of the process to compute it. nil if it can't be read: only the process's own
+    /// costs. The kernel walks all pages of the process to compute it, and waits for the locks that it needs for that. nil if it can't be read: only the process's own
     /// user and root may.
     static func proportionalBytes(of process: Int32) -> UInt64? {
         // Pss:                1180 kB
         let line = ProcFile.field("Pss:", in: "/proc/\(process)/smaps_rollup")
         return line.flatMap { bytes(inKilobytes: $0) }
+    }
+
+    /// The proportional bytes, or else the resident ones, which count shared pages in full.
+    static func bytes(of process: Int32) -> UInt64 {
+        proportionalBytes(of: process)
+            ?? withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { buffer in
+                UInt64(clamping: ProcessStatus(process, buffer)?.residentBytes ?? 0)
+            }
     }
 
     /// Parses `1180 kB`. A count of bytes beyond 64 bits is the largest.

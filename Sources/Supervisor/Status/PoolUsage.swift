@@ -18,27 +18,25 @@ struct PoolUsage {
     private(set) var ownPorts: [OwnPort] = []
 
     /// - Parameters:
+    ///   - processes: of each worker.
     ///   - listeners: inodes of the daemon's own listening sockets.
     ///   - shared: inodes of those that all workers accept from, so that no single worker owns their queues.
     ///   - known: inodes of the listening sockets that workers share through the daemon.
     init(
-        of workers: [WorkerProcess], _ gauge: MemoryGauge, listeners: [UInt64], shared: Set<UInt64>, known: Set<UInt64>,
-        _ buffer: UnsafeMutableRawBufferPointer
+        of workers: [WorkerProcess], _ processes: [WorkerID: [Int32]], _ gauge: MemoryGauge, listeners: [UInt64],
+        shared: Set<UInt64>, known: Set<UInt64>, _ buffer: UnsafeMutableRawBufferPointer
     ) {
-        let deadline = MonotonicClock.now() + MemoryGauge.statusBudget
-        var processes: [WorkerID: [Int32]] = [:]
         for worker in workers {
-            let tree = ProcessTree.processes(of: worker.pid)
-            processes[worker.id] = tree
+            let tree = processes[worker.id] ?? []
             let times = tree.compactMap { ProcessStatus($0, buffer)?.cpuSeconds }
             usages[worker.id] = WorkerUsage(
-                memoryBytes: gauge.bytes(worker.id, tree, until: deadline, buffer).map { Int(clamping: $0) },
+                memoryBytes: gauge.bytes(worker.id).map { Int(clamping: $0) },
                 cpuSeconds: times.isEmpty ? nil : times.reduce(0, +))
         }
         let table: SocketTable
         do throws(SystemError) { table = try SocketTable() } catch { return }
         let found = table.sockets(listeners).filter { $0.listens }
-        for listener in found { queues[listener.inode] = Int(listener.queue) }
+        for socket in found + table.sockets(known) { queues[socket.inode] = Int(socket.queue) }
         let sockets = Self.inodes(of: workers, processes).mapValues { table.sockets($0) }
         count(sockets, addresses: Set(found.map { $0.address }), shared: shared)
         findOwnPorts(sockets, except: Set(listeners).union(known))
@@ -49,6 +47,13 @@ struct PoolUsage {
     /// Connections that wait to be accepted from this listener of the daemon; nil: it is neither a TCP nor a unix
     /// listener.
     func queue(of listener: Listener) -> Int? { listener.inode.flatMap { queues[$0] } }
+
+    /// Connections that wait on a socket by which workers share a port, 1 for any number of datagrams.
+    func queue(of socket: SocketRow, _ channel: Channel?) -> Int {
+        guard socket.address.isDatagram, let channel else { return queues[socket.inode] ?? 0 }
+        var bytes: Int32 = 0
+        return ioctl(channel.number, UInt(FIONREAD), &bytes) == 0 && bytes > 0 ? 1 : 0
+    }
 
     private mutating func count(_ sockets: [WorkerID: [rl_socket]], addresses: Set<UInt64>, shared: Set<UInt64>) {
         var addresses = addresses

@@ -23,7 +23,8 @@ struct StatusReport {
     /// The daemon's own listeners.
     let listeners: [Listener]
     /// The sockets by which workers share ports.
-    let shared: [(address: SharedAddress, sockets: [SharedSocket])]
+    let shared: [(address: SharedAddress, sockets: [SocketRow])]
+    let helper: Helper
     let workers: Workers
     let emptyings: Emptyings
     let failures: SlotFailures
@@ -121,7 +122,7 @@ struct StatusReport {
         let shared = shared.map { address, sockets in
             port(
                 "\(address)", .shared, workers: Set(sockets.compactMap { $0.owner?.id }).count,
-                queue: sockets.reduce(0) { $0 + ($1.queue ?? 0) })
+                queue: sockets.reduce(0) { $0 + usage.queue(of: $1, helper.held[$1.inode]) })
         }
         let own = usage.ownPorts.map { port("\($0.address)", .own, workers: $0.workers.count, queue: $0.queue) }
         return listeners.map(listener) + shared + own
@@ -153,9 +154,14 @@ struct StatusReport {
         [
             "slot": .integer(slot), "generation": .integer(left.generation), "pid": .integer(Int(process.pid)),
             "worker": .optional(workers[left.id]) { .integer(Int($0.pid)) },
-            "command": .optional(Asker.command(of: process.pid)) { .string($0) },
+            "command": .optional(command(of: process.pid)) { .string($0) },
             "kill_in_s": .optional(left.killAt) { .seconds($0 - now) },
         ]
+    }
+
+    /// The command line, or the short name if that can't be seen now.
+    private func command(of pid: Int32) -> String? {
+        (helper.text(.command(pid)) ?? ProcessTree.name(of: pid).map { String($0) }).map { printable($0) }
     }
 
     private func slot(_ slot: Slot, number: Int) -> JSON {
@@ -190,14 +196,14 @@ struct StatusReport {
         ]
     }
 
-    private func emptying(_ emptying: Emptying) -> JSON {
+    private func emptying(_ emptying: Emptyings.Emptying) -> JSON {
         let now = MonotonicClock.now()
         return [
-            "connections": .integer(emptying.connections), "queue": .integer(emptying.waiting),
+            "connections": .integer(emptying.last.connections), "queue": .integer(emptying.last.waiting),
             "oldest_s": .seconds(now - emptying.startedAt),
             "held_by": .array(
-                emptying.holders(atMost: Emptying.holdersShown, at: now).map {
-                    ["peer": .string($0.peer), "age_s": .seconds($0.age), "why": .string($0.reason.words)]
+                emptying.last.holders.map {
+                    ["peer": .string($0.peer), "age_s": .seconds($0.age(at: now)), "why": .string($0.reason)]
                 }),
         ]
     }

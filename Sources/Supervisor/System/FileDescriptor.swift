@@ -31,6 +31,11 @@ public struct FileDescriptor: ~Copyable {
     /// lowest number that is free, so those are free as well, except for what was opened while fewer were.
     func isBelow(_ limit: Int, reserving part: Int) -> Bool { Int(number) < limit - limit / part }
 
+    /// Whether another descriptor, made now, would be so low; false if there is none.
+    borrowing func hasRoomBeside(reserving part: Int) -> Bool {
+        do throws(SystemError) { return try duplicate().isBelow(Self.limit, reserving: part) } catch { return false }
+    }
+
     /// The same descriptor under a number from `upperNumbers` up, if one is free; otherwise unchanged, which only costs
     /// time.
     consuming func moved() -> FileDescriptor {

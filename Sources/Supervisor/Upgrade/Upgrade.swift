@@ -6,7 +6,7 @@ internal import Reloader
 
 /// An order, for this program and for the one that takes its place.
 struct UpgradeOrder: Codable {
-    /// Of the new program.
+    /// The new program's.
     let path: String
     let asker: Asker
     /// The version that asked.

@@ -35,7 +35,11 @@ final class MemoryWatch {
     func takeDue(_ slots: [Slot]) -> [WorkerID] {
         guard let look = lookAt, look <= MonotonicClock.now() else { return [] }
         lookAt = nil
-        return slots.compactMap { slot in
+        return watched(slots)
+    }
+
+    private func watched(_ slots: [Slot]) -> [WorkerID] {
+        slots.compactMap { slot in
             guard let current = slot.current, current.state.isReady, current.recycleReason == nil,
                 current.memoryAt == nil
             else { return nil }
@@ -43,9 +47,18 @@ final class MemoryWatch {
         }
     }
 
-    /// Measures the worker. If it uses more than `limit` bytes, logs that and returns the event for the core.
-    func look(at worker: WorkerProcess, limit: UInt64) -> Event? {
-        guard let bytes = memory(of: worker, above: limit) else { return nil }
+    /// Ready, and not replaced anyway.
+    func isWatched(_ id: WorkerID, in slots: [Slot]) -> Bool { watched(slots).contains(id) }
+
+    /// The processes of the worker, if they are to be measured: the cheap measure exceeds `limit` bytes.
+    func suspects(of worker: WorkerProcess, limit: UInt64) -> [Int32]? {
+        let processes = ProcessTree.processes(of: worker.pid)
+        return gauge.upperBound(processes, loop.buffer) > limit ? processes : nil
+    }
+
+    /// The worker was measured. If it uses more than `limit` bytes, logs that and returns the event for the core.
+    func judge(_ worker: WorkerProcess, limit: UInt64) -> Event? {
+        guard let bytes = gauge.bytes(worker.id), bytes > limit else { return nil }
         story.tell(
             worker.record(
                 .warning, "worker_over_memory",
@@ -54,23 +67,20 @@ final class MemoryWatch {
         return .overMemory(worker.id)
     }
 
-    /// nil if the worker does not exceed the limit. The expensive measure is taken only if the cheap one exceeds it.
-    private func memory(of worker: WorkerProcess, above limit: UInt64) -> UInt64? {
-        let processes = ProcessTree.processes(of: worker.pid)
-        if gauge.upperBound(processes, loop.buffer) <= limit { return nil }
-        let bytes = gauge.measure(worker.id, processes, loop.buffer)
-        return bytes > limit ? bytes : nil
-    }
 }
 
 /// The proportional share (PSS) of a worker and of the processes that it started. To compute it, the kernel walks all
-/// pages of a process, which takes milliseconds if the process is large.
+/// pages of a process, which takes milliseconds if the process is large, and takes a lock of the process: this is left to
+/// the helper.
 final class MemoryGauge {
     /// Bounds the share of the daemon's time that goes into measuring: a worker that took 1 ms to measure is measured
     /// again after 100 ms at the earliest.
     private static let costFactor = 100
-    /// A `status` request measures for no longer than this; for the other workers it shows their last measurement.
+    /// For a `status` request it is measured for no longer than this; for the other workers it shows their last
+    /// measurement.
     static let statusBudget = Duration.milliseconds(50)
+    /// For `--max-memory`.
+    static let watchBudget = Duration.milliseconds(500)
 
     private struct Reading {
         var bytes: UInt64
@@ -79,26 +89,16 @@ final class MemoryGauge {
 
     private var readings: [WorkerID: Reading] = [:]
 
-    /// The memory of a worker's processes, measured now.
-    func measure(_ id: WorkerID, _ processes: [Int32], _ buffer: UnsafeMutableRawBufferPointer) -> UInt64 {
-        let start = MonotonicClock.now()
-        let bytes = processes.reduce(UInt64(0)) { sum, process in
-            Self.sum(sum, ProcessMemory.proportionalBytes(of: process) ?? Self.resident(process, buffer))
-        }
-        let end = MonotonicClock.now()
-        readings[id] = Reading(bytes: bytes, validUntil: end + (end - start) * Self.costFactor)
-        return bytes
+    /// The memory of a worker's processes was measured, and that took so long.
+    func note(_ id: WorkerID, bytes: UInt64, took time: Duration, at now: Instant) {
+        readings[id] = Reading(bytes: bytes, validUntil: now + time * Self.costFactor)
     }
 
-    /// The memory of a worker's processes; a recent measurement if measuring is expensive; nil if there is none yet and
-    /// `until` has passed.
-    func bytes(
-        _ id: WorkerID, _ processes: [Int32], until: Instant, _ buffer: UnsafeMutableRawBufferPointer
-    ) -> UInt64? {
-        let now = MonotonicClock.now()
-        if let reading = readings[id], reading.validUntil > now || until <= now { return reading.bytes }
-        return until <= now ? nil : measure(id, processes, buffer)
-    }
+    /// The last measurement; nil if there is none.
+    func bytes(_ id: WorkerID) -> UInt64? { readings[id]?.bytes }
+
+    /// Whether it is time for another one: if measuring is expensive, a recent one will do.
+    func isDue(_ id: WorkerID, at now: Instant) -> Bool { readings[id].map { $0.validUntil <= now } ?? true }
 
     /// The sum of the resident bytes of all processes, which counts shared pages once for each process: cheap, and
     /// never less than what `measure` would return.

@@ -14,8 +14,12 @@ struct OrphanTerms {
     let hooks: Set<Int32>
     /// The processes that are being set up, and the time since when each may have started others; see `Starts`.
     let starts: [Int32: Int]
+    /// Processes by which the daemon does its own work.
+    let helpers: Set<Int32>
     /// `--keep-children`: only a worker's own session counts.
     let keepsChildren: Bool
+    /// Finds the value of an environment variable of a process; nil if it has none, or if that can't be seen now.
+    let variable: (_ name: String, _ pid: Int32) -> String?
 }
 
 /// What one worker has left behind: orphans that are proven to be its own, and all their descendants. Kept from the
@@ -119,13 +123,9 @@ final class Orphans {
     ) -> Bool {
         if orphan.session == worker.pid { return true }
         if terms.keepsChildren { return false }
-        return worker.left.seen.contains(orphan.identity) || hasNotifySocket(of: worker, orphan.identity.pid)
-            || isLeftByElimination(orphan, beside: workers, terms)
-    }
-
-    private func hasNotifySocket(of worker: WorkerProcess, _ pid: Int32) -> Bool {
-        let wanted = Array("NOTIFY_SOCKET=\(worker.notifyAddress)".utf8)
-        return ProcessTree.environment(of: pid).contains { $0.elementsEqual(wanted) }
+        // What costs a look into the process comes last.
+        return worker.left.seen.contains(orphan.identity) || isLeftByElimination(orphan, beside: workers, terms)
+            || terms.variable("NOTIFY_SOCKET", orphan.identity.pid) == worker.notifyAddress
     }
 
     /// All living workers were started later than this orphan, and no hook can have left it.
@@ -215,9 +215,10 @@ final class Orphans {
     /// Children of the daemon that are alive, and that are neither workers, nor hooks, nor on the way to become either,
     /// nor among the children that the daemon had before it started any.
     private func living(beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) -> [Orphan] {
-        let children =
-            Self.children { workers[$0] != nil || terms.hooks.contains($0) || terms.starts[$0] != nil } ?? []
-        return children.compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }
+        let children = Self.children {
+            workers[$0] != nil || terms.hooks.contains($0) || terms.starts[$0] != nil || terms.helpers.contains($0)
+        }
+        return (children ?? []).compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }
     }
 
     /// The process and all its descendants that are alive.

@@ -88,7 +88,7 @@ final class Workers {
         try loop.watch(worker.notifySocket, .notifySocket(worker))
         if let pipe = worker.readyPipe { try loop.watch(pipe, .readyPipe(worker)) }
         for stream in worker.output.streams { try loop.watch(stream.pipe, .stream(stream)) }
-        if let calls = worker.calls { try loop.watch(calls, .call(worker)) }
+        if let calls = worker.calls { try loop.watch(calls, .call(worker), [.readable, .once]) }
     }
 
     // MARK: who there is

@@ -297,12 +297,10 @@ import Testing
         #expect(settings.resolvedPolicy(automaticWorkers: 1, ports: .own(because: nil)).surge == expected)
     }
 
-    private let noPorts = PrivilegedPorts(slots: 1, isReadyByListening: false)
-
     /// A worker drains itself if it is passed listeners or shares nothing.
     @Test func drainIsResolved() throws {
         let outside = Drain.outside(timeout: .seconds(7))
-        let shared = PortSupply.shared(PortSharing(excluding: [], udp: false, backlog: 1, privileged: noPorts))
+        let shared = PortSupply.shared(HelperTerms(daemon: 1), isDirect: false)
         let perSlot = PortSupply.perSlot(try SlotListeners(first: [], specs: [], backlog: 1))
         func drain(_ choice: String, _ ports: PortSupply) throws -> Drain {
             try settings("--drain", choice, "--drain-timeout", "7s")
@@ -320,7 +318,7 @@ import Testing
 
     /// Only workers that share their ports are seen to listen. If they were to share and can't, `auto` means an age.
     @Test func readinessIsResolved() throws {
-        let shared = PortSupply.shared(PortSharing(excluding: [], udp: false, backlog: 1, privileged: noPorts))
+        let shared = PortSupply.shared(HelperTerms(daemon: 1), isDirect: false)
         let obstacle = PortSupply.own(because: SystemError(call: "seccomp", errno: EPERM))
         func readiness(_ choice: String, _ ports: PortSupply) throws -> Readiness {
             try settings("--ready", choice).resolvedPolicy(automaticWorkers: 1, ports: ports).readiness

@@ -64,7 +64,7 @@ import Testing
         // Ports
         "More than \(PortSharing.boundMax) sockets of one worker", "Beyond \(PortSharing.copiesMax) listening sockets",
         "within \(words[seconds(SharedSockets.takeoverPatience)]) seconds, they are reset",
-        "waited in a queue for \(seconds(SharedSockets.queuePatience) == 1 ? "a second" : "?")",
+        "waited in a queue for \(seconds(Ports.queuePatience) == 1 ? "a second" : "?")",
         // Drains
         "nothing left for \(milliseconds(Emptying.settle)) milliseconds",
         "are waited for as well, for \(seconds(Handshakes.patience)) seconds at most",

@@ -1,9 +1,9 @@
-// The daemon is short of descriptors while workers bind, listen and drain.
+// The daemon or its helper is short of descriptors while workers bind, listen and drain.
 import Foundation
 import Testing
 
 @Suite struct SharingLimitTests {
-    /// The reason is the daemon's, and the worker gets it as it is; the log says it once.
+    /// The reason is the helper's, and the worker gets it as it is; the log says it once.
     @Test func aBindThatCannotBeLookedAtFailsForThatReason() throws {
         let (port, other) = (try Network.freePort(), try Network.freePort())
         let daemon = try DaemonUnderTest([
@@ -11,13 +11,13 @@ import Testing
         ])
         try daemon.next("pool_ready")
         let worker = try #require(daemon.records("worker_ready").last?.pid)
-        try Self.limit(daemon, to: 3)
+        try Self.limit(try daemon.helper(), to: 3)
         for count in 1...2 {
             kill(worker, SIGUSR1)
             try daemon.lines(count, thatStartWith: "binds \(other)")
         }
         #expect(daemon.otherLines.count { $0 == "binds \(other): Too many open files" } == 2, "\(daemon.story)")
-        try Self.limit(daemon, to: 1024)
+        try Self.limit(try daemon.helper(), to: 1024)
         kill(worker, SIGUSR1)
         try daemon.lines(1, thatStartWith: "binds \(other): done")
         let told = daemon.records("port_not_bound")
@@ -36,7 +36,7 @@ import Testing
             options: ["--workers", "2", "--drain-timeout", "1s"])
         try app.daemon.next("pool_ready")
         let worker = try #require(app.daemon.records("worker_ready").first { $0.slot == 0 }?.pid)
-        try Self.limit(app.daemon, to: 160)
+        try Self.limit(app.daemon.pid, to: 160)
         kill(worker, SIGUSR1)
         try app.daemon.lines(1, thatStartWith: "floods 300: done")
         #expect(app.daemon.records("port_not_steered").count == 1)
@@ -60,20 +60,20 @@ import Testing
         try daemon.lines(1, thatStartWith: "accepts one")
         daemon.signal(SIGHUP)
         try daemon.next("reload_done")
-        try Self.limit(daemon, to: 3)
+        try Self.limit(try daemon.helper(), to: 3)
         let waits = try daemon.next(of: ["drain_waits", "worker_exited"])
         let blind = "worker may have connections: not all of its processes can be looked at now"
         #expect(waits.message == blind, "\(waits)")
         gate.letPass()
         #expect(try asker.answer()?.generation == 1)
-        try Self.limit(daemon, to: 1024)
+        try Self.limit(try daemon.helper(), to: 1024)
         try daemon.next("worker_exited")
         try daemon.endsClean()
     }
 
     /// The soft limit, which everybody may raise again.
-    private static func limit(_ daemon: DaemonUnderTest, to limit: Int) throws {
-        let run = try CommandRun.run(["/usr/bin/prlimit", "--pid", "\(daemon.pid)", "--nofile=\(limit):"])
+    private static func limit(_ pid: Int32, to limit: Int) throws {
+        let run = try CommandRun.run(["/usr/bin/prlimit", "--pid", "\(pid)", "--nofile=\(limit):"])
         #expect(run.status == 0, "\(run.errors)")
     }
 }

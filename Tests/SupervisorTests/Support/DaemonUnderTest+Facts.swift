@@ -50,6 +50,20 @@ extension DaemonUnderTest {
         while !pids("worker_draining").isSubset(of: pids("worker_exited")) { try nextLine() }
     }
 
+    /// The process by which it touches what belongs to workers; nil while there is none.
+    var currentHelper: Int32? {
+        let children = (try? String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)) ?? ""
+        return children.split(separator: " ").compactMap { Int32($0) }.last { child in
+            let status = (try? String(contentsOfFile: "/proc/\(child)/status", encoding: .utf8)) ?? ""
+            return status.hasPrefix("Name:\treloaderd-ports\n") && !status.contains("State:\tZ")
+        }
+    }
+
+    func helper() throws -> Int32 {
+        guard let currentHelper else { throw DidNotHappen(description: "the daemon has no helper:\n\(story)") }
+        return currentHelper
+    }
+
     /// Reads on until so many lines of workers begin like this.
     func lines(_ count: Int, thatStartWith start: String) throws {
         while otherLines.count(where: { $0.hasPrefix(start) }) < count { try nextLine() }

@@ -131,7 +131,7 @@ struct Request {
     var note: String?
     /// Lets a rollback go to a generation whose files were changed.
     var force: Bool?
-    /// Of another version of reloaderd.
+    /// Where another version of reloaderd is.
     var path: String?
     /// Refuses what would have to wait.
     var now: Bool?

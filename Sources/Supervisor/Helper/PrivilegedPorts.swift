@@ -5,20 +5,15 @@
 internal import Glibc
 internal import Reloader
 
-struct PrivilegedPorts: Codable {
-    private struct Port: Codable, Hashable {
-        let number: UInt16
-        let isDatagram: Bool
-    }
-
+struct PrivilegedPorts {
     /// A worker that counts as ready when it listens may be about to listen on more.
     private static let settlingTime = Duration.seconds(1)
 
     private let slots: Int
     private let settlingTime: Duration
-    private var learned: Set<Port> = []
+    private(set) var learned: Set<SharedPort> = []
     /// When each slot first had a worker that was ready.
-    private var readySince: [Int: Instant] = [:]
+    private(set) var readySince: [Int: Instant] = [:]
 
     /// - Parameters:
     ///   - slots: how many there are at the start. Those that are added later bring no ports of their own.
@@ -28,16 +23,21 @@ struct PrivilegedPorts: Codable {
         settlingTime = isReadyByListening ? Self.settlingTime : .zero
     }
 
+    mutating func restore(_ learned: Set<SharedPort>, _ readySince: [Int: Instant]) {
+        self.learned = learned
+        self.readySince = readySince
+    }
+
     /// The caller may bind the address, or the daemon may bind it for this caller.
     ///
     /// - Parameters:
     ///   - named: `--share PORT`.
     ///   - task: the process or thread that calls, which waits in its call, so that its rights stay as they are.
     func permits(
-        _ address: SharedAddress, to task: Int32, of worker: WorkerProcess, named: Set<UInt16>, at now: Instant
+        _ address: SharedAddress, to task: Int32, of worker: Owner, named: Set<UInt16>, at now: Instant
     ) -> Bool {
         guard address.port < Self.firstUnprivileged, !named.contains(address.port),
-            !learned.contains(Port(number: address.port, isDatagram: address.isDatagram)),
+            !learned.contains(SharedPort(number: address.port, isDatagram: address.isDatagram)),
             !isOpen(to: worker, at: now)
         else { return true }
         // What the daemon may not do either, the kernel refuses to both.
@@ -45,9 +45,9 @@ struct PrivilegedPorts: Codable {
     }
 
     /// The worker has bound the address.
-    mutating func bound(_ address: SharedAddress, by worker: WorkerProcess, at now: Instant) {
+    mutating func bound(_ address: SharedAddress, by worker: Owner, at now: Instant) {
         guard address.port < Self.firstUnprivileged, isOpen(to: worker, at: now) else { return }
-        learned.insert(Port(number: address.port, isDatagram: address.isDatagram))
+        learned.insert(SharedPort(number: address.port, isDatagram: address.isDatagram))
     }
 
     mutating func workerIsReady(in slot: Int, at now: Instant) {
@@ -56,10 +56,10 @@ struct PrivilegedPorts: Codable {
 
     /// Its slot has never had a worker that was ready for long enough. A later generation counts as the first as long
     /// as no worker of any slot was ready: it mends a start that has failed.
-    private func isOpen(to worker: WorkerProcess, at now: Instant) -> Bool {
+    private func isOpen(to worker: Owner, at now: Instant) -> Bool {
         guard worker.slot < slots else { return false }
         if let since = readySince[worker.slot] { return now - since < settlingTime }
-        return worker.generation.number == 1 || readySince.isEmpty
+        return worker.generation == 1 || readySince.isEmpty
     }
 
     /// ip(7)

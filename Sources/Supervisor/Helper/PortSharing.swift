@@ -7,11 +7,13 @@ internal import Glibc
 internal import Reloader
 
 /// How to answer a call in which a worker waits, and what the call has led to.
-struct CallOutcome {
+struct CallOutcome: Equatable {
     /// 0 or an errno if the call was carried out here; nil if the kernel is to carry it out as it is.
     var result: Int32?
     /// The address on which the worker listens, or receives datagrams, from now on.
     var began: SharedAddress?
+    /// An earlier worker closed its socket again at this point of its start.
+    var isProbe = false
     /// The address that was refused because it is in use.
     var refused: SharedAddress?
     /// Worth telling once of each worker.
@@ -30,96 +32,83 @@ struct CallOutcome {
 }
 
 final class PortSharing {
-    /// How many sockets of one worker are held here too, so that no worker can use up the daemon's descriptors. If a
+    /// How many sockets of one worker are held, so that no worker can use up the daemon's descriptors. If a
     /// socket on an address is not held, the kernel alone chooses where connections to this address go.
     static let copiesMax = 256
-    /// Nor are more than an eighth of the daemon's limit of open files held for one worker.
-    private static let copiesShare = 8
-    /// All copies together leave a quarter of that limit for clients, for starting workers and for looks at
-    /// connections.
-    private static let reserve = 4
     /// How many sockets of one worker that are bound and don't listen are remembered; further ones are bound as if the
     /// daemon did not watch.
     static let boundMax = 1024
-
-    /// A socket that was bound here and does not listen yet. It is only noted and not held: if the worker closes it, it
-    /// is gone.
-    fileprivate struct Bound: Codable {
-        var address: SharedAddress
-        var owner: WorkerID
-    }
 
     let sockets: SharedSockets
     private let excluded: [ListenAddress]
     private let sharesUDP: Bool
     private let backlog: Int32
-    private var bound: [UInt64: Bound] = [:]
+    private let mark: TouchMark
+    private var bound: [UInt64: BoundRow] = [:]
     private var probes = ProbeBook()
     private var privileged: PrivilegedPorts
+    /// The book without its sockets, as the daemon has it.
+    private var sent = PortBook()
 
-    /// - Parameters:
-    ///   - excluded: `--no-share ADDRESS`.
-    ///   - udp: `--share udp`.
-    ///   - backlog: the least backlog that a listening socket gets, even if its program asks for less.
-    init(excluding excluded: [ListenAddress], udp: Bool, backlog: Int32, privileged: PrivilegedPorts) {
-        sockets = SharedSockets()
-        self.privileged = privileged
-        self.excluded = excluded
-        self.backlog = backlog
-        sharesUDP = udp
+    init(_ terms: HelperTerms, _ mark: TouchMark) {
+        self.mark = mark
+        sockets = SharedSockets(mark)
+        privileged = PrivilegedPorts(slots: terms.slots, isReadyByListening: terms.isReadyByListening)
+        excluded = terms.excluded
+        backlog = terms.backlog
+        sharesUDP = terms.sharesUDP
     }
 
-    // MARK: for the daemon that comes next
+    // MARK: the book
 
-    struct State: Codable {
-        let sockets: SharedSockets.State
-        let excluded: [ListenAddress]
-        let sharesUDP: Bool
-        let backlog: Int32
-        fileprivate let bound: [UInt64: Bound]
-        let probes: ProbeBook
-        let privileged: PrivilegedPorts
+    /// Takes over what an earlier helper has left.
+    func restore(_ book: PortBook, _ rows: [(row: SocketRow, channel: Channel?)]) {
+        bound = book.bound
+        probes = ProbeBook(expected: book.probes, begun: book.begun)
+        privileged.restore(book.privileged, book.readySince)
+        sockets.restore(rows, book.groups)
+        sent = self.book
     }
 
-    func state(_ descriptors: inout RowDescriptors) -> State {
-        State(
-            sockets: sockets.state(&descriptors), excluded: excluded, sharesUDP: sharesUDP, backlog: backlog,
-            bound: bound, probes: probes, privileged: privileged)
+    private var book: PortBook {
+        var book = PortBook()
+        book.bound = bound
+        book.groups = sockets.groupRows
+        book.begun = probes.begun
+        book.probes = probes.expected
+        book.privileged = privileged.learned
+        book.readySince = privileged.readySince
+        return book
     }
 
-    init(_ state: State, of key: String, in rows: StateRows, _ workers: Workers) throws(StateError) {
-        sockets = try SharedSockets(state.sockets, of: key, in: rows, workers)
-        excluded = state.excluded
-        sharesUDP = state.sharesUDP
-        backlog = state.backlog
-        bound = state.bound
-        probes = state.probes
-        privileged = state.privileged
+    /// What has changed since the last call, and the descriptors of the sockets that are new or gone.
+    func takeChanges() -> [(change: BookChange, channel: Channel?)] {
+        let book = book
+        defer { sent = book }
+        return sockets.takeChanges() + book.changes(since: sent).map { ($0, nil) }
     }
 
     // MARK: calls of workers
 
-    /// - Parameters:
-    ///   - permitted: `--share PORT`.
-    ///   - kin: processes that may have been started by the worker's own before those ended; nil: they can't be seen.
+    /// - Parameter kin: processes that may have been started by the worker's own before those ended; nil: they can't be seen.
     func bind(
-        _ call: rl_call, by worker: WorkerProcess, _ notifications: Int32, permitted: Set<UInt16>, kin: () -> [Int32]?,
+        _ call: WaitingCall, by worker: Owner, _ notifications: Int32, _ terms: CallTerms, kin: () -> [Int32]?,
         at now: Instant
     ) -> CallOutcome {
         do throws(Caller.Obstacle) {
             let caller = try Caller(call, notifications)
-            return bind(try caller.socket(), worker, caller, permitted, kin, at: now)
+            return bind(try caller.socket(), worker, caller, terms, kin, at: now)
         } catch {
             return outcome(of: error, isOurs: isShared(Caller.address(of: call)))
         }
     }
 
     func listen(
-        _ call: rl_call, by worker: WorkerProcess, _ notifications: Int32, at now: Instant
+        _ call: WaitingCall, by worker: Owner, _ notifications: Int32, _ terms: CallTerms, at now: Instant
     ) -> CallOutcome {
         do throws(Caller.Obstacle) {
             let caller = try Caller(call, notifications)
-            return listen(try caller.socket(), worker, caller, call, at: now)
+            return listen(try caller.socket(), worker, caller, call, terms, at: now)
         } catch {
             let inode = OpenSockets.inode(of: call.thread, call.descriptor)
             return outcome(of: error, isOurs: inode.map { bound[$0] != nil } ?? false)
@@ -143,17 +132,21 @@ final class PortSharing {
     }
 
     private func bind(
-        _ taken: consuming TakenSocket, _ worker: WorkerProcess, _ caller: borrowing Caller,
-        _ permitted: Set<UInt16>, _ kin: () -> [Int32]?, at now: Instant
+        _ taken: consuming TakenSocket, _ worker: Owner, _ caller: borrowing Caller,
+        _ terms: CallTerms, _ kin: () -> [Int32]?, at now: Instant
     ) -> CallOutcome {
         guard let raw = caller.address, taken.isTCP || sharesUDP && taken.isUDP,
             let address = SharedAddress(raw, isIPv6Only: taken.isIPv6Only, isDatagram: !taken.isTCP),
             !excluded.contains(where: address.matches)
         else { return .proceed }
-        guard privileged.permits(address, to: caller.thread, of: worker, named: permitted, at: now) else {
+        guard privileged.permits(address, to: caller.thread, of: worker, named: Set(terms.permitted), at: now) else {
             return CallOutcome(trouble: .notPermitted(address))
         }
         let inode = taken.inode
+        if terms.isRepeated, let socket = sockets.all.first(where: { $0.inode == inode }), socket.owner == nil {
+            // An earlier helper has put it there.
+            return tookOver(socket, worker, caller)
+        }
         // The socket is bound already: the kernel returns the right error.
         if bound[inode] != nil || sockets.all.contains(where: { $0.inode == inode }) { return .proceed }
         letGoOfClosed(by: worker, kin: kin, at: now)
@@ -161,27 +154,27 @@ final class PortSharing {
         if let socket = sockets.waiting(address, slot: worker.slot) { return handOver(socket, to: worker, caller) }
         sockets.discardEmpty(address, slot: worker.slot)
         if bound.values.count(where: { $0.owner == worker.id }) >= Self.boundMax { return .proceed }
-        return bind(taken, raw, address, worker, caller, at: now)
+        return bind(taken, raw, address, worker, caller, terms, at: now)
     }
 
     private func listen(
-        _ taken: consuming TakenSocket, _ worker: WorkerProcess, _ caller: borrowing Caller, _ call: rl_call,
-        at now: Instant
+        _ taken: consuming TakenSocket, _ worker: Owner, _ caller: borrowing Caller, _ call: WaitingCall,
+        _ terms: CallTerms, at now: Instant
     ) -> CallOutcome {
         let inode = taken.inode
         let place = caller.place
-        if let socket = sockets.all.first(where: { $0.inode == inode && $0.owner === worker }) {
+        if let socket = sockets.all.first(where: { $0.inode == inode && $0.owner == worker }) {
             socket.belongs(to: worker, in: place)
             return listen(socket, of: worker, call)
         }
         guard let note = bound[inode], note.owner == worker.id else { return .proceed }
-        if !hasRoom(for: taken, of: worker) {
+        if !hasRoom(for: worker, terms) {
             bound[inode] = nil
             sockets.admitStranger(on: note.address)
             return CallOutcome(began: note.address, trouble: .notHeld(note.address))
         }
         let socket = SharedSocket(
-            taken.takeDescriptor(), address: note.address, inode: inode, owner: worker, place: place, at: now)
+            taken.takeDescriptor(), address: note.address, inode: inode, owner: worker, place: place, at: now, mark)
         let outcome = listen(socket, of: worker, call)
         guard outcome.began != nil else { return outcome }
         bound[inode] = nil
@@ -189,14 +182,12 @@ final class PortSharing {
         return outcome
     }
 
-    /// Whether this socket of the worker may be held here too.
-    private func hasRoom(for taken: borrowing TakenSocket, of worker: WorkerProcess) -> Bool {
-        let limit = FileDescriptor.limit
-        return sockets.of(worker.id).count < min(Self.copiesMax, limit / Self.copiesShare)
-            && taken.descriptor.isBelow(limit, reserving: Self.reserve)
+    /// Whether another socket of the worker may be held.
+    private func hasRoom(for worker: Owner, _ terms: CallTerms) -> Bool {
+        sockets.of(worker.id).count < terms.copiesMax
     }
 
-    private func listen(_ socket: SharedSocket, of worker: WorkerProcess, _ call: rl_call) -> CallOutcome {
+    private func listen(_ socket: SharedSocket, of worker: Owner, _ call: WaitingCall) -> CallOutcome {
         sockets.noticeThoseGone(from: socket.address)
         if !socket.isListening { keepClientsFromProbe(socket, of: worker) }
         // A negative number is the kernel's own maximum.
@@ -205,12 +196,19 @@ final class PortSharing {
             return .failed(errno, on: socket.address)
         }
         if !socket.isListening { join(socket, of: worker) }
-        return .done(0, began: socket.address)
+        return began(socket.address, by: worker)
+    }
+
+    private func began(_ address: SharedAddress, by worker: Owner) -> CallOutcome {
+        var outcome = CallOutcome.done(0, began: address)
+        let addresses = sockets.addresses(of: worker.id).union([address])
+        outcome.isProbe = addresses.contains { probes.isProbe(worker.id, on: $0.port) }
+        return outcome
     }
 
     /// A socket that will soon be closed again would take clients with it if no other socket of the group can be chosen
     /// instead.
-    private func keepClientsFromProbe(_ socket: SharedSocket, of worker: WorkerProcess) {
+    private func keepClientsFromProbe(_ socket: SharedSocket, of worker: Owner) {
         guard probes.willProbe(worker.id, on: socket.address.port), sockets.nobodyListens(on: socket.address) else {
             return
         }
@@ -218,14 +216,14 @@ final class PortSharing {
         do throws(SystemError) { try socket.refuse() } catch {}
     }
 
-    private func join(_ socket: SharedSocket, of worker: WorkerProcess) {
+    private func join(_ socket: SharedSocket, of worker: Owner) {
         sockets.join(socket)
         probes.began(worker.id, on: socket.address.port)
     }
 
     private func bind(
-        _ taken: consuming TakenSocket, _ raw: [UInt8], _ address: SharedAddress, _ worker: WorkerProcess,
-        _ caller: borrowing Caller, at now: Instant
+        _ taken: consuming TakenSocket, _ raw: [UInt8], _ address: SharedAddress, _ worker: Owner,
+        _ caller: borrowing Caller, _ terms: CallTerms, at now: Instant
     ) -> CallOutcome {
         let number = taken.descriptor.number
         let inode = taken.inode
@@ -234,26 +232,32 @@ final class PortSharing {
         // is taken. (A datagram socket can't join a group afterwards.)
         let isFirst = !address.isDatagram && !isInUse(address.port)
         if !isFirst, let error = Self.reusePort(number) { return .done(error) }
-        let status = raw.withUnsafeBytes { bytes in
+        let isBound = terms.isRepeated && isBound(taken.descriptor, to: address)
+        let status = isBound ? 0 : raw.withUnsafeBytes { bytes in
             bytes.withMemoryRebound(to: sockaddr.self) { Glibc.bind(number, $0.baseAddress, socklen_t(raw.count)) }
         }
         guard status == 0 else { return .failed(errno, on: address) }
         if isFirst, let error = Self.reusePort(number) { return .done(error) }
         privileged.bound(address, by: worker, at: now)
         guard address.isDatagram else {
-            bound[inode] = Bound(address: address, owner: worker.id)
+            bound[inode] = BoundRow(address: address, owner: worker.id)
             return .done(0)
         }
         // A datagram socket receives from now on, without a call of listen.
-        if !hasRoom(for: taken, of: worker) {
+        if !hasRoom(for: worker, terms) {
             sockets.admitStranger(on: address)
             return .done(0, began: address)
         }
         let socket = SharedSocket(
-            taken.takeDescriptor(), address: address, inode: inode, owner: worker, place: caller.place, at: now)
+            taken.takeDescriptor(), address: address, inode: inode, owner: worker, place: caller.place, at: now, mark)
         sockets.hold(socket)
         join(socket, of: worker)
-        return .done(0, began: address)
+        return began(address, by: worker)
+    }
+
+    /// An earlier helper has bound the socket for this call.
+    private func isBound(_ socket: borrowing FileDescriptor, to address: SharedAddress) -> Bool {
+        do throws(SystemError) { return try SocketAddress.port(of: socket) == address.port } catch { return false }
     }
 
     private static func reusePort(_ number: Int32) -> Int32? {
@@ -268,8 +272,8 @@ final class PortSharing {
 
     /// Whether the worker has a socket on this address that it has not closed. Another bind is then refused, as it
     /// would be without the daemon.
-    private func hasOpen(_ address: SharedAddress, _ worker: WorkerProcess, _ kin: () -> [Int32]?) -> Bool {
-        if sockets.all.contains(where: { $0.owner === worker && $0.address == address }) { return true }
+    private func hasOpen(_ address: SharedAddress, _ worker: Owner, _ kin: () -> [Int32]?) -> Bool {
+        if sockets.all.contains(where: { $0.owner == worker && $0.address == address }) { return true }
         for (inode, note) in bound where note.owner == worker.id && note.address == address {
             if SocketSearch.search(inode, of: worker.pid, kin: kin()) != .nowhere { return true }
             bound[inode] = nil
@@ -278,38 +282,35 @@ final class PortSharing {
     }
 
     private func handOver(
-        _ socket: SharedSocket, to worker: WorkerProcess, _ caller: borrowing Caller
+        _ socket: SharedSocket, to worker: Owner, _ caller: borrowing Caller
     ) -> CallOutcome {
         do throws(SystemError) {
             try socket.admit()
             try caller.replaceSocket(by: socket.channel.descriptor)
         } catch { return .done(error.errno) }
+        return tookOver(socket, worker, caller)
+    }
+
+    private func tookOver(_ socket: SharedSocket, _ worker: Owner, _ caller: borrowing Caller) -> CallOutcome {
         socket.belongs(to: worker, in: caller.place)
         sockets.keep(socket)
         probes.began(worker.id, on: socket.address.port)
-        return .done(0, began: socket.address.isDatagram ? socket.address : nil)
+        return socket.address.isDatagram ? began(socket.address, by: worker) : .done(0)
     }
 
     // MARK: news from the daemon
 
-    /// Whether the worker listens on all addresses of its predecessor, and none of its sockets is likely to be a probe.
-    func hasAllPorts(_ worker: WorkerID, of predecessor: WorkerID?) -> Bool {
-        let own = sockets.addresses(of: worker)
-        let expected = predecessor.map(sockets.addresses) ?? []
-        return expected.isSubset(of: own) && !own.contains { probes.isProbe(worker, on: $0.port) }
-    }
-
     /// Finds the sockets that the worker has closed and lets go of them.
-    func letGoOfClosed(by worker: WorkerProcess, kin: () -> [Int32]?, at now: Instant) {
+    func letGoOfClosed(by worker: Owner, kin: () -> [Int32]?, at now: Instant) {
         for socket in sockets.of(worker.id) where socket.isClosed(kin: kin) {
-            probes.closed(worker.id, socket.address.port, after: now - socket.listensSince)
+            probes.closed(worker.id, socket.address.port, after: now - socket.row.listensSince)
             sockets.letGo(socket, at: now)
         }
     }
 
     /// Call it when the worker is ready: it keeps the sockets that it has open, and the sockets of earlier workers of
     /// its slot that it has not taken over are let go.
-    func workerIsReady(_ worker: WorkerProcess, kin: () -> [Int32]?, at now: Instant) {
+    func workerIsReady(_ worker: Owner, kin: () -> [Int32]?, at now: Instant) {
         privileged.workerIsReady(in: worker.slot, at: now)
         letGoOfClosed(by: worker, kin: kin, at: now)
         probes.settled(worker.id, on: Set(sockets.addresses(of: worker.id).map { $0.port }))
@@ -319,17 +320,7 @@ final class PortSharing {
         sockets.letGoOfOrphans(slot: worker.slot, at: now)
     }
 
-    /// What to do with the sockets of a worker that is gone.
-    enum Succession {
-        /// Its slot will get another worker, which takes them over, including those with empty queues.
-        case awaited
-        /// Other workers serve in its place: only a socket with waiting connections may still be taken over.
-        case done
-        /// There will be no other worker.
-        case none
-    }
-
-    func workerIsGone(_ worker: WorkerID, _ succession: Succession, at now: Instant) {
+    func workerIsGone(_ worker: WorkerID, _ succession: PortSuccession, at now: Instant) {
         probes.forget(worker)
         for (inode, note) in bound where note.owner == worker { bound[inode] = nil }
         for socket in sockets.of(worker) {
@@ -340,39 +331,4 @@ final class PortSharing {
             }
         }
     }
-}
-
-/// Keeps track of programs that probe whether a port is free: they listen on it, close it, and listen again. The first
-/// time is no sign that they serve. If one worker was seen to do that, the next worker is expected to do it too;
-/// otherwise a program is taken to serve as soon as it listens.
-struct ProbeBook: Codable {
-    /// A listener that was open longer than this was not a probe.
-    static let longest = Duration.seconds(5)
-
-    /// How often each worker has begun to listen on a port.
-    private var begun: [WorkerID: [UInt16: Int]] = [:]
-    /// How many of those were probes, according to the last worker whose start was seen to the end.
-    private var expected: [UInt16: Int] = [:]
-
-    mutating func began(_ worker: WorkerID, on port: UInt16) { begun[worker, default: [:]][port, default: 0] += 1 }
-
-    mutating func closed(_ worker: WorkerID, _ port: UInt16, after time: Duration) {
-        guard time <= Self.longest, let count = begun[worker]?[port] else { return }
-        expected[port] = max(expected[port] ?? 0, count)
-    }
-
-    /// Notes that the worker listens on these ports for good, however often it has begun to.
-    mutating func settled(_ worker: WorkerID, on ports: Set<UInt16>) {
-        for (port, count) in begun[worker] ?? [:] where ports.contains(port) {
-            expected[port] = min(expected[port] ?? 0, count - 1)
-        }
-    }
-
-    mutating func forget(_ worker: WorkerID) { begun[worker] = nil }
-
-    /// Whether an earlier worker closed its listener again at this point of its start.
-    func isProbe(_ worker: WorkerID, on port: UInt16) -> Bool { (begun[worker]?[port] ?? 0) <= (expected[port] ?? 0) }
-
-    /// The same for the next time that the worker begins to listen.
-    func willProbe(_ worker: WorkerID, on port: UInt16) -> Bool { (begun[worker]?[port] ?? 0) < (expected[port] ?? 0) }
 }

@@ -2,7 +2,7 @@
 // way: told once of each worker, because a program may try again and again.
 internal import Glibc
 
-enum CallTrouble {
+enum CallTrouble: Equatable {
     /// The daemon could bind this port, and the worker itself may not; see `PrivilegedPorts`.
     case notPermitted(SharedAddress)
     /// See `Caller.Obstacle.ownTable`.
@@ -11,6 +11,8 @@ enum CallTrouble {
     case shortage(SystemError)
     /// The worker listens on more sockets than are held for one, or the daemon has too few descriptors left.
     case notHeld(SharedAddress)
+    /// Looks at what belongs to the worker did not end.
+    case untouchable
 
     /// The name of its record in the log.
     var event: String {
@@ -18,6 +20,7 @@ enum CallTrouble {
         case .notPermitted: "port_not_permitted"
         case .ownTable, .notHeld: "port_not_steered"
         case .shortage: "port_not_bound"
+        case .untouchable: "ports_untouchable"
         }
     }
 
@@ -35,6 +38,9 @@ enum CallTrouble {
         case .notHeld(let address):
             "worker listens on \(address) beside more sockets than reloaderd holds for it: the kernel alone chooses "
                 + "who gets connections to it"
+        case .untouchable:
+            "looks at what belongs to the worker do not end (a page of a file server that does not answer, or worse): "
+                + "its ports are shared no further, and it is given --drain-timeout when it is replaced"
         }
     }
 
@@ -42,7 +48,7 @@ enum CallTrouble {
     var isRefusal: Bool {
         switch self {
         case .notPermitted, .shortage: true
-        case .ownTable, .notHeld: false
+        case .ownTable, .notHeld, .untouchable: false
         }
     }
 }

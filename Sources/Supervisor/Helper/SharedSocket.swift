@@ -1,94 +1,85 @@
-// A listening socket that a worker made and that the daemon holds too, so that its accept queue outlives the worker.
+// A listening socket that a worker made and that the helper holds too, so that its accept queue outlives the worker.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 final class SharedSocket {
-    /// The daemon's own descriptor of the worker's socket. Watched for connections that are not accepted.
+    /// A descriptor of our own of the worker's socket.
     let channel: Channel
-    let address: SharedAddress
-    let inode: UInt64
-    let slot: Int
-    /// nil if the worker is gone or has closed the socket; connections in its queue then wait for another worker. A
-    /// process that outlives its worker may listen as well: its sockets lose their owner when the worker is forgotten.
-    private(set) weak var owner: WorkerProcess?
-    /// Where the socket was last seen among the descriptors of the owner's processes.
-    private var place: SocketSearch.Place?
-    /// Whether the socket is a member of the group of its address.
-    var isListening = false
-    let listensSince: Instant
-    private var refuses = false
+    private(set) var row: SocketRow { didSet { isChanged = isChanged || row != oldValue } }
+    private var isChanged = true
+    private var isNew = true
+    private let mark: TouchMark
+    /// The owner's things must not be touched: what is known of the socket stays as it is.
+    var isBarred = false
 
+    /// - Parameter mark: is told before the socket is touched.
     init(
-        _ descriptor: consuming FileDescriptor, address: SharedAddress, inode: UInt64, owner: WorkerProcess,
-        place: SocketSearch.Place, at now: Instant
+        _ descriptor: consuming FileDescriptor, address: SharedAddress, inode: UInt64, owner: Owner,
+        place: SocketSearch.Place, at now: Instant, _ mark: TouchMark
     ) {
         channel = Channel(descriptor)
-        self.address = address
-        self.inode = inode
-        slot = owner.slot
-        self.owner = owner
-        self.place = place
-        listensSince = now
+        row = SocketRow(
+            address: address, inode: inode, slot: owner.slot, listensSince: now, owner: owner, lastOwner: owner.id,
+            place: place)
+        self.mark = mark
+    }
+
+    /// A socket that an earlier helper has held.
+    init(_ channel: Channel, _ row: SocketRow, _ mark: TouchMark) {
+        self.channel = channel
+        self.row = row
+        self.mark = mark
+        (isChanged, isNew) = (false, false)
     }
 
     /// A slot's own listener, which the daemon has opened and no worker owns.
-    init(listening descriptor: consuming FileDescriptor, slot: Int) throws(SystemError) {
-        let raw = try SocketAddress.bytes(of: descriptor)
+    init(listening channel: Channel, slot: Int) throws(SystemError) {
+        let raw = try SocketAddress.bytes(of: channel.descriptor)
         guard let address = SharedAddress(raw, isIPv6Only: false) else {
             throw SystemError(call: "getsockname", errno: EAFNOSUPPORT)
         }
-        channel = Channel(descriptor)
-        self.address = address
-        inode = 0
-        self.slot = slot
-        listensSince = Instant(nanoseconds: 0)
+        self.channel = channel
+        row = SocketRow(address: address, inode: 0, slot: slot, listensSince: Instant(nanoseconds: 0))
+        mark = TouchMark(nil)
     }
 
     var number: Int32 { channel.number }
+    var address: SharedAddress { row.address }
+    var inode: UInt64 { row.inode }
+    var slot: Int { row.slot }
+    var owner: Owner? { row.owner }
+    /// Whether the socket is a member of the group of its address.
+    var isListening: Bool { row.isListening }
 
-    // MARK: for the daemon that comes next
-
-    struct State: Codable {
-        let descriptor: RowDescriptors.Place
-        let address: SharedAddress
-        let inode: UInt64
-        let slot: Int
-        let owner: WorkerID?
-        let place: SocketSearch.Place?
-        let listensSince: Instant
-        let refuses: Bool
+    /// The row if it was changed since the last call, and whether nobody has seen it before.
+    func takeNews() -> BookChange? {
+        defer { (isChanged, isNew) = (false, false) }
+        return isChanged ? .socket(row, isNew: isNew) : nil
     }
 
-    func state(_ descriptors: inout RowDescriptors) -> State {
-        State(
-            descriptor: descriptors.add(number), address: address, inode: inode, slot: slot, owner: owner?.id,
-            place: place, listensSince: listensSince, refuses: refuses)
-    }
+    /// The kernel's number for it in its group.
+    func hasBecome(member: Int?) { row.member = member }
 
-    init(_ state: State, of key: String, in rows: StateRows, _ workers: Workers) throws(StateError) {
-        channel = Channel(try rows.descriptor(state.descriptor, of: key))
-        address = state.address
-        inode = state.inode
-        slot = state.slot
-        owner = state.owner.flatMap { workers[$0] }
-        place = state.place
-        listensSince = state.listensSince
-        refuses = state.refuses
-    }
+    /// When it is discarded.
+    func leaves(at time: Instant?) { row.leavesAt = time }
+
+    /// Call it before each touch: whoever has the socket may have arranged that it waits.
+    private func touch() { mark.touch(row.lastOwner.map { .worker($0) } ?? .nobody) }
 
     // MARK: its owner
 
     /// The worker has the socket, in this place.
-    func belongs(to worker: WorkerProcess, in place: SocketSearch.Place) {
-        owner = worker
-        self.place = place
+    func belongs(to owner: Owner, in place: SocketSearch.Place) {
+        row.owner = owner
+        row.place = place
+        row.lastOwner = owner.id
     }
 
     /// No worker has the socket any more.
     func loseOwner() {
-        owner = nil
-        place = nil
+        row.owner = nil
+        row.place = nil
     }
 
     /// Whether the owner has closed the socket. Costs one system call if it is still where it was last seen.
@@ -96,10 +87,12 @@ final class SharedSocket {
     /// - Parameter kin: processes that may have been started by the worker's own before those ended.
     func isClosed(kin: () -> [Int32]?) -> Bool {
         guard let owner else { return true }
-        if let place, place.stillHas(inode) { return false }
+        if isBarred { return false }
+        if let place = row.place, place.stillHas(inode) { return false }
+        touch()
         switch SocketSearch.search(inode, of: owner.pid, kin: kin()) {
         case .found(let place):
-            self.place = place
+            row.place = place
             return false
         case .nowhere: return true
         case .unknown: return false
@@ -111,6 +104,8 @@ final class SharedSocket {
     /// How many connections wait to be accepted (1 for any number of datagrams); nil if the socket does not listen (any
     /// more).
     var queue: Int? {
+        if isBarred { return row.isListening ? 0 : nil }
+        touch()
         if address.isDatagram {
             var bytes: Int32 = 0
             return ioctl(number, UInt(FIONREAD), &bytes) == 0 && bytes > 0 ? 1 : 0
@@ -124,23 +119,51 @@ final class SharedSocket {
 
     /// Keeps new connections out; existing ones are not affected. Clients try again after a second or more.
     func refuse() throws(SystemError) {
-        if refuses { return }
+        if row.refuses || isBarred { return }
+        touch()
         try checked("setsockopt", "SO_ATTACH_FILTER") { rl_refuse_connections(number, address.isDatagram) }
-        refuses = true
+        row.refuses = true
     }
 
     /// Ends `refuse`.
     func admit() throws(SystemError) {
-        if !refuses { return }
+        if !row.refuses || isBarred { return }
+        touch()
         try checked("setsockopt", "SO_DETACH_FILTER") { rl_admit_connections(number) }
-        refuses = false
+        row.refuses = false
     }
 
     /// Makes the socket leave the kernel's group, even if other processes still hold it. Connections in its queue are
     /// reset, or go to other sockets of the group if net.ipv4.tcp_migrate_req is set.
     func shutDown() {
+        touch()
         // A datagram socket leaves the group when its last descriptor is closed.
         if !address.isDatagram { _ = shutdown(number, Int32(SHUT_RDWR)) }
+    }
+
+    /// Attaches the program that chooses among the group's members.
+    func steer(to indices: [UInt32]) throws(SystemError) {
+        touch()
+        let isDatagram = address.isDatagram
+        try checked("setsockopt", "SO_ATTACH_REUSEPORT_CBPF") { rl_steer(number, indices, indices.count, isDatagram) }
+    }
+
+    /// Detaches that program.
+    func stopSteering() throws(SystemError) {
+        touch()
+        var unused: Int32 = 0
+        do throws(SystemError) {
+            try checked("setsockopt", "SO_DETACH_REUSEPORT_BPF") {
+                setsockopt(number, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, socklen_t(MemoryLayout<Int32>.size))
+            }
+        } catch  where error.errno == ENOENT {
+        }
+    }
+
+    /// Makes the group choose nobody; returns false if the kernel does not support that.
+    func steerNowhere() -> Bool {
+        touch()
+        return rl_steer_nowhere(number) == 0
     }
 }
 

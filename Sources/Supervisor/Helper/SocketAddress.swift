@@ -148,6 +148,14 @@ struct SharedAddress: Codable, Hashable, CustomStringConvertible {
         self = address
     }
 
+    /// The address again from its own bytes; nil if these are not such bytes.
+    init?(kept bytes: [UInt8], isIPv6Only: Bool, isDatagram: Bool) {
+        // SharedAddress(_:isIPv6Only:isDatagram:) wants the padding of an IPv4 address, which is not kept.
+        let raw = bytes.count == 8 ? bytes + [UInt8](repeating: 0, count: 8) : bytes
+        self.init(raw, isIPv6Only: isIPv6Only, isDatagram: isDatagram)
+        guard self.bytes == bytes else { return nil }
+    }
+
     var port: UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }
 
     /// For `--no-share`: whether this is the port of `address`, on the same host or, if `address` has no host, on any.

@@ -32,11 +32,11 @@ struct Caller: ~Copyable {
     let descriptor: Int32
     /// For bind: the sockaddr, as it was in the caller's memory.
     let address: [UInt8]?
-    private let call: rl_call
+    private let call: WaitingCall
     private let notifications: Int32
     private let pidfd: FileDescriptor
 
-    init(_ call: rl_call, _ notifications: Int32) throws(Obstacle) {
+    init(_ call: WaitingCall, _ notifications: Int32) throws(Obstacle) {
         guard call.thread > 0 else { throw .unreachable }
         let opened = try Self.open(call)
         let address = Self.address(of: call)
@@ -49,7 +49,7 @@ struct Caller: ~Copyable {
         descriptor = call.descriptor
     }
 
-    private static func open(_ call: rl_call) throws(Obstacle) -> FileDescriptor {
+    private static func open(_ call: WaitingCall) throws(Obstacle) -> FileDescriptor {
         do throws(SystemError) {
             return FileDescriptor(owning: try checked("pidfd_open") { rl_open_thread(call.thread) })
         } catch {
@@ -67,7 +67,7 @@ struct Caller: ~Copyable {
     }
 
     /// bind: the sockaddr; nil if it can't be read.
-    static func address(of call: rl_call) -> [UInt8]? {
+    static func address(of call: WaitingCall) -> [UInt8]? {
         guard call.binds, call.number >= 2, call.number <= addressBytesMax else { return nil }
         var bytes = [UInt8](repeating: 0, count: Int(call.number))
         let count = rl_read_memory(call.thread, call.address, &bytes, bytes.count)

@@ -3,10 +3,10 @@
 // The model follows the kernel's rules (net/core/sock_reuseport.c): a socket that begins to listen is added at the end;
 // when a socket leaves, the last one takes its place.
 internal import CLinux
-internal import Glibc
 internal import Reloader
 
 struct SteeringGroup {
+    /// Each knows its place.
     private(set) var members: [SharedSocket] = []
     /// The places among which the kernel's program chooses now.
     private var steeredTo: [UInt32]?
@@ -52,6 +52,15 @@ struct SteeringGroup {
 
     // MARK: members
 
+    /// - Parameter members: in the kernel's order.
+    init(_ row: GroupRow, members: [SharedSocket]) {
+        hasStrangers = row.hasStrangers
+        isLost = row.isLost
+        self.members = members
+    }
+
+    var row: GroupRow { GroupRow(hasStrangers: hasStrangers, isLost: isLost) }
+
     var isEmpty: Bool { members.isEmpty && !hasStrangers }
 
     /// An unknown socket is about to join: the order is unknown from now on.
@@ -62,15 +71,18 @@ struct SteeringGroup {
 
     /// Call it when `socket` has begun to listen.
     mutating func join(_ socket: SharedSocket) {
-        socket.isListening = true
+        socket.hasBecome(member: members.count)
         members.append(socket)
     }
 
     /// Call it when `socket` has stopped listening.
     mutating func leave(_ socket: SharedSocket) {
-        socket.isListening = false
+        socket.hasBecome(member: nil)
         guard let place = members.firstIndex(where: { $0 === socket }), let last = members.popLast() else { return }
-        if place < members.count { members[place] = last }
+        if place < members.count {
+            members[place] = last
+            last.hasBecome(member: place)
+        }
         // The program's indices now name other sockets than before.
         steeredTo = nil
         if isEmpty { isLost = false }
@@ -120,29 +132,23 @@ struct SteeringGroup {
 
     /// Makes the kernel refuse new connections; returns false if it does not support that.
     mutating func chooseNobody() -> Bool {
-        guard let first = members.first, rl_steer_nowhere(first.number) == 0 else { return false }
+        guard let speaker, speaker.steerNowhere() else { return false }
         choosesNobody = true
         return true
     }
 
     private mutating func attach(_ indices: [UInt32]) throws(SystemError) {
-        guard let first = members.first else { return }
-        let number = first.number
-        let isDatagram = first.address.isDatagram
-        try checked("setsockopt", "SO_ATTACH_REUSEPORT_CBPF") { rl_steer(number, indices, indices.count, isDatagram) }
+        guard let speaker else { return }
+        try speaker.steer(to: indices)
         steeredTo = indices
     }
 
     private mutating func stopSteering() throws(SystemError) {
-        guard let first = members.first, steeredTo != [] else { return }
+        guard let speaker, steeredTo != [] else { return }
         steeredTo = []
-        let number = first.number
-        var unused: Int32 = 0
-        do throws(SystemError) {
-            try checked("setsockopt", "SO_DETACH_REUSEPORT_BPF") {
-                setsockopt(number, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, socklen_t(MemoryLayout<Int32>.size))
-            }
-        } catch  where error.errno == ENOENT {
-        }
+        try speaker.stopSteering()
     }
+
+    /// The member through which the kernel is told what counts for the whole group.
+    private var speaker: SharedSocket? { members.first { !$0.isBarred } }
 }

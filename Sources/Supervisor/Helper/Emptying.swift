@@ -4,15 +4,13 @@ internal import CLinux
 internal import Glibc
 internal import Reloader
 
-/// One worker that is being emptied. Its connections are looked at again and again until it is done; see `Emptyings`.
+/// One worker that is being emptied. Its connections are looked at again and again until it is done; the daemon says
+/// when.
 final class Emptying {
     /// How long everything must have been empty: a connection that the kernel had begun to set up when new ones were
     /// steered away may still come.
     static let settle = Duration.milliseconds(200)
 
-    /// A look at ten thousand connections takes a while: the daemon spends at most a tenth of its time on one worker.
-    private static let costFactor = 10
-    private static let tellingInterval = Duration.seconds(5)
     /// How many of the connections that hold a worker are named.
     static let holdersShown = 8
 
@@ -27,109 +25,63 @@ final class Emptying {
         var look = 0
     }
 
-    /// A connection that is not closed yet, and the reason.
-    struct Holder {
-        let peer: String
-        /// How long the connection has been known: at most since the emptying began.
-        let age: Duration
-        let reason: BusyReason
-
-        /// `192.0.2.7:4711 12.3s: unused for 0.3s`
-        var words: String { "\(peer) \(LogFormatter.seconds(age))s: \(reason.words)" }
-    }
-
-    let worker: WorkerProcess
-    let startedAt: Instant
+    private let worker: Owner
     private let sockets: [SharedSocket]
-    private let takesConnections: Bool
-    private let shortestIdle: Duration
-    private let limit: Duration
+    private let order: EmptyingOrder
     private var handshakes: Handshakes
-    /// The last look could not see everything: there may be connections that it missed.
-    private(set) var isBlind = false
+    private var isBlind = false
     private var emptySince: Instant?
     /// Sockets that are not connections on the worker's shared ports.
     private var others: Set<UInt64> = []
     /// By inode: a connection may be open in several processes.
     private var watched: [UInt64: Watched] = [:]
     private var look = 0
-    private(set) var nextLook: Instant
-    private var lastToldAt: Instant
-    private(set) var waiting = 0
 
-    /// - Parameters:
-    ///   - takesConnections: if false, only the queues are waited for, and the worker finishes its connections itself.
-    ///   - idle: `--drain-idle`.
-    ///   - limit: `--drain-timeout`, by which the core ends the emptying.
-    init(
-        _ worker: WorkerProcess, sockets: [SharedSocket], takesConnections: Bool, idle: Duration, limit: Duration,
-        at now: Instant
-    ) {
-        self.takesConnections = takesConnections
+    init(_ worker: Owner, _ order: EmptyingOrder, sockets: [SharedSocket], at now: Instant) {
         self.worker = worker
+        self.order = order
         self.sockets = sockets
-        self.limit = limit
-        shortestIdle = idle
         handshakes = Handshakes(to: Set(sockets.filter { !$0.address.isDatagram }.map { $0.address.port }), at: now)
-        startedAt = now
-        nextLook = now
-        lastToldAt = now
     }
 
-    /// How many connections are left.
-    var connections: Int { watched.count }
-
-    /// The connections that are left, the oldest first, at most `count`.
-    func holders(atMost count: Int, at now: Instant) -> [Holder] {
-        watched.sorted { ($0.value.since, $0.key) < ($1.value.since, $1.key) }.prefix(count).map {
-            Holder(peer: $0.value.peer, age: now - $0.value.since, reason: $0.value.reason)
-        }
-    }
-
-    private func terms(at now: Instant, isReplaced: Bool) -> EmptyingTerms {
-        EmptyingTerms(age: now - startedAt, limit: limit, shortestIdle: shortestIdle, isReplaced: isReplaced)
-    }
-
-    /// How long to wait before the next look: a short time at first, so that at most one request comes between two
-    /// looks and a good moment is not missed; longer if clients take their time.
-    private func pause(at now: Instant) -> Duration {
-        if terms(at: now, isReplaced: true).isLastCall { return .milliseconds(10) }
-        return switch now - startedAt {
-        case ..<Duration.seconds(10): .milliseconds(10)
-        case ..<Duration.seconds(60): .milliseconds(50)
-        default: .milliseconds(250)
-        }
-    }
-
-    /// True once in each `tellingInterval`, if the emptying takes that long.
-    func isWorthTelling(at now: Instant) -> Bool {
-        guard now - lastToldAt >= Self.tellingInterval else { return false }
-        lastToldAt = now
-        return true
-    }
-
-    /// Looks once; returns true if nothing is left.
+    /// Looks once.
     ///
     /// - Parameter isReplaced: other workers go on serving, so that nothing waits for the end of this one.
-    func isDone(at now: Instant, isReplaced: Bool) -> Bool {
-        defer { nextLook = now + max(pause(at: now), (MonotonicClock.now() - now) * Self.costFactor) }
-        waiting = sockets.reduce(0) { $0 + ($1.queue ?? 0) }
-        isBlind = false
-        if takesConnections {
-            look += 1
-            let terms = terms(at: now, isReplaced: isReplaced)
-            let tree = ProcessTree.look(at: worker.pid)
-            isBlind = !tree.isComplete
-            for process in tree.processes { look(at: process, by: terms, now) }
-            if !isBlind { watched = watched.filter { $0.value.look == look } }
-        }
-        guard handshakes.areOver(at: now), connections == 0 && waiting == 0 && !isBlind else {
+    func look(at now: Instant, isReplaced: Bool) -> EmptyingLook {
+        let waiting = sockets.reduce(0) { $0 + ($1.queue ?? 0) }
+        isBlind = sockets.contains { $0.isBarred }
+        if order.takesConnections { lookAtConnections(at: now, isReplaced: isReplaced) }
+        let isDone = isDone(at: now, waiting: waiting)
+        return EmptyingLook(
+            connections: watched.count, waiting: waiting, isBlind: isBlind, isDone: isDone, holders: holders(),
+            took: MonotonicClock.now() - now)
+    }
+
+    private func lookAtConnections(at now: Instant, isReplaced: Bool) {
+        look += 1
+        let terms = EmptyingTerms(
+            age: now - order.startedAt, limit: order.limit, shortestIdle: order.idle, isReplaced: isReplaced)
+        let tree = ProcessTree.look(at: worker.pid)
+        isBlind = isBlind || !tree.isComplete
+        for process in tree.processes { look(at: process, by: terms, now) }
+        if !isBlind { watched = watched.filter { $0.value.look == look } }
+    }
+
+    private func isDone(at now: Instant, waiting: Int) -> Bool {
+        guard handshakes.areOver(at: now), watched.isEmpty && waiting == 0 && !isBlind else {
             emptySince = nil
             return false
         }
         let since = emptySince ?? now
         emptySince = since
         return now - since >= Self.settle || sockets.isEmpty
+    }
+
+    /// The connections that are left, the oldest first.
+    private func holders() -> [EmptyingLook.Holder] {
+        watched.sorted { ($0.value.since, $0.key) < ($1.value.since, $1.key) }.prefix(Self.holdersShown).map {
+            EmptyingLook.Holder(peer: $0.value.peer, since: $0.value.since, reason: $0.value.reason.words)
+        }
     }
 
     private func look(at process: Int32, by terms: EmptyingTerms, _ now: Instant) {
@@ -255,79 +207,6 @@ extension BusyReason {
     private static func seconds(_ duration: Duration) -> String {
         let tenths = max(0, duration.nanoseconds) / 100_000_000
         return "\(tenths / 10).\(tenths % 10)s"
-    }
-}
-
-/// The workers that are being emptied. Nothing announces that a connection becomes idle, so a timer drives the looks at
-/// them; while no worker is being emptied, no timer is armed.
-final class Emptyings {
-    private let story: Story
-    private var byWorker: [WorkerID: Emptying] = [:]
-
-    init(_ story: Story) { self.story = story }
-
-    subscript(worker: WorkerID) -> Emptying? { byWorker[worker] }
-
-    /// No worker is being emptied.
-    var areDone: Bool { byWorker.isEmpty }
-
-    /// When to look at one of them next; nil if there is none.
-    var nextLook: Instant? { byWorker.values.lazy.map { $0.nextLook }.min() }
-
-    /// Begins to empty a worker. Returns `emptied` at once if there is nothing to wait for.
-    ///
-    /// - Parameters:
-    ///   - sockets: the sockets whose queues the worker has to empty.
-    ///   - takesConnections: if false, only the queues are waited for, and the worker finishes its connections itself.
-    func begin(
-        with worker: WorkerProcess, _ sockets: [SharedSocket], takesConnections: Bool, _ settings: Settings
-    ) -> Event? {
-        if sockets.isEmpty { return .emptied(worker.id) }
-        byWorker[worker.id] = Emptying(
-            worker, sockets: sockets, takesConnections: takesConnections, idle: settings.drainIdle,
-            limit: settings.drainTimeout, at: MonotonicClock.now())
-        return nil
-    }
-
-    /// Looks at the workers whose time has come; returns `emptied` for each that is done.
-    ///
-    /// - Parameter isReplaced: other workers go on serving, so that nothing waits for the end of these.
-    func look(isReplaced: Bool) -> [Event] {
-        let now = MonotonicClock.now()
-        var events: [Event] = []
-        for (id, emptying) in byWorker where emptying.nextLook <= now {
-            if emptying.isDone(at: now, isReplaced: isReplaced) {
-                byWorker[id] = nil
-                events.append(.emptied(id))
-            } else if emptying.isWorthTelling(at: now) {
-                tell(
-                    emptying, .info, "drain_waits",
-                    emptying.isBlind
-                        ? "worker may have connections: not all of its processes can be looked at now"
-                        : "worker still has connections")
-            }
-        }
-        return events
-    }
-
-    /// Gives up on emptying the worker, because its time is over: it gets its stop signal.
-    func end(with worker: WorkerID) {
-        guard let emptying = byWorker.removeValue(forKey: worker) else { return }
-        tell(emptying, .warning, "drain_timed_out", "worker is asked to finish while connections are still open")
-    }
-
-    /// Call it when the worker has ended.
-    func forget(_ worker: WorkerID) { byWorker[worker] = nil }
-
-    private func tell(_ emptying: Emptying, _ level: LogRecord.Level, _ event: String, _ message: String) {
-        let now = MonotonicClock.now()
-        var fields: [(key: String, value: LogRecord.Value)] = [
-            ("connections", .number(emptying.connections)), ("queue", .number(emptying.waiting)),
-            ("for", .duration(now - emptying.startedAt)),
-        ]
-        let holders = emptying.holders(atMost: Emptying.holdersShown, at: now)
-        if !holders.isEmpty { fields.append(("held_by", .text(holders.map { $0.words }.joined(separator: "; ")))) }
-        story.tell(emptying.worker.record(level, event, message, fields))
     }
 }
 
