@@ -153,7 +153,8 @@ extension Daemon {
 
     func armLookTimer() throws(SystemError) {
         let others = [
-            emptyings.nextLook, ports.nextDeadline, helper.nextDeadline, hooks.nextDeadline, starts.nextTry, startTrouble.nextDeadline,
+            emptyings.nextLook, ports.nextDeadline, helper.nextDeadline, hooks.nextDeadline, starts.nextTry,
+            startTrouble.nextDeadline,
             memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0),
         ].compactMap { $0 }
         try lookTimer.arm(others.min())
