@@ -70,30 +70,36 @@ ssize_t rl_receive_packet(int channel, void *buffer, size_t size, int *descripto
     return errno = EMSGSIZE, -1;
 }
 
-static bool is_needed(int capability) {
+static bool is_needed(int capability, bool has_read_search) {
     switch (capability) {
     case CAP_SYS_PTRACE:       // pidfd_getfd and process_vm_readv on workers of another user, and their files in /proc
-    case CAP_DAC_READ_SEARCH:  // the same files
     case CAP_NET_BIND_SERVICE: // privileged ports
     case CAP_NET_ADMIN:        // rl_steer_nowhere
     case CAP_BPF:              // the same
         return true;
+    case CAP_DAC_READ_SEARCH:  // the same files
+        return has_read_search;
+    case CAP_DAC_OVERRIDE:     // instead, where the service manager leaves only this one
+        return !has_read_search;
     default: return false;
     }
 }
 
 static int drop_capabilities(void) {
-    // Without CAP_SETPCAP the bounding set stays: no_new_privs makes it worthless.
-    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
-        if (!is_needed(capability) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 && errno != EPERM) return -1;
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return -1;
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
     if (syscall(SYS_capget, &header, data) < 0) return -1;
+    bool has_read_search = data[0].permitted & 1u << CAP_DAC_READ_SEARCH;
+    // Without CAP_SETPCAP the bounding set stays: no_new_privs makes it worthless.
+    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+        if (!is_needed(capability, has_read_search) && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 &&
+            errno != EPERM)
+            return -1;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) return -1;
     for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
         uint32_t needed = 0;
         for (int bit = 0; bit < 32; bit++)
-            if (is_needed(32 * i + bit)) needed |= 1u << bit;
+            if (is_needed(32 * i + bit, has_read_search)) needed |= 1u << bit;
         data[i].permitted &= needed;
         data[i].effective = data[i].permitted;
         data[i].inheritable = 0;

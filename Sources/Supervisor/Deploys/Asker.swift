@@ -18,7 +18,8 @@ struct Asker: Codable {
         guard pid > 0 else { return }
         self.pid = pid
         // Who may ask is trusted, and so is not expected to make this look wait.
-        command = (ProcessTree.commandLine(of: pid) ?? ProcessTree.name(of: pid).map { String($0) }).map { printable($0) }
+        let words = ProcessTree.commandLine(of: pid) ?? ProcessTree.name(of: pid).map { String($0) }
+        command = words.map { printable($0) }
     }
 
     /// For a sentence: `process 123 (deploy.sh)`.

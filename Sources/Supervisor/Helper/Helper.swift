@@ -2,9 +2,9 @@
 // take its place.
 //
 // Whatever belongs to a worker may be arranged so that a touch of it never ends. So the daemon touches nothing of that
-// kind: it asks the helper, a process of its own that may be lost. The requests wait in line here, and the helper has one
-// at a time. If it does not come back from one, it is killed and not waited for; another is told all that the first one
-// knew, and gets the request again. A worker that has made helpers stick twice is not touched any more.
+// kind: it asks the helper, a process of its own that may be lost. The requests wait in line here, and the helper has
+// one at a time. If it does not come back from one, it is killed and not waited for; another is told all that the first
+// one knew, and gets the request again. A worker that has made helpers stick twice is not touched any more.
 //
 // The daemon holds a descriptor of all that the helper holds, so that nothing is lost with it. It never closes the last
 // one: the close may wait, too. What it lets go of it sends to the helper first (`close`).
@@ -49,6 +49,9 @@ final class Helper {
     private var watch = HelperWatch()
     private var changes: [(BookChange, Channel?)] = []
     private var news: [News] = []
+    /// Descriptors that the helper is to close, and when.
+    private var closings: [TouchSubject: [Channel]] = [:]
+    private var closeAt: Instant?
 
     // What another helper is told.
     private(set) var book = PortBook()
@@ -164,7 +167,8 @@ final class Helper {
         let seen = news.count
         ask(request)
         settle()
-        guard let place = news[min(seen, news.count)...].firstIndex(where: { $0.request == request }) else { return nil }
+        let place = news[min(seen, news.count)...].firstIndex { $0.request == request }
+        guard let place else { return nil }
         return news.remove(at: place).answer
     }
 
@@ -177,8 +181,7 @@ final class Helper {
     /// about it. A helper that is late already is not waited for.
     func settle() {
         let end = MonotonicClock.now() + Self.moment
-        while let process, let asked, !watch.isLate(by: Self.moment) {
-            _ = asked
+        while let process, asked != nil, !watch.isLate(by: Self.moment) {
             let left = (end - MonotonicClock.now()).nanoseconds / 1_000_000
             if left <= 0 { return }
             var request = pollfd(fd: process.channel.channel.number, events: Int16(POLLIN), revents: 0)
@@ -242,13 +245,16 @@ final class Helper {
                 switch try process.channel.receive() {
                 case .nothing: return
                 case .end: return replace(process, isBlamed: false, "it has ended")
-                case .packet(let bytes, let descriptors): try hear(bytes, descriptors)
+                case .packet(let bytes, let descriptors):
+                    // Nothing more can come before the next request.
+                    if try hear(bytes, descriptors) { return }
                 }
             } catch { return replace(process, isBlamed: false, "\(error)") }
         }
     }
 
-    private func hear(_ bytes: ArraySlice<UInt8>, _ descriptors: [Channel]) throws(SystemError) {
+    /// Returns true if that was the answer.
+    private func hear(_ bytes: ArraySlice<UInt8>, _ descriptors: [Channel]) throws(SystemError) -> Bool {
         let packet: HelperPacket
         do throws(WireError) { packet = try HelperPacket(bytes: bytes) } catch {
             close(descriptors, .nobody)
@@ -256,14 +262,10 @@ final class Helper {
         }
         switch packet {
         case .changes(let rows):
-            var left = descriptors[...]
-            for row in rows {
-                if case .socket(_, isNew: true) = row { changes.append((row, left.popFirst())) } else {
-                    changes.append((row, nil))
-                }
-            }
-            close(Array(left), .nobody)
-        case .answer(let answer):
+            keep(rows, descriptors)
+            return false
+        case .answer(let answer, let rows):
+            keep(rows, descriptors)
             for (change, channel) in changes { take(change, channel) }
             changes.removeAll()
             restarts.succeeded()
@@ -272,7 +274,20 @@ final class Helper {
                 finish(pending, answer)
             }
             pump()
+            return true
         }
+    }
+
+    private func keep(_ rows: [BookChange], _ descriptors: [Channel]) {
+        var left = descriptors[...]
+        for row in rows {
+            if case .socket(_, isNew: true) = row {
+                changes.append((row, left.popFirst()))
+            } else {
+                changes.append((row, nil))
+            }
+        }
+        close(Array(left), .nobody)
     }
 
     private func take(_ change: BookChange, _ channel: Channel?) {
@@ -317,11 +332,24 @@ final class Helper {
     /// The next answer; nil if there is none.
     func nextNews() -> News? { news.isEmpty ? nil : news.removeFirst() }
 
-    /// Lets the helper close descriptors that may be the last of theirs.
+    /// Lets the helper close descriptors that may be the last of theirs: several at a time, and soon.
     private func close(_ channels: [Channel], _ subject: TouchSubject) {
         if channels.isEmpty || direct != nil { return }
-        waiting.append(Pending(request: .close(subject), descriptors: channels))
+        if closings.isEmpty { closeAt = MonotonicClock.now() + Self.closeDelay }
+        closings[subject, default: []] += channels
+        if (closings[subject]?.count ?? 0) >= Self.closingsMax { closeAll() }
     }
+
+    private func closeAll() {
+        for (subject, channels) in closings {
+            waiting.append(Pending(request: .close(subject), descriptors: channels))
+        }
+        closings.removeAll()
+        closeAt = nil
+    }
+
+    private static let closeDelay = Duration.milliseconds(20)
+    private static let closingsMax = 32
 
     private func duplicate(_ channel: Channel) -> Channel? {
         do throws(SystemError) { return Channel(try channel.descriptor.duplicate()) } catch { return nil }
@@ -333,7 +361,7 @@ final class Helper {
     var nextDeadline: Instant? {
         let times = [
             asked == nil ? nil : watch.nextLook, process == nil && !waiting.isEmpty ? restarts.nextTry : nil,
-            isAsked(.discardOverdue) ? nil : book.nextDeadline,
+            isAsked(.discardOverdue) ? nil : book.nextDeadline, closeAt,
         ]
         return times.compactMap { $0 }.min()
     }
@@ -341,11 +369,14 @@ final class Helper {
     /// Looks whether the helper is stuck, and discards what nobody has taken over.
     func checkTime() {
         let now = MonotonicClock.now()
+        if let closeAt, closeAt <= now { closeAll() }
         if let overdue = book.nextDeadline, overdue <= now, !isAsked(.discardOverdue) { ask(.discardOverdue) }
         guard let process, asked != nil, watch.nextLook <= now else { return pump() }
         hear()
         guard self.process === process, asked != nil, watch.nextLook <= now else { return }
-        guard let activity = process.activity(loop.buffer) else { return replace(process, isBlamed: false, "it has ended") }
+        guard let activity = process.activity(loop.buffer) else {
+            return replace(process, isBlamed: false, "it has ended")
+        }
         switch watch.judge(activity, at: now) {
         case .works: break
         case .isStopped: replace(process, isBlamed: false, "it was stopped")

@@ -12,8 +12,8 @@ public enum HelperMain {
     /// As ps(1) shows it: not `reloaderd`, by which daemons are found.
     private static let shortName = "reloaderd-ports"
 
-    /// Runs the helper if that is what this process was started as, until the daemon ends; returns the exit status. nil:
-    /// it was started for something else.
+    /// Runs the helper if that is what this process was started as, until the daemon ends; returns the exit status.
+    /// nil: it was started for something else.
     public static func run() -> Int32? {
         guard CommandLine.argc == 2, let word = CommandLine.unsafeArgv[1], String(cString: word) == argument,
             isSequencedSocket(channelNumber)
@@ -53,8 +53,7 @@ public enum HelperMain {
         }
         // The descriptors of the request are closed by now: that may wait as well.
         let changes = toucher.takeChanges()
-        for (packet, channels) in HelperPacket.packets(of: changes) { try channel.send(packet.bytes, channels) }
-        try channel.send(HelperPacket.answer(answer).bytes)
+        for (packet, channels) in HelperPacket.packets(of: answer, changes) { try channel.send(packet.bytes, channels) }
         return true
     }
 }
@@ -63,9 +62,14 @@ extension HelperPacket {
     /// Half of what fits: the last row may be large.
     private static let fill = bytesMax / 2
 
-    /// The changes in packets that are small enough, with the descriptors that belong to each.
-    static func packets(of changes: [(change: BookChange, channel: Channel?)]) -> [(HelperPacket, [Channel])] {
-        pieces(of: changes).map { (.changes($0.map { $0.change }), $0.compactMap { $0.channel }) }
+    /// The answer after its changes, in packets that are small enough, with the descriptors that belong to each.
+    static func packets(
+        of answer: HelperAnswer, _ changes: [(change: BookChange, channel: Channel?)]
+    ) -> [(HelperPacket, [Channel])] {
+        var pieces = pieces(of: changes)
+        let last = pieces.popLast() ?? []
+        return pieces.map { (.changes($0.map { $0.change }), $0.compactMap { $0.channel }) }
+            + [(.answer(answer, last.map { $0.change }), last.compactMap { $0.channel })]
     }
 
     /// The rows of a book, each with its descriptor, in requests that are small enough.

@@ -1,5 +1,5 @@
-// The messages between the daemon and its helper as bytes; see Wire.swift. The numbers of the cases are known to these two
-// ends alone, which are always of one version.
+// The messages between the daemon and its helper as bytes; see Wire.swift. The numbers of the cases are known to these
+// two ends alone, which are always of one version.
 internal import CLinux
 internal import Reloader
 
@@ -394,16 +394,19 @@ extension HelperPacket: WireValue {
         case .changes(let changes):
             UInt8(0).write(to: &bytes)
             changes.write(to: &bytes)
-        case .answer(let answer):
+        case .answer(let answer, let changes):
             UInt8(1).write(to: &bytes)
             answer.write(to: &bytes)
+            changes.write(to: &bytes)
         }
     }
 
     init(from reader: inout WireReader) throws(WireError) {
         switch try UInt8(from: &reader) {
         case 0: self = .changes(try [BookChange](from: &reader))
-        case 1: self = .answer(try HelperAnswer(from: &reader))
+        case 1:
+            let answer = try HelperAnswer(from: &reader)
+            self = .answer(answer, try [BookChange](from: &reader))
         default: throw WireError()
         }
     }

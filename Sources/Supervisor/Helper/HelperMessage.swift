@@ -177,9 +177,9 @@ struct EmptyingLook: Equatable {
 
 /// What the helper sends in one packet.
 enum HelperPacket: Equatable {
-    /// Changes that count when the answer comes.
+    /// Changes that count when the answer comes: those that don't fit into it.
     case changes([BookChange])
-    case answer(HelperAnswer)
+    case answer(HelperAnswer, [BookChange])
 
     /// A packet has at most about this many bytes. The kernel takes more than twice as much at once by default.
     static let bytesMax = 64 * 1024

@@ -90,7 +90,8 @@ final class PortSharing {
 
     // MARK: calls of workers
 
-    /// - Parameter kin: processes that may have been started by the worker's own before those ended; nil: they can't be seen.
+    /// - Parameter kin: processes that may have been started by the worker's own before those ended; nil: they can't be
+    ///   seen.
     func bind(
         _ call: WaitingCall, by worker: Owner, _ notifications: Int32, _ terms: CallTerms, kin: () -> [Int32]?,
         at now: Instant
@@ -233,9 +234,12 @@ final class PortSharing {
         let isFirst = !address.isDatagram && !isInUse(address.port)
         if !isFirst, let error = Self.reusePort(number) { return .done(error) }
         let isBound = terms.isRepeated && isBound(taken.descriptor, to: address)
-        let status = isBound ? 0 : raw.withUnsafeBytes { bytes in
-            bytes.withMemoryRebound(to: sockaddr.self) { Glibc.bind(number, $0.baseAddress, socklen_t(raw.count)) }
-        }
+        let status =
+            isBound
+            ? 0
+            : raw.withUnsafeBytes { bytes in
+                bytes.withMemoryRebound(to: sockaddr.self) { Glibc.bind(number, $0.baseAddress, socklen_t(raw.count)) }
+            }
         guard status == 0 else { return .failed(errno, on: address) }
         if isFirst, let error = Self.reusePort(number) { return .done(error) }
         privileged.bound(address, by: worker, at: now)

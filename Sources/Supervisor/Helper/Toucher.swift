@@ -69,7 +69,8 @@ final class Toucher {
         switch request {
         case .call(_, let call, let terms):
             guard let calls = owners[owner.id]?.calls, !barred.contains(owner.id) else { break }
-            let outcome = call.binds
+            let outcome =
+                call.binds
                 ? sharing.bind(call, by: owner, calls.number, terms, kin: kin, at: now)
                 : sharing.listen(call, by: owner, calls.number, terms, at: now)
             return .called(outcome)
@@ -106,7 +107,11 @@ final class Toucher {
         var (book, sockets) = restored ?? (PortBook(), [])
         var descriptors = descriptors[...]
         for row in rows {
-            if case .socket(let socket, _) = row { sockets.append((socket, descriptors.popFirst())) } else { book.take(row) }
+            if case .socket(let socket, _) = row {
+                sockets.append((socket, descriptors.popFirst()))
+            } else {
+                book.take(row)
+            }
         }
         restored = (book, sockets)
     }

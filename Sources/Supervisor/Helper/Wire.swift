@@ -223,7 +223,9 @@ extension ListenAddress: WireValue {
             let scope = try UInt32(from: &reader)
             let host = try [UInt8](from: &reader)
             guard host.count == 16 else { throw WireError() }
-            self = kind == 4 ? .tcp6(address: host, scope: scope, port: port)
+            self =
+                kind == 4
+                ? .tcp6(address: host, scope: scope, port: port)
                 : .udp6(address: host, scope: scope, port: port)
         case 6: self = .unix(path: try String(from: &reader))
         default: throw WireError()

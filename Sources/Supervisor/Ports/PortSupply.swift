@@ -121,7 +121,9 @@ enum PortSupply {
 
     /// How the helper shares ports: not at all if workers don't.
     var helperTerms: (terms: HelperTerms, isDirect: Bool) {
-        if case .shared(let terms, let isDirect) = self { (terms, isDirect) } else {
+        if case .shared(let terms, let isDirect) = self {
+            (terms, isDirect)
+        } else {
             (HelperTerms(daemon: getpid()), false)
         }
     }

@@ -177,6 +177,8 @@ final class Ports {
         _ call: WaitingCall, of worker: WorkerProcess?, over channel: Channel, _ outcome: CallOutcome
     ) throws(SystemError) {
         let number = channel.number
+        // Also if the answer fails: the next one waits.
+        if worker != nil { try loop.rewatch(channel, [.readable, .once]) }
         do throws(SystemError) {
             if let result = outcome.result {
                 try checked("ioctl", "SECCOMP_IOCTL_NOTIF_SEND") { rl_answer_call(number, call.id, result) }
@@ -187,7 +189,6 @@ final class Ports {
             if error.errno != ENOENT { throw error }
         }
         guard let worker else { return }
-        try loop.rewatch(channel, [.readable, .once])
         if let address = outcome.began { tellListening(worker, address) }
         if let trouble = outcome.trouble { tell(trouble, of: worker) }
     }

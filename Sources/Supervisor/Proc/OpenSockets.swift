@@ -15,17 +15,18 @@ enum OpenSockets {
         return all(of: pid, atMost: &left)
     }
 
-    /// All sockets of the process; nil if they can't be seen, or if the process has more descriptors than `left`, the
-    /// number that may still be read.
+    /// All sockets of the process, apart from those in further descriptor tables that its threads may have: to tell
+    /// these apart takes kcmp(2), which waits for an exec that may not end, so that it is left to the helper. nil if they
+    /// can't be seen, or if the process has more descriptors than `left`, the number that may still be read.
     static func all(of pid: Int32, atMost left: inout Int) -> [Socket]? {
-        let tables: [Int32]
-        do throws(SystemError) { tables = try ProcessTree.tables(of: pid) } catch { return nil }
-        var sockets: [Socket] = []
-        for table in tables {
-            guard let found = look(atTableOf: table, atMost: &left) else { return nil }
-            sockets += found
+        guard let sockets = look(atTableOf: pid, atMost: &left) else { return nil }
+        if !sockets.isEmpty { return sockets }
+        // A first thread that has ended has none.
+        for thread in ProcessTree.threads(of: pid) where thread != pid {
+            guard let sockets = look(atTableOf: thread, atMost: &left) else { return nil }
+            if !sockets.isEmpty { return sockets }
         }
-        return sockets
+        return []
     }
 
     /// All sockets in the descriptor table of this thread; nil as above.

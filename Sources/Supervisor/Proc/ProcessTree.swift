@@ -59,6 +59,8 @@ enum ProcessTree {
     /// share its table. But a thread can have a table of its own (unshare(2)), and a first thread that has ended has
     /// none.
     ///
+    /// To compare two tables may wait for an exec that does not end.
+    ///
     /// - Throws: E2BIG if there are more than `tablesMax`; or a shortage.
     static func tables(of process: Int32) throws(SystemError) -> [Int32] {
         let threads = try ProcFile.entries(of: "/proc/\(process)/task").compactMap { Int32($0) }

@@ -63,7 +63,7 @@ import Testing
             .closed(ClosedSocket(owner: worker, address: address)), .looked(look),
             .measured([MeasuredMemory(id: worker, bytes: 5, took: .seconds(1))]), .text("value"), .text(nil),
         ]
-        return [.changes(try rows())] + answers.map { .answer($0) }
+        return [.changes(try rows())] + answers.map { .answer($0, []) } + [.answer(.done, try rows())]
     }
 
     @Test func whatIsWrittenIsRead() throws {

@@ -1,5 +1,5 @@
-// What belongs to a worker is touched by a process that may be lost: neither a touch that never ends nor the end of that
-// process stops the daemon, or costs others a request.
+// What belongs to a worker is touched by a process that may be lost: neither a touch that never ends nor the end of
+// that process stops the daemon, or costs others a request.
 import Foundation
 import Glibc
 import Testing
@@ -16,8 +16,7 @@ struct HelperTests {
         let descriptors = app.daemon.descriptorCount
         try Self.goOn(app, port)
         try app.daemon.drained()
-        _ = try app.ask("status")
-        #expect(app.daemon.descriptorCount <= descriptors, "\(app.daemon.story)")
+        try Self.hasAtMost(descriptors, app)
         if hold == .bind {
             #expect(app.daemon.records("helper_replaced").count == 2, "\(app.daemon.story)")
             #expect(app.daemon.records("ports_untouchable").map(\.slot) == [0], "\(app.daemon.story)")
@@ -27,8 +26,8 @@ struct HelperTests {
 
     /// The same with pages of a file server that is dead: not even SIGKILL ends what waits for them.
     @Test(
-        .enabled(if: StuckFiles.problem == nil, "needs /dev/fuse"), arguments: [HoldingWorker.Hold.bind, .send, .memory]
-    )
+        .enabled(if: StuckFiles.problem == nil, "needs /dev/fuse"),
+        arguments: [HoldingWorker.Hold.bind, .send, .memory])
     func aTouchThatCannotBeKilledStopsNobody(hold: HoldingWorker.Hold) throws {
         let files = try StuckFiles()
         try files.hold(.read, .plain)
@@ -54,7 +53,9 @@ struct HelperTests {
             try load.daemon.next("reload_done")
         }
         let report = try load.finish()
-        #expect(report.failed == 0 && report.clientErrors == 0, "\(report.columns) \(report.failures) \(load.daemon.story)")
+        #expect(
+            report.failed == 0 && report.clientErrors == 0,
+            "\(report.columns) \(report.failures) \(load.daemon.story)")
         #expect(!load.daemon.records("helper_replaced").isEmpty)
         #expect(load.daemon.records("ports_untouchable").isEmpty, "\(load.daemon.story)")
         #expect(load.daemon.records("worker_failed").isEmpty, "\(load.daemon.story)")
@@ -85,7 +86,20 @@ struct HelperTests {
             try HoldingWorker.words(hold, page: page, port: port),
             options: ["--workers", "3", "--ready", "message", "--drain-timeout", "1s", "--stop-timeout", "1s"])
         try app.daemon.next("pool_ready")
+        // It has its helper then.
+        _ = try app.ask("status")
         return app
+    }
+
+    /// What waits for the end of a worker is closed a moment after it.
+    private static func hasAtMost(_ descriptors: Int, _ app: ControlledDaemon) throws {
+        let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)
+        while app.daemon.descriptorCount > descriptors {
+            guard ContinuousClock.now < patience else {
+                throw DidNotHappen(description: "\(app.daemon.descriptorCount), before \(descriptors)")
+            }
+            _ = try app.ask("status")
+        }
     }
 
     /// Connections until the worker that holds has its first.
