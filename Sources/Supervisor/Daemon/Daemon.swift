@@ -84,7 +84,7 @@ public final class Daemon {
         let workerEnvironment = environment.withoutOuterSupervisor()
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
-            story = try Story(format: settings.logFormat, name: settings.name, environment: environment)
+            story = try Story(settings, environment)
             loop = try Loop()
             output = try Output(settings.output, file: outputFile, loop, story)
             manager = try ServiceManager(environment, loop, story)

@@ -79,7 +79,7 @@ final class Hooks {
         record.fields.insert(
             contentsOf: [("daemon", .text(daemon)), ("daemon_pid", .number(Int(getpid())))], at: 0)
         if !lastWords.isEmpty { record.fields.append(("last_lines", .text(lastWords.joined(separator: "\n")))) }
-        let json = LogFormatter(format: .json, isJournal: false).line(record, at: time)
+        let json = LogFormatter(isJSON: true, isJournal: false).line(record, at: time)
         queue.add(HookEvent(name: name, json: json, command: command, timeout: timeout))
     }
 
