@@ -36,8 +36,7 @@ final class Deploys {
     }
 
     init(_ rows: StateRows, _ story: Story) throws(StateError) {
-        let state = try rows.value(State.self, Self.key)
-        guard state.history.isSound else { throw .malformed("the history of deploys") }
+        let state = try Self.state(rows)
         self.story = story
         for deploy in state.underWay { underWay[deploy.facts.number] = Deploy(deploy) }
         rolling = state.rolling
@@ -46,7 +45,13 @@ final class Deploys {
         history = state.history
     }
 
-    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+    static func check(_ rows: StateRows) throws(StateError) { _ = try state(rows) }
+
+    private static func state(_ rows: StateRows) throws(StateError) -> State {
+        let state = try rows.value(State.self, key)
+        guard state.history.isSound else { throw .malformed("the history of deploys") }
+        return state
+    }
 
     // MARK: begin
 

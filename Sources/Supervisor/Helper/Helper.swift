@@ -394,7 +394,7 @@ final class Helper {
         if let next = restarts.nextTry, next > MonotonicClock.now() { return false }
         do throws(SystemError) {
             let process = try HelperProcess(name: name)
-            do throws(SystemError) { 
+            do throws(SystemError) {
                 try loop.watch(process.channel.channel, .helper)
                 try loop.watch(process.start.channel, .helperStart)
             } catch {

@@ -76,7 +76,9 @@ final class Output {
         for worker in state.ended { ended[worker.slot] = try WorkerOutput(worker) }
     }
 
-    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+    static func check(_ rows: StateRows) throws(StateError) {
+        for worker in try rows.value(State.self, key).ended { _ = try WorkerOutput(worker) }
+    }
 
     /// A worker's output as it was, with its streams, which the loop does not watch yet.
     ///

@@ -53,8 +53,7 @@ final class Story {
     }
 
     init(_ rows: StateRows, format: LogFormat, name: String?, environment: Environment) throws(StateError) {
-        let state = try rows.value(State.self, Self.key)
-        guard state.recent.isSound else { throw .malformed("the last records of the log") }
+        let state = try Self.state(rows)
         sink = try OutputSink(state.sink, of: Self.key, in: rows)
         formatter = LogFormatter(format: format, isJournal: Self.isJournal(environment))
         self.name = name
@@ -62,7 +61,13 @@ final class Story {
         toldOnce = state.toldOnce
     }
 
-    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+    static func check(_ rows: StateRows) throws(StateError) { _ = try state(rows) }
+
+    private static func state(_ rows: StateRows) throws(StateError) -> State {
+        let state = try rows.value(State.self, key)
+        guard state.recent.isSound else { throw .malformed("the last records of the log") }
+        return state
+    }
 
     // MARK: telling
 

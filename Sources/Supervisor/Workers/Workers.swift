@@ -75,7 +75,9 @@ final class Workers {
     static func check(_ rows: StateRows) throws(StateError) {
         _ = try rows.value(State.self, key)
         for key in rows.keys(WorkerProcess.key("")) { _ = try rows.value(WorkerProcess.State.self, key) }
-        for key in rows.keys(WorkerProcess.outputKey("")) { _ = try rows.value(WorkerOutput.State.self, key) }
+        for key in rows.keys(WorkerProcess.outputKey("")) {
+            _ = try WorkerOutput(try rows.value(WorkerOutput.State.self, key))
+        }
     }
 
     /// Watches all workers, after `init` with rows.

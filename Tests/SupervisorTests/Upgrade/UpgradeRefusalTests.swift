@@ -4,6 +4,8 @@ import Foundation
 import Glibc
 import Testing
 
+@testable import Supervisor
+
 @Suite struct UpgradeRefusalTests {
     /// A pool with one worker, which the program in the file is to take over.
     private func refused(_ program: (TestFolder) throws -> String, _ words: String) throws {
@@ -89,6 +91,38 @@ import Testing
         try daemon.next("reload_done")
         try daemon.endsClean()
         #expect(daemon.records("upgrade_failed").count == 3 && daemon.records("worker_failed").isEmpty)
+    }
+
+    /// The state of a real daemon, changed in every way: it is read, or refused, and never the end of who reads it.
+    @Test func aBrokenStateIsRefused() throws {
+        let folder = try TestFolder()
+        let app = try ControlledDaemon(
+            Apps.shell("echo begun; echo READY=1 >&$READY_FD; exec sleep 1000"),
+            options: ["--workers", "2", "--listen", "unix:\(folder.path)/socket", "--env", "A=B"], in: folder)
+        try app.daemon.next("pool_ready")
+        let thief = try folder.writeProgram("thief", "#!/bin/sh\ncat >\(folder.path)/state; exit 1\n")
+        #expect(try app.ask("upgrade", ["path": thief]).outcome == "failed")
+        let state = Array(try Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/state")))
+        try DaemonState.check(StateRows(StateFormat.read(state)))
+        var random = SeededGenerator(seed: 5)
+        var accepted = 0
+        for _ in 0..<2000 {
+            var bytes = state
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0: bytes.removeLast(Int.random(in: 1...bytes.count, using: &random))
+            case 1: bytes.remove(at: Int.random(in: 0..<bytes.count, using: &random))
+            default:
+                for _ in 0...Int.random(in: 0...3, using: &random) {
+                    bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+                }
+            }
+            do throws(StateError) {
+                try DaemonState.check(StateRows(StateFormat.read(bytes)))
+                accepted += 1
+            } catch { #expect(!error.description.isEmpty && !error.description.contains("\n")) }
+        }
+        #expect(accepted > 0, "some changes are of no consequence, such as another letter in a line")
+        try app.daemon.endsClean()
     }
 
     // MARK: what else is under way
