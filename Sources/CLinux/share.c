@@ -117,9 +117,9 @@ static int try_filter(void *argument) {
     _exit(0);
 }
 
-// Runs `body` in a child that shares our memory while we are suspended. Returns 0, or -1 with errno set. Nobody can make
-// that wait long: the child never takes on another user, so that only those who may stop us may stop it, and it opens
-// and executes no file.
+// Runs `body` in a child that shares our memory while we are suspended. Returns 0, or -1 with errno set. Nobody can
+// make that wait long: the child never takes on another user, so that only those who may stop us may stop it, and it
+// opens and executes no file.
 static int run_child(int (*body)(void *), void *argument) {
     static _Thread_local char stack[16 * 1024] __attribute__((aligned(16)));
     pid_t pid = clone(body, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, argument);

@@ -20,13 +20,14 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
     stack_size = 16 * 1024,     // the child's functions need less than 1 KiB, and more with a sanitizer
     descriptors_max = 1024,
-    extra_descriptors_max = 3,  // the directory, the channel and the executable
+    extra_descriptors_max = 3,  // the channel, the directory and the executable
 };
 
 // At the upper end of the mapping. Below it are the stack and a page that nobody may touch.
@@ -35,11 +36,14 @@ struct rl_start {
     void *mapping;
     size_t size;
     int *places;                      // places[i] becomes descriptor i
+    int count;                        // of the places: those that the program gets, and then the child's own
+    int channel, directory, executable;  // the places of these; -1: there is none
     int highest;                      // the highest number that the child needs
     struct note note;
     cpu_set_t cpus;
     struct __user_cap_header_struct header;
     struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    struct stat status;
     // Written by the child.
     enum rl_stage stage;
     int error;
@@ -79,9 +83,9 @@ static long unshare_descriptors(const struct rl_start *start) {
 }
 
 // Puts places[i] at number i. Descriptors that lie in the way of others are first moved above all targets.
-static long place_descriptors(const struct rl_start *start, int count) {
+static long place_descriptors(const struct rl_start *start) {
     int *places = start->places;
-    int kept = start->request.descriptor_count;
+    int count = start->count, kept = start->request.descriptor_count;
     if (kept > descriptors_max) return -E2BIG;
     for (int i = 0; i < count; i++) {
         if (places[i] >= count || places[i] == i) continue;
@@ -100,10 +104,10 @@ static long place_descriptors(const struct rl_start *start, int count) {
 
 // Nothing else may stay open until exec, close-on-exec or not: what another start waits for is the end of its channel,
 // and a copy that a child holds which is stuck in a later step would keep that from coming.
-static long close_others(const struct rl_start *start, int count) {
-    long result = bare(SYS_close_range, count, ~0U, 0);
+static long close_others(const struct rl_start *start) {
+    long result = bare(SYS_close_range, start->count, ~0U, 0);
     if (result != -ENOSYS) return result;
-    for (int i = count; i <= start->highest; i++) bare(SYS_close, i);  // EBADF: it was not open
+    for (int i = start->count; i <= start->highest; i++) bare(SYS_close, i);  // EBADF: it was not open
     return 0;
 }
 
@@ -147,6 +151,23 @@ static long change_user(struct rl_start *start) {
     return result < 0 ? result : bare(SYS_prctl, PR_SET_DUMPABLE, 0);
 }
 
+// Runs the program by its path, as long as that leads to the file that was pinned. Asked here and not by us, because a
+// file server may not answer; and with root's rights, because those who may not go that way may not run the program.
+static long find_program(struct rl_start *start) {
+    const struct rl_spawn_request *request = &start->request;
+    if (start->executable < 0) return 0;
+    long result = bare(SYS_newfstatat, AT_FDCWD, address_of(request->path), address_of(&start->status), 0);
+    if (result == 0 && start->status.st_dev == request->device && start->status.st_ino == request->inode)
+        start->executable = -1;
+    return 0;
+}
+
+static long execute(const struct rl_start *start) {
+    const long arguments = address_of(start->request.arguments), environment = address_of(start->request.environment);
+    if (start->executable < 0) return bare(SYS_execve, address_of(start->request.path), arguments, environment);
+    return bare(SYS_execveat, start->executable, address_of(""), arguments, environment, AT_EMPTY_PATH);
+}
+
 #define STEP(name, ...)                                                        \
     do {                                                                       \
         __atomic_store_n(&start->stage, rl_stage_##name, __ATOMIC_RELEASE);    \
@@ -157,21 +178,19 @@ static long change_user(struct rl_start *start) {
 // The set-up steps, in order, and exec. All signals are blocked. Returns -errno of the step that failed.
 static long set_up(struct rl_start *start) {
     const struct rl_spawn_request *request = &start->request;
-    int directory = request->descriptor_count, channel = directory + 1, executable = directory + 2;
-    int count = executable + (request->executable >= 0);
     STEP(descriptors, unshare_descriptors(start));
-    STEP(descriptors, place_descriptors(start, count));
-    STEP(descriptors, close_others(start, count));
+    STEP(descriptors, place_descriptors(start));
+    STEP(descriptors, close_others(start));
     __atomic_store_n(&start->has_own_descriptors, true, __ATOMIC_RELEASE);
     // This comes before the user changes: with root's rights the filter costs the program none of its own rights.
     long notifications = -1;
     if (request->reports_calls) STEP(filter, notifications = report_calls());
-    STEP(descriptors, send_note(&start->note, channel, (int)notifications));
+    STEP(descriptors, send_note(&start->note, start->channel, (int)notifications));
     if (notifications >= 0) bare(SYS_close, notifications);
     // The child gets no controlling terminal and leaves the daemon's session: it can neither own the terminal that the
     // daemon was started from, nor be stopped by it, nor write into its input (TIOCSTI).
     STEP(session, bare(SYS_setsid));
-    STEP(directory, bare(SYS_fchdir, directory));
+    if (start->directory >= 0) STEP(directory, bare(SYS_fchdir, start->directory));
     if (request->mask >= 0) bare(SYS_umask, request->mask);
     STEP(limits, set_limits(request));
     if (request->sets_nice) STEP(nice, bare(SYS_setpriority, PRIO_PROCESS, 0, request->nice));
@@ -179,6 +198,7 @@ static long set_up(struct rl_start *start) {
         STEP(affinity, bare(SYS_sched_setaffinity, 0, sizeof start->cpus, address_of(&start->cpus)));
     STEP(signals, reset_signals());
     if (request->pid_text) write_decimal(request->pid_text, (unsigned)bare(SYS_getpid));
+    STEP(exec, find_program(start));
     if (request->sets_user) {
         STEP(capabilities, drop_inheritable_capabilities(start));
         STEP(groups, bare(SYS_setgroups, request->group_count, address_of(request->groups)));
@@ -187,11 +207,7 @@ static long set_up(struct rl_start *start) {
     }
     static const uint64_t none;
     STEP(signals, bare(SYS_rt_sigprocmask, SIG_SETMASK, address_of(&none), 0, _NSIG / 8));
-    const long arguments = address_of(request->arguments), environment = address_of(request->environment);
-    if (request->executable >= 0)
-        STEP(exec, bare(SYS_execveat, executable, address_of(""), arguments, environment, AT_EMPTY_PATH));
-    else
-        STEP(exec, bare(SYS_execve, address_of(request->path), arguments, environment));
+    STEP(exec, execute(start));
     return 0;
 }
 
@@ -248,6 +264,16 @@ static int highest_number(const struct rl_spawn_request *request) {
     return highest;
 }
 
+static void set_places(struct rl_start *start, const struct rl_spawn_request *request) {
+    int count = request->descriptor_count;
+    for (int i = 0; i < count; i++) start->places[i] = request->descriptors[i];
+    start->directory = start->executable = -1;
+    start->places[start->channel = count++] = request->channel;
+    if (request->directory >= 0) start->places[start->directory = count++] = request->directory;
+    if (request->executable >= 0) start->places[start->executable = count++] = request->executable;
+    start->count = count;
+}
+
 // Maps the child's stack and a copy of the whole request.
 static struct rl_start *make_start(const struct rl_spawn_request *request) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -274,10 +300,7 @@ static struct rl_start *make_start(const struct rl_spawn_request *request) {
     start->size = size;
     start->highest = highest_number(request);
     start->places = take(&next, descriptors * sizeof(int));
-    memcpy(start->places, request->descriptors, (size_t)request->descriptor_count * sizeof(int));
-    start->places[request->descriptor_count] = request->directory;
-    start->places[request->descriptor_count + 1] = request->channel;
-    start->places[request->descriptor_count + 2] = request->executable;
+    set_places(start, request);
     start->request.path = copy(&next, request->path, path);
     start->request.limits = copy(&next, request->limits, limits);
     start->request.groups = copy(&next, request->groups, groups);

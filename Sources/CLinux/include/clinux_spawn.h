@@ -31,13 +31,14 @@ struct rl_limit {
 };
 
 struct rl_spawn_request {
-    const char *path;           // executed when executable < 0
-    int executable;             // executed by execveat(2) when >= 0
+    const char *path;           // of the program
+    int executable;             // if >= 0, executed by execveat(2) when `path` leads to another file than …
+    uint64_t device, inode;     // … this
     char *const *arguments;     // NULL-terminated
     char *const *environment;   // NULL-terminated
     char *pid_text;             // NULL, or the place in `environment` where the child writes its PID: 20 digits,
                                 // padded with NUL
-    int directory;              // becomes the working directory
+    int directory;              // becomes the working directory; -1: ours does
     const int *descriptors;     // descriptors[i] becomes descriptor i
     int descriptor_count;
     int mask;                   // umask(2), or -1

@@ -145,7 +145,7 @@ public final class Daemon {
         if let state = state.pidFile { pidFile = try PidFile(state, of: DaemonState.key, in: rows) }
         predecessor = Predecessor(order: state.order, version: state.version, failure: failure)
         pool = try DaemonState.pool(rows)
-        story = try Story(rows, format: settings.logFormat, name: settings.name, environment: environment)
+        story = try Story(rows, settings, environment)
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
             _ = try raiseFileLimit()

@@ -84,8 +84,6 @@ final class HookProcess {
         if count < event.json.count { throw SystemError(call: "write", errno: ENOSPC, subject: "memfd") }
         let null = HandedDescriptor(
             FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) }))
-        let directory = HandedDescriptor(
-            FileDescriptor(owning: try checked("open", ".") { open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }))
 
         var environment = environment
         environment.set("RELOADERD_EVENT", to: event.name)
@@ -93,7 +91,7 @@ final class HookProcess {
         let arguments = CStrings(["/bin/sh", "-c", event.command].map { Array($0.utf8) })
         var request = rl_spawn_request()
         request.executable = -1
-        request.directory = directory.number
+        request.directory = -1
         request.mask = -1
         request.cpu = -1
         defer { withExtendedLifetime((variables, arguments)) {} }
@@ -102,7 +100,7 @@ final class HookProcess {
                 request, path: "/bin/sh", arguments: arguments.pointers + [nil],
                 environment: variables.pointers + [nil], descriptors: [input.number, null.number, 2],
                 limits: [rl_limit(resource: fileLimit.resource, soft: fileLimit.soft, hard: fileLimit.hard)],
-                handed: [input, null, directory])
+                handed: [input, null])
         } catch { throw Self.error(of: error) }
     }
 

@@ -9,15 +9,8 @@ struct ProcessStatus {
     /// When the process was started, in clock ticks since the machine was started. Together with the PID it identifies
     /// the process: PIDs are reused.
     let startTicks: Int
-    enum State {
-        /// By a signal, or by a debugger.
-        case stopped
-        /// In the kernel, where only what it waits for, or the end of that, wakes it up.
-        case waiting
-        case other
-    }
-
-    let state: State
+    /// By a signal, or by a debugger.
+    let isStopped: Bool
     /// The process has ended and is not yet reaped.
     let hasEnded: Bool
     /// The process has executed a program since it was created.
@@ -57,12 +50,7 @@ struct ProcessStatus {
         }
         guard fields.count >= 22 else { return nil }
         hasEnded = [UInt8(ascii: "Z"), UInt8(ascii: "X")].contains(line[start + 2])
-        state =
-            switch line[start + 2] {
-            case UInt8(ascii: "T"), UInt8(ascii: "t"): .stopped
-            case UInt8(ascii: "D"): .waiting
-            default: .other
-            }
+        isStopped = [UInt8(ascii: "T"), UInt8(ascii: "t")].contains(line[start + 2])
         hasExecuted = fields[6] & Self.hasNotExecutedFlag == 0
         parent = Int32(truncatingIfNeeded: fields[1])
         session = Int32(truncatingIfNeeded: fields[3])

@@ -23,12 +23,8 @@ struct Executable: ~Copyable {
         self.file = file
     }
 
-    /// The pinned file, if `path` leads to another file now; nil: run it by its path.
-    var replacedFile: Int32? {
-        if isScript { return nil }
-        if let now = FileTrace(path, in: AT_FDCWD), now.isSameFile(as: trace) { return nil }
-        return file.number
-    }
+    /// The pinned file, to be run if `path` leads to another by then; nil: run it by its path in any case.
+    var descriptor: Int32? { isScript ? nil : file.number }
 
     /// The file that would run is not as it was when it was pinned. A script is read by its path, and any file can be
     /// overwritten in place.

@@ -18,8 +18,12 @@ final class Story {
     private var toldOnce: Set<String> = []
     private var isFollowed = false
 
-    init(_ settings: Settings, _ environment: Environment) throws(SystemError) {
-        sink = try OutputSink(.standardError)
+    convenience init(_ settings: Settings, _ environment: Environment) throws(SystemError) {
+        self.init(to: try OutputSink(.standardError), settings, environment)
+    }
+
+    private init(to sink: OutputSink, _ settings: Settings, _ environment: Environment) {
+        self.sink = sink
         let isTerminal = isatty(STDERR_FILENO) == 1
         let isJournal = Self.isJournal(environment)
         // The journal has a time of its own for each line, and needs all of it.
@@ -44,21 +48,23 @@ final class Story {
         let sink: OutputSink.State
         let recent: RecentRecords
         let toldOnce: Set<String>
+        let troubledSlots: Set<Int>
     }
 
     func row() throws(StateError) -> StateRow {
         var descriptors = RowDescriptors()
-        let state = State(sink: sink.state(&descriptors), recent: recent, toldOnce: toldOnce)
+        let state = State(
+            sink: sink.state(&descriptors), recent: recent, toldOnce: toldOnce,
+            troubledSlots: pretty.troubled)
         return try StateRow(Self.key, state, descriptors)
     }
 
-    init(_ rows: StateRows, format: LogFormat, name: String?, environment: Environment) throws(StateError) {
+    convenience init(_ rows: StateRows, _ settings: Settings, _ environment: Environment) throws(StateError) {
         let state = try Self.state(rows)
-        sink = try OutputSink(state.sink, of: Self.key, in: rows)
-        formatter = LogFormatter(format: format, isJournal: Self.isJournal(environment))
-        self.name = name
+        self.init(to: try OutputSink(state.sink, of: Self.key, in: rows), settings, environment)
         recent = state.recent
         toldOnce = state.toldOnce
+        pretty.goOn(troubled: state.troubledSlots)
     }
 
     static func check(_ rows: StateRows) throws(StateError) { _ = try state(rows) }

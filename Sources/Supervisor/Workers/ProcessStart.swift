@@ -187,11 +187,9 @@ final class ProcessStart {
         guard let memory else { return nil }
         let limit = "within \(LogFormatter.seconds(time))s"
         let explanation =
-            switch ProcessStatus(pid, loop.buffer)?.state {
-            case .stopped?: "the new process was stopped and did not go on \(limit)"
-            case .waiting?: "the new process waits for a file system or a device that did not answer \(limit)"
-            case .other?, nil: "the new process did not come to run its program \(limit)"
-            }
+            ProcessStatus(pid, loop.buffer)?.isStopped == true
+            ? "the new process was stopped and did not go on \(limit)"
+            : "the new process did not come to run the program \(limit) (does the file system answer?)"
         let failure = failure(rl_look_at_start(memory), otherwise: explanation, ETIMEDOUT)
         kill()
         try loop.unwatch(channel)

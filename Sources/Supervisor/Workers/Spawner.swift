@@ -122,7 +122,9 @@ struct Spawner: ~Copyable {
             rl_limit(resource: $0.resource, soft: $0.soft, hard: $0.hard)
         }
         var request = rl_spawn_request()
-        request.executable = generation.executable.replacedFile ?? -1
+        request.executable = generation.executable.descriptor ?? -1
+        request.device = UInt64(generation.executable.status.st_dev)
+        request.inode = UInt64(generation.executable.status.st_ino)
         request.pid_text = pidText
         request.directory = generation.directory.number
         request.mask = program.umask.map { Int32($0) } ?? -1

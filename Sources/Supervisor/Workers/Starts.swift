@@ -1,6 +1,6 @@
-// Starts of workers, as the core asks for them. The processes are set up beside the daemon, a few at a time, and the core
-// gets its answer when the outcome is known. None is waited for without a limit. A program that a process has open for
-// writing is being copied: the start is tried again for a moment, like any call that fails temporarily.
+// Starts of workers, as the core asks for them. The processes are set up beside the daemon, a few at a time, and the
+// core gets its answer when the outcome is known. None is waited for without a limit. A program that a process has open
+// for writing is being copied: the start is tried again for a moment, like any call that fails temporarily.
 internal import CLinux
 internal import Glibc
 internal import Reloader
