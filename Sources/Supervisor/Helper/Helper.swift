@@ -49,9 +49,6 @@ final class Helper {
     private var watch = HelperWatch()
     private var changes: [(BookChange, Channel?)] = []
     private var news: [News] = []
-    /// Descriptors that the helper is to close, and when.
-    private var closings: [TouchSubject: [Channel]] = [:]
-    private var closeAt: Instant?
 
     // What another helper is told.
     private(set) var book = PortBook()
@@ -332,24 +329,17 @@ final class Helper {
     /// The next answer; nil if there is none.
     func nextNews() -> News? { news.isEmpty ? nil : news.removeFirst() }
 
-    /// Lets the helper close descriptors that may be the last of theirs: several at a time, and soon.
+    /// Lets the helper close descriptors that may be the last of theirs.
     private func close(_ channels: [Channel], _ subject: TouchSubject) {
         if channels.isEmpty || direct != nil { return }
-        if closings.isEmpty { closeAt = MonotonicClock.now() + Self.closeDelay }
-        closings[subject, default: []] += channels
-        if (closings[subject]?.count ?? 0) >= Self.closingsMax { closeAll() }
-    }
-
-    private func closeAll() {
-        for (subject, channels) in closings {
+        if let last = waiting.last, last.request == .close(subject),
+            last.descriptors.count + channels.count <= HelperPacket.descriptorsMax
+        {
+            waiting[waiting.count - 1].descriptors += channels
+        } else {
             waiting.append(Pending(request: .close(subject), descriptors: channels))
         }
-        closings.removeAll()
-        closeAt = nil
     }
-
-    private static let closeDelay = Duration.milliseconds(20)
-    private static let closingsMax = 32
 
     private func duplicate(_ channel: Channel) -> Channel? {
         do throws(SystemError) { return Channel(try channel.descriptor.duplicate()) } catch { return nil }
@@ -361,7 +351,7 @@ final class Helper {
     var nextDeadline: Instant? {
         let times = [
             asked == nil ? nil : watch.nextLook, process == nil && !waiting.isEmpty ? restarts.nextTry : nil,
-            isAsked(.discardOverdue) ? nil : book.nextDeadline, closeAt,
+            isAsked(.discardOverdue) ? nil : book.nextDeadline,
         ]
         return times.compactMap { $0 }.min()
     }
@@ -369,7 +359,6 @@ final class Helper {
     /// Looks whether the helper is stuck, and discards what nobody has taken over.
     func checkTime() {
         let now = MonotonicClock.now()
-        if let closeAt, closeAt <= now { closeAll() }
         if let overdue = book.nextDeadline, overdue <= now, !isAsked(.discardOverdue) { ask(.discardOverdue) }
         guard let process, asked != nil, watch.nextLook <= now else { return pump() }
         hear()

@@ -234,13 +234,16 @@ final class PortSharing {
         let isFirst = !address.isDatagram && !isInUse(address.port)
         if !isFirst, let error = Self.reusePort(number) { return .done(error) }
         let isBound = terms.isRepeated && isBound(taken.descriptor, to: address)
-        let status =
-            isBound
-            ? 0
-            : raw.withUnsafeBytes { bytes in
-                bytes.withMemoryRebound(to: sockaddr.self) { Glibc.bind(number, $0.baseAddress, socklen_t(raw.count)) }
+        let status = isBound ? 0 : bind(number, raw)
+        if status != 0 {
+            let error = errno
+            guard isFirst, error == EADDRINUSE, sockets.mayBeLeaving(address.port, at: now) else {
+                return .failed(error, on: address)
             }
-        guard status == 0 else { return .failed(errno, on: address) }
+            // In the way may be one that has just been let go, and whose port is shared.
+            if let error = Self.reusePort(number) { return .done(error) }
+            guard bind(number, raw) == 0 else { return .failed(errno, on: address) }
+        }
         if isFirst, let error = Self.reusePort(number) { return .done(error) }
         privileged.bound(address, by: worker, at: now)
         guard address.isDatagram else {
@@ -262,6 +265,12 @@ final class PortSharing {
     /// An earlier helper has bound the socket for this call.
     private func isBound(_ socket: borrowing FileDescriptor, to address: SharedAddress) -> Bool {
         do throws(SystemError) { return try SocketAddress.port(of: socket) == address.port } catch { return false }
+    }
+
+    private func bind(_ number: Int32, _ raw: [UInt8]) -> Int32 {
+        raw.withUnsafeBytes { bytes in
+            bytes.withMemoryRebound(to: sockaddr.self) { Glibc.bind(number, $0.baseAddress, socklen_t(raw.count)) }
+        }
     }
 
     private static func reusePort(_ number: Int32) -> Int32? {

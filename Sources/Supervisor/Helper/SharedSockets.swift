@@ -17,6 +17,9 @@ final class SharedSockets {
     private var groups: [SharedAddress: SteeringGroup] = [:]
     /// Sockets that are no longer held, and that the daemon does not know to be gone.
     private var departed: [SharedSocket] = []
+    /// When sockets on these ports were discarded. The daemon has descriptors of them for another moment, in which the
+    /// port is still bound.
+    private var leftAt: [UInt16: Instant] = [:]
     private let mark: TouchMark
 
     init(_ mark: TouchMark) { self.mark = mark }
@@ -104,7 +107,17 @@ final class SharedSockets {
         if groups[socket.address]?.isEmpty ?? false { groups[socket.address] = nil }
         all.removeAll { $0 === socket }
         departed.append(socket)
+        if !socket.address.isDatagram { leftAt[socket.address.port] = MonotonicClock.now() }
     }
+
+    /// Whether a socket of a worker that is no longer held may still be bound to the port, with SO_REUSEPORT.
+    func mayBeLeaving(_ port: UInt16, at now: Instant) -> Bool {
+        leftAt = leftAt.filter { now - $0.value < Self.leavingTime }
+        return leftAt[port] != nil
+    }
+
+    /// The daemon lets go of it within milliseconds, or when another helper is there.
+    private static let leavingTime = Duration.seconds(3)
 
     /// Discards sockets that no worker has taken over in time, and returns those with connections in their queues.
     func discardOverdue(at now: Instant) -> [LostQueue] {

@@ -16,7 +16,9 @@ struct HelperTests {
         let descriptors = app.daemon.descriptorCount
         try Self.goOn(app, port)
         try app.daemon.drained()
-        try Self.hasAtMost(descriptors, app)
+        // Beside them the kept generation has two, slot 0 may have had no socket, and a client of ours may be leaving.
+        // What is left of a helper would be three more for each.
+        try Self.hasAtMost(descriptors + 4, app)
         if hold == .bind {
             #expect(app.daemon.records("helper_replaced").count == 2, "\(app.daemon.story)")
             #expect(app.daemon.records("ports_untouchable").map(\.slot) == [0], "\(app.daemon.story)")
