@@ -44,7 +44,7 @@ struct GenerationTrace: Codable, Equatable {
 
 /// What tells one state of a file from another without reading the file.
 struct FileTrace: Codable, Equatable {
-    private let device: UInt64
+    let device: UInt64
     let inode: UInt64
     private let size: Int
     private let seconds: Int

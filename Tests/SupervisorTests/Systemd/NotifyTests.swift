@@ -74,8 +74,9 @@ import Testing
         let (ready, between) = try manager.next(with: "READY=1")
         #expect(value("STATUS", in: ready) == "Upgraded to reloaderd \(version)")
         // The new program does not know when the old one has pinged last, so it does at once.
-        #expect(between.contains(["WATCHDOG=1"]) || (try manager.next()) == ["WATCHDOG=1"], "\(between)")
-        #expect((between + manager.allNow()).allSatisfy { value("MAINPID", in: $0) == nil }, "\(between)")
+        var others = between
+        while !others.contains(["WATCHDOG=1"]) { others.append(try manager.next()) }
+        #expect((others + manager.allNow()).allSatisfy { value("MAINPID", in: $0) == nil }, "\(others)")
         #expect(try daemon.stop() == 0)
     }
 
