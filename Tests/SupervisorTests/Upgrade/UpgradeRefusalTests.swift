@@ -100,9 +100,9 @@ import Testing
             Apps.shell("echo begun; echo READY=1 >&$READY_FD; exec sleep 1000"),
             options: ["--workers", "2", "--listen", "unix:\(folder.path)/socket", "--env", "A=B"], in: folder)
         try app.daemon.next("pool_ready")
-        let thief = try folder.writeProgram("thief", "#!/bin/sh\ncat >\(folder.path)/state; exit 1\n")
+        let thief = try folder.writeProgram("thief", "#!/bin/sh\ncat >\(folder.path)/copy; exit 1\n")
         #expect(try app.ask("upgrade", ["path": thief]).outcome == "failed")
-        let state = Array(try Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/state")))
+        let state = Array(try Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/copy")))
         try DaemonState.check(StateRows(StateFormat.read(state)))
         var random = SeededGenerator(seed: 5)
         var accepted = 0
