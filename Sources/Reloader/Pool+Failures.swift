@@ -36,15 +36,17 @@ extension Pool {
             change(slot) { $0.failures = 0 }
             if slots[slot].isVacant { restart(slot) }
         } else {
-            slotFailed(slot)
+            slotFailed(slot, hadServed: readySince != nil)
         }
     }
 
-    /// Counts one more failure in a row of this slot: the slot waits, or the pool gives up.
-    mutating func slotFailed(_ slot: Int) {
+    /// Counts one more failure in a row of this slot: the slot waits, or the pool gives up. The slot does not wait if a
+    /// worker that had served was the first to fail: one that served once will probably do so again.
+    mutating func slotFailed(_ slot: Int, hadServed: Bool = false) {
         change(slot) { $0.failures += 1 }
         if let failures = history.record(at: now, limit: policy.giveUp) { return giveUp(after: failures) }
         guard slots[slot].replacement == nil else { return }
+        if hadServed, slots[slot].failures == 1 { return restart(slot) }
         let restartAt = now + drawDelay(of: slot)
         change(slot) { $0.restartAt = restartAt }
     }
@@ -91,10 +93,13 @@ extension Pool {
 }
 
 /// The failures that count for `--give-up`: only those within its period are kept.
-struct FailureHistory: Sendable {
+struct FailureHistory: Codable, Equatable, Sendable {
     private var times: [Instant] = []
     /// Entries before this index are forgotten; they are removed in bulk.
     private var start = 0
+
+    /// Such a history can go on.
+    var isSound: Bool { 0...times.count ~= start }
 
     /// Counts a failure at `now`. Returns the number of failures within the period if it has reached the limit.
     mutating func record(at now: Instant, limit: GiveUp?) -> Int? {

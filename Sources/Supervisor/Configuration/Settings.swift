@@ -35,7 +35,8 @@ public struct Settings: Equatable, Sendable {
     /// Whether processes that a worker started in sessions of their own may outlive it.
     public var keepsChildren = false
     public var output: OutputMode = .relay
-    public var logFormat: LogFormat = .text
+    /// nil: `pretty` on a terminal, `text` elsewhere.
+    public var logFormat: LogFormat?
     /// The command that /bin/sh -c runs at each event; nil if there is none.
     public var onEvent: String?
     /// A run of the command that takes longer is killed.
@@ -49,6 +50,17 @@ public struct Settings: Equatable, Sendable {
     public var pidFile: String?
 
     public init() {}
+
+    /// What a person types to deploy.
+    ///
+    /// - Parameter pid: the daemon's own.
+    func deployCommand(pid: Int32) -> String {
+        switch control {
+        case .automatic: "reloaderd reload \(printable(daemonName))"
+        case .path(let path): "reloaderd reload --control \(printable(path))"
+        case .none: "kill -HUP \(pid)"
+        }
+    }
 
     /// `name`, or the program's base name.
     public var daemonName: String {
@@ -181,6 +193,9 @@ public enum ControlChoice: Equatable, Sendable {
 
 /// `--log-format`: the form of the daemon's log.
 public enum LogFormat: Equatable, Sendable {
+    /// For people at a terminal: see `PrettyLog`.
+    case pretty
+    /// `key=value` lines.
     case text
     case json
 }

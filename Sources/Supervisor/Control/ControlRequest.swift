@@ -1,13 +1,14 @@
 // The requests of clients as types. A new verb needs a case here, its arguments in `init`, and its action in
 // Daemon+Requests.
+internal import Glibc
 internal import Reloader
 
 enum ControlRequest {
     case status
     case reload(ReloadRequest)
     case history(limit: Int)
-    case events(follow: Bool)
-    case logs(slot: Int?, follow: Bool)
+    case events(LinesWanted, follow: Bool)
+    case logs(slot: Int?, LinesWanted, follow: Bool)
     case scale(ScaleChange)
     case stop(StopMode, wait: Bool)
     case pause
@@ -43,10 +44,10 @@ enum ControlRequest {
         case "history":
             let all = ControlLimits.historyEntries
             return .history(limit: try arguments.whole("limit", in: all) ?? all.upperBound)
-        case "events": return .events(follow: try arguments.bool("follow", default: false))
+        case "events": return .events(try LinesWanted(&arguments), follow: try arguments.bool("follow", default: false))
         case "logs":
             return .logs(
-                slot: try arguments.whole("slot", in: ControlLimits.slots),
+                slot: try arguments.whole("slot", in: ControlLimits.slots), try LinesWanted(&arguments),
                 follow: try arguments.bool("follow", default: false))
         case "scale": return .scale(try scaleChange(&arguments))
         case "stop":
@@ -77,6 +78,23 @@ enum ControlRequest {
         case (nil, let by?): return .by(by)
         case (nil, nil), (_?, _?): throw .usage("scale: give either to or by")
         }
+    }
+}
+
+/// Which of the last lines a client wants; all that are kept if it does not say.
+struct LinesWanted {
+    private let limit: Int?
+    private let earliest: timespec?
+
+    init(_ arguments: inout ControlArguments) throws(ControlError) {
+        limit = try arguments.whole("limit", in: ControlLimits.lines)
+        earliest = try arguments.seconds("since_s").map { WallClock.now(before: $0) }
+    }
+
+    /// - Parameter lines: the oldest first.
+    func of<Line>(_ lines: [Line], time: (Line) -> timespec) -> ArraySlice<Line> {
+        let first = earliest.map { earliest in lines.firstIndex { time($0) >= earliest } ?? lines.endIndex } ?? 0
+        return lines[first...].suffix(limit ?? lines.count)
     }
 }
 

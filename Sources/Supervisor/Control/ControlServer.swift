@@ -251,16 +251,19 @@ final class ControlServer {
     // MARK: followers
 
     /// Sends the log's last records and, with `follow`, the records to come.
-    func tellEvents(_ client: ControlClient, follow: Bool) {
+    func tellEvents(_ client: ControlClient, _ last: LinesWanted, follow: Bool) {
         // The last records include news, which would otherwise reach this client twice.
         tellFollowers(story.takeNews())
-        for line in story.recentLines(bytesMax: ControlLimits.eventBytesMax) { self.follow(client, line) }
+        let records = last.of(story.recentRecords) { $0.time }
+        for line in lastLines(records.map { $0.json.line }, bytesMax: ControlLimits.eventBytesMax) {
+            self.follow(client, line)
+        }
         if follow { client.task = .events } else { answer(client, JSON.result()) }
         story.keepNews(while: hasEventFollowers)
     }
 
     /// Sends the last lines of workers, and the lines to come.
-    func followLogs(_ client: ControlClient, slot: Int?, _ lines: [WorkerLine]) {
+    func followLogs(_ client: ControlClient, slot: Int?, _ lines: ArraySlice<WorkerLine>) {
         // The last lines include news, which would otherwise reach this client twice.
         tellFollowers(output.takeNews())
         let recent = lastLines(lines.map { $0.event.line }, bytesMax: ControlLimits.eventBytesMax)

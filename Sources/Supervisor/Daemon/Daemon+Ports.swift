@@ -153,7 +153,7 @@ extension Daemon {
 
     func armLookTimer() throws(SystemError) {
         let others = [
-            emptyings.nextLook, ports.nextDeadline, helper.nextDeadline, hooks.nextDeadline, starts.nextTry,
+            emptyings.nextLook, ports.nextDeadline, helper.nextDeadline, hooks.nextDeadline, starts.nextDeadline,
             startTrouble.nextDeadline,
             memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0),
         ].compactMap { $0 }

@@ -14,8 +14,8 @@ extension Daemon {
         case .reload(let request): try reload(request, client)
         case .history(let limit):
             control.answer(client, JSON.result([.init("entries", deploys.entries(limit, releases))]))
-        case .events(let follow): control.tellEvents(client, follow: follow)
-        case .logs(let slot, let follow): tellLogs(client, slot, follow: follow)
+        case .events(let last, let follow): control.tellEvents(client, last, follow: follow)
+        case .logs(let slot, let last, let follow): tellLogs(client, slot, last, follow: follow)
         case .scale(let change): control.answer(client, try scale(change))
         case .stop(let mode, let wait): stop(mode, client, wait: wait)
         case .pause: control.answer(client, try command(.pause))
@@ -44,12 +44,12 @@ extension Daemon {
         }
     }
 
-    private func tellLogs(_ client: ControlClient, _ slot: Int?, follow: Bool) {
+    private func tellLogs(_ client: ControlClient, _ slot: Int?, _ last: LinesWanted, follow: Bool) {
         if follow {
             return control.followLogs(
-                client, slot: slot, workerLines(slot, atMost: ControlLimits.followedLogLinesMax))
+                client, slot: slot, workerLines(slot, last, atMost: ControlLimits.followedLogLinesMax))
         }
-        let lines = workerLines(slot, atMost: ControlLimits.logLinesMax)
+        let lines = workerLines(slot, last, atMost: ControlLimits.logLinesMax)
         var members: [JSON.Member] = [.init("lines", .array(lines.map { $0.json }))]
         if settings.output == .inherit {
             let note =
@@ -59,8 +59,8 @@ extension Daemon {
         control.answer(client, JSON.result(members))
     }
 
-    private func workerLines(_ slot: Int?, atMost linesMax: Int) -> [WorkerLine] {
-        output.lastLines(of: slot, workers.all.map { $0.output }, atMost: linesMax)
+    private func workerLines(_ slot: Int?, _ last: LinesWanted, atMost linesMax: Int) -> ArraySlice<WorkerLine> {
+        last.of(output.lastLines(of: slot, workers.all.map { $0.output }, atMost: linesMax)) { $0.line.time }
     }
 
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {

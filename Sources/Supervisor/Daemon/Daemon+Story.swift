@@ -15,6 +15,7 @@ extension Daemon {
         var context = report.worker.map(context) ?? ReportContext()
         context.askedBy = asker.map { ($0.words, $0.pid) }
         if case .roll(.reverted(_, let base, _)) = report { context.changedFiles = releases.changedFiles(of: base) }
+        if case .pool(.ready) = report { context.addresses = ports.addresses }
         if case .pool(.stopping) = report, isatty(2) == 1 { context.workersWaitedFor = pool.workersAlive }
         return context
     }

@@ -5,7 +5,7 @@ internal import Reloader
 extension Daemon {
     var orphanTerms: OrphanTerms {
         OrphanTerms(
-            hooks: hooks.pids, helpers: helper.pids, keepsChildren: settings.keepsChildren,
+            hooks: hooks.pids, starts: starts.processes, helpers: helper.pids, keepsChildren: settings.keepsChildren,
             variable: { [helper] name, pid in helper.text(.variable(name, of: pid)) })
     }
 
@@ -13,21 +13,56 @@ extension Daemon {
 
     /// Returns the answer to the core; nil: it comes later.
     func start(_ start: WorkerStart) -> Event? {
+        // The core has no use for it any more.
+        if pool.isEnding { return .spawnFailed(start.id, .exhausted) }
+        guard starts.hasRoom else {
+            starts.wait(start)
+            return nil
+        }
         do throws(SpawnError) {
             let listeners = try listenerDescriptors(for: start.slot, of: start.generation)
-            let worker = try starts.spawn(start, by: pool.policy, listeners: listeners, output)
-            try workers.add(worker)
-            ports.adopt(worker)
-            startTrouble.expectReadiness(of: worker, by: pool.policy)
-            return .spawned(start.id)
-        } catch {
-            let isStopping = if case .stopping = pool.phase { true } else { false }
-            return starts.failed(start, error, isStopping: isStopping)
-        }
+            try starts.begin(start, by: pool.policy, listeners: listeners)
+            return nil
+        } catch { return starts.failed(start, error) }
     }
 
-    func tryDelayedStarts() {
+    /// Does nothing while the process is still being set up.
+    func lookAtStart(_ starting: StartingWorker) throws(SystemError) {
+        guard let outcome = try starts.look(at: starting, output) else { return }
+        do throws(SpawnError) {
+            switch outcome {
+            case .executed(let worker):
+                try workers.add(worker)
+                ports.adopt(worker)
+                startTrouble.expectReadiness(of: worker, by: pool.policy)
+                handle(.spawned(worker.id))
+                if worker.stoppedBy != nil { workers.tellStop(of: worker) }
+            case .failed(let error): throw error
+            }
+        } catch { startFailed(starting.start, error) }
+        beginWaitingStarts()
+    }
+
+    private func startFailed(_ start: WorkerStart, _ error: SpawnError) {
+        guard let answer = starts.failed(start, error) else { return }
+        handle(answer)
+        closeListenersIfGone(start.slot)
+    }
+
+    /// What only time tells of starts: some are to be tried again, others have taken too long.
+    func lookAtStarts() throws(SystemError) {
         for next in starts.takeDue() {
+            if let answer = start(next) { handle(answer) }
+        }
+        for starting in starts.overdue() {
+            try lookAtStart(starting)
+            if let error = try starts.giveUp(starting) { startFailed(starting.start, error) }
+        }
+        beginWaitingStarts()
+    }
+
+    private func beginWaitingStarts() {
+        while let next = starts.takeNext() {
             if let answer = start(next) { handle(answer) }
         }
     }
@@ -94,7 +129,7 @@ extension Daemon {
     /// Reaps workers and hooks that have ended, and orphans that were handed to the daemon as subreaper or PID 1; and
     /// notes which workers are stopped.
     func reapChildren() throws(SystemError) {
-        while let worker = try workers.nextStop() {
+        while let worker = try workers.nextStop(starts) {
             // A stopped worker gets no new connections.
             steer()
             workers.tellStop(of: worker)
@@ -106,7 +141,10 @@ extension Daemon {
                 try reap(hook)
             } else if try helper.reap(child) {
                 continue
+            } else if let starting = starts.starting(pid: child) {
+                try lookAtStart(starting)
             } else {
+                starts.childHasEnded(child)
                 try workers.reapOrphan(child)
             }
         }

@@ -69,7 +69,7 @@ public final class Daemon {
         let workerEnvironment = environment.withoutOuterSupervisor()
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
-            story = try Story(format: settings.logFormat, name: settings.name, environment: environment)
+            story = try Story(settings, environment)
             loop = try Loop()
             output = try Output(settings.output, file: outputFile, loop, story)
             manager = try ServiceManager(environment, loop, story)
@@ -84,7 +84,7 @@ public final class Daemon {
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 cpus: CPUCount.allowed(), sharesPorts: supply.isShared,
                 notifySockets: notifySockets)
-            starts = Starts(spawner, story)
+            starts = Starts(spawner, loop, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             supply.removeFiles()
@@ -131,6 +131,7 @@ public final class Daemon {
             return try turn()
         } catch {
             hooks.killAll()
+            starts.killAll()
             workers.killAll()
             workers.killTheRest(orphanTerms)
             throw .system(error)
@@ -178,17 +179,19 @@ public final class Daemon {
             case .output(let sink): output.flush(sink)
             case .manager: manager.flush()
             case .managerWatchdog: try manager.ping()
+            case .starting(let starting): try lookAtStart(starting)
             case .exit(let worker): try workerExited(worker)
             case .readyPipe(let worker): hear(try workers.readReadyPipe(of: worker), from: worker)
             case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try ports.takeCall(of: worker, permitted: settings.permittedPorts)
             case .helper: helper.hear()
+            case .helperStart(let process): try helper.lookAtStart(of: process)
             case .survivor(let calls): try ports.answerCall(of: calls)
             case .queue(let inode): ports.queueHasSomebody(inode)
             case .looks:
                 try lookTimer.acknowledge()
-                tryDelayedStarts()
+                try lookAtStarts()
                 helper.checkTime()
                 emptyings.look(isReplaced: pool.phase == .running, by: helper)
                 ports.look()
@@ -231,7 +234,10 @@ public final class Daemon {
             let now = event == .deadline ? clock.goOn() : clock.now(before: pool.nextDeadline)
             pool.handle(event, now: now, effects: &effects)
             next += 1
-            if pool.isEnding { ports.stopListening() }
+            if pool.isEnding {
+                ports.stopListening()
+                starts.end()
+            }
             for effect in effects {
                 if case .report(let report) = effect { reports.append(report) }
                 if let answer = carryOut(effect, askedBy: asker) { pending.append(answer) }

@@ -12,6 +12,8 @@ enum Source {
     case output(OutputSink)
     case manager
     case managerWatchdog
+    /// There is news of a process that is being set up.
+    case starting(StartingWorker)
     case exit(WorkerProcess)
     case readyPipe(WorkerProcess)
     case notifySocket(WorkerProcess)
@@ -24,6 +26,8 @@ enum Source {
     case queue(UInt64)
     /// The helper has answered.
     case helper
+    /// There is news of a helper that is being started.
+    case helperStart(HelperProcess)
     /// Somebody wants to become a client of the control socket.
     case control
     case client(ControlClient)

@@ -327,7 +327,10 @@ final class Helper {
         if let next = restarts.nextTry, next > MonotonicClock.now() { return false }
         do throws(SystemError) {
             let process = try HelperProcess(name: name)
-            do throws(SystemError) { try loop.watch(process.channel.channel, .helper) } catch {
+            do throws(SystemError) {
+                try loop.watch(process.start.channel, .helperStart(process))
+                try loop.watch(process.channel.channel, .helper)
+            } catch {
                 process.kill()
                 doomed.append(process)
                 throw error
@@ -373,7 +376,10 @@ final class Helper {
     private func replace(_ process: HelperProcess, isBlamed: Bool, _ reason: String) {
         let subject = process.subject
         self.process = nil
-        do throws(SystemError) { try loop.unwatch(process.channel.channel) } catch { tell(error) }
+        do throws(SystemError) {
+            try loop.unwatch(process.channel.channel)
+            try loop.unwatch(process.start.channel)
+        } catch { tell(error) }
         process.kill()
         doomed.append(process)
         waiting.removeAll { $0.isRestoring }
@@ -447,6 +453,14 @@ final class Helper {
 
     /// Children of the daemon that are no workers.
     var pids: Set<Int32> { Set(doomed.map { $0.pid } + [process?.pid].compactMap { $0 }) }
+
+    /// There is news of a helper that is being started.
+    func lookAtStart(of process: HelperProcess) throws(SystemError) {
+        guard case .failed(let failure)? = try process.start.look(loop) else { return }
+        if self.process === process { replace(process, isBlamed: false, "it did not start (\(failure.error))") }
+        // It is reaped.
+        doomed.removeAll { $0 === process }
+    }
 
     /// Reaps the helper with this PID; returns false if there is none.
     func reap(_ pid: Int32) throws(SystemError) -> Bool {

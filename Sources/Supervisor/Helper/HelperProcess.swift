@@ -4,53 +4,59 @@ internal import Glibc
 internal import Reloader
 
 final class HelperProcess {
-    let pid: Int32
     let channel: HelperChannel
-    private let pidfd: FileDescriptor
-    private let markFile: FileDescriptor
+    let start: ProcessStart
+    private let markFile: HandedDescriptor
+
+    var pid: Int32 { start.pid }
 
     /// Executes the daemon's own program: what it was started from, even if its file was replaced since.
     ///
     /// - Parameter name: the daemon's.
     init(name: String) throws(SystemError) {
         let (ours, theirs) = try HelperChannel.pair()
-        let mark = try TouchMark.make()
-        let program = FileDescriptor(
-            owning: try checked("open", "/proc/self/exe") { rl_open_path(AT_FDCWD, "/proc/self/exe") })
-        let root = FileDescriptor(owning: try checked("open", "/") { rl_open_path(AT_FDCWD, "/") })
-        let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
+        let mark = HandedDescriptor(try TouchMark.make())
+        let root = HandedDescriptor(
+            FileDescriptor(owning: try checked("open", "/") { rl_open_path(AT_FDCWD, "/") }))
+        let null = HandedDescriptor(
+            FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) }))
         let arguments = CStrings(["reloaderd: ports of \(name)", HelperMain.argument].map { Array($0.utf8) })
         var request = rl_spawn_request()
-        request.executable = program.number
+        request.executable = -1
         request.directory = root.number
         request.mask = -1
         request.cpu = -1
-        request.listen_channel = -1
-        // The descriptors stand at the places of HelperMain.channelNumber and markNumber.
-        let result = startProcess(
-            &request, path: "/proc/self/exe", arguments: arguments.pointers + [nil], environment: [nil],
-            descriptors: [null.number, null.number, null.number, theirs.number, mark.number], limits: [])
-        withExtendedLifetime((arguments, theirs)) {}
-        if result.stage != rl_stage_none {
-            throw SystemError(call: "execve", errno: result.error, subject: "/proc/self/exe")
+        defer { withExtendedLifetime(arguments) {} }
+        do throws(StartFailure) {
+            // The descriptors stand at the places of HelperMain.channelNumber and markNumber.
+            start = try ProcessStart(
+                request, path: Self.program, arguments: arguments.pointers + [nil], environment: [nil],
+                descriptors: [null.number, null.number, null.number, theirs.number, mark.number], limits: [],
+                handed: [root, null, theirs, mark])
+        } catch {
+            var error = error.error
+            error.subject = Self.program
+            throw error
         }
-        pid = result.pid
-        pidfd = FileDescriptor(owning: result.pidfd)
         markFile = mark
         channel = HelperChannel(ours, waits: false)
     }
 
+    /// For a new process too, until it has executed it.
+    private static let program = "/proc/self/exe"
+
     /// Whose things it has touched last.
-    var subject: TouchSubject { TouchMark.read(markFile) }
+    var subject: TouchSubject { TouchMark.read(markFile.number) }
 
     /// Does not wait for the end: there may be none.
-    func kill() { _ = rl_signal(pidfd.number, SIGKILL) }
+    func kill() { start.kill() }
 
     /// Returns true if it has ended; it is reaped then.
     func reap() throws(SystemError) -> Bool {
         var exit = rl_exit()
-        let number = pidfd.number
+        let number = start.exit.number
         try checked("waitid", "the helper") { rl_reap_pidfd(number, &exit) }
+        if exit.pid != 0 { start.isGone() }
         return exit.pid != 0
     }
 

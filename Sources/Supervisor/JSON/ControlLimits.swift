@@ -16,6 +16,10 @@ public enum ControlLimits {
     public static let failures: ClosedRange<Int> = 0...Policy.workersMax
     /// Entries that `history` returns, at most the deploys that the daemon remembers.
     public static let historyEntries: ClosedRange<Int> = 1...historyMax
+    /// The last lines that `logs` and `events` are asked for.
+    public static let lines: ClosedRange<Int> = 1...logLinesMax
+    /// How far back `logs` and `events` go if they are asked for a time.
+    public static let linesSince: ClosedRange<Duration> = .milliseconds(1) ... .seconds(365 * 86_400)
     /// Characters of a generation's note, which stands in lines of tables.
     public static let noteScalarsMax = 200
 

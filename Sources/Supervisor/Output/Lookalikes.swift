@@ -57,6 +57,7 @@ struct Lookalikes {
         if bytes.last != UInt8(ascii: "\n") { return true }
         if story.isJournal, bytes.count > Self.journalLineBytesMax { return true }
         return switch story.format {
+        case .pretty: Self.contains(bytes, ":")
         case .text: Self.contains(bytes, "time=") && Self.contains(bytes, "event=")
         case .json: Self.contains(bytes, "{")
         }
@@ -79,6 +80,7 @@ struct Lookalikes {
         guard let start = Self.start(of: line) else { return !isWhole }
         let text = UnsafeRawBufferPointer(rebasing: line[start...])
         switch story.format {
+        case .pretty: return Self.beginsWithClock(text, isWhole: isWhole)
         case .text:
             let first: StaticString = "time="
             let count = min(text.count, first.utf8CodeUnitCount)
@@ -113,6 +115,16 @@ struct Lookalikes {
         return nil
     }
 
+    /// `16:20:05` and two blanks, as each line of `PrettyLog`.
+    private static func beginsWithClock(_ text: UnsafeRawBufferPointer, isWhole: Bool) -> Bool {
+        let shape: StaticString = "00:00:00  "
+        if isWhole && text.count < shape.utf8CodeUnitCount { return false }
+        let pattern = UnsafeRawBufferPointer(start: shape.utf8Start, count: shape.utf8CodeUnitCount)
+        return zip(text, pattern).allSatisfy { byte, sample in
+            sample == UInt8(ascii: "0") ? UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte : byte == sample
+        }
+    }
+
     private static func contains(_ bytes: UnsafeRawBufferPointer, _ word: StaticString) -> Bool {
         rl_contains(bytes.baseAddress, bytes.count, word.utf8Start, word.utf8CodeUnitCount)
     }
@@ -122,7 +134,7 @@ struct Lookalikes {
     /// A log in JSON stays one; in text the line gets what `--output prefix` puts before lines.
     private func mark(_ line: UnsafeRawBufferPointer, _ buffer: inout [UInt8]) {
         switch story.format {
-        case .text:
+        case .pretty, .text:
             buffer.append(contentsOf: tag)
             buffer.append(contentsOf: line)
         case .json:

@@ -46,6 +46,9 @@ final class Ports {
     /// Each address that workers share, with the sockets that listen on it, by port.
     var listening: [(address: SharedAddress, sockets: [SocketRow])] { helper.book.listening }
 
+    /// The addresses on which workers serve, as people write them; none if workers bind as they like.
+    var addresses: [String] { listeners.map { $0.label } + listening.map { $0.address.description } }
+
     /// When to `look`; nil if nothing waits.
     var nextDeadline: Instant? { queueLooks.values.min() }
 

@@ -23,13 +23,8 @@ struct Executable: ~Copyable {
         self.file = file
     }
 
-    /// The pinned file, if `path` leads to another file now; nil: run it by its path.
-    var replacedFile: Int32? {
-        if isScript { return nil }
-        var now = stat()
-        if stat(path, &now) == 0, now.st_dev == status.st_dev, now.st_ino == status.st_ino { return nil }
-        return file.number
-    }
+    /// The pinned file, to be run if `path` leads to another by then; nil: run it by its path in any case.
+    var descriptor: Int32? { isScript ? nil : file.number }
 
     /// The file that would run is not as it was when it was pinned. A script is read by its path, and any file can be
     /// overwritten in place.

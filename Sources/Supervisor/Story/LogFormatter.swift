@@ -1,18 +1,17 @@
-// Turns a record into one line: `key=value` for people and grep, JSON for programs. Both carry the same fields.
+// Turns a record into one line: `key=value` for grep, JSON for programs. Both carry the same fields. PrettyLog is for
+// people.
 internal import Glibc
 internal import Reloader
 
 struct LogFormatter {
-    var format: LogFormat
+    /// `key=value` otherwise.
+    var isJSON: Bool
     /// Standard error is the journal, so each line starts with its level.
     var isJournal: Bool
 
     func line(_ record: LogRecord, at time: timespec) -> [UInt8] {
         var line = isJournal ? record.level.journalPrefix : ""
-        switch format {
-        case .text: appendText(record, time, to: &line)
-        case .json: appendJSON(record, time, to: &line)
-        }
+        if isJSON { appendJSON(record, time, to: &line) } else { appendText(record, time, to: &line) }
         line += "\n"
         return Array(line.utf8)
     }

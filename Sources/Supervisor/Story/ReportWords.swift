@@ -28,6 +28,8 @@ struct ReportContext {
     var askedBy: (words: String, pid: Int32?)?
     /// The number of workers that a stop waits for, if a person at a terminal may want to know it.
     var workersWaitedFor: Int?
+    /// Once all workers are ready: the addresses on which they listen.
+    var addresses: [String] = []
     /// After a revert: the files of the generation that serves again that are not as they were when it was made.
     var changedFiles: [String] = []
 }

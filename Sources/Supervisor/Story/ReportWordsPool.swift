@@ -93,7 +93,7 @@ extension PoolReport {
         case .ready(let workers, let after):
             LogRecord(
                 .info, "pool_ready", "all workers are ready",
-                [("workers", .number(workers)), ("after", .duration(after))])
+                [("workers", .number(workers)), ("after", .duration(after))] + context.on)
         case .backoffBegan(let slot, let delay, let failures):
             LogRecord(
                 .warning, "backoff", "slot waits before its next start",
@@ -117,6 +117,13 @@ extension PoolReport {
                 .error, "gave_up", "too many failures, giving up (--give-up)",
                 [("failures", .number(failures)), ("within", .duration(period))])
         }
+    }
+}
+
+extension ReportContext {
+    /// The addresses as a field.
+    fileprivate var on: [(key: String, value: LogRecord.Value)] {
+        addresses.isEmpty ? [] : [("on", .text(addresses.joined(separator: ", ")))]
     }
 }
 

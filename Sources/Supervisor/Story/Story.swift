@@ -6,7 +6,10 @@ internal import Glibc
 final class Story {
     /// Where the log goes, shared with workers whose output goes there too.
     let sink: OutputSink
+    /// How records are written.
+    let format: LogFormat
     private let formatter: LogFormatter
+    private var pretty: PrettyLog
     /// The daemon's name, which marks each record; nil if the user has not named this daemon.
     private let name: String?
     private var recent = RecentRecords()
@@ -15,23 +18,37 @@ final class Story {
     private var toldOnce: Set<String> = []
     private var isFollowed = false
 
-    init(format: LogFormat, name: String?, environment: Environment) throws(SystemError) {
+    init(_ settings: Settings, _ environment: Environment) throws(SystemError) {
         sink = try OutputSink(.standardError)
-        formatter = LogFormatter(format: format, isJournal: Self.isJournal(environment))
-        self.name = name
+        let isTerminal = isatty(STDERR_FILENO) == 1
+        let isJournal = Self.isJournal(environment)
+        // The journal has a time of its own for each line, and needs all of it.
+        format = isJournal && settings.logFormat != .json ? .text : settings.logFormat ?? (isTerminal ? .pretty : .text)
+        formatter = LogFormatter(isJSON: format == .json, isJournal: isJournal)
+        pretty = PrettyLog(
+            usesColour: isTerminal && !Self.wantsNoColour(environment), name: settings.daemonName,
+            deploy: settings.deployCommand(pid: getpid()))
+        name = settings.name
+    }
+
+    /// https://no-color.org
+    private static func wantsNoColour(_ environment: Environment) -> Bool {
+        environment["NO_COLOR"].map { !$0.isEmpty } ?? false || environment["TERM"] == "dumb"
     }
 
     /// Logs the record, and returns it as it was written.
     @discardableResult
     func tell(_ record: LogRecord) -> StampedRecord {
         let stamped = stamped(record)
-        sink.writeLine(formatter.line(stamped.record, at: stamped.time))
+        if format != .pretty {
+            sink.writeLine(formatter.line(stamped.record, at: stamped.time))
+        } else if let line = pretty.line(stamped.record, at: stamped.time) {
+            sink.writeLine(Array("\(line)\n".utf8))
+        }
         keep(stamped)
         return stamped
     }
 
-    /// How records are written.
-    var format: LogFormat { formatter.format }
     var isJournal: Bool { formatter.isJournal }
 
     /// The record as a line of the log, for a place in what workers write: it is no news, and not kept.
@@ -48,8 +65,8 @@ final class Story {
     /// Takes a record whose words are in the log already: only clients that ask for events or follow them get it.
     func note(_ record: LogRecord) { keep(stamped(record)) }
 
-    /// Returns the newest records that fit into `bytesMax`, oldest first, as events of the control protocol.
-    func recentLines(bytesMax: Int) -> ArraySlice<[UInt8]> { recent.lines(bytesMax: bytesMax) }
+    /// The last records, the oldest first.
+    var recentRecords: [StampedRecord] { recent.all }
 
     /// Keeps records for `takeNews` from now on, or no longer.
     func keepNews(while isFollowed: Bool) { self.isFollowed = isFollowed }
@@ -116,10 +133,8 @@ struct RecentRecords {
         }
     }
 
-    /// Returns the newest records that fit into `bytesMax`, oldest first, as events of the control protocol.
-    func lines(bytesMax: Int) -> ArraySlice<[UInt8]> {
-        lastLines((records[oldest...] + records[..<oldest]).map { $0.json.line }, bytesMax: bytesMax)
-    }
+    /// The oldest first.
+    var all: [StampedRecord] { Array(records[oldest...] + records[..<oldest]) }
 }
 
 /// Returns the last of `lines` that fit into `bytesMax` together with their newlines.

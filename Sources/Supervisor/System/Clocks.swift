@@ -20,6 +20,17 @@ public enum WallClock {
         return now
     }
 
+    /// The time that it was `duration` ago; the beginning of time if that is longer ago than the clock counts.
+    static func now(before duration: Duration) -> timespec {
+        let now = now()
+        let (seconds, attoseconds) = duration.components
+        guard seconds < now.tv_sec else { return timespec() }
+        let nanoseconds = now.tv_nsec - Int(attoseconds / 1_000_000_000)
+        return nanoseconds < 0
+            ? timespec(tv_sec: now.tv_sec - Int(seconds) - 1, tv_nsec: nanoseconds + 1_000_000_000)
+            : timespec(tv_sec: now.tv_sec - Int(seconds), tv_nsec: nanoseconds)
+    }
+
     /// Whole seconds from `timestamp`, which `LogFormatter.timestamp` wrote, until now; nil if it is not such a text or
     /// lies in the future.
     public static func seconds(since timestamp: String) -> Int? {
@@ -42,4 +53,8 @@ public enum WallClock {
         let now = now().tv_sec
         return then > 0 && then <= now ? now - then : nil
     }
+}
+
+func >= (left: timespec, right: timespec) -> Bool {
+    (left.tv_sec, left.tv_nsec) >= (right.tv_sec, right.tv_nsec)
 }

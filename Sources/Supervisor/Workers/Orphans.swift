@@ -12,6 +12,8 @@ internal import Reloader
 struct OrphanTerms {
     /// The processes of the running hooks.
     let hooks: Set<Int32>
+    /// The processes that are being set up, and the time since when each may have started others; see `Starts`.
+    let starts: [Int32: Int]
     /// Processes by which the daemon does its own work.
     let helpers: Set<Int32>
     /// `--keep-children`: only a worker's own session counts.
@@ -109,7 +111,8 @@ final class Orphans {
         _ orphan: Orphan, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms
     ) -> Bool {
         guard areAllOurs, !hooksMayHaveLeft, terms.hooks.isEmpty else { return false }
-        return workers.values.allSatisfy { $0.startTicks > orphan.identity.startTicks }
+        let ticks = orphan.identity.startTicks
+        return workers.values.allSatisfy { $0.startTicks > ticks } && terms.starts.values.allSatisfy { $0 > ticks }
     }
 
     /// Whether everything that becomes the daemon's child descends from something that the daemon has started. That is
@@ -187,11 +190,13 @@ final class Orphans {
 
     // MARK: looking
 
-    /// Children of the daemon that are alive, and that are neither workers, nor hooks, nor among the children that the
-    /// daemon had before it started any.
+    /// Children of the daemon that are alive, and that are neither workers, nor hooks, nor on the way to become either,
+    /// nor among the children that the daemon had before it started any.
     private func living(beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) -> [Orphan] {
         let children =
-            Self.children { workers[$0] != nil || terms.hooks.contains($0) || terms.helpers.contains($0) } ?? []
+            Self.children {
+                workers[$0] != nil || terms.hooks.contains($0) || terms.starts[$0] != nil || terms.helpers.contains($0)
+            } ?? []
         return children.compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }
     }
 

@@ -203,9 +203,13 @@ enum DaemonOptions {
         ) {
             (text, draft) throws(ConfigurationError) in draft.settings.output = try parseOutput(text)
         },
-        Option("log-format", value: "text|json", default: "text", .daemon, "key=value lines, or JSON lines") {
+        Option(
+            "log-format", value: "auto|pretty|text|json", default: "auto", .daemon,
+            "auto: pretty on a terminal, else text"
+        ) {
             (text, draft) throws(ConfigurationError) in
-            draft.settings.logFormat = try parseWord(text, [("text", .text), ("json", .json)])
+            draft.settings.logFormat = try parseWord(
+                text, [("auto", nil), ("pretty", .pretty), ("text", .text), ("json", .json)])
         },
         Option("on-event", value: "COMMAND", .daemon, "run by /bin/sh at each event, told on stdin") {
             (text, draft) throws(ConfigurationError) in draft.settings.onEvent = try parseShellCommand(text)

@@ -3,7 +3,8 @@ import Supervisor
 
 extension Verb {
     static let events = Verb(
-        "events", "the last lines of the daemon's log", options: [VerbOptions.follow, VerbOptions.json],
+        "events", "the last lines of the daemon's log",
+        options: VerbOptions.lastLines + [VerbOptions.follow, VerbOptions.json],
         explanation: "Shows the last lines of the daemon's log, and with --follow the new ones.",
         run: showEvents)
 }

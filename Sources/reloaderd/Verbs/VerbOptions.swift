@@ -36,6 +36,18 @@ enum VerbOptions {
         (_, call) throws(ConfigurationError) in call.isJSON = true
     }
 
+    /// Which of the last lines.
+    static let lastLines: [VerbOption] = [
+        VerbOption("lines", short: "n", value: "N", .verb, "the last N lines only") {
+            (text, call) throws(ConfigurationError) in
+            call.request.limit = try wholeNumber(text, in: ControlLimits.lines)
+        },
+        VerbOption("since", value: "DURATION", .verb, "what was written in this time: 10m") {
+            (text, call) throws(ConfigurationError) in
+            call.request.since = try parseDuration(text, in: ControlLimits.linesSince)
+        },
+    ]
+
     static let follow = VerbOption("follow", short: "f", .verb, "continue with new lines until interrupted") {
         (_, call) throws(ConfigurationError) in call.request.follow = true
     }

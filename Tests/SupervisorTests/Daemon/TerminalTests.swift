@@ -95,7 +95,7 @@ import Testing
             [Products.reloaderd, "--control", "none", "--workers", "2"]
                 + Apps.worker("ignore", "TERM", "ready", "wait"),
             environment: ChildProcess.plainEnvironment)
-        try terminal.read(until: "event=pool_ready")
+        try terminal.read(until: " is up: ")
         try terminal.type("\u{3}")
         try terminal.read(until: "stopping: waiting for 2 workers (repeat to end them at once)")
         try ChildProcess(["sleep", "0.6"]).wait()

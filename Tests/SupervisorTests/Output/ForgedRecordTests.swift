@@ -80,6 +80,15 @@ import Testing
         }
     }
 
+    @Test(arguments: ["relay", "prefix"]) func prettyLinesAreMarked(_ output: String) throws {
+        let run = try run("pretty", "write(b'16:20:05  all is well\\n16:20:05 passes\\n')", output: output)
+        for text in [run.output, run.errors] {
+            let forged = lines(text).filter { $0.hasPrefix("16:20:05  ") }
+            #expect(forged == [] && text.contains("16:20:05  all is well"), "\(text)")
+        }
+        if output == "relay" { #expect(run.output.contains("\n16:20:05 passes\n")) }
+    }
+
     @Test func textGetsTheTagOfPrefix() throws {
         let run = try run("text", "write(b'''before\\n\(Self.textRecord)\\nafter\\n''')")
         #expect(run.output == "before\n[slot 0 pid \(run.pid)] \(Self.textRecord)\nafter\n")

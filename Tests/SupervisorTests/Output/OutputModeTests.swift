@@ -224,7 +224,7 @@ import Testing
         kill(daemon.pid, SIGHUP)
         #expect(try fifo.lines.next() == "2")
         terminal.writeLine()
-        var expected: Set = ["event=pool_ready ", "event=reload_done ", "] generation 1", "] generation 2"]
+        var expected: Set = ["is up: 1 of 1 worker", "reload done: all slots", "] generation 1", "] generation 2"]
         while !expected.isEmpty {
             let line = try #require(try terminal.output.next(), "without \(expected)")
             expected = expected.filter { !line.contains($0) }

@@ -177,7 +177,7 @@ import Testing
         #expect(times == events.compactMap { $0.string("time") })
         #expect(times.count == 3 && times == times.sorted() && times.allSatisfy { $0.hasSuffix("Z") })
         let text = try CommandRun.reloaderd(
-            ["logs"], environment: ["PATH=/usr/bin:/bin"] + ControlledDaemon.environment(of: folder)
+            ["logs", "--long"], environment: ["PATH=/usr/bin:/bin"] + ControlledDaemon.environment(of: folder)
         ).output.split(separator: "\n")
         let shape = #/\d{4}-\d\d-\d\d \S+ slot 0 generation 1 pid \d+ std(out|err) \| \w+/#
         #expect(text.count == 3 && text.allSatisfy { $0.wholeMatch(of: shape) != nil }, "\(text)")

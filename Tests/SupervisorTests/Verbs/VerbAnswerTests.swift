@@ -80,7 +80,7 @@ import Testing
             {"slot":0,"pid":72,"generation":2,"alive":true,"time":"2026-11-24T21:34:06.123Z","stream":"stdout",\#
             "line":"hello"}],"note":"more there"}
             """#
-        let (request, run) = try FakeDaemon(in: folder).answer(["logs", "--slot", "0"], answer)
+        let (request, run) = try FakeDaemon(in: folder).answer(["logs", "--slot", "0", "--long"], answer)
         #expect(request == ["v": 1, "verb": "logs", "follow": false, "slot": 0])
         #expect(
             run.output == #"""
@@ -90,8 +90,19 @@ import Testing
 
                 """#)
 
+        let (asked, short) = try FakeDaemon(in: TestFolder()).answer(
+            ["logs", "-n", "100", "--since", "10m", "-t"], answer)
+        #expect(asked == ["v": 1, "verb": "logs", "follow": false, "limit": 100, "since_s": 600])
+        #expect(
+            short.output == #"""
+                2026-11-24 21:34:05Z slot 0 (ended) |     bye\u{07}
+                2026-11-24 21:34:06Z slot 0 | hello
+                more there
+
+                """#)
+
         let daemon = try FakeDaemon(in: TestFolder())
-        let client = try daemon.client(["logs", "--follow"])
+        let client = try daemon.client(["logs", "--follow", "-l"])
         let peer = try daemon.accept()
         #expect(try peer.request() == ["v": 1, "verb": "logs", "follow": true])
         // A daemon from before it told when and where.

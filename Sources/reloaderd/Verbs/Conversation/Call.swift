@@ -8,6 +8,9 @@ struct Call {
     /// Prints the daemon's own lines instead of text for people.
     var isJSON = false
     var isWatching = false
+    /// Lines of workers with their times; and with all that is known of them.
+    var showsTimes = false
+    var isLong = false
     /// The exit status tells the state of the pool.
     var wantsExitCode = false
     var wantsHelp = false
@@ -115,6 +118,8 @@ struct Request {
     /// New arguments for the program.
     var arguments: [String]?
     var limit: Int?
+    /// How long ago the first of the last lines was written at most.
+    var since: Duration?
     var follow: Bool?
     var slot: Int?
     /// The number of slots, or a difference to it.
@@ -136,6 +141,7 @@ struct Request {
             ("surge", surge.map(JSON.integer)), ("soak_s", soak.map(JSON.fraction)),
             ("timeout_s", timeout.map(JSON.fraction)), ("max_failures", maxFailures.map(JSON.integer)),
             ("arguments", arguments.map { .array($0.map(JSON.string)) }), ("limit", limit.map(JSON.integer)),
+            ("since_s", since.map(JSON.fraction)),
             ("follow", follow.map(JSON.bool)), ("slot", slot.map(JSON.integer)), ("to", to.map(JSON.integer)),
             ("by", by.map(JSON.integer)), ("fast", fast.map(JSON.bool)), ("generation", generation.map(JSON.integer)),
             ("note", note.map(JSON.string)), ("force", force.map(JSON.bool)),

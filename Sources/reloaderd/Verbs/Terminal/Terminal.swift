@@ -11,6 +11,16 @@ struct Terminal {
         return Terminal()
     }
 
+    /// Colours are wanted: https://no-color.org
+    static var usesColour: Bool { output != nil && getenv("NO_COLOR").map { $0.pointee == 0 } ?? true }
+
+    /// The colours of slots, in turn: those that can be read on dark and on light.
+    private static let slotColours = [36, 33, 32, 35, 34, 31]
+
+    static func painted(_ text: String, asSlot slot: Int) -> String {
+        "\u{1B}[\(slotColours[abs(slot) % slotColours.count])m\(text)\u{1B}[0m"
+    }
+
     /// The size at this moment.
     var size: (columns: Int, rows: Int) {
         var size = winsize()
