@@ -9,8 +9,8 @@
 int rl_send_packet(int channel, const void *bytes, size_t count, const int *descriptors, size_t descriptor_count,
                    bool waits);
 // Receives one packet and the descriptors that came with it, which are close-on-exec; at most
-// rl_packet_descriptors_max. Returns its size, 0 at the end of the stream, or -1 with errno set: EMSGSIZE if it did not fit. Descriptors for which
-// this process has no room are left out.
+// rl_packet_descriptors_max. Returns its size, 0 at the end of the stream, or -1 with errno set: EMSGSIZE if it did not
+// fit. Descriptors for which this process has no room are left out.
 ssize_t rl_receive_packet(int channel, void *buffer, size_t size, int *descriptors, size_t *descriptor_count,
                           bool waits);
 enum { rl_packet_descriptors_max = 253 };  // SCM_MAX_FD

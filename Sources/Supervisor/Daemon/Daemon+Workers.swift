@@ -142,10 +142,10 @@ extension Daemon {
                 try reap(hook)
             } else if let preflight = upgrade.process(child) {
                 try look(at: preflight)
-            } else if let starting = starts.starting(pid: child) {
-                try lookAtStart(starting)
             } else if try helper.reap(child) {
                 continue
+            } else if let starting = starts.starting(pid: child) {
+                try lookAtStart(starting)
             } else {
                 starts.childHasEnded(child)
                 upgrade.childHasEnded(child)

@@ -314,7 +314,7 @@ public final class Daemon {
             case .stream(let stream): try output.read(stream)
             case .call(let worker): try ports.takeCall(of: worker, permitted: settings.permittedPorts)
             case .helper: helper.hear()
-            case .helperStart: try helper.lookAtStart()
+            case .helperStart(let process): try helper.lookAtStart(of: process)
             case .survivor(let calls): try ports.answerCall(of: calls)
             case .queue(let inode): ports.queueHasSomebody(inode)
             case .looks:

@@ -26,8 +26,8 @@ enum Source {
     case queue(UInt64)
     /// The helper has answered.
     case helper
-    /// There is news of a helper that is being set up.
-    case helperStart
+    /// There is news of a helper that is being started.
+    case helperStart(HelperProcess)
     /// Somebody wants to become a client of the control socket.
     case control
     case client(ControlClient)

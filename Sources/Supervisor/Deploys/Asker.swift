@@ -17,7 +17,7 @@ struct Asker: Codable {
         self.userID = userID
         guard pid > 0 else { return }
         self.pid = pid
-        // Who may ask is trusted, and so is not expected to make this look wait.
+        // A process that may ask is trusted, and so is not expected to make this look wait.
         let words = ProcessTree.commandLine(of: pid) ?? ProcessTree.name(of: pid).map { String($0) }
         command = words.map { printable($0) }
     }

@@ -229,12 +229,6 @@ final class Helper {
 
     // MARK: hearing
 
-    /// Call it when the source `.helperStart` is ready: there is news of a helper that is being set up.
-    func lookAtStart() throws(SystemError) {
-        guard let process, case .failed(let failure)? = try process.start.look(loop) else { return }
-        replace(process, isBlamed: false, "\(HelperProcess.error(of: failure))")
-    }
-
     /// Takes what the helper has sent. Call it when the source `.helper` is ready.
     func hear() {
         while let process {
@@ -384,8 +378,8 @@ final class Helper {
         do throws(SystemError) {
             let process = try HelperProcess(name: name)
             do throws(SystemError) {
+                try loop.watch(process.start.channel, .helperStart(process))
                 try loop.watch(process.channel.channel, .helper)
-                try loop.watch(process.start.channel, .helperStart)
             } catch {
                 process.kill()
                 doomed.append(process)
@@ -509,6 +503,14 @@ final class Helper {
 
     /// Children of the daemon that are no workers.
     var pids: Set<Int32> { earlier.union(doomed.map { $0.pid } + [process?.pid].compactMap { $0 }) }
+
+    /// There is news of a helper that is being started.
+    func lookAtStart(of process: HelperProcess) throws(SystemError) {
+        guard case .failed(let failure)? = try process.start.look(loop) else { return }
+        if self.process === process { replace(process, isBlamed: false, "it did not start (\(failure.error))") }
+        // It is reaped.
+        doomed.removeAll { $0 === process }
+    }
 
     /// Reaps the helper with this PID; returns false if there is none.
     func reap(_ pid: Int32) throws(SystemError) -> Bool {

@@ -21,11 +21,11 @@ final class HelperChannel {
     }
 
     /// Both ends, close-on-exec.
-    static func pair() throws(SystemError) -> (Channel, Channel) {
+    static func pair() throws(SystemError) -> (Channel, HandedDescriptor) {
         var ends: [Int32] = [-1, -1]
         let type = Int32(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue)
         try checked("socketpair", "AF_UNIX") { socketpair(AF_UNIX, type, 0, &ends) }
-        return (Channel(FileDescriptor(owning: ends[0])), Channel(FileDescriptor(owning: ends[1])))
+        return (Channel(FileDescriptor(owning: ends[0])), HandedDescriptor(FileDescriptor(owning: ends[1])))
     }
 
     func send(_ bytes: [UInt8], _ descriptors: [Channel] = []) throws(SystemError) {

@@ -4,27 +4,25 @@ internal import Glibc
 internal import Reloader
 
 final class HelperProcess {
-    var pid: Int32 { start.pid }
-    let start: ProcessStart
     let channel: HelperChannel
-    private let markFile: FileDescriptor
+    let start: ProcessStart
+    private let markFile: HandedDescriptor
+
+    var pid: Int32 { start.pid }
 
     /// Executes the daemon's own program: what it was started from, even if its file was replaced since.
     ///
     /// - Parameter name: the daemon's.
     init(name: String) throws(SystemError) {
         let (ours, theirs) = try HelperChannel.pair()
-        let mark = try TouchMark.make()
-        let program = HandedDescriptor(
-            FileDescriptor(
-                owning: try checked("open", "/proc/self/exe") { rl_open_path(AT_FDCWD, "/proc/self/exe") }))
-        let root = HandedDescriptor(FileDescriptor(owning: try checked("open", "/") { rl_open_path(AT_FDCWD, "/") }))
+        let mark = HandedDescriptor(try TouchMark.make())
+        let root = HandedDescriptor(
+            FileDescriptor(owning: try checked("open", "/") { rl_open_path(AT_FDCWD, "/") }))
         let null = HandedDescriptor(
             FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) }))
-        let handedMark = HandedDescriptor(try mark.duplicate())
         let arguments = CStrings(["reloaderd: ports of \(name)", HelperMain.argument].map { Array($0.utf8) })
         var request = rl_spawn_request()
-        request.executable = program.number
+        request.executable = -1
         request.directory = root.number
         request.mask = -1
         request.cpu = -1
@@ -32,25 +30,26 @@ final class HelperProcess {
         do throws(StartFailure) {
             // The descriptors stand at the places of HelperMain.channelNumber and markNumber.
             start = try ProcessStart(
-                request, path: "/proc/self/exe", arguments: arguments.pointers + [nil], environment: [nil],
-                descriptors: [null.number, null.number, null.number, theirs.number, handedMark.number], limits: [],
-                handed: [program, root, null, handedMark], kept: theirs)
-        } catch { throw Self.error(of: error) }
+                request, path: Self.program, arguments: arguments.pointers + [nil], environment: [nil],
+                descriptors: [null.number, null.number, null.number, theirs.number, mark.number], limits: [],
+                handed: [root, null, theirs, mark])
+        } catch {
+            var error = error.error
+            error.subject = Self.program
+            throw error
+        }
         markFile = mark
         channel = HelperChannel(ours, waits: false)
     }
 
+    /// For a new process too, until it has executed it.
+    private static let program = "/proc/self/exe"
+
     /// Whose things it has touched last.
-    var subject: TouchSubject { TouchMark.read(markFile) }
+    var subject: TouchSubject { TouchMark.read(markFile.number) }
 
     /// Does not wait for the end: there may be none.
     func kill() { start.kill() }
-
-    static func error(of failure: StartFailure) -> SystemError {
-        var error = failure.error
-        error.subject = "/proc/self/exe"
-        return error
-    }
 
     /// Returns true if it has ended; it is reaped then.
     func reap() throws(SystemError) -> Bool {

@@ -27,8 +27,8 @@ final class TouchMark {
         }
     }
 
-    static func read(_ file: borrowing FileDescriptor) -> TouchSubject {
+    static func read(_ number: Int32) -> TouchSubject {
         var word: UInt64 = 0
-        return pread(file.number, &word, 8, 0) == 8 ? TouchSubject(word: word) : .nobody
+        return pread(number, &word, 8, 0) == 8 ? TouchSubject(word: word) : .nobody
     }
 }

@@ -16,8 +16,8 @@ enum OpenSockets {
     }
 
     /// All sockets of the process, apart from those in further descriptor tables that its threads may have: to tell
-    /// these apart takes kcmp(2), which waits for an exec that may not end, so that it is left to the helper. nil if they
-    /// can't be seen, or if the process has more descriptors than `left`, the number that may still be read.
+    /// these apart takes kcmp(2), which waits for an exec that may not end, so that it is left to the helper. nil if
+    /// they can't be seen, or if the process has more descriptors than `left`, the number that may still be read.
     static func all(of pid: Int32, atMost left: inout Int) -> [Socket]? {
         guard let sockets = look(atTableOf: pid, atMost: &left) else { return nil }
         if !sockets.isEmpty { return sockets }

@@ -91,8 +91,8 @@ struct ProcessIdentity: Codable, Hashable {
 
 enum ProcessMemory {
     /// The resident bytes of a process, with each shared page divided by the number of its users (PSS): what a process
-    /// costs. The kernel walks all pages of the process to compute it, and waits for the locks that it needs for that. nil if it can't be read: only the process's own
-    /// user and root may.
+    /// costs. The kernel walks all pages of the process to compute it, and waits for the locks that it needs for that.
+    /// nil if it can't be read: only the process's own user and root may.
     static func proportionalBytes(of process: Int32) -> UInt64? {
         // Pss:                1180 kB
         let line = ProcFile.field("Pss:", in: "/proc/\(process)/smaps_rollup")

@@ -102,8 +102,8 @@ enum ProcessTree {
     /// The short name of the process, as the kernel keeps it.
     static func name(of process: Int32) -> Substring? { ProcFile.lines("/proc/\(process)/comm").first }
 
-    /// The command line of a process (proc_pid_cmdline(5)), cut; nil if it is empty or can't be read. It is in the memory
-    /// of the process: the look waits as long as that does.
+    /// The command line of a process (proc_pid_cmdline(5)), cut; nil if it is empty or can't be read. It is in the
+    /// memory of the process: the look waits as long as that does.
     static func commandLine(of process: Int32) -> String? {
         let line = ProcFile.beginning(of: "/proc/\(process)/cmdline", atMost: commandBytesMax) ?? []
         let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }

@@ -70,8 +70,8 @@ final class MemoryWatch {
 }
 
 /// The proportional share (PSS) of a worker and of the processes that it started. To compute it, the kernel walks all
-/// pages of a process, which takes milliseconds if the process is large, and takes a lock of the process: this is left to
-/// the helper.
+/// pages of a process, which takes milliseconds if the process is large, and takes a lock of the process: this is left
+/// to the helper.
 final class MemoryGauge {
     /// Bounds the share of the daemon's time that goes into measuring: a worker that took 1 ms to measure is measured
     /// again after 100 ms at the earliest.

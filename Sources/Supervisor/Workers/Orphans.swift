@@ -215,10 +215,11 @@ final class Orphans {
     /// Children of the daemon that are alive, and that are neither workers, nor hooks, nor on the way to become either,
     /// nor among the children that the daemon had before it started any.
     private func living(beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) -> [Orphan] {
-        let children = Self.children {
-            workers[$0] != nil || terms.hooks.contains($0) || terms.starts[$0] != nil || terms.helpers.contains($0)
-        }
-        return (children ?? []).compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }
+        let children =
+            Self.children {
+                workers[$0] != nil || terms.hooks.contains($0) || terms.starts[$0] != nil || terms.helpers.contains($0)
+            } ?? []
+        return children.compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }
     }
 
     /// The process and all its descendants that are alive.
