@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #ifndef MFD_NOEXEC_SEAL
@@ -47,6 +49,12 @@ bool rl_is_sealed(int number) {
 int rl_open_path(int directory, const char *path) { return openat(directory, path, O_PATH | O_CLOEXEC); }
 
 int rl_open_entry(int directory, const char *name) { return openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC); }
+
+ssize_t rl_access_list(int number, void *buffer, size_t size) {
+    char path[32];  // fgetxattr(2) takes no descriptor of O_PATH
+    snprintf(path, sizeof path, "/proc/self/fd/%d", number);
+    return getxattr(path, "system.posix_acl_access", buffer, size);
+}
 
 bool rl_contains(const void *bytes, size_t count, const void *word, size_t word_count) {
     return memmem(bytes, count, word, word_count) != NULL;

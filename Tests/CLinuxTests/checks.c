@@ -97,6 +97,8 @@ static void try_descriptors(struct scene *scene) {
     close(file);
     check(rl_open_path(scene->directory, "no such file") < 0 && errno == ENOENT);
     check(rl_open_entry(scene->directory, "no such file") < 0 && errno == ENOENT);
+    char list[16];
+    check(rl_access_list(scene->directory, list, sizeof list) < 0 && (errno == ENODATA || errno == EOPNOTSUPP));
     check(rl_contains("abc", 3, "bc", 2) && !rl_contains("abc", 2, "bc", 2) && !rl_contains("", 0, "a", 1));
     check(rl_differing_tables(getpid(), getpid()) == 0 && rl_differing_tables(getpid(), -1) < 0);
     check(!rl_calls_are_over(scene->pair[0]));

@@ -100,6 +100,7 @@ RUN(seal_memory_file, rl_seal_memory_file(scene->null))
 RUN(is_sealed, rl_is_sealed(scene->null))
 RUN(open_path, rl_open_path(scene->directory, "."))
 RUN(open_entry, rl_open_entry(scene->directory, "."))
+RUN(access_list, rl_access_list(scene->directory, bytes, sizeof bytes))
 RUN(become_subreaper, rl_become_subreaper())
 RUN(limit_raise, rl_file_descriptor_limit_raise(&soft, &hard))
 RUN(receive_datagram, rl_receive_datagram(scene->datagrams[0], bytes, sizeof bytes, &uid))
@@ -249,6 +250,7 @@ const struct row rows[] = {
     {"rl_is_sealed", is_sealed, {FAULT(fcntl, EINVAL)}, 0, 0},
     FAIL("open_path", open_path, openat, EMFILE),
     FAIL("open_entry", open_entry, openat, ELOOP),
+    FAIL("access_list", access_list, getxattr, EIO),
     FAIL("become_subreaper", become_subreaper, prctl, EINVAL),
     FAIL("file_descriptor_limit_raise", limit_raise, prlimit64, EPERM),
     FAIL("receive_datagram", receive_datagram, recvmsg, ENOBUFS),

@@ -73,6 +73,9 @@ int rl_seal_memory_file(int number);             // nothing can change it any mo
 bool rl_is_sealed(int number);                   // it is a memory file that was sealed so
 int rl_open_path(int directory, const char *path);  // openat(2) with O_PATH: pins the file without access to it
 int rl_open_entry(int directory, const char *name); // the same for an entry of this name, even if it is a link
+// Reads the POSIX access list of what is open as `number`, also by rl_open_path, as the kernel stores it. Returns its
+// size; -1 with ENODATA if there is none. Needs /proc.
+ssize_t rl_access_list(int number, void *buffer, size_t size);
 bool rl_contains(const void *bytes, size_t count, const void *word, size_t word_count);  // memmem(3)
 int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
 int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; returns the old

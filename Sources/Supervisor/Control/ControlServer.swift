@@ -111,15 +111,25 @@ final class ControlServer {
 
     // MARK: clients
 
-    func accept() throws(SystemError) {
+    /// - Parameter reserve: gives up what a client needs if there are no other descriptors.
+    func accept(_ reserve: DescriptorReserve) throws(SystemError) {
         guard let listener else { return }
         do throws(SystemError) {
-            while let socket = try listener.accept() { try admit(socket) }
+            while let socket = try accept(listener, reserve) { try admit(socket) }
         } catch {
             // The loop is level-triggered: it would report this client again and again.
             try loop.unwatch(listener.channel)
             isFull = true
             throw error
+        }
+    }
+
+    private func accept(
+        _ listener: ControlListener, _ reserve: DescriptorReserve
+    ) throws(SystemError) -> FileDescriptor? {
+        do throws(SystemError) { return try listener.accept() } catch {
+            guard error.errno == EMFILE || error.errno == ENFILE, reserve.giveOne() else { throw error }
+            return try listener.accept()
         }
     }
 

@@ -9,10 +9,12 @@ extension Daemon {
         if pool.isEnding { throw .ending }
         let asked = tellReloading(askedBy: order.asker)
         do throws(ReloadRefusal) {
-            let next = try releases.makeNext(
-                order.changes,
-                Releases.Circumstances(workers: pool.policy.workers, badGenerations: pool.badGenerations)
-            ) { $0.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: ports.supply) }
+            let next = try deployReserve.lend { () throws(ReloadRefusal) in
+                try releases.makeNext(
+                    order.changes,
+                    Releases.Circumstances(workers: pool.policy.workers, badGenerations: pool.badGenerations)
+                ) { $0.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: ports.supply) }
+            }
             let deploy = deploys.begin(next.generation, order, workers: settings.policy.workers)
             return (deploy, next.sameAsBad)
         } catch {

@@ -22,9 +22,21 @@ extension Daemon {
         }
         do throws(SpawnError) {
             let listeners = try listenerDescriptors(for: start.slot, of: start.generation)
-            try starts.begin(start, by: pool.policy, listeners: listeners)
+            try withReserve(for: start) { () throws(SpawnError) in
+                try starts.begin(start, by: pool.policy, listeners: listeners)
+            }
             return nil
         } catch { return starts.failed(start, error) }
+    }
+
+    /// A slot that had a worker gets another even if there are no more descriptors; a pool does not grow then.
+    private func withReserve<Result>(
+        for start: WorkerStart, _ body: () throws(SpawnError) -> Result
+    ) throws(SpawnError) -> Result {
+        do throws(SpawnError) { return try body() } catch {
+            guard error.isForWantOfDescriptors, workers.hasHadOne(in: start.slot) else { throw error }
+            return try deployReserve.lend(body)
+        }
     }
 
     /// Does nothing while the process is still being set up.

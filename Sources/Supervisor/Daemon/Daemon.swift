@@ -55,6 +55,11 @@ public final class Daemon {
     private var pidFile: PidFile?
     /// What this program has come in the place of; nil: it was started.
     private var predecessor: Predecessor?
+    /// For a reload, and for a worker in a slot that had one: a worker takes twelve descriptors while it starts, a new
+    /// generation three while it is made, and each that is kept for a rollback two.
+    let deployReserve: DescriptorReserve
+    /// For clients of the control socket.
+    let controlReserve: DescriptorReserve
 
     /// Opens everything, and starts nothing yet.
     ///
@@ -120,6 +125,8 @@ public final class Daemon {
         workers = Workers(loop, story)
         startTrouble = StartTrouble(story)
         memoryWatch = MemoryWatch(loop, story)
+        deployReserve = DescriptorReserve(28)
+        controlReserve = DescriptorReserve(4)
         upgrade = Upgrade(loop, story)
     }
 
@@ -178,6 +185,8 @@ public final class Daemon {
         startTrouble = StartTrouble(state.slowStarts, story)
         memoryWatch = MemoryWatch(loop, story)
         upgrade = Upgrade(loop, story)
+        deployReserve = DescriptorReserve(28)
+        controlReserve = DescriptorReserve(4)
         do throws(SystemError) {
             try watch()
             try workers.watch()
@@ -286,6 +295,9 @@ public final class Daemon {
         try manager.endTurn()
         deploys.save()
         control.endTurn()
+        // This one first: what a client has given back is for the next client.
+        controlReserve.refill()
+        deployReserve.refill()
     }
 
     private func watch() throws(SystemError) {
@@ -329,7 +341,7 @@ public final class Daemon {
                 lookAtMemory()
                 try lookAtPreflight()
                 startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: ports.listeners)
-            case .control: try control.accept()
+            case .control: try control.accept(controlReserve)
             case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
             case .preflight(let preflight): try look(at: preflight)

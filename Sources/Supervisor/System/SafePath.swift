@@ -109,8 +109,10 @@ struct SafePath: ~Copyable {
 
     private static func isShared(_ directory: borrowing FileDescriptor, _ path: String) throws(SystemError) -> Bool {
         let status = try status(of: directory, path)
-        let isOpenToGroup = status.st_mode & S_IWGRP != 0 && status.st_gid != 0 && status.st_gid != getegid()
-        return !isOurs(status.st_uid) || status.st_mode & S_IWOTH != 0 || isOpenToGroup
+        if !isOurs(status.st_uid) || status.st_mode & S_IWOTH != 0 { return true }
+        let named = try NamedWriters(of: directory, status, path)
+        let groups = named.groups + (status.st_mode & S_IWGRP != 0 ? [status.st_gid] : [])
+        return groups.contains { $0 != 0 && $0 != getegid() } || named.users.contains { !isOurs($0) }
     }
 
     /// - Parameter entry: what the path goes on with; nil: it ends in this directory.
@@ -119,7 +121,8 @@ struct SafePath: ~Copyable {
     ) throws(SystemError) {
         if strangers.isEmpty { return }
         let status = try status(of: directory, path)
-        for stranger in strangers where stranger.mayWrite(status) {
+        let named = try NamedWriters(of: directory, status, path)
+        for stranger in strangers where stranger.mayWrite(status, named) {
             // In a sticky directory, what belongs to us can be moved by its own owner and by the directory's only.
             let isSticky = status.st_mode & 0o1000 != 0 && isOurs(status.st_uid)
             if isSticky, let entry, isOurs(entry.st_uid) { continue }
@@ -146,10 +149,12 @@ struct Stranger: Equatable {
     let userID: UInt32
     let groupIDs: [UInt32]
 
-    /// By its owner, its group and its mode; the owner can change the mode. Access lists are not looked at.
-    fileprivate func mayWrite(_ status: stat) -> Bool {
+    /// By its owner, who can change the mode, its group, its mode and its access list. If in doubt, yes: an access list
+    /// may let the group do less than the mode says.
+    fileprivate func mayWrite(_ status: stat, _ named: NamedWriters) -> Bool {
         status.st_uid == userID || status.st_mode & S_IWOTH != 0
             || status.st_mode & S_IWGRP != 0 && groupIDs.contains(status.st_gid)
+            || named.users.contains(userID) || named.groups.contains(where: groupIDs.contains)
     }
 }
 

@@ -42,6 +42,9 @@ struct SpawnError: Error, Equatable {
     /// A process has the program open for writing.
     var isBusy: Bool { step == .execute && error.errno == ETXTBSY }
 
+    /// The daemon or the machine is at its limit of open files.
+    var isForWantOfDescriptors: Bool { error.errno == EMFILE || error.errno == ENFILE }
+
     /// One line: what failed, on what, why, what to do.
     var message: String { "cannot start worker: \(program): \(what)\(error.reason)\(hint)" }
 

@@ -16,6 +16,8 @@ final class Workers {
     private var running: [Int32: WorkerProcess] = [:]
     private var outOfMemoryKills = OutOfMemoryKills()
     private(set) var failures = SlotFailures()
+    /// Slots that have, or had, a worker.
+    private var slotsUsed: Set<Int> = []
 
     /// Create it before anything is started.
     init(_ loop: Loop, _ story: Story) {
@@ -32,12 +34,14 @@ final class Workers {
         let orphans: Orphans.State
         let outOfMemoryKills: OutOfMemoryKills
         let failures: SlotFailures
+        let slotsUsed: Set<Int>
     }
 
     func row() throws(StateError) -> StateRow {
         try StateRow(
             Self.key,
-            State(orphans: orphans.state, outOfMemoryKills: outOfMemoryKills, failures: failures))
+            State(
+                orphans: orphans.state, outOfMemoryKills: outOfMemoryKills, failures: failures, slotsUsed: slotsUsed))
     }
 
     /// The rows of one worker.
@@ -70,6 +74,7 @@ final class Workers {
         orphans = Orphans(state.orphans, leaving: leaving, loop.buffer, story)
         outOfMemoryKills = state.outOfMemoryKills
         failures = state.failures
+        slotsUsed = state.slotsUsed
     }
 
     static func check(_ rows: StateRows) throws(StateError) {
@@ -120,6 +125,7 @@ final class Workers {
             throw SpawnError(step: .channels, error: error, program: worker.generation.program.path)
         }
         byID[worker.id] = worker
+        slotsUsed.insert(worker.slot)
         outOfMemoryKills.look()
         story.tell(worker.record(.info, "worker_started", "worker starts"))
     }
@@ -304,7 +310,13 @@ final class Workers {
     func noteFailure(in slot: Int, _ reason: String, at now: Instant) { failures.failed(in: slot, reason, at: now) }
 
     /// Call it when the slot was removed.
-    func forgetFailures(in slot: Int) { failures.forget(slot) }
+    func forgetFailures(in slot: Int) {
+        failures.forget(slot)
+        slotsUsed.remove(slot)
+    }
+
+    /// Whether a process was ever started in the slot.
+    func hasHadOne(in slot: Int) -> Bool { slotsUsed.contains(slot) }
 
     // MARK: leftovers
 

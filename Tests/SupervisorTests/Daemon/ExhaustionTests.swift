@@ -12,6 +12,7 @@ import Testing
         let client = try SteadyClient(port)
         let old = Capacity.ready(in: daemon.log)
         let used = try Self.descriptors(of: daemon)
+        #expect(try Self.allDescriptors(of: daemon).count == used.count + 32, "there is no reserve")
         // A generation takes two, and for a moment a third; a worker's channels and its pidfd take six while it starts.
         for spare in 0...7 {
             try Self.limit(daemon, to: Self.limit(leaving: spare, beside: used))
@@ -37,6 +38,34 @@ import Testing
         try daemon.next("reload_done")
         #expect(client.finish().failures == [])
         try daemon.endsClean()
+    }
+
+    /// The table is full: what is needed to operate the daemon goes on, and the pool does not grow.
+    @Test func withoutAnyDescriptorTheDaemonIsOperatedFromItsReserve() throws {
+        let port = try Network.freePort()
+        let app = try ControlledDaemon(
+            Apps.worker("ready", "serve"), options: ["--workers", "1", "--listen", "127.0.0.1:\(port)"])
+        try app.daemon.next("pool_ready")
+        let full = Self.limit(leaving: 0, beside: try Self.allDescriptors(of: app.daemon))
+        try Self.limit(app.daemon, to: full)
+        #expect(try app.ask("status").workers.count == 1)
+        let reload = try app.ask("reload")
+        try #require(reload.outcome == "done", "\(reload)")
+        try app.daemon.gone(1, ofGeneration: 1)
+        let worker = try #require(app.daemon.records("worker_ready").last?.pid)
+        kill(worker, SIGKILL)
+        try app.daemon.next("worker_ready")
+        #expect(app.daemon.records("worker_failed").allSatisfy { !$0.message.contains("Too many open files") })
+        #expect(Network.get(port) != nil)
+
+        #expect(try app.ask("scale", ["to": 3]).isOK)
+        let refused = try app.daemon.next("worker_failed") { $0.slot != 0 }
+        #expect(refused.message.contains("Too many open files"), "\(refused)")
+        #expect(try app.ask("status").isOK)
+        #expect(try app.ask("scale", ["to": 1]).isOK)
+        #expect(try app.ask("stop").isOK)
+        #expect(try app.daemon.end() == 0)
+        app.daemon.leavesNothing()
     }
 
     /// A worker crashes then: its slot waits until there are descriptors, and is started.
@@ -127,7 +156,13 @@ import Testing
         geteuid() == 0 && (try? CommandRun.run(somebodyElse + [Products.reloaderd, "--version"]).status) == 0
     }
 
+    /// All but those of the reserve, which are given up when there are no others.
     private static func descriptors(of daemon: DaemonUnderTest) throws -> Set<Int> {
+        let all = try allDescriptors(of: daemon)
+        return try all.filter { try DescriptorLink.target(of: $0, in: daemon.pid) != "/" }
+    }
+
+    private static func allDescriptors(of daemon: DaemonUnderTest) throws -> Set<Int> {
         Set(try FileManager.default.contentsOfDirectory(atPath: "/proc/\(daemon.pid)/fd").compactMap { Int($0) })
     }
 

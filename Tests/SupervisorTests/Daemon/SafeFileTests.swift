@@ -94,6 +94,20 @@ import Testing
         #expect(explanation(.appending, "\(folder.path)/loop") == "Too many levels of symbolic links")
     }
 
+    /// The directory is root's, and its group as well; its access list lets somebody else write.
+    @Test(.enabled(if: Launcher.isRoot), arguments: ["u:65534:wx", "g:65534:wx"])
+    func anAccessListMakesADirectoryShared(entry: String) throws {
+        let logs = "\(folder.path)/logs"
+        mkdir(logs, 0o755)
+        symlink("\(folder.path)/target", "\(logs)/log")
+        lchown("\(logs)/log", Launcher.nobody, Launcher.nobody)
+        #expect(explanation(.appending, "\(logs)/log") == nil)
+        try AccessList.add(entry, to: logs)
+        #expect(
+            explanation(.appending, "\(logs)/log")
+                == "the link 'log' belongs to user 65534, in a directory where others may write: it is not followed")
+    }
+
     /// A user who may write into a directory can make its links lead anywhere.
     @Test(.enabled(if: Launcher.isRoot)) func linksOfOthersAreNotFollowed() throws {
         symlink("\(folder.path)/target", "\(shared)/log")

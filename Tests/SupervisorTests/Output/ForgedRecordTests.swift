@@ -8,16 +8,20 @@ import Testing
     private static let textRecord =
         #"time=2026-11-27T11:29:02.000Z level=info event=reload_done generation=7 msg="forged""#
 
-    /// A pool of one whose worker runs this Python with `write`, which writes bytes to both streams, and ends.
+    /// A pool of one whose worker runs this Python, and ends. `write` writes bytes to both streams, and `taken` returns
+    /// when the daemon has read them.
     private func run(
         _ format: String, _ code: String, output: String = "relay", merged: Bool = false, journal: Bool = false
     ) throws -> (output: String, errors: String, pid: String) {
         let folder = try TestFolder()
         let script = """
-            import os, sys, time
+            import fcntl, os, struct, sys, termios
             def write(*pieces):
                 for piece in pieces:
                     for stream in 1, 2: os.write(stream, piece)
+            def taken():
+                for stream in 1, 2:
+                    while struct.unpack("i", fcntl.ioctl(stream, termios.FIONREAD, bytes(4)))[0]: os.sched_yield()
             \(code)
             os._exit(3)
             """
@@ -57,10 +61,10 @@ import Testing
         "level": "write(b'<6>' + record, b'<3> <6>' + record)",
         "carriage return": "write(b'word\\r' + record)",
         "NUL": "write(b'word\\0' + record)",
-        "torn": "half = len(record) // 2; write(record[:half]); time.sleep(0.2); write(record[half:])",
-        "torn at its first word": "write(record[:2]); time.sleep(0.2); write(record[2:])",
-        "after a long line that others may have ended": "write(b'x' * 5000); time.sleep(0.2); write(record)",
-        "torn after a long beginning": "write(b' ' * 5000 + record[:3]); time.sleep(0.2); write(record[3:])",
+        "torn": "half = len(record) // 2; write(record[:half]); taken(); write(record[half:])",
+        "torn at its first word": "write(record[:2]); taken(); write(record[2:])",
+        "after a long line that others may have ended": "write(b'x' * 5000); taken(); write(record)",
+        "torn after a long beginning": "write(b' ' * 5000 + record[:3]); taken(); write(record[3:])",
         "in the last words, without an end": "write(record[:-1])",
         "in many": "write(b'word\\n' + record + b'word\\n' + record)",
     ]
@@ -133,7 +137,7 @@ import Testing
         for line in run.errors.utf8.split(separator: 10) { #expect(line.count < 40_000) }
         #expect(forged(run.errors, "text") == [])
         let pieces = try self.run(
-            "text", "write(b'x' * 5000); time.sleep(0.2); write(b'y' * 44152 + b'''\(Self.textRecord)\\n''')",
+            "text", "write(b'x' * 5000); taken(); write(b'y' * 44152 + b'''\(Self.textRecord)\\n''')",
             journal: true)
         for line in pieces.errors.utf8.split(separator: 10) { #expect(line.count < 40_000) }
     }

@@ -11,7 +11,7 @@ import Testing
     }
 
     enum Openness: CaseIterable {
-        case owned, group, world, sticky, above
+        case owned, group, world, sticky, above, listedUser, listedGroup
 
         /// Makes the directory `logs`, which the user 65534 with the group 54321 may write in this way.
         fileprivate func make(in folder: TestFolder) throws {
@@ -24,6 +24,8 @@ import Testing
                 chmod(path, 0o775)
             case .world: chmod(path, 0o777)
             case .sticky: chmod(path, 0o1777)
+            case .listedUser: try AccessList.add("u:65534:wx", to: path)
+            case .listedGroup: try AccessList.add("g:54321:wx", to: path)
             // The directory itself is root's, and can be moved away.
             case .above: chmod(folder.path, 0o777)
             }
@@ -45,6 +47,19 @@ import Testing
         let check = try CommandRun.reloaderd(["--check"] + words)
         #expect(check.errors.contains("--output: cannot use \(folder.path)/logs/log: \(reason)"), "\(check.errors)")
         #expect(!folder.contains("logs/log"))
+    }
+
+    /// Entries for others, entries that do not let write, and those that the mask takes away.
+    @Test func anAccessListThatLetsThemNotWriteIsNone() throws {
+        mkdir("\(folder.path)/logs", 0o755)
+        let words = ["--check", "--output", "file:\(folder.path)/logs/log", "--control", "none"] + user + ["/bin/true"]
+        for (entries, isRefused) in [
+            ("u:65533:wx,u:65534:rx,g:54320:wx", false), ("u:65534:wx,m::rx", false), ("m::rwx", true),
+        ] {
+            try AccessList.add(entries, to: "\(folder.path)/logs")
+            let check = try CommandRun.reloaderd(words)
+            #expect(check.errors.contains("who may write into") == isRefused, "\(entries): \(check.errors)")
+        }
     }
 
     /// A sticky directory further up can't be used to move what is root's: /tmp is one.

@@ -60,3 +60,12 @@ extension TestFolder {
         String(decoding: FileManager.default.contents(atPath: "\(path)/\(name)") ?? Data(), as: UTF8.self)
     }
 }
+
+/// POSIX access lists of files, acl(5).
+enum AccessList {
+    /// As setfacl(1) writes entries: `u:65534:wx,g:54321:rx,m::rwx`.
+    static func add(_ entries: String, to path: String) throws {
+        let run = try CommandRun.run(["setfacl", "-m", entries, path])
+        guard run.status == 0 else { throw DidNotHappen(description: "no access list: \(run.errors)") }
+    }
+}
