@@ -17,6 +17,14 @@ import Testing
         return process
     }
 
+    /// What the helper finds.
+    private func measure(_ processes: [ChildProcess], within time: Duration = .seconds(10)) throws -> UInt64? {
+        let worker = MeasuredWorker(id: WorkerID(number: 1), processes: processes.map(\.pid))
+        let request = HelperRequest.measure([worker], within: time)
+        guard case .measured(let measured) = Toucher(TouchMark(nil)).answer(request, []) else { return nil }
+        return measured.first?.bytes
+    }
+
     private func isAbout(_ bytes: UInt64, _ expected: UInt64) -> Bool {
         max(bytes, expected) - min(bytes, expected) < 8 << 20
     }
@@ -24,21 +32,22 @@ import Testing
     @Test func theSumIsThatOfAllProcesses() throws {
         defer { buffer.deallocate() }
         let (small, large) = (try process(30), try process(70))
-        let one = gauge.measure(WorkerID(number: 1), [small.pid], buffer)
-        let other = gauge.measure(WorkerID(number: 2), [large.pid], buffer)
-        let both = gauge.measure(WorkerID(number: 3), [small.pid, large.pid], buffer)
+        let one = try #require(try measure([small]))
+        let other = try #require(try measure([large]))
+        let both = try #require(try measure([small, large]))
         #expect(one > 30 << 20 && other > 70 << 20)
         #expect(isAbout(both, one + other), "\(both) are not \(one) and \(other)")
         // Whole pages, whoever else has them.
         let bound = gauge.upperBound([small.pid, large.pid], buffer)
         #expect(bound == gauge.upperBound([small.pid], buffer) + gauge.upperBound([large.pid], buffer))
         #expect(bound >= both)
-        // The last measurement, if there is no time for another.
-        let past = MonotonicClock.now()
-        #expect(gauge.bytes(WorkerID(number: 3), [small.pid], until: past, buffer) == both)
-        #expect(gauge.bytes(WorkerID(number: 4), [small.pid], until: past, buffer) == nil)
-        gauge.forget(WorkerID(number: 3))
-        #expect(gauge.bytes(WorkerID(number: 3), [small.pid], until: past, buffer) == nil)
+        // The last measurement counts until there is another.
+        let (id, now) = (WorkerID(number: 3), MonotonicClock.now())
+        #expect(gauge.bytes(id) == nil && gauge.isDue(id, at: now))
+        gauge.note(id, bytes: both, took: .milliseconds(1), at: now)
+        #expect(gauge.bytes(id) == both && !gauge.isDue(id, at: now))
+        gauge.forget(id)
+        #expect(gauge.bytes(id) == nil)
     }
 
     @Test func aProcessThatIsGoneHasNone() throws {
@@ -46,7 +55,7 @@ import Testing
         let child = try process(1)
         child.closeInput()
         try child.wait()
-        #expect(gauge.measure(WorkerID(number: 1), [child.pid], buffer) == 0)
+        #expect(try measure([child]) == 0)
         #expect(gauge.upperBound([child.pid, child.pid], buffer) == 0)
     }
 }
