@@ -105,6 +105,26 @@ ssize_t rl_send_datagram(int socket, const char *path, const void *bytes, size_t
     return sendto(socket, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address, size);
 }
 
+ssize_t rl_send_with_descriptor(int socket, const char *path, const void *bytes, size_t count, int descriptor) {
+    struct sockaddr_un address;
+    socklen_t size = unix_address(path, &address);
+    if (size == 0) return -1;
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct iovec piece = {(void *)bytes, count};
+    struct msghdr message = {
+        .msg_name = &address, .msg_namelen = size, .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control,
+        .msg_controllen = sizeof control};
+    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(part), &descriptor, sizeof descriptor);
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 int rl_connect_datagram(int socket, const char *path) {
     struct sockaddr_un address;
     socklen_t size = unix_address(path, &address);

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -27,7 +28,7 @@
 enum {
     stack_size = 16 * 1024,     // the child's functions need less than 1 KiB, and more with a sanitizer
     descriptors_max = 1024,
-    extra_descriptors_max = 3,  // the channel, the directory and the executable
+    extra_descriptors_max = 4,  // the channel, the directory, the executable and the control group
 };
 
 // At the upper end of the mapping. Below it are the stack and a page that nobody may touch.
@@ -38,6 +39,7 @@ struct rl_start {
     int *places;                      // places[i] becomes descriptor i
     int count;                        // of the places: those that the program gets, and then the child's own
     int channel, directory, executable;  // the places of these; -1: there is none
+    int cgroup;                       // the place of the group that the child must still join; -1: there is none
     int highest;                      // the highest number that the child needs
     struct note note;
     cpu_set_t cpus;
@@ -111,6 +113,15 @@ static long close_others(const struct rl_start *start) {
     return 0;
 }
 
+// Where the kernel could not start the child in its group. The right to do so is checked as ours.
+static long join_cgroup(const struct rl_start *start) {
+    long file = bare(SYS_openat, start->cgroup, address_of("cgroup.procs"), O_WRONLY | O_CLOEXEC);
+    if (file < 0) return file;
+    long result = bare(SYS_write, file, address_of("0"), 1);
+    bare(SYS_close, file);
+    return result;
+}
+
 static long set_limits(const struct rl_spawn_request *request) {
     for (int i = 0; i < request->limit_count; i++) {
         // The kernel's structure is these two.
@@ -182,6 +193,7 @@ static long set_up(struct rl_start *start) {
     STEP(descriptors, place_descriptors(start));
     STEP(descriptors, close_others(start));
     __atomic_store_n(&start->has_own_descriptors, true, __ATOMIC_RELEASE);
+    if (start->cgroup >= 0) STEP(cgroup, join_cgroup(start));
     // This comes before the user changes: with root's rights the filter costs the program none of its own rights.
     long notifications = -1;
     if (request->reports_calls) STEP(filter, notifications = report_calls());
@@ -259,6 +271,7 @@ static int highest_number(const struct rl_spawn_request *request) {
     int highest = request->directory;
     if (request->executable > highest) highest = request->executable;
     if (request->channel > highest) highest = request->channel;
+    if (request->has_cgroup && request->cgroup > highest) highest = request->cgroup;
     for (int i = 0; i < request->descriptor_count; i++)
         if (request->descriptors[i] > highest) highest = request->descriptors[i];
     return highest;
@@ -267,10 +280,11 @@ static int highest_number(const struct rl_spawn_request *request) {
 static void set_places(struct rl_start *start, const struct rl_spawn_request *request) {
     int count = request->descriptor_count;
     for (int i = 0; i < count; i++) start->places[i] = request->descriptors[i];
-    start->directory = start->executable = -1;
+    start->directory = start->executable = start->cgroup = -1;
     start->places[start->channel = count++] = request->channel;
     if (request->directory >= 0) start->places[start->directory = count++] = request->directory;
     if (request->executable >= 0) start->places[start->executable = count++] = request->executable;
+    if (request->has_cgroup) start->places[start->cgroup = count++] = request->cgroup;
     start->count = count;
 }
 
@@ -312,6 +326,68 @@ static struct rl_start *make_start(const struct rl_spawn_request *request) {
     return start;
 }
 
+// As clone(2), and the child is in its control group from the first. The C library has no wrapper: the child goes on at
+// the same place with another stack, so the call and what follows must be one piece. Returns -errno on failure.
+static long clone_into_cgroup(struct rl_start *start, int *pidfd) {
+    struct clone_args arguments = {
+        .flags = CLONE_VM | CLONE_FILES | CLONE_PIDFD | CLONE_INTO_CGROUP,
+        .pidfd = (uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+        .stack = (uintptr_t)start - stack_size,
+        .stack_size = stack_size,
+        .cgroup = (uint64_t)start->request.cgroup,
+    };
+#if defined(__x86_64__)
+    long result = SYS_clone3;
+    register struct rl_start *argument __asm__("r12") = start;
+    register int (*function)(void *) __asm__("r13") = child_main;
+    __asm__ volatile("syscall\n\t"
+                     "test %%rax, %%rax\n\t"
+                     "jnz 1f\n\t"
+                     "xor %%ebp, %%ebp\n\t"
+                     "mov %%r12, %%rdi\n\t"
+                     "call *%%r13\n\t"
+                     "mov %%eax, %%edi\n\t"
+                     "mov %[exit], %%eax\n\t"
+                     "syscall\n\t"
+                     "1:"
+                     : "+a"(result)
+                     : "D"(&arguments), "S"(sizeof arguments), "r"(argument), "r"(function), [exit] "i"(SYS_exit)
+                     : "rcx", "r11", "memory");
+    return result;
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = SYS_clone3;
+    register long x0 __asm__("x0") = address_of(&arguments);
+    register long x1 __asm__("x1") = sizeof arguments;
+    register struct rl_start *argument __asm__("x20") = start;
+    register int (*function)(void *) __asm__("x21") = child_main;
+    __asm__ volatile("svc 0\n\t"
+                     "cbnz x0, 1f\n\t"
+                     "mov x29, #0\n\t"
+                     "mov x0, x20\n\t"
+                     "blr x21\n\t"
+                     "mov x8, %[exit]\n\t"
+                     "svc 0\n\t"
+                     "1:"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(argument), "r"(function), [exit] "i"(SYS_exit)
+                     : "memory");
+    return x0;
+#endif
+}
+
+// Without a control group of its own, or where clone3(2) is refused, as by the filters of container runtimes and of
+// RestrictNamespaces=, the child is cloned into our own group and joins its group itself.
+static long clone_child(struct rl_start *start, int *pidfd) {
+    if (start->cgroup >= 0) {
+        long result = clone_into_cgroup(start, pidfd);
+        if (result != -ENOSYS && result != -EPERM && result != -E2BIG && result != -EINVAL) return result;
+    }
+    int flags = CLONE_VM | CLONE_FILES | CLONE_PIDFD | SIGCHLD;
+    pid_t pid = clone(child_main, start, flags, start, pidfd);  // the stack ends where `start` begins
+    return pid < 0 ? -errno : pid;
+}
+
 struct rl_start *rl_start(const struct rl_spawn_request *request, pid_t *pid, int *pidfd) {
     struct rl_start *start = make_start(request);
     if (!start) return NULL;
@@ -322,9 +398,9 @@ struct rl_start *rl_start(const struct rl_spawn_request *request, pid_t *pid, in
     if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, _NSIG / 8) < 0) {
         error = errno;
     } else {
-        int flags = CLONE_VM | CLONE_FILES | CLONE_PIDFD | SIGCHLD;
-        *pid = clone(child_main, start, flags, start, pidfd);  // the stack ends where `start` begins
-        if (*pid < 0) error = errno;
+        long child = clone_child(start, pidfd);
+        if (child < 0) error = (int)-child;
+        *pid = (pid_t)child;
         syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, _NSIG / 8);  // fails only for a bad address
     }
     if (error == 0) return start;

@@ -14,6 +14,7 @@ extension Pool {
         guard phase == .running || phase == .drained else { return }
         assert(generation > generations.newest, "generations are counted up")
         guard generation > generations.newest else { return }
+        if lacksRoom(for: plan) { return report(.refused(.noRoom)) }
 
         generations.record(generation)
         let before = self.policy.workers
@@ -31,6 +32,7 @@ extension Pool {
             return report(.refused(.nothingToRollBackTo))
         }
         guard settled.kept.contains(target) else { return report(.refused(.notKept(generation: target))) }
+        if lacksRoom(for: plan) { return report(.refused(.noRoom)) }
         supersedeRoll(by: target)
         beginRoll(to: target, by: plan)
     }

@@ -20,6 +20,8 @@
 //
 // - At most `surge` slots have their turn at a time. A slot without a worker has its turn as soon as the roll begins:
 //   that raises nothing above n, and the new generation is probably the fix for what emptied the slot.
+// - If memory has room for fewer workers than that (`RollPlan.room`), a slot that has a worker also waits until there
+//   is room for another one beside it, and those that drain count: they still have their memory.
 // - A slot that the roll may not take (Pool+Canary) goes on as if there were no roll.
 // - A replacement is abandoned when its roll is superseded or fails. But if it is ready and nothing else serves its
 //   slot, it takes the slot instead, and is then replaced start-first like any other worker: no command lowers
@@ -31,6 +33,7 @@ extension Pool {
         roll = Roll(.forward, to: target, by: plan, startedAt: now)
         if target == settledGeneration { roll?.canary = nil }
         report(.began(target: target, base: settledGeneration, workers: policy.workers))
+        if let room = plan.room { bound(target, by: max(0, room), surge: policy.effective(plan.surge ?? policy.surge)) }
         if isPaused { report(.paused) }
         for slot in 0..<policy.workers {
             change(slot) { $0.forgetBackoff() }
@@ -48,6 +51,32 @@ extension Pool {
         while totals.inFlight < surge, mayTakeSlot, let slot = nextTurn() { startReplacement(in: slot) }
     }
 
+    // MARK: memory
+
+    /// A roll by this plan would be refused: memory has no room for one more worker, and no worker is ending, which
+    /// would make room.
+    public func lacksRoom(for plan: RollPlan) -> Bool {
+        guard let room = plan.room, room < 1, !plan.ignoresRoom else { return false }
+        return population == totals.occupied
+    }
+
+    private mutating func bound(_ target: Int, by room: Int, surge: Int) {
+        // No pool has more than that, see `Policy.lingeringMax`.
+        let workersMax = population + min(room, Policy.workersMax * (Policy.lingeringMax + 2))
+        roll?.workersMax = workersMax
+        if room < surge { report(.bounded(target: target, room: room, surge: surge)) }
+    }
+
+    /// Memory has room for a replacement beside the worker that it replaces. A slot without a worker keeps the room
+    /// that its next one will take. If all others have ended, one replacement is always allowed: the roll must end.
+    private var hasRoom: Bool {
+        guard let workersMax = roll?.workersMax else { return true }
+        return population + policy.workers - totals.occupied < max(workersMax, policy.workers + 1)
+    }
+
+    /// What takes up memory: workers in any state, and what ended workers have left behind, each counted as one.
+    private var population: Int { slotOfWorker.count + slotOfLeftovers.count }
+
     /// Slots that have lost their worker since the roll began come first. All slots that may be due lie at the cursor
     /// or above, so a roll that waits for crowded slots looks at none of them again.
     private mutating func nextTurn() -> Int? {
@@ -56,6 +85,7 @@ extension Pool {
         {
             return slot
         }
+        guard hasRoom else { return nil }
         while let cursor = roll?.cursor, cursor < policy.workers {
             if let slot = roll?.step(), isDue(slot) { return slot }
         }
@@ -137,6 +167,7 @@ extension Pool {
         report(story(policy.workers - generations.slots(at: base)))
         settled.markBad(failed.target)
         roll = Roll(.revert(failed: failed.target), to: base, by: failed.plan.ofRevert, startedAt: now)
+        roll?.workersMax = failed.workersMax
         for slot in 0..<policy.workers {
             drain(.replacement, of: slot, .abandoned)
             change(slot) {

@@ -33,6 +33,9 @@
 // 17. A pool that is restored from its state goes on like one that never stopped. After a takeover from a daemon that
 //     died, all that was asked for and has no answer or end yet is asked for again, and nothing is concluded from the
 //     time in which nobody listened.
+// 18. If memory has room for only so many workers, a roll starts none beyond that beside a worker that it replaces, and
+//     those that drain count. Only when all others have ended does it replace one at a time without room. If there is
+//     room for no worker at its beginning, and none is ending, it is refused.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.

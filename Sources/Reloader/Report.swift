@@ -42,6 +42,9 @@ public struct WorkerReport: Equatable, Sendable {
 /// the end of the revert is not reported.
 public enum RollReport: Equatable, Sendable {
     case began(target: Int, base: Int, workers: Int)
+    /// Follows `began`: memory has room for `room` workers more than there are, fewer than the surge. That many
+    /// replacements are in flight at once, or one if there is room for none; workers that drain count, too.
+    case bounded(target: Int, room: Int, surge: Int)
     /// The target generation now serves `slot` (in a revert: the base serves it again), as it does `replaced` of
     /// `workers` slots.
     case slotReplaced(slot: Int, generation: Int, replaced: Int, workers: Int)
@@ -116,6 +119,8 @@ public enum Refusal: Equatable, Sendable {
     case rollUnderWay(slot: Int)
     /// `restart` or `rollback` in a drained pool: only a reload starts workers again.
     case drained
+    /// `reload` or `rollback`, but memory has no room for one more worker.
+    case noRoom
 }
 
 public enum DrainReason: String, Codable, Sendable {

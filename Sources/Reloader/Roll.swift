@@ -16,6 +16,9 @@ public struct Roll: Codable, Equatable, Sendable {
     public internal(set) var canary: Canary?
     /// When the canary became complete and began to wait for its promotion.
     public internal(set) var waitsSince: Instant?
+    /// Memory has room for this many workers and no more, those counted that are ending; nil: it sets no bound. A
+    /// revert keeps to the bound of its roll.
+    public internal(set) var workersMax: Int?
     /// The number of replacements that failed and are, or were, retried.
     public internal(set) var failures = 0
 
@@ -57,7 +60,7 @@ public struct Roll: Codable, Equatable, Sendable {
 }
 
 /// How one roll differs from what the policy says about all rolls. The roll's revert keeps to `surge` and `soak`, and
-/// needs nothing of the rest.
+/// to the bound that `room` has set; it needs nothing of the rest.
 public struct RollPlan: Codable, Equatable, Sendable {
     /// How many replacements are in flight at once, at least 1; nil: as the policy says.
     public var surge: Int?
@@ -70,6 +73,11 @@ public struct RollPlan: Codable, Equatable, Sendable {
     /// A roll that is not done this long after it began has failed; nil: it may take for ever. A roll that is paused,
     /// or whose canary waits, is not done.
     public var timeout: Duration?
+    /// How many workers more than there are when the roll begins memory has room for; nil: memory sets no bound. With
+    /// room for none, the roll is refused, unless workers are ending, which makes room.
+    public var room: Int?
+    /// The roll begins even if there is room for none, and then replaces one worker at a time.
+    public var ignoresRoom = false
 
     public init() {}
 

@@ -10,6 +10,8 @@ public struct Tally: Equatable, Sendable {
     public internal(set) var serving = 0
     /// Slots whose replacement is in flight.
     public internal(set) var inFlight = 0
+    /// Slots with a worker that serves or starts, or is to take over.
+    public internal(set) var occupied = 0
     /// Slots in backoff.
     public internal(set) var waiting = 0
     /// Slots whose worker serves and is to be recycled without having been asked for.
@@ -27,6 +29,7 @@ public struct Tally: Equatable, Sendable {
             count(replacement)
             inFlight = 1
         }
+        if !slot.isVacant { occupied = 1 }
         ending += slot.draining.count
         if slot.restartAt != nil { waiting = 1 }
     }
@@ -45,6 +48,7 @@ public struct Tally: Equatable, Sendable {
         ending += new.ending - old.ending
         serving += new.serving - old.serving
         inFlight += new.inFlight - old.inFlight
+        occupied += new.occupied - old.occupied
         waiting += new.waiting - old.waiting
         overdue += new.overdue - old.overdue
     }

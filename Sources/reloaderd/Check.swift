@@ -165,25 +165,30 @@ private let interpreters = [
 
 /// Ports that other processes hold, and unix sockets whose path depends on the directory of the start.
 func listenerProblems(_ settings: Settings) -> [ConfigurationError] {
+    relativePathProblems(settings)
+        + settings.listeners.compactMap { spec in
+            guard let port = spec.address.port, port != 0, let holder = PortHolder(of: spec.address),
+                !isOfOwnDaemon(holder, settings)
+            else { return nil }
+            let name = printable(spec.address.description)
+            return ConfigurationError("--listen \(name): in use by \(holder.words(seenFrom: settings.daemonName))")
+        }
+}
+
+/// Unix sockets whose path depends on the directory of the start.
+func relativePathProblems(_ settings: Settings) -> [ConfigurationError] {
     settings.listeners.compactMap { spec in
-        let name = printable(spec.address.description)
-        if case .unix(let path) = spec.address {
-            let first = path.utf8.first
-            if first == UInt8(ascii: "/") || first == UInt8(ascii: "@") { return nil }
-            return ConfigurationError(
-                "--listen \(name): a relative path depends on the directory in which reloaderd is started: write "
-                    + "unix:/path"
-            )
-        }
-        guard spec.address.port != 0, let holder = PortHolder(of: spec.address), !isOfOwnDaemon(holder, settings) else {
-            return nil
-        }
-        return ConfigurationError("--listen \(name): in use by \(holder.words(seenFrom: settings.daemonName))")
+        guard case .unix(let path) = spec.address, let first = path.utf8.first, first != UInt8(ascii: "/"),
+            first != UInt8(ascii: "@")
+        else { return nil }
+        return ConfigurationError(
+            "--listen \(printable(spec.address.description)): a relative path depends on the directory in which "
+                + "reloaderd is started: write unix:/path")
     }
 }
 
 /// Whether the holder is the running daemon of these settings, or one of its workers.
-private func isOfOwnDaemon(_ holder: PortHolder, _ settings: Settings) -> Bool {
+func isOfOwnDaemon(_ holder: PortHolder, _ settings: Settings) -> Bool {
     let paths: [String]
     switch settings.control {
     case .path(let path): paths = [path]

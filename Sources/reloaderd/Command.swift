@@ -13,6 +13,8 @@ enum ExitStatus {
     static let superseded: Int32 = 2
     /// `status --exit-code`: some slots have no worker that serves, and none fails.
     static let notReady: Int32 = 2
+    /// `doctor`: nothing keeps a daemon from working, and something costs it something.
+    static let worksWithLess: Int32 = 2
     /// The verb was not done within its time limit.
     static let timedOut: Int32 = 3
     /// No daemon is running, or it ended without an answer.
@@ -29,6 +31,11 @@ enum ExitStatus {
 
 /// Runs what this process' arguments ask for and returns its exit status.
 func runCommand() -> Int32 {
+    // Swift reads them from /proc. Without it, nothing of the daemon's would work.
+    if CommandLine.argc == 0 {
+        return refuse(
+            [ConfigurationError("/proc is not mounted (mount -t proc proc /proc)")], status: ExitStatus.failed)
+    }
     let arguments: [String]
     do throws(ConfigurationError) { arguments = try processArguments() } catch { return refuse([error]) }
     if let status = runPlainWord(arguments) { return status }

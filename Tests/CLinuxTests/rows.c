@@ -107,6 +107,11 @@ RUN(receive_datagram, rl_receive_datagram(scene->datagrams[0], bytes, sizeof byt
 RUN(bind_datagram, rl_bind_datagram(scene->udp, "@x"))
 RUN(refuse_descriptors, rl_refuse_descriptors(scene->datagrams[0]))
 RUN(send_datagram, rl_send_datagram(scene->datagrams[1], "@x", "x", 1))
+RUN(send_with_descriptor, rl_send_with_descriptor(scene->datagrams[1], "@x", "x", 1, scene->udp))
+RUN(try_clone, rl_try_clone())
+RUN(try_exit_info, rl_try_exit_info())
+RUN(try_close_range, rl_try_close_range())
+RUN(try_thread_pidfd, rl_try_thread_pidfd())
 RUN(connect_datagram, rl_connect_datagram(scene->datagrams[1], "/x"))
 RUN(accept_, rl_accept(scene->listener))
 RUN(peer_credentials, rl_peer_credentials(scene->pair[0], &peer))
@@ -160,6 +165,9 @@ struct rl_start_state follow(const struct rl_start *start, int channel[2], int p
     return state;
 }
 
+// The control group of the next start; -1: none.
+static int spawn_cgroup = -1;
+
 static struct outcome spawn_with(struct scene *scene, int executable, const int descriptors[3]) {
     char *arguments[] = {"true", NULL}, *environment[] = {NULL};
     gid_t group = getgid();
@@ -180,6 +188,8 @@ static struct outcome spawn_with(struct scene *scene, int executable, const int 
         .cpu = sched_getcpu(),
         .channel = scene->pair[0],
         .reports_calls = true,
+        .has_cgroup = spawn_cgroup >= 0,
+        .cgroup = spawn_cgroup,
         .sets_user = true,
         .user = getuid(),
         .group = group,
@@ -199,6 +209,12 @@ static struct outcome spawn_with(struct scene *scene, int executable, const int 
 
 static struct outcome spawn(struct scene *scene) {
     return spawn_with(scene, -1, (int[]){scene->null, scene->null, scene->null});
+}
+
+// The directory is that of no control group.
+static struct outcome spawn_grouped(struct scene *scene) {
+    spawn_cgroup = scene->directory;
+    return spawn(scene);
 }
 
 static struct outcome spawn_file(struct scene *scene) {
@@ -257,6 +273,14 @@ const struct row rows[] = {
     FAIL("bind_datagram", bind_datagram, bind, EADDRINUSE),
     FAIL("refuse_descriptors", refuse_descriptors, setsockopt, ENOPROTOOPT),
     FAIL("send_datagram", send_datagram, sendto, ECONNREFUSED),
+    FAIL("send_with_descriptor", send_with_descriptor, sendmsg, ETOOMANYREFS),
+    FAIL("try_clone", try_clone, clone, EAGAIN),
+    FAIL("try_clone", try_clone, waitid, ECHILD),
+    FAIL("try_exit_info", try_exit_info, clone, EAGAIN),
+    FAIL("try_exit_info", try_exit_info, waitid, ECHILD),
+    FAIL("try_exit_info", try_exit_info, ioctl, ENOTTY),
+    FAIL("try_close_range", try_close_range, close_range, ENOSYS),
+    FAIL("try_thread_pidfd", try_thread_pidfd, pidfd_open, EINVAL),
     FAIL("connect_datagram", connect_datagram, connect, ENOENT),
     FAIL("accept", accept_, accept4, EMFILE),
     FAIL("peer_credentials", peer_credentials, getsockopt, ENOPROTOOPT),
@@ -335,6 +359,8 @@ const struct row rows[] = {
     {"rl_start", spawn_swapped, {FAULT_IF(fcntl, EMFILE, 1, F_DUPFD_CLOEXEC)}, rl_stage_descriptors, EMFILE},
     {"rl_start", spawn_swapped, {FAULT_IF(fcntl, EBADF, 1, F_SETFD)}, rl_stage_descriptors, EBADF},
     {"rl_start", spawn, {FAULT_IF(close_range, EPERM, 2, 0)}, rl_stage_descriptors, EPERM},
+    {"rl_start", spawn_grouped, {FAULT(clone3, EAGAIN)}, rl_stage_clone, EAGAIN},
+    {"rl_start", spawn_grouped, {FAULT(clone3, ENOSYS), FAULT(openat, EACCES)}, rl_stage_cgroup, EACCES},
     {"rl_start", spawn, {FAULT(seccomp, ENOMEM)}, rl_stage_filter, ENOMEM},
     {"rl_start", spawn, {FAULT(seccomp, EACCES), FAULT(prctl, EPERM)}, rl_stage_filter, EPERM},
     {"rl_start", spawn, {FAULT(sendmsg, EPIPE)}, rl_stage_descriptors, EPIPE},

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -15,6 +16,7 @@
 #include "clinux_control.h"
 #include "clinux_cpu.h"
 #include "clinux_helper.h"
+#include "clinux_probe.h"
 #include "clinux_share.h"
 #include "clinux_spawn.h"
 
@@ -87,6 +89,8 @@ int rl_refuse_descriptors(int socket);
 ssize_t rl_receive_datagram(int socket, void *buffer, size_t size, uint32_t *uid);
 // Sends one datagram to a unix socket address; a path that starts with '@' is abstract. Does not block.
 ssize_t rl_send_datagram(int socket, const char *path, const void *bytes, size_t count);
+// The same with a descriptor beside the bytes (SCM_RIGHTS).
+ssize_t rl_send_with_descriptor(int socket, const char *path, const void *bytes, size_t count, int descriptor);
 // bind(2) to such an address.
 int rl_bind_datagram(int socket, const char *path);
 // connect(2) to such an address: poll(2) knows only then whether its receiver has room.

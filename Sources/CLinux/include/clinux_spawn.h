@@ -11,6 +11,7 @@ enum rl_stage {
     rl_stage_none,
     rl_stage_clone,
     rl_stage_descriptors,
+    rl_stage_cgroup,
     rl_stage_filter,
     rl_stage_session,
     rl_stage_directory,
@@ -49,6 +50,8 @@ struct rl_spawn_request {
     int cpu;                    // the only CPU to run on, or -1
     int channel;                // the child's end of a unix stream socket pair; see rl_receive_note
     bool reports_calls;         // the program's calls of bind(2) and listen(2) are reported, see rl_next_call
+    bool has_cgroup;
+    int cgroup;                 // the directory of the control group that the child is to be in
     bool sets_user;
     uint32_t user, group;
     const uint32_t *groups;

@@ -34,6 +34,10 @@ public struct Settings: Codable, Equatable, Sendable {
     public var stopSignal: Int32 = 15
     /// Whether processes that a worker started in sessions of their own may outlive it.
     public var keepsChildren = false
+    /// Whether each worker has a control group of its own.
+    public var hasGroups = false
+    /// The bytes that a worker's control group may hold before the kernel kills the worker; nil if there is no limit.
+    public var memoryLimit: UInt64?
     public var output: OutputMode = .relay
     /// nil: `pretty` on a terminal, `text` elsewhere.
     public var logFormat: LogFormat?

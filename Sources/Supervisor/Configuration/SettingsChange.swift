@@ -41,6 +41,8 @@ extension Settings {
         keep("no-share", \.sharesPorts)
         keep("no-share", \.unsharedPorts)
         keep("share", \.sharesUDP)
+        keep("cgroup", \.hasGroups)
+        keep("memory-limit", \.memoryLimit)
         keep("name", \.name)
         keep("pid-file", \.pidFile)
         keep("output", \.output)

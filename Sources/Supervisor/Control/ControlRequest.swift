@@ -5,6 +5,7 @@ internal import Reloader
 
 enum ControlRequest {
     case status
+    case health
     case reload(ReloadRequest)
     case history(limit: Int)
     case events(LinesWanted, follow: Bool)
@@ -41,6 +42,7 @@ enum ControlRequest {
     ) throws(ControlError) -> ControlRequest {
         switch verb {
         case "status": return .status
+        case "health": return .health
         case "reload": return .reload(try ReloadRequest(&arguments))
         case "history":
             let all = ControlLimits.historyEntries
@@ -115,6 +117,7 @@ struct ReloadRequest {
         changes.plan.surge = try arguments.whole("surge", in: ControlLimits.workers)
         changes.plan.soak = try arguments.seconds("soak_s")
         changes.plan.maxFailures = try arguments.whole("max_failures", in: ControlLimits.failures) ?? 0
+        changes.plan.ignoresRoom = try arguments.bool("force", default: false)
         changes.note = try arguments.text("note", scalarsMax: ControlLimits.noteScalarsMax).map { printable($0) }
         let slots = try arguments.whole("canary", in: ControlLimits.workers)
         let time = try arguments.seconds("canary_time_s")

@@ -7,14 +7,23 @@ extension Daemon {
     /// - Returns: what `rollOut` is to be called with at once.
     func prepareReload(_ order: DeployOrder) throws(ReloadRefusal) -> (deploy: Deploy, sameAsBad: Int?) {
         if pool.isEnding { throw .ending }
+        var order = order
         let asked = tellReloading(askedBy: order.asker)
+        // What no file has told is seen now.
+        followCPUs()
+        let countBefore = settings.workers
         do throws(ReloadRefusal) {
+            do throws(RoomRefusal) { order.changes.plan = try measured(order.changes.plan) } catch {
+                throw .noRoom(error.description)
+            }
+            let changes = order.changes
             let next = try deployReserve.lend { () throws(ReloadRefusal) in
                 try releases.makeNext(
-                    order.changes,
+                    changes,
                     Releases.Circumstances(workers: pool.policy.workers, badGenerations: pool.badGenerations)
                 ) { $0.resolvedPolicy(automaticWorkers: CPUCount.current().automatic, ports: ports.supply) }
             }
+            if settings.workers != countBefore { cpuWatch.follow() }
             let deploy = deploys.begin(next.generation, order, workers: settings.policy.workers)
             return (deploy, next.sameAsBad)
         } catch {

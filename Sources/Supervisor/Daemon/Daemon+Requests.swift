@@ -11,6 +11,13 @@ extension Daemon {
     private func obey(_ request: ControlRequest, _ client: ControlClient) throws(ControlError) {
         switch request {
         case .status: control.answerStatus(client, status)
+        case .health:
+            control.answer(
+                client,
+                JSON.result([
+                    .init("phase", .word(PoolPhase(pool))), .init("workers", .integer(pool.policy.workers)),
+                    .init("ready", .integer(pool.totals.serving)),
+                ]))
         case .reload(let request): try reload(request, client)
         case .history(let limit):
             control.answer(client, JSON.result([.init("entries", deploys.entries(limit, releases))]))
@@ -24,7 +31,7 @@ extension Daemon {
         case .restart(let slot, let wait): try restart(slot, client, wait: wait)
         case .rollback(let generation, let force, let wait):
             if !force { try refuseRollbackToChanged(generation) }
-            try rollback(to: generation, client, wait: wait)
+            try rollback(to: generation, client, force: force, wait: wait)
         case .upgrade(let path, let isUrgent): try upgrade(path, isUrgent, client)
         }
     }
@@ -66,7 +73,7 @@ extension Daemon {
 
     private func scale(_ change: ScaleChange) throws(ControlError) -> JSON {
         if pool.isEnding { throw Self.isStopping }
-        handle(.scale(change))
+        scaleByHand(change)
         return JSON.result([.init("workers", .integer(pool.policy.workers))])
     }
 
@@ -106,9 +113,16 @@ extension Daemon {
     }
 
     /// Only the core knows the target: the client begins to wait for the roll when the roll begins.
-    private func rollback(to generation: Int?, _ client: ControlClient, wait: Bool) throws(ControlError) {
+    private func rollback(
+        to generation: Int?, _ client: ControlClient, force: Bool, wait: Bool
+    ) throws(ControlError) {
+        var plan = RollPlan()
+        plan.ignoresRoom = force
+        do throws(RoomRefusal) { plan = try measured(plan) } catch {
+            throw ControlError(.refused, "rollback refused: \(error.description)")
+        }
         if wait { control.wait(client, for: .rollback) }
-        try command(.rollback(to: generation), askedBy: client.peer.asker)
+        try command(.rollback(to: generation, plan: plan), askedBy: client.peer.asker)
         let target = pool.roll?.target ?? pool.settledGeneration
         if !wait {
             control.answer(client, Deploy.begun(generation: target, isPaused: pool.isPaused && pool.roll != nil))
@@ -190,7 +204,7 @@ extension Daemon {
     // MARK: status
 
     /// What can't be measured in a moment is shown as it was.
-    private func measureNow(_ workers: [WorkerProcess], _ processes: [WorkerID: [Int32]]) {
+    func measureNow(_ workers: [WorkerProcess], _ processes: [WorkerID: [Int32]]) {
         let now = MonotonicClock.now()
         let due = workers.filter { memoryWatch.gauge.isDue($0.id, at: now) }.map {
             MeasuredWorker(id: $0.id, processes: processes[$0.id] ?? [])

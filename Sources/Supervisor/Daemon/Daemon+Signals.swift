@@ -12,8 +12,8 @@ extension Daemon {
             case SIGTERM, SIGINT: handle(.stop(.graceful), askedBy: Asker(signal))
             case SIGQUIT: handle(.stop(.fast), askedBy: Asker(signal))
             // The kernel means a job in the background that touches its terminal.
-            case SIGTTIN: if signal.origin != .kernel { handle(.scale(.by(1))) }
-            case SIGTTOU: if signal.origin != .kernel { handle(.scale(.by(-1))) }
+            case SIGTTIN: if signal.origin != .kernel { scaleByHand(.by(1)) }
+            case SIGTTOU: if signal.origin != .kernel { scaleByHand(.by(-1)) }
             case SIGWINCH: drainAllOnSignal(signal)
             case SIGUSR2: upgradeOnSignal(signal)
             case SIGUSR1: output.reopenFiles(closedTo: releases.strangers)

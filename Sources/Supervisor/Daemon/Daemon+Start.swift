@@ -23,6 +23,16 @@ extension Daemon {
         deploys.begin(generation, order, workers: pool.policy.workers, isStart: true)
     }
 
+    /// Leaves the listeners of --listen with the service manager, so that connections wait in their queues during a
+    /// restart of the daemon.
+    func storeListeners() {
+        manager.forget(storedListeners.unwanted)
+        for listener in ports.storable {
+            guard let name = listener.storeName else { continue }
+            manager.keep(listener.descriptor, as: name)
+        }
+    }
+
     func openControl() throws(StartError) {
         let paths = ControlPaths(settings, Environment.inherited())
         do throws(ControlSocketError) { try control.open(settings, at: paths) } catch { throw .control(error) }

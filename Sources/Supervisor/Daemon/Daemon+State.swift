@@ -43,6 +43,9 @@ struct DaemonState: Codable {
     let slowStarts: [WorkerID: Instant]
     let pidFile: PidFile.State?
     let order: UpgradeOrder?
+    let cpus: CPUWatch.State
+    /// nil without --cgroup.
+    let groups: WorkerGroups.State?
 
     static func rows(of pool: borrowing Pool) throws(StateError) -> [StateRow] {
         var rows = [try StateRow(poolKey, pool.head)]

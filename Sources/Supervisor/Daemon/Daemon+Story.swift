@@ -38,7 +38,7 @@ extension Daemon {
         }
         tellWaiters(report, written, asker)
         raiseHook(report, record, at: written.time)
-        manager.hear(report, pool)
+        manager.hear(report, pool, at: poolTime)
     }
 
     private func raiseHook(_ report: Report, _ record: LogRecord, at time: timespec) {

@@ -58,6 +58,7 @@ extension Daemon {
         if let roll = pool.roll { return "the roll to generation \(roll.target) is under way" }
         if let recycle = pool.recycle { return "the worker of slot \(recycle.slot) is being replaced" }
         if !starts.areDone { return "a worker is being started" }
+        if manager.isStoring { return "the service manager does not take what it is to keep" }
         if hooks.isStarting { return "a hook is being started" }
         if !helper.isIdle { return "something is being asked about a worker's ports" }
         if !emptyings.areDone { return "a worker is being drained" }

@@ -3,8 +3,9 @@
 //
 // Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Ports
 // (what comes of their ports), Daemon+Signals (what people ask by signal), Daemon+Requests (what they ask over the
-// control socket), Daemon+Reload, Daemon+Story (what people are told), Daemon+Upgrade and Daemon+State (how another
-// program goes on in the place of this one). All else is in rooms of its own.
+// control socket), Daemon+Limits (what the control group allows), Daemon+Reload, Daemon+Story (what people are told),
+// Daemon+Upgrade and Daemon+State (how another program goes on in the place of this one). All else is in rooms of its
+// own.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -43,9 +44,14 @@ public final class Daemon {
     let deploys: Deploys
     let workers: Workers
     let notifySockets: NotifyDirectory
+    /// What an earlier run has left with the service manager.
+    let storedListeners: StoredListeners
     let starts: Starts
+    /// nil without --cgroup.
+    let groups: WorkerGroups?
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
+    let cpuWatch: CPUWatch
     let upgrade: Upgrade
     /// The limit of open files that the daemon was given.
     let fileLimit: ResourceLimit
@@ -74,10 +80,12 @@ public final class Daemon {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let supply: PortSupply
+        var stored = StoredListeners()
         let automaticWorkers = CPUCount.current().automatic
         // First of all: what is opened before could have the number of a listener that was promised and is not there.
         do throws(ListenError) {
-            supply = try PortSupply(settings, environment, slots: settings.workerCount(automatic: automaticWorkers))
+            let slots = settings.workerCount(automatic: automaticWorkers)
+            supply = try PortSupply(settings, environment, slots: slots, &stored)
         } catch { throw .listen(error) }
         let policy = settings.resolvedPolicy(automaticWorkers: automaticWorkers, ports: supply)
         if case .own(let obstacle?) = supply, policy.workers > 1 { throw .sharing(obstacle) }
@@ -85,6 +93,12 @@ public final class Daemon {
         do throws(StartError) { outputFile = try Self.openOutputFile(settings) } catch {
             supply.removeFiles()
             throw error
+        }
+        do throws(WorkerGroupError) {
+            groups = settings.hasGroups ? try WorkerGroups(memoryLimit: settings.memoryLimit) : nil
+        } catch {
+            supply.removeFiles()
+            throw .groups(error)
         }
         let workerEnvironment = environment.withoutOuterSupervisor()
         do throws(SystemError) {
@@ -102,8 +116,8 @@ public final class Daemon {
             let spawner = try Spawner(
                 name: settings.daemonName, listenerNames: supply.listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
-                cpus: CPUCount.allowed(), sharesPorts: supply.isShared,
-                notifySockets: notifySockets)
+                sharesPorts: supply.isShared,
+                notifySockets: notifySockets, groups: groups)
             starts = Starts(spawner, loop, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
@@ -117,6 +131,7 @@ public final class Daemon {
         let (terms, isDirect) = supply.helperTerms
         helper = Helper(terms, name: settings.daemonName, isDirect: isDirect, loop, story)
         ports = Ports(supply, helper, loop, story)
+        storedListeners = stored
         emptyings = Emptyings(story)
         releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
         deploys = Deploys(story)
@@ -125,6 +140,7 @@ public final class Daemon {
         workers = Workers(loop, story)
         startTrouble = StartTrouble(story)
         memoryWatch = MemoryWatch(loop, story)
+        cpuWatch = CPUWatch(loop, story)
         deployReserve = DescriptorReserve(28)
         controlReserve = DescriptorReserve(4)
         upgrade = Upgrade(loop, story)
@@ -152,6 +168,7 @@ public final class Daemon {
         if let state = state.pidFile { pidFile = try PidFile(state, of: DaemonState.key, in: rows) }
         predecessor = Predecessor(order: state.order, version: state.version, failure: failure)
         pool = try DaemonState.pool(rows)
+        groups = state.groups.map { WorkerGroups($0) }
         story = try Story(rows, settings, environment)
         do throws(SystemError) {
             try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
@@ -177,12 +194,14 @@ public final class Daemon {
             let spawner = try Spawner(
                 name: settings.daemonName, listenerNames: ports.listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
-                cpus: CPUCount.allowed(), sharesPorts: ports.supply.isShared, notifySockets: notifySockets)
+                sharesPorts: ports.supply.isShared, notifySockets: notifySockets, groups: groups)
             starts = Starts(spawner, loop, story)
         } catch { throw StateError(error) }
         emptyings = Emptyings(story)
         terminal = ControllingTerminal()
         startTrouble = StartTrouble(state.slowStarts, story)
+        cpuWatch = CPUWatch(state.cpus, loop, story)
+        storedListeners = StoredListeners()
         memoryWatch = MemoryWatch(loop, story)
         upgrade = Upgrade(loop, story)
         deployReserve = DescriptorReserve(28)
@@ -203,7 +222,8 @@ public final class Daemon {
         let state = DaemonState(
             version: identity.version, startedAt: identity.startedAt, programPath: programPath, launch: launch,
             fileLimit: fileLimit, skippedTime: clock.skippedTime, slowStarts: startTrouble.state,
-            pidFile: pidFile?.state(&descriptors), order: orderUnderWay)
+            pidFile: pidFile?.state(&descriptors), order: orderUnderWay, cpus: cpuWatch.state,
+            groups: groups?.state)
         var rows = [try StateRow(DaemonState.key, state, descriptors)] + (try DaemonState.rows(of: pool))
         rows += try releases.rows(workers.all.map { $0.generation })
         for worker in workers.all { rows += try workers.rows(of: worker, notifySockets) }
@@ -231,6 +251,7 @@ public final class Daemon {
             ports.removeSocketFiles()
             notifySockets.remove()
             output.end()
+            groups?.end()
         }
         if predecessor == nil {
             try makeFirstGeneration()
@@ -263,11 +284,14 @@ public final class Daemon {
             try manager.ping()
             // What has happened meanwhile may have left no signal.
             try reapChildren()
+            followCPUs()
         } else {
             try watch()
             tellStarted()
+            storeListeners()
             beginFirstGeneration()
             handle(.start)
+            followCPUs()
         }
         try endTurn()
         while exitStatus == nil || !hooks.areDone {
@@ -292,7 +316,7 @@ public final class Daemon {
         hooks.startWaiting()
         if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
         try output.endTurn()
-        try manager.endTurn()
+        try manager.endTurn(pool, at: poolTime)
         deploys.save()
         control.endTurn()
         // This one first: what a client has given back is for the next client.
@@ -307,6 +331,7 @@ public final class Daemon {
         if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
         try control.watch()
         try manager.watch()
+        try cpuWatch.watch()
     }
 
     /// Answers one source. Its failure is told, and the other sources go on.
@@ -329,6 +354,9 @@ public final class Daemon {
             case .helperStart(let process): try helper.lookAtStart(of: process)
             case .survivor(let calls): try ports.answerCall(of: calls)
             case .queue(let inode): ports.queueHasSomebody(inode)
+            case .cpus:
+                try cpuWatch.acknowledge()
+                followCPUs()
             case .looks:
                 try lookTimer.acknowledge()
                 try lookAtStarts()

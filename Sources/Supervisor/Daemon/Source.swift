@@ -28,6 +28,8 @@ enum Source {
     case helper
     /// There is news of a helper that is being started.
     case helperStart(HelperProcess)
+    /// A file was written that says which CPUs the daemon may use.
+    case cpus
     /// Somebody wants to become a client of the control socket.
     case control
     case client(ControlClient)

@@ -9,6 +9,8 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     case output(SystemError)
     /// Several workers were to share ports, and the system call that failed is needed for it.
     case sharing(SystemError)
+    /// --cgroup cannot be done.
+    case groups(WorkerGroupError)
     case system(SystemError)
     /// No program can go on in the place of another.
     case succession(String)
@@ -23,6 +25,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
         case .sharing(let error):
             "cannot share ports between workers: \(error) (pass listeners with --listen; or, for a program that sets "
                 + "SO_REUSEPORT itself or has no port, use --no-share)"
+        case .groups(let error): error.description
         case .system(let error): "cannot start: \(error)"
         case .succession(let reason): reason
         }
@@ -31,7 +34,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     public var exitStatus: Int32 {
         switch self {
         case .generation(let error): error.exitStatus
-        case .listen, .pidFile, .control, .output, .sharing, .system, .succession: 1
+        case .listen, .pidFile, .control, .output, .sharing, .groups, .system, .succession: 1
         }
     }
 }

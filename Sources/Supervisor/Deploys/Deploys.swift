@@ -133,7 +133,7 @@ final class Deploys {
             guard let deploy = rolling.flatMap({ underWay[$0] }) else { return [] }
             deploy.progress(replaced, of: workers)
             return [deploy]
-        case .canaryWaits(let target, _, _, _), .promoted(let target, _):
+        case .bounded(let target, _, _), .canaryWaits(let target, _, _, _), .promoted(let target, _):
             return deploys(target)
         case .done(let target, _, _):
             guard let deploy = underWay[target] else { return [] }

@@ -63,7 +63,7 @@ struct PrivilegedPorts {
     }
 
     /// ip(7)
-    private static var firstUnprivileged: UInt16 {
+    static var firstUnprivileged: UInt16 {
         ProcFile.lines("/proc/sys/net/ipv4/ip_unprivileged_port_start").first.flatMap { UInt16($0) } ?? 1024
     }
 }

@@ -219,7 +219,7 @@ extension RollReport {
         case .failed, .timedOut: "failed"
         case .reverted: "reverted"
         case .promoted: "promoted"
-        case .began, .slotReplaced, .canaryWaits, .superseded, .aborted: nil
+        case .began, .bounded, .slotReplaced, .canaryWaits, .superseded, .aborted: nil
         }
     }
 }

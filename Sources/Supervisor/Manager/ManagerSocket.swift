@@ -12,7 +12,7 @@ struct ManagerSocket: ~Copyable {
     private let address: String?
     /// nil: no manager listens.
     let channel: Channel?
-    private var waiting: [[UInt8]] = []
+    private var waiting: [Datagram] = []
 
     init(_ environment: Environment) throws(SystemError) {
         address = environment["NOTIFY_SOCKET"].flatMap { $0.isEmpty ? nil : $0 }
@@ -31,23 +31,35 @@ struct ManagerSocket: ~Copyable {
     var isWaiting: Bool { !waiting.isEmpty }
 
     /// For the daemon that comes next: the datagrams that wait.
-    var waitingDatagrams: [[UInt8]] { waiting }
+    var waitingDatagrams: [[UInt8]] { waiting.map { $0.bytes } }
 
-    mutating func goOn(with waiting: [[UInt8]]) { self.waiting = Array(waiting.suffix(Self.waitingMax)) }
+    /// A descriptor waits with one of them, which can't be told to another daemon.
+    var holdsDescriptors: Bool { waiting.contains { $0.descriptor != nil } }
+
+    mutating func goOn(with waiting: [[UInt8]]) {
+        self.waiting = waiting.suffix(Self.waitingMax).map { Datagram(bytes: $0) }
+    }
 
     /// Sends all assignments in one datagram. If the manager's socket is full, sends them as soon as it has room: a
     /// READY=1 that got lost would get the daemon killed.
     ///
     /// - Throws: if the datagram could not be delivered. The caller logs that and goes on.
-    mutating func send(_ assignments: [String]) throws(SystemError) {
+    mutating func send(_ assignments: [String]) throws(SystemError) { try send(Datagram(assignments, nil)) }
+
+    /// As above, with a descriptor that the manager gets a copy of.
+    mutating func send(_ assignments: [String], with descriptor: borrowing FileDescriptor) throws(SystemError) {
+        // Its owner may close it before there is room.
+        try send(Datagram(assignments, Channel(try descriptor.duplicate())))
+    }
+
+    private mutating func send(_ datagram: Datagram) throws(SystemError) {
         guard let address, let number = channel?.number else { return }
-        let message = Array(assignments.joined(separator: "\n").utf8)
         if waiting.isEmpty {
-            if try sendNow(message) { return }
+            if try sendNow(datagram) { return }
             try checked("connect", address) { rl_connect_datagram(number, address) }
         }
         if waiting.count == Self.waitingMax { waiting.removeFirst() }
-        waiting.append(message)
+        waiting.append(datagram)
     }
 
     /// Sends the datagrams that wait, as far as the manager's socket has room.
@@ -63,11 +75,30 @@ struct ManagerSocket: ~Copyable {
     }
 
     /// Returns false if the manager's socket is full.
-    private func sendNow(_ message: [UInt8]) throws(SystemError) -> Bool {
+    private func sendNow(_ datagram: Datagram) throws(SystemError) -> Bool {
         guard let address, let number = channel?.number else { return true }
+        let bytes = datagram.bytes
         let sent = try checkedUnlessWouldBlock("sendto", address) {
-            rl_send_datagram(number, address, message, message.count)
+            guard let descriptor = datagram.descriptor?.number else {
+                return rl_send_datagram(number, address, bytes, bytes.count)
+            }
+            return rl_send_with_descriptor(number, address, bytes, bytes.count, descriptor)
         }
         return sent != nil
+    }
+
+    private struct Datagram {
+        let bytes: [UInt8]
+        let descriptor: Channel?
+
+        init(_ assignments: [String], _ descriptor: Channel?) {
+            bytes = Array(assignments.joined(separator: "\n").utf8)
+            self.descriptor = descriptor
+        }
+
+        init(bytes: [UInt8]) {
+            self.bytes = bytes
+            descriptor = nil
+        }
     }
 }

@@ -12,12 +12,21 @@ final class ServiceManager {
     private var hasToldReady = false
     /// A RELOADING=1 still needs its own READY=1.
     private var owesReady = false
+    /// Until when the manager was asked to wait; nil: it was not asked.
+    private var patience: Instant?
+    /// How many descriptors the manager keeps for the daemon's next run (FDSTORE); 0: it keeps none.
+    private let storeMax: Int
+    private var kept = 0
+
+    /// What the manager waits longer than the pool may take: the daemon's own work comes on top of it.
+    private static let grace = Duration.seconds(5)
 
     init(_ environment: Environment, _ loop: Loop, _ story: Story) throws(SystemError) {
         self.loop = loop
         self.story = story
         socket = try ManagerSocket(environment)
         watchdog = try ManagerWatchdog(environment)
+        storeMax = max(0, environment["FDSTORE"].flatMap { Int($0) } ?? 0)
     }
 
     // MARK: for the daemon that comes next
@@ -28,12 +37,19 @@ final class ServiceManager {
         let waiting: [[UInt8]]
         let hasToldReady: Bool
         let owesReady: Bool
+        let patience: Instant?
+        let kept: Int
     }
+
+    /// A descriptor waits to be sent. It can't be told to another daemon.
+    var isStoring: Bool { socket.holdsDescriptors }
 
     func row() throws(StateError) -> StateRow {
         try StateRow(
             Self.key,
-            State(waiting: socket.waitingDatagrams, hasToldReady: hasToldReady, owesReady: owesReady))
+            State(
+                waiting: socket.waitingDatagrams, hasToldReady: hasToldReady, owesReady: owesReady, patience: patience,
+                kept: kept))
     }
 
     /// Takes over what `row` says. The socket and the watchdog are those of this process' environment.
@@ -42,6 +58,8 @@ final class ServiceManager {
         socket.goOn(with: state.waiting)
         hasToldReady = state.hasToldReady
         owesReady = state.owesReady
+        patience = state.patience
+        kept = max(0, state.kept)
     }
 
     static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
@@ -65,12 +83,55 @@ final class ServiceManager {
         do throws(SystemError) { try socket.flush() } catch { tellFailure(error) }
     }
 
-    /// Watches the socket only while something is left to send.
-    func endTurn() throws(SystemError) {
+    /// Asks the manager for the time that what goes on may take, and watches the socket only while something is left to
+    /// send.
+    func endTurn(_ pool: borrowing Pool, at now: Instant) throws(SystemError) {
+        askForTime(until: pool, at: now)
         guard let channel = socket.channel else { return }
         let isWatched = channel.token != nil
         if socket.isWaiting == isWatched { return }
         if isWatched { try loop.unwatch(channel) } else { try loop.watch(channel, .manager, .writable) }
+    }
+
+    /// Asks again only if the pool may take longer than it was known: the manager's time-outs never get shorter by it.
+    private func askForTime(until pool: borrowing Pool, at now: Instant) {
+        guard socket.isPresent else { return }
+        guard let end = pool.busyUntil else {
+            // What goes on the next time begins with the manager's own time-out.
+            if !pool.isEnding { patience = nil }
+            return
+        }
+        // Workers that were started one after the other need not be told of one by one.
+        if let patience, end <= patience + .seconds(1) { return }
+        patience = end
+        send([Self.extendTimeout(to: end, at: now)])
+    }
+
+    // MARK: the descriptor store
+
+    /// Leaves a copy with the manager, which hands it to the daemon's next run, if the manager keeps any. One that it
+    /// has already stays as it is.
+    func keep(_ descriptor: borrowing FileDescriptor, as name: String) {
+        guard kept < storeMax else { return tellStoreIsFull() }
+        kept += 1
+        do throws(SystemError) {
+            // FDPOLL=0: the manager would let go of a socket that hangs up.
+            try socket.send(["FDSTORE=1", "FDNAME=\(name)", "FDPOLL=0"], with: descriptor)
+        } catch { tellFailure(error) }
+    }
+
+    /// Lets the manager close what it kept under these names.
+    func forget(_ names: [String]) {
+        for name in names { send(["FDSTOREREMOVE=1", "FDNAME=\(name)"]) }
+    }
+
+    private func tellStoreIsFull() {
+        if storeMax == 0 { return }
+        story.tellOnce(
+            LogRecord(
+                .warning, "store_full",
+                "the service manager keeps no more than \(counted(storeMax, "descriptor")): connections to the "
+                    + "listeners beyond that are refused during a restart (raise FileDescriptorStoreMax=)"))
     }
 
     // MARK: what happens
@@ -98,11 +159,11 @@ final class ServiceManager {
 
     func upgraded(to version: String) { if hasToldReady { settle("Upgraded to reloaderd \(version)") } }
 
-    func hear(_ report: Report, _ pool: borrowing Pool) {
+    func hear(_ report: Report, _ pool: borrowing Pool, at now: Instant) {
         guard socket.isPresent else { return }
         switch report {
         case .roll(let report): hear(report, pool)
-        case .pool(let report): hear(report, pool)
+        case .pool(let report): hear(report, pool, at: now)
         case .worker, .recycle: break
         }
     }
@@ -110,12 +171,7 @@ final class ServiceManager {
     private func hear(_ report: RollReport, _ pool: borrowing Pool) {
         switch report {
         case .began, .slotReplaced:
-            let policy = pool.policy
-            let time = policy.readyTimeout + (pool.roll?.plan.soak ?? policy.soak) + .seconds(5)
-            send([
-                "STATUS=Reloading: \(pool.slotsReplaced) of \(counted(policy.workers, "slot")) replaced",
-                Self.extendTimeout(by: time),
-            ])
+            send(["STATUS=Reloading: \(pool.slotsReplaced) of \(counted(pool.policy.workers, "slot")) replaced"])
         // The manager would not wait for a person's decision, so to it the reload has ended.
         case .canaryWaits(let target, let replaced, let workers, _):
             settle("\(replaced) of \(serving(workers)) generation \(target) on trial")
@@ -125,11 +181,11 @@ final class ServiceManager {
             settle("Reload to generation \(target) failed; \(serving(pool.policy.workers)) generation \(base)")
         case .done(let target, let workers, _): settle("\(serving(workers)) generation \(target)")
         // A roll is aborted by a stop or a drain, which counts more and has just been told.
-        case .aborted, .superseded, .promoted: break
+        case .bounded, .aborted, .superseded, .promoted: break
         }
     }
 
-    private func hear(_ report: PoolReport, _ pool: borrowing Pool) {
+    private func hear(_ report: PoolReport, _ pool: borrowing Pool, at now: Instant) {
         switch report {
         case .ready(let workers, _):
             hasToldReady = true
@@ -137,8 +193,9 @@ final class ServiceManager {
         case .paused: if pool.roll != nil { settle("Reload paused") }
         case .drainingAll: settle("Draining all workers")
         case .stopping:
-            let time = Self.timeToStop(pool.policy) + .seconds(5)
-            send(["STOPPING=1", "STATUS=Stopping", Self.extendTimeout(by: time)])
+            patience = pool.busyUntil
+            let time = patience.map { [Self.extendTimeout(to: $0, at: now)] }
+            send(["STOPPING=1", "STATUS=Stopping"] + (time ?? []))
         case .backoffBegan, .resumed, .refused, .scaled, .gaveUp: break
         }
     }
@@ -160,16 +217,8 @@ final class ServiceManager {
     }
 
     /// Asks for more time than the manager would wait otherwise.
-    private static func extendTimeout(by duration: Duration) -> String {
-        "EXTEND_TIMEOUT_USEC=\(max(0, duration.nanoseconds) / 1000)"
-    }
-
-    /// The time that the slowest worker may take.
-    private static func timeToStop(_ policy: Policy) -> Duration {
-        switch policy.drain {
-        case .signal: policy.stopTimeout
-        case .outside(let timeout): timeout + policy.stopTimeout
-        }
+    private static func extendTimeout(to end: Instant, at now: Instant) -> String {
+        "EXTEND_TIMEOUT_USEC=\(max(0, (end - now + grace).nanoseconds) / 1000)"
     }
 
     /// How many workers serve: `1 worker serves`.

@@ -12,6 +12,10 @@ final class Listener {
     /// Where it listens, with the port that the kernel chose if port 0 was asked for; nil for a socket that was handed
     /// over.
     let address: ListenAddress?
+    /// The name under which the service manager may keep it for the daemon's next run; nil: it may not. A file of a
+    /// unix socket is removed at the end, a port that the kernel chose is another one the next time, and a socket that
+    /// was handed over is kept by whoever did that.
+    let storeName: String?
 
     /// Takes over a socket that is already open.
     init(inherited descriptor: consuming FileDescriptor, name: String?, label: String) {
@@ -20,6 +24,25 @@ final class Listener {
         self.label = label
         file = nil
         address = nil
+        storeName = nil
+    }
+
+    /// Takes over a socket that an earlier run had opened for `spec`.
+    init(stored: Listener, for spec: ListenSpec, backlog: Int32, reusesPort: Bool) throws(SystemError) {
+        descriptor = try stored.descriptor.duplicate()
+        name = spec.name
+        label = String(describing: spec.address)
+        file = nil
+        address = spec.address
+        storeName = stored.name
+        if reusesPort { try Self.set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
+        switch spec.address {
+        case .udpAny, .udp4, .udp6: return
+        case .tcpAny, .tcp4, .tcp6, .unix: break
+        }
+        // The backlog may be another one than then.
+        let number = descriptor.number
+        try checked("listen") { listen(number, backlog) }
     }
 
     /// Opens, binds and listens.
@@ -42,12 +65,21 @@ final class Listener {
             self.address = address
             self.label = String(describing: address)
         } catch { throw .failed(address: label, error) }
+        let inode = Self.inode(of: descriptor.number)
+        storeName = spec.address.port == 0 || file != nil ? nil : inode.map(StoredListeners.name)
     }
 
+    /// Binds a socket to the address for a moment, as the daemon would at its start.
+    ///
+    /// - Throws: why it could not.
+    static func tryBinding(_ address: ListenAddress) throws(SystemError) { _ = try open(address, nil, false) }
+
     /// The socket's inode in the kernel's tables.
-    var inode: UInt64? {
+    var inode: UInt64? { Self.inode(of: descriptor.number) }
+
+    private static func inode(of number: Int32) -> UInt64? {
         var status = stat()
-        return fstat(descriptor.number, &status) == 0 ? UInt64(status.st_ino) : nil
+        return fstat(number, &status) == 0 ? UInt64(status.st_ino) : nil
     }
 
     func removeFile() throws(SystemError) { try file?.remove() }
@@ -60,12 +92,13 @@ final class Listener {
         let label: String
         let file: SocketFile.State?
         let address: ListenAddress?
+        let storeName: String?
     }
 
     func state(_ descriptors: inout RowDescriptors) -> State {
         State(
             descriptor: descriptors.add(descriptor.number), name: name, label: label,
-            file: file?.state(&descriptors), address: address)
+            file: file?.state(&descriptors), address: address, storeName: storeName)
     }
 
     init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
@@ -74,6 +107,7 @@ final class Listener {
         label = state.label
         if let state = state.file { file = try SocketFile(state, of: key, in: rows) } else { file = nil }
         address = state.address
+        storeName = state.storeName
     }
 
     // MARK: opening
@@ -81,45 +115,50 @@ final class Listener {
     private static func open(
         _ address: ListenAddress, _ label: String, _ backlog: Int32, _ reusesPort: Bool
     ) throws(ListenError) -> FileDescriptor {
-        do throws(SystemError) {
-            switch address {
-            case .tcpAny(let port):
-                do throws(SystemError) {
-                    let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
-                    return try stream(AF_INET6, any, backlog, reusesPort, isDualStack: true)
-                } catch  where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
-                    return try stream(AF_INET, SocketAddress(ipv4: 0, port: port), backlog, reusesPort)
-                }
-            case .tcp4(let host, let port):
-                return try stream(AF_INET, SocketAddress(ipv4: host, port: port), backlog, reusesPort)
-            case .tcp6(let host, let scope, let port):
-                return try stream(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port), backlog, reusesPort)
-            case .udpAny(let port):
-                do throws(SystemError) {
-                    let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
-                    return try datagram(AF_INET6, any, isDualStack: true)
-                } catch  where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
-                    return try datagram(AF_INET, SocketAddress(ipv4: 0, port: port))
-                }
-            case .udp4(let host, let port):
-                return try datagram(AF_INET, SocketAddress(ipv4: host, port: port))
-            case .udp6(let host, let scope, let port):
-                return try datagram(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port))
-            case .unix(let path):
-                return try stream(AF_UNIX, SocketAddress(unix: path), backlog, false)
-            }
-        } catch {
+        do throws(SystemError) { return try open(address, backlog, reusesPort) } catch {
             throw .failed(address: label, error)
         }
     }
 
+    /// - Parameter backlog: nil: nothing is to listen.
+    private static func open(
+        _ address: ListenAddress, _ backlog: Int32?, _ reusesPort: Bool
+    ) throws(SystemError) -> FileDescriptor {
+        switch address {
+        case .tcpAny(let port):
+            do throws(SystemError) {
+                let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
+                return try stream(AF_INET6, any, backlog, reusesPort, isDualStack: true)
+            } catch  where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
+                return try stream(AF_INET, SocketAddress(ipv4: 0, port: port), backlog, reusesPort)
+            }
+        case .tcp4(let host, let port):
+            return try stream(AF_INET, SocketAddress(ipv4: host, port: port), backlog, reusesPort)
+        case .tcp6(let host, let scope, let port):
+            return try stream(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port), backlog, reusesPort)
+        case .udpAny(let port):
+            do throws(SystemError) {
+                let any = SocketAddress(ipv6: [UInt8](repeating: 0, count: 16), scope: 0, port: port)
+                return try datagram(AF_INET6, any, isDualStack: true)
+            } catch  where error.errno == EAFNOSUPPORT || error.errno == EADDRNOTAVAIL {
+                return try datagram(AF_INET, SocketAddress(ipv4: 0, port: port))
+            }
+        case .udp4(let host, let port):
+            return try datagram(AF_INET, SocketAddress(ipv4: host, port: port))
+        case .udp6(let host, let scope, let port):
+            return try datagram(AF_INET6, SocketAddress(ipv6: host, scope: scope, port: port))
+        case .unix(let path):
+            return try stream(AF_UNIX, SocketAddress(unix: path), backlog, false)
+        }
+    }
+
     private static func stream(
-        _ family: Int32, _ address: SocketAddress, _ backlog: Int32, _ reusesPort: Bool,
+        _ family: Int32, _ address: SocketAddress, _ backlog: Int32?, _ reusesPort: Bool,
         isDualStack: Bool = false
     ) throws(SystemError) -> FileDescriptor {
         let socket = try bound(family, SOCK_STREAM, address, reusesPort: reusesPort, isDualStack: isDualStack)
         let number = socket.number
-        try checked("listen") { listen(number, backlog) }
+        if let backlog { try checked("listen") { listen(number, backlog) } }
         return socket
     }
 

@@ -17,9 +17,13 @@ enum PortSupply {
 
     /// Opens the listeners that workers are handed, or checks whether workers can share ports.
     ///
-    /// - Parameter slots: how many there are at the start.
-    init(_ settings: Settings, _ environment: Environment, slots: Int) throws(ListenError) {
-        let listeners = try Self.open(settings, environment)
+    /// - Parameters:
+    ///   - slots: how many there are at the start.
+    ///   - stored: receives what an earlier run has left with the service manager, and gives of it what is wanted.
+    init(
+        _ settings: Settings, _ environment: Environment, slots: Int, _ stored: inout StoredListeners
+    ) throws(ListenError) {
+        let listeners = try Self.open(settings, environment, &stored)
         if settings.balance == .slot {
             do throws(ListenError) {
                 self = .perSlot(
@@ -83,12 +87,20 @@ enum PortSupply {
     // MARK: opening
 
     /// Opens all listeners. Those that an outer supervisor hands over come first, then those of --listen, in order.
-    private static func open(_ settings: Settings, _ environment: Environment) throws(ListenError) -> [Listener] {
+    private static func open(
+        _ settings: Settings, _ environment: Environment, _ stored: inout StoredListeners
+    ) throws(ListenError) -> [Listener] {
         var listeners: [Listener] = []
+        let (backlog, reusesPort) = (settings.backlog, settings.balance == .slot)
         do throws(ListenError) {
-            listeners = try InheritedListeners.take(environment)
+            listeners = stored.sort(try InheritedListeners.take(environment))
+            stored.keep(for: settings.listeners)
             for spec in settings.listeners {
-                listeners.append(try Listener(spec, backlog: settings.backlog, reusesPort: settings.balance == .slot))
+                if let listener = try stored.take(for: spec, backlog: backlog, reusesPort: reusesPort) {
+                    listeners.append(listener)
+                } else {
+                    listeners.append(try Listener(spec, backlog: backlog, reusesPort: reusesPort))
+                }
             }
             return listeners
         } catch {

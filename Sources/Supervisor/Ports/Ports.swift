@@ -76,6 +76,12 @@ final class Ports {
     /// The listeners that workers are handed; none once the pool stops.
     var listeners: [Listener] { supply.listeners }
 
+    /// The listeners whose queues may wait for the daemon's next run. With listeners of its own for each slot, the
+    /// queues of all slots but the first would be lost.
+    var storable: [Listener] {
+        if case .handed(let listeners) = supply { listeners.filter { $0.storeName != nil } } else { [] }
+    }
+
     /// The inodes of the listeners from which all workers accept.
     var acceptedByAll: Set<UInt64> {
         if case .handed(let listeners) = supply { Set(listeners.compactMap { $0.inode }) } else { [] }

@@ -4,7 +4,7 @@
 internal import CLinux
 
 /// The CPUs that this process may use, as `--workers auto` counts them.
-public struct CPUCount: Equatable, Sendable {
+public struct CPUCount: Codable, Equatable, Sendable {
     /// CPUs in the affinity mask, at least 1.
     public var affinity: Int
     /// The smallest quota of the process's cgroup and its ancestors, in thousandths of a CPU; nil if there is none.
@@ -20,6 +20,19 @@ public struct CPUCount: Equatable, Sendable {
     /// - Parameter root: a prefix for /proc and the cgroup mounts, for tests.
     public static func current(root: String = "") -> CPUCount {
         CPUCount(affinity: max(1, allowed().count), quotaMilliCPUs: CgroupQuota(root: root).tightest)
+    }
+
+    /// The files whose change can change the count, from the process's own groups up to the mounts. Some may not exist.
+    ///
+    /// - Parameter root: a prefix for /proc, for tests.
+    static func files(root: String = "") -> [String] {
+        Cgroup.own(with: "cpu", root: root).flatMap { cgroup in
+            cgroup.directories.flatMap { directory in
+                (cgroup.isUnified ? ["cpu.max"] : ["cpu.cfs_quota_us", "cpu.cfs_period_us"])
+                    .map { "\(directory)/\($0)" }
+            }
+        }
+            + Cgroup.own(with: "cpuset", root: root).flatMap { $0.directories.map { "\($0)/cpuset.cpus" } }
     }
 
     /// The numbers of the CPUs that this process may run on; empty if the kernel does not say.

@@ -237,6 +237,8 @@ final class Releases {
 enum ReloadRefusal: Error, CustomStringConvertible {
     case configuration(ConfigurationError)
     case generation(GenerationError)
+    /// Memory has no room for one more worker; in words.
+    case noRoom(String)
     /// The pool is stopping, or has ended and the daemon waits for its last hook. Such a reload is neither logged nor
     /// kept.
     case ending
@@ -245,6 +247,7 @@ enum ReloadRefusal: Error, CustomStringConvertible {
         switch self {
         case .configuration(let error): error.description
         case .generation(let error): error.description
+        case .noRoom(let words): words
         case .ending: "the pool is stopping: nothing new is started"
         }
     }

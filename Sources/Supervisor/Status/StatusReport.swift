@@ -51,7 +51,7 @@ struct StatusReport {
             "started_at": .string(LogFormatter.timestamp(identity.startedAt)), "program": .string(program.path),
             "arguments": .array(program.arguments.map { .string($0) }),
             "workers": .integer(pool.policy.workers), "ready": .integer(pool.totals.serving),
-            "phase": .word(phase), "paused": .bool(pool.isPaused), "failing": failing,
+            "phase": .word(PoolPhase(pool)), "paused": .bool(pool.isPaused), "failing": failing,
             "generation": .integer(pool.settledGeneration), "newest": .integer(pool.newestGeneration),
             "version": .string(identity.version), "memory_kind": "pss",
         ]
@@ -65,14 +65,6 @@ struct StatusReport {
             "workers": .integer(pool.policy.workers), "since_s": .seconds(now - roll.startedAt),
             "waiting_for": roll.waitsSince == nil ? .null : "promote",
         ]
-    }
-
-    private var phase: PoolPhase {
-        switch pool.phase {
-        case .notStarted, .running: pool.failingSlots.isEmpty ? pool.isPaused ? .paused : .running : .failing
-        case .drained: .drained
-        case .stopping, .finished: .stopping
-        }
     }
 
     /// The failing slots; null while none fails.
@@ -215,6 +207,16 @@ struct StatusReport {
         case .emptying(let since, _, _): ("emptying", since)
         case .draining(let since, _, _): ("draining", since)
         case .killed: ("killed", process.killedAt ?? worker.startedAt)
+        }
+    }
+}
+
+extension PoolPhase {
+    init(_ pool: borrowing Pool) {
+        switch pool.phase {
+        case .notStarted, .running: self = pool.failingSlots.isEmpty ? pool.isPaused ? .paused : .running : .failing
+        case .drained: self = .drained
+        case .stopping, .finished: self = .stopping
         }
     }
 }

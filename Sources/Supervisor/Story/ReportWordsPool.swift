@@ -12,6 +12,13 @@ extension RollReport {
                     ? "rollback: generation \(base) keeps serving"
                     : "\(target > base ? "reload" : "rollback"): generation \(target) replaces generation \(base)",
                 [("generation", .number(target)), ("base", .number(base)), ("workers", .number(workers))])
+        case .bounded(let target, let room, let surge):
+            LogRecord(
+                .warning, "reload_bounded",
+                "memory has room for \(room == 0 ? "no worker" : counted(room, "worker")) more than there are: "
+                    + "\(room < 2 ? "one is" : "\(room) are") replaced at a time instead of \(surge), and those that "
+                    + "drain are waited for",
+                [("generation", .number(target)), ("room", .number(room)), ("surge", .number(surge))])
         case .slotReplaced(let slot, let generation, let replaced, let workers):
             LogRecord(
                 .info, "slot_replaced", "\(servingWords(replaced, of: workers)) generation \(generation)",
@@ -160,6 +167,7 @@ extension Refusal {
         case .noSuchSlot(let slot): "restart refused: there is no slot \(slot)"
         case .rollUnderWay(let slot):
             "restart of slot \(slot) refused: a reload is under way and may replace its worker"
+        case .noRoom: "refused: memory has no room for one more worker (--force: replace one at a time all the same)"
         case .drained: "refused: all workers are drained, and only a reload starts workers again"
         }
     }

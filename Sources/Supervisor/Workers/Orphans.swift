@@ -2,9 +2,10 @@
 // that loses its parent becomes the daemon's own child. It is found when a worker ends, asked to finish, killed when
 // the core says so, and waited for.
 //
-// An orphan is proven to be a worker's in one of four ways: it is in the session that the worker led; it descended from
-// the worker when the worker was asked to end; it has the worker's NOTIFY_SOCKET, which is unique, in its environment;
-// or all workers that could have started it, because they are older, are gone. No other process is touched.
+// An orphan is proven to be a worker's in one of five ways: it is in the worker's control group (--cgroup); it is in
+// the session that the worker led; it descended from the worker when the worker was asked to end; it has the worker's
+// NOTIFY_SOCKET, which is unique, in its environment; or all workers that could have started it, because they are
+// older, are gone. No other process is touched.
 internal import Glibc
 internal import Reloader
 
@@ -109,7 +110,10 @@ final class Orphans {
 
     /// - Parameter workers: the running workers, by PID.
     func find(of worker: WorkerProcess, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) {
-        let own = living(beside: workers, terms).filter { isLeft($0, by: worker, beside: workers, terms) }
+        let group = worker.group?.processes ?? []
+        let own = living(beside: workers, terms).filter {
+            group.contains($0.identity.pid) || isLeft($0, by: worker, beside: workers, terms)
+        }
         let families = own.flatMap { family(of: $0.identity.pid) }.filter {
             !terms.keepsChildren || $0.session == worker.pid
         }

@@ -12,6 +12,7 @@ struct SpawnError: Error, Equatable {
         case session
         case workingDirectory
         case descriptors
+        case controlGroup
         case resourceLimits
         case nice
         case affinity
@@ -55,6 +56,7 @@ struct SpawnError: Error, Equatable {
         case .session: "creating its session: "
         case .workingDirectory: "entering its working directory: "
         case .descriptors: "passing its descriptors: "
+        case .controlGroup: "giving it a control group: "
         case .resourceLimits: "setting its resource limits: "
         case .nice: "setting its nice value: "
         case .affinity: "pinning it to a CPU: "
@@ -104,6 +106,7 @@ extension SpawnError.Step {
         case rl_stage_session: self = .session
         case rl_stage_directory: self = .workingDirectory
         case rl_stage_descriptors: self = .descriptors
+        case rl_stage_cgroup: self = .controlGroup
         case rl_stage_limits: self = .resourceLimits
         case rl_stage_nice: self = .nice
         case rl_stage_affinity: self = .affinity

@@ -16,26 +16,26 @@ struct Spawner: ~Copyable {
     let pipesOutput: Bool
     /// The same for standard error.
     let pipesErrors: Bool
-    /// The CPUs that `--pin` assigns in turn; empty if the kernel does not list them.
-    let cpus: [Int32]
     /// Whether workers report their calls of bind(2) and listen(2).
     private let sharesPorts: Bool
     private let notifySockets: NotifyDirectory
+    /// nil if workers have no control groups of their own.
+    private let groups: WorkerGroups?
     private let null: FileDescriptor
 
     init(
         name: String, listenerNames: [String?], fileLimit: ResourceLimit, pipesOutput: Bool, pipesErrors: Bool,
-        cpus: [Int32], sharesPorts: Bool, notifySockets: NotifyDirectory
+        sharesPorts: Bool, notifySockets: NotifyDirectory, groups: WorkerGroups?
     ) throws(SystemError) {
         let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
         self.name = name
         self.listenerNames = listenerNames
-        self.cpus = cpus
         self.fileLimit = fileLimit
         self.pipesOutput = pipesOutput
         self.pipesErrors = pipesErrors
         self.sharesPorts = sharesPorts
         self.notifySockets = notifySockets
+        self.groups = groups
         self.null = null
     }
 
@@ -48,14 +48,16 @@ struct Spawner: ~Copyable {
         let notifyFile: NotifyFile?
         let stdoutPipe: FileDescriptor?
         let stderrPipe: FileDescriptor?
+        let group: WorkerGroup?
     }
 
     /// - Parameters:
     ///   - watchdog: passed to the worker as WATCHDOG_USEC.
     ///   - listeners: become the worker's descriptors 3, 4, …
     func spawn(
-        _ generation: Generation, slot: Int, workers: Int, watchdog: Duration?, listeners: [Int32]
+        _ id: WorkerID, _ generation: Generation, slot: Int, workers: Int, watchdog: Duration?, listeners: [Int32]
     ) throws(SpawnError) -> Spawned {
+        let group = try group(for: id, generation)
         let ready = try pipe(generation)
         let notify = try channel(generation) { () throws(SystemError) in
             try notifySockets.makeSocket(for: generation.program.user)
@@ -69,7 +71,7 @@ struct Spawner: ~Copyable {
         descriptors += copies.map { $0.number }
         let readyNumber = descriptors.count
         descriptors.append(ready.writeEnd.number)
-        let handed = copies + [ready.writeEnd, stdoutEnd, stderrEnd].compactMap { $0 }
+        let handed = copies + [ready.writeEnd, stdoutEnd, stderrEnd, group?.directory].compactMap { $0 }
         let own = CStrings([])
         func set(_ name: String, _ value: String) { own.append(Array("\(name)=\(value)".utf8)) }
         set("RELOADERD_SLOT", String(slot))
@@ -89,13 +91,20 @@ struct Spawner: ~Copyable {
 
         let environment = generation.environment.pointers + own.pointers + [nil]
         let process = try begin(
-            generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText, handed)
+            generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText, group, handed)
         withExtendedLifetime(own) {}
         let (notifyAddress, notifyFile) = (notify.address, notify.file)
         return Spawned(
             process: process, readyPipe: ready.takeReadEnd().moved(), notifySocket: notify.takeDescriptor().moved(),
             notifyAddress: notifyAddress, notifyFile: notifyFile, stdoutPipe: stdout?.takeReadEnd().moved(),
-            stderrPipe: stderr?.takeReadEnd().moved())
+            stderrPipe: stderr?.takeReadEnd().moved(), group: group)
+    }
+
+    private func group(for id: WorkerID, _ generation: Generation) throws(SpawnError) -> WorkerGroup? {
+        guard let groups else { return nil }
+        do throws(SystemError) { return try groups.make(for: id) } catch {
+            throw failure(.controlGroup, error, generation)
+        }
     }
 
     /// The daemon may close a listener at any time, the process needs it a moment longer, and the copy has a low
@@ -114,7 +123,7 @@ struct Spawner: ~Copyable {
 
     private func begin(
         _ generation: Generation, slot: Int, descriptors: [Int32], environment: [UnsafeMutablePointer<CChar>?],
-        pidText: UnsafeMutablePointer<CChar>?, _ handed: [HandedDescriptor]
+        pidText: UnsafeMutablePointer<CChar>?, _ group: WorkerGroup?, _ handed: [HandedDescriptor]
     ) throws(SpawnError) -> ProcessStart {
         let program = generation.program
         // The limit of open files is restored first, so that the user's own --rlimit nofile wins.
@@ -130,8 +139,12 @@ struct Spawner: ~Copyable {
         request.mask = program.umask.map { Int32($0) } ?? -1
         request.sets_nice = program.nice != nil
         request.nice = program.nice ?? 0
-        request.cpu = program.pinsCPUs && !cpus.isEmpty ? cpus[slot % cpus.count] : -1
+        // Not those that the daemon was started with: its control group's set may have changed.
+        let cpus = program.pinsCPUs ? CPUCount.allowed() : []
+        request.cpu = cpus.isEmpty ? -1 : cpus[slot % cpus.count]
         request.reports_calls = sharesPorts
+        request.has_cgroup = group != nil
+        request.cgroup = group?.directory.number ?? -1
         request.sets_user = program.user != nil
         request.user = program.user?.userID ?? 0
         request.group = program.user?.groupID ?? 0

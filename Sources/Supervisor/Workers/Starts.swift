@@ -104,8 +104,8 @@ final class Starts {
                 step: .clone, error: SystemError(call: "clone", errno: ETIMEDOUT, explanation: reason), program: path)
         }
         let spawned = try spawner.spawn(
-            start.generation, slot: start.slot, workers: policy.workers, watchdog: policy.watchdog, listeners: listeners
-        )
+            start.id, start.generation, slot: start.slot, workers: policy.workers, watchdog: policy.watchdog,
+            listeners: listeners)
         let starting = StartingWorker(start, spawned, at: MonotonicClock.now())
         do throws(SystemError) { try loop.watch(starting.process.channel, .starting(starting)) } catch {
             abandon(starting)

@@ -26,6 +26,8 @@ final class WorkerProcess {
     let output: WorkerOutput
     /// The channel on which the worker's calls of bind(2) and listen(2) arrive; nil if workers don't share ports.
     let calls: Channel?
+    /// nil without --cgroup.
+    let group: WorkerGroup?
     var readyLines = LineSplitter()
     /// When the worker was sent SIGKILL, on the pool's clock.
     var killedAt: Instant?
@@ -56,6 +58,7 @@ final class WorkerProcess {
         pid = spawned.process.pid
         exit = spawned.process.exit
         calls = Channel(spawned.process.takeCalls()?.moved())
+        group = spawned.group
         readyPipe = Channel(spawned.readyPipe)
         notifyAddress = spawned.notifyAddress
         notifyFile = spawned.notifyFile
@@ -92,6 +95,8 @@ final class WorkerProcess {
         let wasOutOfMemory: Bool
         let left: Leftovers
         let hasEnded: Bool
+        /// The path of its control group.
+        let group: String?
     }
 
     /// The worker, and what it writes: the first changes rarely, the second with each line. The pidfd is the first
@@ -104,7 +109,8 @@ final class WorkerProcess {
             notifyAddress: notifyAddress, notifyFile: notifyFile.flatMap { notifySockets.state(of: $0) },
             startTicks: startTicks, calls: descriptors.add(calls?.number), readyLines: readyLines, killedAt: killedAt,
             usesRing: usesRing, portTrouble: portTrouble, status: status, statusLinesTold: statusLinesTold, told: told,
-            stoppedBy: stoppedBy, wasOutOfMemory: wasOutOfMemory, left: left, hasEnded: hasEnded)
+            stoppedBy: stoppedBy, wasOutOfMemory: wasOutOfMemory, left: left, hasEnded: hasEnded,
+            group: group?.path)
         let row = try StateRow(Self.key("\(id.number)"), state, descriptors)
         descriptors = RowDescriptors()
         let output = output.state(&descriptors)
@@ -143,6 +149,7 @@ final class WorkerProcess {
         stoppedBy = state.stoppedBy
         wasOutOfMemory = state.wasOutOfMemory
         left = state.left
+        group = state.group.flatMap { WorkerGroup(madeBefore: $0) }
         self.output = try output.restored(
             try rows.value(WorkerOutput.State.self, outputKey), of: outputKey, in: rows)
     }

@@ -217,11 +217,23 @@ final class Workers {
         } catch {
             if error.errno != ESRCH { story.tell(worker.record(of: error, "cannot kill worker")) }
         }
+        killGroup(of: worker)
+    }
+
+    /// Kills all that is in the worker's control group, if it has one. A kernel that cannot do that (before Linux 5.14)
+    /// leaves it to the other ways.
+    private func killGroup(of worker: WorkerProcess) {
+        do throws(SystemError) { try worker.group?.kill() } catch {
+            if error.errno != ENOENT { story.tell(worker.record(of: error, "cannot kill the worker's control group")) }
+        }
     }
 
     /// Kills all workers after the loop itself has failed: nothing would notice how they end.
     func killAll() {
-        for worker in running.values { _ = rl_kill_with_group(worker.exit.number, worker.pid) }
+        for worker in running.values {
+            _ = rl_kill_with_group(worker.exit.number, worker.pid)
+            try? worker.group?.kill()
+        }
     }
 
     // MARK: stops
@@ -284,7 +296,7 @@ final class Workers {
         let status = ExitStatus(exit)
         outOfMemoryKills.look()
         if case .signaled(SIGKILL, _) = status, worker.killedAt == nil {
-            worker.wasOutOfMemory = outOfMemoryKills.explainsKill()
+            worker.wasOutOfMemory = worker.group?.wasOutOfMemory ?? outOfMemoryKills.explainsKill()
         }
         return status
     }
@@ -339,7 +351,9 @@ final class Workers {
     }
 
     func killLeftovers(_ id: WorkerID) {
-        if let worker = byID[id] { orphans.kill(of: worker) }
+        guard let worker = byID[id] else { return }
+        orphans.kill(of: worker)
+        killGroup(of: worker)
     }
 
     /// Call it when a hook has ended.

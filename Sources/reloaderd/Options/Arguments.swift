@@ -69,6 +69,8 @@ enum MeantVerb {
     /// Words that work like a verb if they come first.
     static let aliases = ["ls": "list"]
     static let plain = ["help", "version"]
+    /// Programs whose names are near a verb's.
+    private static let programs = ["docker"]
 
     /// Why `word` is not run as a program; nil if it is.
     static func problem(with word: String) -> ConfigurationError? {
@@ -79,6 +81,7 @@ enum MeantVerb {
 
     private static func advice(on word: String) -> String? {
         if let entry = known.first(where: { $0.word == word }) { return entry.advice }
+        if programs.contains(word) { return nil }
         let verb = Verb.all.first { isSlip(word, of: $0.name) }
         return verb.map { "did you mean reloaderd \($0.name)?" }
     }

@@ -197,6 +197,13 @@ enum DaemonOptions {
         Option("pid-file", value: "FILE", .daemon, "holds the daemon's PID while it runs") {
             (text, draft) throws(ConfigurationError) in draft.settings.pidFile = try parsePath(text)
         },
+        Option("cgroup", .daemon, "a control group (cgroup v2) for each worker") {
+            (_, draft) throws(ConfigurationError) in draft.settings.hasGroups = true
+        },
+        Option("memory-limit", value: "off|SIZE", default: "off", .daemon, "with --cgroup: the kernel kills above it") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.memoryLimit = text == "off" ? nil : try parseMaxMemory(text)
+        },
         Option(
             "output", value: "relay|inherit|prefix|file:PATH", default: "relay", .daemon,
             "where the output of workers goes"

@@ -35,7 +35,7 @@ struct Draft {
             settings.program.user = user
         }
         let problems = [userProblem, backoffProblem, readinessProblem, listenersProblem].compactMap { $0 }
-        return problems + sharingProblems(settings)
+        return problems + sharingProblems(settings) + groupProblems(settings)
     }
 
     private var userProblem: ConfigurationError? {
@@ -94,6 +94,18 @@ private func sharingProblems(_ settings: Settings) -> [ConfigurationError] {
             problems.append("--drain outside does not work with --listen: \(handed) (use --drain signal)")
         }
         if let shared { problems.append("--share \(shared) does not work with --listen: \(handed)") }
+    }
+    return problems.map { ConfigurationError($0) }
+}
+
+/// One error for each contradiction between the options of control groups and others.
+private func groupProblems(_ settings: Settings) -> [ConfigurationError] {
+    var problems: [String] = []
+    if settings.memoryLimit != nil, !settings.hasGroups {
+        problems.append("--memory-limit needs --cgroup: it is the limit of a worker's own control group")
+    }
+    if settings.hasGroups, settings.keepsChildren {
+        problems.append("--keep-children contradicts --cgroup, whose groups end with their workers")
     }
     return problems.map { ConfigurationError($0) }
 }

@@ -65,6 +65,13 @@ struct CommandOption<Target>: Sendable {
         self.apply = apply
     }
 
+    /// Whether `word` gives this option, with or without a value in the same word.
+    func matches(_ word: String) -> Bool {
+        let bytes = Array(word.utf8)
+        if bytes.count >= 2, bytes[1] != UInt8(ascii: "-") { return short == bytes[1] }
+        return bytes.dropFirst(2).prefix { $0 != UInt8(ascii: "=") }.elementsEqual(name.utf8)
+    }
+
     /// `--workers auto|N`, `--no-share[=ADDRESS]`.
     var synopsis: String {
         guard let value else { return "--\(name)" }

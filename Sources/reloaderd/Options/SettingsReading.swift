@@ -48,8 +48,11 @@ func loadSettings(
 }
 
 /// As `loadSettings`, with every problem instead of the first.
+///
+/// - Parameter needsProgram: whether it is a problem if no program is named.
 func readSettings(
-    arguments words: [String], startDirectory: StartDirectory, users: UserDatabase = UserDatabase()
+    arguments words: [String], startDirectory: StartDirectory, users: UserDatabase = UserDatabase(),
+    needsProgram: Bool = true
 ) -> SettingsReading {
     let arguments = Arguments(words)
     // First the command line alone: it names the config file.
@@ -69,7 +72,7 @@ func readSettings(
     if let path = arguments.program.first, !path.isEmpty {
         draft.settings.program.path = path
         draft.settings.program.arguments = Array(arguments.program.dropFirst())
-    } else if arguments.problem == nil {
+    } else if arguments.problem == nil && (needsProgram || arguments.program.first != nil) {
         problems.append(ConfigurationError("no program to run: reloaderd [OPTIONS] PROGRAM [ARG...]"))
     }
     startDirectory.anchor(&draft.settings.program)

@@ -45,6 +45,9 @@ extension Verb {
             (text, call) throws(ConfigurationError) in
             call.request.maxFailures = try wholeNumber(text, in: ControlLimits.failures)
         },
+        VerbOption("force", .verb, "even if memory has no room for one more worker") {
+            (_, call) throws(ConfigurationError) in call.request.force = true
+        },
         VerbOption("note", value: "TEXT", .verb, "what history and status say of it") {
             (text, call) throws(ConfigurationError) in call.request.note = try parseNote(text)
         },

@@ -11,7 +11,8 @@ extension Verb {
         explanation: """
             Rolls the pool to an earlier generation that is still kept: GENERATION, or the
             one before the present one. It is refused if files that the generation's
-            arguments name have been changed in place, which no rollback can undo.
+            arguments name have been changed in place, which no rollback can undo, and if
+            memory has no room for one more worker.
             """,
         run: followRoll)
 
@@ -19,7 +20,7 @@ extension Verb {
         call.request.generation = try wholeNumber(text, in: Bounds.generations, called: "a generation")
     }
 
-    private static let force = VerbOption("force", .verb, "even if its files were changed in place") {
+    private static let force = VerbOption("force", .verb, "even if files were changed or memory is short") {
         (_, call) throws(ConfigurationError) in call.request.force = true
     }
 

@@ -22,7 +22,8 @@ struct Verb: Sendable {
 
     /// In the order in which --help and the manual show them.
     static let all: [Verb] = [
-        reload, promote, rollback, status, history, events, logs, list, scale, restart, pause, resume, upgrade, stop,
+        reload, promote, rollback, status, health, history, events, logs, list, scale, restart, pause, resume, upgrade,
+        stop, doctor,
         completion,
     ]
 
@@ -34,20 +35,23 @@ struct Verb: Sendable {
     let operand: Operand?
     /// New arguments for the program may follow `--`.
     let takesArguments: Bool
+    /// The options and the program of a start may follow.
+    let takesCommand: Bool
     let options: [VerbOption]
     /// Runs the verb, and returns the exit status of the command.
     let run: @Sendable (Call) throws(VerbError) -> Int32
 
     init(
         _ name: String, _ summary: String, operand: Operand? = nil, takesArguments: Bool = false,
-        options: [VerbOption] = [], contact: [VerbOption] = VerbOptions.contact, explanation: String,
-        run: @escaping @Sendable (Call) throws(VerbError) -> Int32
+        takesCommand: Bool = false, options: [VerbOption] = [], contact: [VerbOption] = VerbOptions.contact,
+        explanation: String, run: @escaping @Sendable (Call) throws(VerbError) -> Int32
     ) {
         self.name = name
         self.summary = summary
         self.explanation = explanation
         self.operand = operand
         self.takesArguments = takesArguments
+        self.takesCommand = takesCommand
         self.options = options + contact + VerbOptions.help
         self.run = run
     }
@@ -60,6 +64,7 @@ struct Verb: Sendable {
         var words = ["[OPTIONS]"]
         if takesName { words.append("[NAME]") }
         if let operand { words.append(operand.isOptional ? "[\(operand.value)]" : operand.value) }
+        if takesCommand { words.append("[PROGRAM [ARG...]]") }
         if takesArguments { words.append("[-- NEW-ARG...]") }
         return words.joined(separator: " ")
     }

@@ -74,6 +74,7 @@ struct Cast {
     private func story(_ report: RollReport) -> String {
         switch report {
         case .began(let target, let base, _): return "roll \(target) from \(base)"
+        case .bounded(let target, let room, let surge): return "bounded \(target) room \(room) surge \(surge)"
         case .slotReplaced(let slot, let generation, let replaced, let workers):
             return "replaced \(slot)/\(generation) \(replaced) of \(workers)"
         case .canaryWaits(let target, let replaced, let workers, let time):
@@ -138,6 +139,7 @@ struct Cast {
         case .noSuchSlot(let slot): "no-slot \(slot)"
         case .rollUnderWay(let slot): "roll-under-way \(slot)"
         case .drained: "drained"
+        case .noRoom: "no-room"
         }
     }
 }

@@ -75,7 +75,7 @@ struct Words {
         return policy
     }
 
-    /// `by canary 1 for 30s surge 2 soak 5s failures 3 timeout 60s`, up to `under` or the end. Each part may be
+    /// `by canary 1 for 30s surge 2 soak 5s failures 3 timeout 60s room 1`, up to `under` or the end. Each part may be
     /// missing.
     private mutating func plan() throws(ScriptError) -> RollPlan {
         var plan = RollPlan()
@@ -89,6 +89,8 @@ struct Words {
             case "soak": plan.soak = try duration()
             case "failures": plan.maxFailures = try int()
             case "timeout": plan.timeout = try duration()
+            case "room": plan.room = try int()
+            case "ignoring-room": plan.ignoresRoom = true
             default: throw ScriptError("`\(option)` is not part of a plan")
             }
         }

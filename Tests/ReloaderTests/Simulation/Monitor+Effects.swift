@@ -83,6 +83,7 @@ extension Monitor {
             room > 0, .trial, "\(id): the roll takes slot \(slot); \(slotsAtGoal) are replaced, \(inFlight) in flight")
         if isVacant, step.rollBegan || isReverting || step.relievedSlots.contains(slot) { return }
         try require(inFlight < surge, .limit, "\(id): \(inFlight) in flight already, surge \(surge)")
+        try require(isVacant || hasRoom, .room, "\(id): \(population) take up memory, room for \(workersMax ?? 0)")
         if isVacant || isReverting { return }
         for other in seats.indices where seats[other].restartAt != nil && seats[other].generation != goal {
             if seats[other].retryAt.map({ $0 > now }) ?? false { continue }

@@ -7,8 +7,8 @@ extension Monitor {
         if slotsAtGoal < canarySize || inFlight > 0 { waitsSince = nil }
         switch event {
         case .start, .deadline: break
-        case .reload(let generation, let policy, _): reloaded(generation, policy)
-        case .rollback(let generation, _): rolledBack(generation)
+        case .reload(let generation, let policy, let plan): reloaded(generation, policy, plan)
+        case .rollback(let generation, let plan): rolledBack(generation, plan)
         case .promote: promoted()
         case .pause: paused(true)
         case .resume: paused(false)
@@ -99,8 +99,13 @@ extension Monitor {
         return index
     }
 
-    private mutating func reloaded(_ generation: Int, _ policy: Policy) {
+    private mutating func reloaded(_ generation: Int, _ policy: Policy, _ plan: RollPlan) {
         guard phase == .running || phase == .drained else { return }
+        if lacksRoom(plan) {
+            // The pool never knows this generation.
+            released.insert(generation)
+            return step.owedRefusal = .noRoom
+        }
         newest = generation
         resize(to: policy.workers)
         self.policy = policy
@@ -108,12 +113,26 @@ extension Monitor {
         phase = .running
     }
 
-    private mutating func rolledBack(_ generation: Int?) {
+    /// Memory has no room for one more worker, and every worker that is there serves or starts alone in its slot, so
+    /// that none will make room.
+    private func lacksRoom(_ plan: RollPlan) -> Bool {
+        guard let room = plan.room, room < 1, !plan.ignoresRoom else { return false }
+        let occupied = seats.indices.count { seat in any(in: seat) { $0.isInOffice } }
+        return population == occupied
+    }
+
+    private mutating func rolledBack(_ generation: Int?, _ plan: RollPlan) {
         if phase == .drained { step.owedRefusal = .drained }
         guard phase == .running else { return }
         let previous = course != .none ? settled : kept.count > 1 ? kept[kept.count - 2] : nil
         if let target = generation ?? previous {
-            if kept.contains(target) { step.owedRoll = target } else { step.owedRefusal = .notKept(generation: target) }
+            if !kept.contains(target) {
+                step.owedRefusal = .notKept(generation: target)
+            } else if lacksRoom(plan) {
+                step.owedRefusal = .noRoom
+            } else {
+                step.owedRoll = target
+            }
         } else {
             step.owedRefusal = .nothingToRollBackTo
         }

@@ -21,6 +21,7 @@ extension Monitor {
         try requireNone(step.owedSilence, .story, "was silent, which is not reported")
         try require(step.scaledFrom == nil, .story, "the new size \(size) is not reported")
         if let refusal = step.owedRefusal { throw Violation(.story, "\(step.event) is not refused: \(refusal)") }
+        try require(!step.owesBound, .story, "a roll begins, and does not say that memory bounds it")
         if let word = step.owedWord { throw Violation(.story, "\(step.event) does nothing: \(word)") }
         guard phase == .running else { return }
         try require(step.owedRoll == nil, .story, "no roll begins")
@@ -129,7 +130,9 @@ extension Monitor {
             let isBusy = any(in: slot) { $0.isInFlight && $0.isInOffice || !$0.isAnswered }
             let waitsUntil = isReverting ? seats[slot].restartAt : seats[slot].retryAt
             let isWaiting = waitsUntil.map { $0 > now } ?? false
-            try require(isBusy || isCrowded(slot) || isWaiting, .settles, "slot \(slot) does not get its turn")
+            let mayHaveTurn = hasRoom || !any(in: slot) { $0.isInOffice }
+            try require(
+                isBusy || isCrowded(slot) || isWaiting || !mayHaveTurn, .settles, "slot \(slot) does not get its turn")
         }
     }
 
@@ -160,6 +163,23 @@ extension Monitor {
             try require(!live.isEmpty || !remains.isEmpty, .stops, "no worker is left, but the end does not come")
         }
         if phase == .finished { try require(pool.nextDeadline == nil, .stops, "a timer is armed after the end") }
+        try judgePatience(of: pool)
+    }
+
+    /// Nothing that an outer supervisor waits for may take longer than it is told, and what ends has an end.
+    private func judgePatience(of pool: Pool) throws(Violation) {
+        let isStopping = if case .stopping = phase { true } else { false }
+        let isHeld = isPaused || waitsSince != nil
+        for worker in live.lazy.map({ workers[$0] }) where !worker.isVague && worker.killedAt == nil {
+            let isAwaited =
+                isStopping ? !worker.isInOffice : worker.isInFlight && course != .none && !isHeld && worker.isInOffice
+            guard isAwaited, phase == .running || isStopping else { continue }
+            let end = worker.emptyUntil ?? (worker.readySince == nil || isStopping ? worker.limit : now)
+            let told = pool.busyUntil
+            try require(told.map { $0 >= end } ?? false, .patience, "\(worker.id) may take longer, until \(end)")
+        }
+        let isOver = phase == .finished || phase == .running && wasReady && course == .none
+        try require(!isOver || pool.busyUntil == nil, .patience, "nothing goes on that could take so long")
     }
 
     // MARK: at rest

@@ -34,6 +34,7 @@ extension Monitor {
     private mutating func take(_ report: RollReport) throws(Violation) {
         switch report {
         case .began(let target, let base, let workers): try rollBegan(target, base, workers)
+        case .bounded(let target, let room, let surge): try isBounded(target, room, surge)
         case .slotReplaced(let slot, let generation, let replaced, let workers):
             try tookSlot(slot, generation, replaced, workers)
         case .canaryWaits(let target, let replaced, let workers, let time):

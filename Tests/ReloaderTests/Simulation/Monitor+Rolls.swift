@@ -13,6 +13,7 @@ extension Monitor {
         case .rollback(_, let plan) where step.owedRoll == target: self.plan = plan
         default: throw Violation(.story, "a roll begins without a reload or a rollback")
         }
+        try require(step.owedRefusal == nil, .room, "a roll begins that there is no room for")
         step.owedRoll = nil
         step.rollBegan = true
         try require(recycling == nil && askedRestarts.isEmpty, .recycle, "a roll begins in the middle of a recycle")
@@ -24,10 +25,28 @@ extension Monitor {
         capacityAtBegin = serving
         lost = 0
         surgeMax = surge
+        workersMax = plan.room.map { population + max(0, $0) }
+        step.owesBound = plan.room.map { $0 < surge } ?? false
         canary = target == settled ? nil : plan.canary
         waitsSince = nil
         rollFailures = 0
         for slot in seats.indices { seats[slot].forgetBackoff() }
+    }
+
+    /// What takes up memory.
+    var population: Int { live.count + remains.count }
+
+    /// Memory has room for a replacement beside the worker of a slot; or nobody is there who could make room.
+    var hasRoom: Bool {
+        guard let workersMax else { return true }
+        let empty = seats.indices.count { slot in !any(in: slot) { $0.isInOffice } }
+        return population + empty < workersMax || population + empty == size
+    }
+
+    mutating func isBounded(_ target: Int, _ room: Int, _ surge: Int) throws(Violation) {
+        try require(step.owesBound && course == .forward(target: target), .story, "\(target) is bounded at \(course)")
+        try require(room == max(0, plan.room ?? -1) && surge == self.surge, .story, "room \(room), surge \(surge)")
+        step.owesBound = false
     }
 
     /// Replacements that have not taken their slot must be let go, and the ones that run must hear of it.

@@ -82,6 +82,8 @@ struct Monitor {
     var capacityAtBegin = 0
     var lost = 0
     var surgeMax = 0
+    /// How many workers the current roll has memory for; nil: any number.
+    var workersMax: Int?
 
     var step: Step
 
@@ -128,6 +130,8 @@ struct Monitor {
         /// This worker uses too much memory from its start.
         var owedSparing: WorkerID?
         var owedWord: Report?
+        /// The roll that has begun must say that memory bounds it.
+        var owesBound = false
         var owedGiveUp = false
         var scaledFrom: Int?
     }

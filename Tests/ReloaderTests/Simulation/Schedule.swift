@@ -43,6 +43,10 @@ enum Schedule {
         if chance.percent(15) {
             plan.timeout = chance.pick([.milliseconds(5), .milliseconds(100), chance.milliseconds(5...1000)])
         }
+        if chance.percent(20) {
+            plan.room = chance.pick([0, 0, 1, 1, 2, 3])
+            plan.ignoresRoom = chance.percent(30)
+        }
         return plan
     }
 

@@ -214,8 +214,11 @@ struct World {
     private mutating func obey(_ command: Command) throws(Violation) {
         switch command {
         case .reloadUnderNewPolicy:
+            let before = policy
             policy = Schedule.policy(&chance)
             try obey(.reload)
+            // A refused reload brings no policy.
+            if monitor.newest != characters.count { policy = before }
         case .reload:
             if chance.percent(70) { policy.workers = monitor.size }
             characters.append(isCalm ? .good : Character.random(&chance))

@@ -48,7 +48,7 @@ import Testing
             #expect(throws: Never.self, "\(words)") { _ = try ControlRequest(request.json.line[...]) }
         }
         let asked = Set(calls.map { $0[0] })
-        #expect(asked == Set(Verb.all.map { $0.name }).subtracting(["completion"]))
+        #expect(asked == Set(Verb.all.map { $0.name }).subtracting(["completion", "doctor"]))
     }
 
     /// The place of a socket is the one at which it is found.

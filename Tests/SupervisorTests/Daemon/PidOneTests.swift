@@ -112,6 +112,14 @@ import Testing
         #expect(try daemon.end() == status)
     }
 
+    @Test(.disabled(if: Namespaces.problem != nil, "\(Namespaces.problem ?? "")"))
+    func asPid1ItGivesUpWithStatusOne() throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--backoff", "1ms", "--give-up", "3/1m"] + Apps.shell("exit 0"), under: Self.namespace)
+        #expect(try daemon.end() == 1)
+        #expect(daemon.records("gave_up").count == 1)
+    }
+
     /// SIGKILL of PID 1 takes the whole namespace along: nobody's child is left to serve a port without a supervisor.
     @Test(.disabled(if: Namespaces.problem != nil, "\(Namespaces.problem ?? "")"))
     func theEndOfPid1IsTheEndOfItsWorkers() throws {

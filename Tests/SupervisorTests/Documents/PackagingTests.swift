@@ -91,12 +91,20 @@ import Testing
             return try JSONDecoder().decode([String].self, from: Data(line[start...].utf8))
         }
         let entry = try #require(lines.first { $0.hasPrefix("ENTRYPOINT ") })
-        #expect(try list(entry) == ["reloaderd"])
+        #expect(try list(entry) == ["/usr/local/bin/reloaderd"])
+        #expect(lines.last { $0.hasPrefix("FROM ") } == "FROM scratch")
+        let health = try #require(lines.first { $0.hasPrefix("HEALTHCHECK ") })
+        #expect(try list(health) == ["/usr/local/bin/reloaderd", "health", "--ready"])
         let help = try #require(lines.first { $0.hasPrefix("CMD ") })
         #expect(try CommandRun.reloaderd(list(help)).status == 0)
-        let app = try #require(lines.first { $0.hasPrefix("#     CMD ") })
-        let run = try check(list(app))
-        #expect(isRight(run), "\(run.errors)")
+        let page = try String(contentsOfFile: "\(Products.package)/docs/containers.md", encoding: .utf8)
+        let apps = (lines + page.split(separator: "\n").map(String.init))
+            .filter { $0.firstMatch(of: #/^#? +CMD /#) != nil }
+        #expect(apps.count == 3)
+        for app in apps {
+            let run = try check(list(app))
+            #expect(isRight(run), "\(app): \(run.errors)")
+        }
     }
 
     private static let hasYAML = (try? CommandRun.run(["/usr/bin/python3", "-c", "import yaml"]).status) == 0
@@ -116,8 +124,27 @@ import Testing
 
         let stop = try #require(container.args.firstIndex(of: "--stop-timeout")).advanced(by: 1)
         let stopSeconds = try #require(Int(container.args[stop].dropLast()))
-        let waitSeconds = try #require(container.lifecycle.preStop.exec.command.last.flatMap { Int($0) })
+        let waitSeconds = container.lifecycle.preStop.sleep.seconds
         #expect(pod.terminationGracePeriodSeconds > stopSeconds + waitSeconds)
+
+        #expect(container.livenessProbe.exec.command == ["reloaderd", "health"])
+        #expect(container.readinessProbe.exec.command == ["reloaderd", "health", "--ready"])
+    }
+
+    /// Tests/run brings the schemas of the Kubernetes API.
+    private static let validator = "\(Products.package)/.build/kubernetes/bin/kubernetes-validate"
+    private static let hasValidator = FileManager.default.isExecutableFile(atPath: validator)
+
+    @Test(.disabled(if: !hasValidator, "kubernetes-validate is not installed: Tests/run does that"))
+    func theManifestIsOneThatKubernetesTakes() throws {
+        let path = "\(Products.package)/packaging/kubernetes.yaml"
+        let run = try CommandRun.run([Self.validator, "--strict", path])
+        #expect(run.status == 0, "\(run.output) \(run.errors)")
+        // It would say so if anything were wrong.
+        let folder = try TestFolder()
+        let text = try Self.text("kubernetes.yaml").replacingOccurrences(of: "livenessProbe:", with: "livenesProbe:")
+        let wrong = try CommandRun.run([Self.validator, "--strict", try folder.write("wrong.yaml", text)])
+        #expect(wrong.status != 0 && wrong.flat.contains("livenesProbe"), "\(wrong.flat)")
     }
 }
 
@@ -131,9 +158,13 @@ private struct Manifest: Decodable {
     struct Container: Decodable {
         var args: [String]
         var lifecycle: Lifecycle
+        var livenessProbe: Probe
+        var readinessProbe: Probe
     }
     struct Lifecycle: Decodable { var preStop: Hook }
-    struct Hook: Decodable { var exec: Execution }
+    struct Hook: Decodable { var sleep: Sleep }
+    struct Sleep: Decodable { var seconds: Int }
+    struct Probe: Decodable { var exec: Execution }
     struct Execution: Decodable { var command: [String] }
 
     var kind: String

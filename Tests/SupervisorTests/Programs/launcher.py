@@ -5,6 +5,7 @@ junk N            /dev/zero on descriptor N, open across exec
 close N           closes descriptor N                env NAME=VALUE    sets it; VALUE in latin-1, for \\xff
 sockets N         plays an outer supervisor: N listening sockets of 127.0.0.1 from 3 on, LISTEN_FDS and LISTEN_PID;
                   their ports go to stdout, one a line
+stored PORT NAME  the next of such sockets, at 127.0.0.1:PORT and called NAME
 limit NAME S H    setrlimit(2)                       user UID GID      gives root up, with all groups
 umask OCTAL       sets it                            cpu N             runs on the N-th of its CPUs only
 """
@@ -34,6 +35,17 @@ for word in words:
         for index, number in enumerate(copies): os.dup2(number, 3 + index, inheritable=True)
         for number in copies: os.close(number)
         os.environ["LISTEN_FDS"], os.environ["LISTEN_PID"] = str(count), str(os.getpid())
+    elif word == "stored":
+        port, index = int(next(words)), len(kept)
+        kept.append(socket.create_server(("127.0.0.1", port)))
+        names = os.environ.get("LISTEN_FDNAMES", "").split(":") if index else []
+        # Out of the way of its own number.
+        copy = fcntl.fcntl(kept[-1], fcntl.F_DUPFD, 64)
+        if kept[-1].fileno() != 3 + index: os.dup2(copy, 3 + index, inheritable=True)
+        os.set_inheritable(3 + index, True)
+        os.close(copy)
+        os.environ["LISTEN_FDNAMES"] = ":".join(names + [next(words)])
+        os.environ["LISTEN_FDS"], os.environ["LISTEN_PID"] = str(index + 1), str(os.getpid())
     elif word == "limit":
         name = getattr(resource, "RLIMIT_" + next(words).upper())
         resource.setrlimit(name, (int(next(words)), int(next(words))))

@@ -65,6 +65,31 @@ struct SystemdTests {
         #expect(!log.log.isEmpty)
     }
 
+    /// Under RestrictNamespaces= clone3(2) is unknown, so that each worker joins its group itself.
+    @Test func aDelegatedUnitGivesEachWorkerAControlGroup() throws {
+        let machine = try machine(
+            options: "listen 127.0.0.1:8080\nworkers 2\ncgroup\n",
+            units: ["reloaderd@.service.d/groups.conf": "[Service]\nDelegate=yes\nProtectControlGroups=no\n"])
+        try machine.systemctl("start", Self.unit)
+        let place = "/sys/fs/cgroup\(try machine.property("ControlGroup", of: Self.unit))"
+        func groups() throws -> [Substring] {
+            try machine.run("sh", "-c", "cat \(place)/worker-*/cgroup.procs").output.split(separator: "\n")
+        }
+        #expect(try groups().count == 2)
+        let before = Set(try groups())
+        try machine.systemctl("reload", Self.unit)
+        #expect(Set(try groups()).subtracting(before).count == 2)
+        try machine.systemctl("stop", Self.unit)
+        #expect(try machine.property("Result", of: Self.unit) == "success")
+    }
+
+    @Test func withoutDelegationTheUnitSaysWhatItNeeds() throws {
+        let machine = try machine(options: "listen 127.0.0.1:8080\ncgroup\n")
+        #expect(try machine.run("systemctl", "start", Self.unit).status != 0)
+        let journal = try machine.journal("-u", Self.unit)
+        #expect(journal.contains("(a unit needs Delegate=yes and ProtectControlGroups=no;"), "\(journal)")
+    }
+
     /// The main job: deployments and a restart of the app under load, and a stop that leaves nothing behind.
     @Test func reloadsUnderLoadLoseNothingAndStopIsGraceful() throws {
         let machine = try machine()
@@ -307,6 +332,152 @@ struct SystemdTests {
     private static func version(of systemd: String, _ environment: [String]) -> Int {
         let run = try? CommandRun.run([systemd, "--version"], environment: environment)
         return run?.output.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    }
+
+    // MARK: time-outs
+
+    /// What drop-ins change: time-outs that are shorter than what the workers need.
+    private static let impatient = [
+        "reloaderd@web.service.d/times.conf": "[Service]\nTimeoutStartSec=2\nTimeoutStopSec=2\n"
+    ]
+
+    /// Its workers take three seconds to be ready, and three to finish.
+    private static let slowWorker = """
+        #!/bin/sh
+        trap 'sleep 3; exit 0' TERM
+        sleep 3
+        echo READY=1 >&$READY_FD
+        while :; do sleep 1; done
+        """
+
+    /// systemd is told how long each may take by the pool's own limits.
+    @Test func startsReloadsAndStopsMayTakeLongerThanTheTimeouts() throws {
+        let machine = try machine(
+            options: "workers 2\nsurge 1\nready message\nready-timeout 20s\nstop-timeout 20s\nno-share\n",
+            run: Self.slowWorker, units: Self.impatient)
+        try machine.systemctl("start", Self.unit)
+        #expect(try machine.property("StatusText", of: Self.unit) == "2 workers serve generation 1")
+        // One after the other: six seconds.
+        try machine.systemctl("reload", Self.unit)
+        #expect(try machine.property("StatusText", of: Self.unit) == "2 workers serve generation 2")
+        try machine.systemctl("stop", Self.unit)
+        #expect(try machine.property("Result", of: Self.unit) == "success")
+        #expect(try machine.property("ExecMainStatus", of: Self.unit) == "0")
+        #expect(try machine.property("NRestarts", of: Self.unit) == "0")
+    }
+
+    /// A start that can't succeed is not prolonged for ever.
+    @Test func aStartThatFailsEndsByTheTimeout() throws {
+        let machine = try machine(
+            options: "workers 1\nready message\nready-timeout 1s\nno-share\n", run: "#!/bin/sh\nexit 3\n",
+            units: ["reloaderd@web.service.d/times.conf": "[Service]\nTimeoutStartSec=2\nRestart=no\n"])
+        #expect(try machine.run("systemctl", "start", Self.unit).status != 0)
+        #expect(try machine.property("Result", of: Self.unit) == "timeout")
+    }
+
+    // MARK: restarts
+
+    /// Connections that come while no daemon is running wait, and are answered by the next one; also after systemd
+    /// itself was executed again.
+    @Test(
+        .disabled(
+            if: notifyReload.version < 254,
+            """
+            systemd \(notifyReload.version) is here, and offers its descriptor store from 254 on: Tests/run brings a \
+            newer one if it can
+            """
+        ))
+    func aRestartRefusesNothing() throws {
+        let machine = try machine(systemd: Self.notifyReload.folder)
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        try machine.systemctl("start", Self.unit)
+        try log.next("pool_ready")
+        let client = try load(machine)
+        for round in 0..<3 {
+            if round == 1 { try machine.systemctl("daemon-reexec") }
+            let before = try machine.property("MainPID", of: Self.unit)
+            try machine.systemctl("restart", Self.unit)
+            try log.next("pool_ready")
+            #expect(try machine.property("MainPID", of: Self.unit) != before)
+            #expect(try machine.property("NFileDescriptorStore", of: Self.unit) == "1")
+        }
+        let report = try report(of: client)
+        #expect(report.failed == 0 && report.clientErrors == 0, "\(report.columns) \(report.failures)")
+        #expect(Set(report.workers.map(\.pid)).count >= 6, "\(report.workers)")
+        // Another port: the old one is let go, and others may have it.
+        try machine.folder.write("etc/web.conf", "log-format json\nlisten 127.0.0.1:8081\nworkers 2\nuser nobody\n")
+        try machine.systemctl("restart", Self.unit)
+        try log.next("pool_ready")
+        #expect(try machine.property("NFileDescriptorStore", of: Self.unit) == "1")
+        #expect(try machine.run("ss", "-ltnH", "sport = :8080").output == "")
+        try machine.systemctl("stop", Self.unit)
+        #expect(try machine.run("ss", "-ltnH", "sport = :8081").output == "")
+    }
+
+    /// systemd goes on where it was: the same main process, which it still watches and reloads.
+    @Test func systemdExecutedAgainKeepsTheDaemon() throws {
+        let machine = try machine()
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        try machine.systemctl("start", Self.unit)
+        try log.next("pool_ready")
+        let client = try load(machine)
+        let main = try machine.property("MainPID", of: Self.unit)
+        try machine.systemctl("daemon-reexec")
+        #expect(try machine.property("MainPID", of: Self.unit) == main)
+        try machine.systemctl("reload", Self.unit)
+        #expect(try machine.property("StatusText", of: Self.unit) == "2 workers serve generation 2")
+        let report = try report(of: client)
+        #expect(report.failed == 0 && report.clientErrors == 0, "\(report.columns) \(report.failures)")
+        #expect(try machine.property("NRestarts", of: Self.unit) == "0")
+    }
+
+    // MARK: confinement that the unit leaves to its users
+
+    /// The chapters of docs/systemd.md that have a drop-in; options beside it; the user of the workers, if it is known.
+    private static let confinements: [(chapter: String, options: String, uid: String?)] = [
+        ("A read-only system", "user nobody\n", "65534"), ("A user of the unit's own", "", nil),
+        ("A user namespace", "", "65534"),
+    ]
+
+    /// The drop-in of this chapter.
+    private static func dropIn(_ chapter: String) throws -> String {
+        let page = try String(contentsOfFile: "\(Products.package)/docs/systemd.md", encoding: .utf8)
+        let lines = page.split(separator: "\n", omittingEmptySubsequences: false)
+        let start = try #require(lines.firstIndex(of: "## \(chapter)")) + 1
+        let text = lines[start...].prefix { !$0.hasPrefix("## ") }.filter { $0.hasPrefix("    ") }
+        try #require(text.first == "    [Service]")
+        return text.map { $0.dropFirst(4) + "\n" }.joined()
+    }
+
+    @Test(arguments: confinements.indices)
+    func workersSharePortsWithin(_ index: Int) throws {
+        let (chapter, options, uid) = Self.confinements[index]
+        let machine = try machine(
+            options: "workers 2\n\(options)", user: nil,
+            run: "#!/bin/sh\nexec python3 -m http.server --bind 127.0.0.1 8080\n",
+            units: ["reloaderd@web.service.d/confined.conf": try Self.dropIn(chapter)])
+        let log = try SystemdLog(of: Self.unit, on: machine)
+        try machine.systemctl("start", Self.unit)
+        let pid = try #require(try log.next("worker_ready").pid)
+        if let uid { #expect(try machine.run("stat", "-c", "%u", "/proc/\(pid)").output == "\(uid)\n") }
+        try log.next("pool_ready")
+        let client = try load(machine, "--connections", "2")
+        for _ in 0..<2 { try machine.systemctl("reload", Self.unit) }
+        let report = try report(of: client)
+        #expect(report.failed == 0 && report.clientErrors == 0, "\(report.columns) \(report.failures)")
+        #expect(log.log.filter { $0.level != "info" }.map(\.text) == [])
+        try machine.systemctl("stop", Self.unit)
+        #expect(try machine.property("Result", of: Self.unit) == "success")
+    }
+
+    /// The user namespace of PrivateUsers= lets nobody change groups: the unit must name the user.
+    @Test func privateUsersAllowNoChangeOfUser() throws {
+        let machine = try machine(
+            options: "workers 2\n", units: ["reloaderd@web.service.d/users.conf": "[Service]\nPrivateUsers=yes\n"])
+        #expect(try machine.run("systemctl", "start", Self.unit).status != 0)
+        #expect(try machine.property("ExecMainStatus", of: Self.unit) == "126")
+        let journal = try machine.journal("-u", Self.unit)
+        #expect(journal.contains("cannot start worker: ./run: dropping groups: Operation not permitted"), "\(journal)")
     }
 
     // MARK: the client

@@ -75,6 +75,8 @@ import Testing
         (["reload", "--", "/etc/passw"], ["/etc/passwd"], false),
         (["status", "--json", "--w"], ["--watch"], true),
         (["history", "-"], ["--json", "-n", "--limit", "--name", "--control", "-h", "--help"], true),
+        (["doctor", "--log"], ["--log-format"], true),
+        (["doctor", "--js"], ["--json"], true),
         (["completion", ""], ["bash", "zsh", "fish"], true),
         (["restart", ""], [], true),
         (["/bin/ech"], ["/bin/echo"], true),

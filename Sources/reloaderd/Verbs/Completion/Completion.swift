@@ -86,9 +86,16 @@ struct CompletionTable {
         takesName: false, takesArguments: false)
     static let verbs = Verb.all.map { verb in
         Entry(
-            verb: verb.name, summary: verb.summary, options: verb.options.map { Option($0) },
+            verb: verb.name, summary: verb.summary, options: options(of: verb),
             operand: verb.operand.map { CompletedValue($0.value) }, operandName: verb.operand?.value ?? "",
-            takesName: verb.takesName, takesArguments: verb.takesArguments)
+            takesName: verb.takesName,
+            takesArguments: verb.takesArguments || verb.takesCommand)
+    }
+
+    private static func options(of verb: Verb) -> [Option] {
+        let own = verb.options.map { Option($0) }
+        guard verb.takesCommand else { return own }
+        return own + daemon.options.filter { option in !own.contains { $0.long == option.long } }
     }
 
     /// A shell command that prints the names of the running daemons, one a line.

@@ -13,14 +13,22 @@ struct Call {
     var isLong = false
     /// The exit status tells the state of the pool.
     var wantsExitCode = false
+    /// `health` asks whether the pool serves, not only whether the daemon answers.
+    var asksForReadiness = false
     var wantsHelp = false
     var shell: Shell?
+    /// The words of a start, for a verb that takes them.
+    private(set) var command: [String] = []
 
     /// - Parameter words: the words that follow the verb.
     init(_ verb: Verb, _ words: ArraySlice<String>) throws(ConfigurationError) {
         self.verb = verb
         request = Request(verb: verb.name)
         let parser = OptionParser(options: verb.options, helpCommand: "reloaderd \(verb.name) --help")
+        if verb.takesCommand {
+            try takeCommand(words, parser)
+            return
+        }
         var operands: [String] = []
         var hasEnded = false
         var rest = words
@@ -42,6 +50,26 @@ struct Call {
         }
         if wantsHelp { return }
         try check(hasOperand: try take(operands))
+    }
+
+    /// Takes out the verb's own options. All others are those of a start, and end where its program begins.
+    private mutating func takeCommand(
+        _ words: ArraySlice<String>, _ parser: OptionParser<Call>
+    ) throws(ConfigurationError) {
+        let ofStart = OptionParser(options: Option.all, helpCommand: "reloaderd --help")
+        var rest = words
+        while let word = rest.first, word != "--", OptionParser<Call>.isOption(word) {
+            rest.removeFirst()
+            if verb.options.contains(where: { $0.matches(word) }) {
+                let given = try parser.occurrence(word, &rest)
+                try given.option.apply(given.value, &self)
+            } else {
+                let before = rest
+                _ = try ofStart.occurrence(word, &rest)
+                command += [word] + before.prefix(before.count - rest.count)
+            }
+        }
+        command += rest
     }
 
     /// As `OptionParser.isOption`, but -2 is a number.
@@ -134,7 +162,7 @@ struct Request {
     var generation: Int?
     /// What people call the generation that a reload makes.
     var note: String?
-    /// Lets a rollback go to a generation whose files were changed.
+    /// Lets a rollback go to a generation whose files were changed, and a roll begin that memory has no room for.
     var force: Bool?
     /// Where another version of reloaderd is.
     var path: String?
