@@ -83,7 +83,7 @@ import Testing
             for _ in 0..<2 { try daemon.hearsAll() }
             if round == 0 { descriptors = daemon.descriptorCount }
         }
-        #expect(daemon.descriptorCount == descriptors)
+        #expect(daemon.descriptorCount <= descriptors)
         #expect(try ProcessView(daemon.pid).executable == before)
         let name = try String(contentsOfFile: "/proc/\(daemon.pid)/comm", encoding: .utf8)
         #expect(name == "reloaderd\n")
@@ -100,7 +100,7 @@ import Testing
             Apps.shell("echo begun; echo READY=1 >&$READY_FD; exec sleep 1000"),
             options: ["--workers", "2", "--listen", "unix:\(folder.path)/socket", "--env", "A=B"], in: folder)
         try app.daemon.next("pool_ready")
-        let thief = try folder.writeProgram("thief", "#!/bin/sh\ncat >\(folder.path)/copy; exit 1\n")
+        let thief = try folder.writeProgram("thief", "#!/bin/sh\ncat /proc/self/fd/0 >\(folder.path)/copy; exit 1\n")
         #expect(try app.ask("upgrade", ["path": thief]).outcome == "failed")
         let state = Array(try Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/copy")))
         try DaemonState.check(StateRows(StateFormat.read(state)))
