@@ -40,7 +40,8 @@ extension DaemonUnderTest {
         let longest = pauses.max() ?? 0
         let mean = (pauses.reduce(0, +) / Double(pauses.count) * 1000).rounded() / 1000
         print("\(what): \(Self.count) upgrades, the longest pause \(longest)s, the mean \(mean)s")
-        #expect(daemon.descriptorCount == descriptors, sourceLocation: sourceLocation)
+        // A helper that is being started takes some for a moment; a leak would be one with each upgrade.
+        #expect(daemon.descriptorCount < descriptors + Self.count / 2, sourceLocation: sourceLocation)
         #expect(daemon.ownMemory < memory + 2 << 20, "\(memory) before", sourceLocation: sourceLocation)
         // The workers can be replaced as before.
         daemon.signal(SIGHUP)
