@@ -98,7 +98,7 @@ public enum SpawnFailure: Equatable, Sendable {
     case exhausted
 }
 
-public enum ExitStatus: Equatable, Sendable {
+public enum ExitStatus: Codable, Equatable, Sendable {
     case exited(code: Int32)
     case signaled(Int32, coreDumped: Bool)
 }

@@ -17,6 +17,7 @@ enum ControlRequest {
     case promote
     case restart(slot: Int, wait: Bool)
     case rollback(generation: Int?, force: Bool, wait: Bool)
+    case upgrade(path: String?, isUrgent: Bool)
 
     /// - Parameter line: the request without its newline.
     init(_ line: ArraySlice<UInt8>) throws(ControlError) {
@@ -68,6 +69,9 @@ enum ControlRequest {
                 generation: try arguments.whole("generation", in: 1...Int.max),
                 force: try arguments.bool("force", default: false),
                 wait: try arguments.bool("wait", default: true))
+        case "upgrade":
+            return .upgrade(
+                path: try arguments.path("path"), isUrgent: try arguments.bool("now", default: false))
         default: throw .usage("no such verb: \(quoted(verb))")
         }
     }
@@ -164,6 +168,14 @@ struct ControlArguments {
         guard let text = value.text, 1...scalarsMax ~= text.unicodeScalars.count else {
             throw .usage("\(verb): \(name) must be a string of 1 to \(scalarsMax) characters")
         }
+        return text
+    }
+
+    mutating func path(_ name: String) throws(ControlError) -> String? {
+        guard let value = take(name) else { return nil }
+        guard let text = value.text, text.utf8.first == UInt8(ascii: "/"), !text.utf8.contains(0),
+            text.utf8.count < PATH_MAX
+        else { throw .usage("\(verb): \(name) must be an absolute path") }
         return text
     }
 

@@ -30,16 +30,9 @@ extension Daemon {
     // MARK: memory
 
     /// nil: memory sets no bound for a roll that begins now.
-    private func memoryRoom() -> MemoryRoom? {
-        guard let free = CgroupMemory().freeBytes else { return nil }
+    func memoryRoom() -> MemoryRoom? {
         let living = workers.living
-        let processes = processes(of: living)
-        let gauge = memoryWatch.gauge
-        let most = processes.mapValues { gauge.upperBound($0, loop.buffer) }
-        guard MemoryRoom.mayLack(free, beside: Array(most.values)) else { return nil }
-        measureNow(living, processes)
-        let largest = living.compactMap { gauge.bytes($0.id) ?? most[$0.id] }.max()
-        return MemoryRoom(freeBytes: free, workerBytes: largest ?? 1)
+        return MemoryRoom(beside: living, memoryWatch.gauge, loop.buffer) { measureNow(living, $0) }
     }
 
     /// The plan with the room that there is now.

@@ -95,7 +95,7 @@ extension Daemon {
         ports.workerIsGone(worker.id, succession(to: worker))
     }
 
-    private func succession(to worker: WorkerProcess) -> Succession {
+    private func succession(to worker: WorkerProcess) -> PortSuccession {
         if pool.isEnding { return .none }
         // A pool that is drained as a whole keeps its listeners until the next reload.
         if pool.phase == .drained { return .awaited }
@@ -154,7 +154,7 @@ extension Daemon {
     func armLookTimer() throws(SystemError) {
         let others = [
             emptyings.nextLook, ports.nextDeadline, helper.nextDeadline, hooks.nextDeadline, starts.nextDeadline,
-            startTrouble.nextDeadline,
+            startTrouble.nextDeadline, upgrade.nextDeadline,
             memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0),
         ].compactMap { $0 }
         try lookTimer.arm(others.min())

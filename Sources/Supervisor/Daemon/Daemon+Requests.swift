@@ -32,6 +32,7 @@ extension Daemon {
         case .rollback(let generation, let force, let wait):
             if !force { try refuseRollbackToChanged(generation) }
             try rollback(to: generation, client, force: force, wait: wait)
+        case .upgrade(let path, let isUrgent): try upgrade(path, isUrgent, client)
         }
     }
 
@@ -130,6 +131,22 @@ extension Daemon {
             control.answer(
                 client,
                 JSON.result([.init("outcome", .word(RollOutcome.done)), .init("generation", .integer(target))]))
+        }
+    }
+
+    /// The answer comes from the program that goes on, whichever that is.
+    private func upgrade(_ path: String?, _ isUrgent: Bool, _ client: ControlClient) throws(ControlError) {
+        // It is executed with all rights of the daemon, which the members of the group need not have.
+        if path != nil && !client.peer.isOwner {
+            throw ControlError(.refused, "only root and the daemon's user may name a program that is to be executed")
+        }
+        do throws(UpgradeRefusal) {
+            try beginUpgrade(path, client.peer.asker, isUrgent: isUrgent)
+            control.wait(client, for: .upgrade)
+        } catch {
+            control.answer(
+                client,
+                JSON.result([.init("outcome", .word(RollOutcome.refused)), .init("reason", .string("\(error)"))]))
         }
     }
 

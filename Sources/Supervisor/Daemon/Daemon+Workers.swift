@@ -5,7 +5,8 @@ internal import Reloader
 extension Daemon {
     var orphanTerms: OrphanTerms {
         OrphanTerms(
-            hooks: hooks.pids, starts: starts.processes, helpers: helper.pids, keepsChildren: settings.keepsChildren,
+            hooks: hooks.pids.union(upgrade.pids), starts: starts.processes, helpers: helper.pids,
+            keepsChildren: settings.keepsChildren,
             variable: { [helper] name, pid in helper.text(.variable(name, of: pid)) })
     }
 
@@ -151,12 +152,15 @@ extension Daemon {
                 try workerExited(worker)
             } else if let hook = hooks.process(child) {
                 try reap(hook)
+            } else if let preflight = upgrade.process(child) {
+                try look(at: preflight)
             } else if try helper.reap(child) {
                 continue
             } else if let starting = starts.starting(pid: child) {
                 try lookAtStart(starting)
             } else {
                 starts.childHasEnded(child)
+                upgrade.childHasEnded(child)
                 try workers.reapOrphan(child)
             }
         }

@@ -3,8 +3,9 @@
 //
 // Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Ports
 // (what comes of their ports), Daemon+Signals (what people ask by signal), Daemon+Requests (what they ask over the
-// control socket), Daemon+Limits (what the control group allows), Daemon+Reload, Daemon+Story (what people are told).
-// All else is in rooms of its own.
+// control socket), Daemon+Limits (what the control group allows), Daemon+Reload, Daemon+Story (what people are told),
+// Daemon+Upgrade and Daemon+State (how another program goes on in the place of this one). All else is in rooms of its
+// own.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -12,8 +13,12 @@ internal import Reloader
 public final class Daemon {
     /// As people and clients know this daemon.
     let identity: StatusReport.Identity
+    /// By which this program was found; nil: it is not known.
+    let programPath: String?
+    /// Where it was started.
+    let launch: LaunchPlace
     var pool: Pool
-    private var clock = PoolClock()
+    private var clock: PoolClock
     private var effects: [Effect] = []
     /// nil: the pool has not ended.
     var exitStatus: Int32?
@@ -47,6 +52,15 @@ public final class Daemon {
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
     let cpuWatch: CPUWatch
+    let upgrade: Upgrade
+    /// The limit of open files that the daemon was given.
+    let fileLimit: ResourceLimit
+    /// The upgrade that is being carried out in this moment.
+    var orderUnderWay: UpgradeOrder?
+    /// nil: there is none.
+    private var pidFile: PidFile?
+    /// What this program has come in the place of; nil: it was started.
+    private var predecessor: Predecessor?
     /// For a reload, and for a worker in a slot that had one: a worker takes twelve descriptors while it starts, a new
     /// generation three while it is made, and each that is kept for a rollback two.
     let deployReserve: DescriptorReserve
@@ -57,10 +71,11 @@ public final class Daemon {
     ///
     /// - Parameters:
     ///   - version: the daemon's own, for people.
+    ///   - launch: where it was started, for the program that may take the place of this one.
     ///   - readSettings: reads options and configuration again, at each reload.
     /// - Throws: what the daemon cannot do without. All that was opened is closed again.
     public init(
-        _ settings: Settings, version: String, readingAgain readSettings: @escaping SettingsSource
+        _ settings: Settings, version: String, launch: LaunchPlace, readingAgain readSettings: @escaping SettingsSource
     ) throws(StartError) {
         let environment = Environment.inherited()
         do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
@@ -95,7 +110,7 @@ public final class Daemon {
             signals = try SignalReader()
             timer = try DeadlineTimer()
             lookTimer = try DeadlineTimer()
-            let fileLimit = try raiseFileLimit()
+            fileLimit = try raiseFileLimit()
             hooks = Hooks(environment: workerEnvironment, fileLimit: fileLimit, loop, story)
             notifySockets = NotifyDirectory(ControlPaths.runtimeDirectory(environment).placeOfNotifySockets, story)
             let spawner = try Spawner(
@@ -110,10 +125,13 @@ public final class Daemon {
             throw .system(error)
         }
         identity = StatusReport.Identity(version: version, startedAt: WallClock.now())
-        storedListeners = stored
+        self.launch = launch
+        programPath = pathOfOwnProgram()
+        clock = PoolClock()
         let (terms, isDirect) = supply.helperTerms
         helper = Helper(terms, name: settings.daemonName, isDirect: isDirect, loop, story)
         ports = Ports(supply, helper, loop, story)
+        storedListeners = stored
         emptyings = Emptyings(story)
         releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
         deploys = Deploys(story)
@@ -125,6 +143,101 @@ public final class Daemon {
         cpuWatch = CPUWatch(loop, story)
         deployReserve = DescriptorReserve(28)
         controlReserve = DescriptorReserve(4)
+        upgrade = Upgrade(loop, story)
+    }
+
+    /// Goes on with the rows of another daemon. Nothing is changed outside of this process before all has worked.
+    ///
+    /// - Parameters:
+    ///   - version: the daemon's own, for people.
+    ///   - failure: why another program could not go on with the same rows; nil: none has tried.
+    init(
+        _ rows: StateRows, version: String, failure: String?, readingAgain readSettings: @escaping SettingsSource
+    ) throws(StateError) {
+        let environment = Environment.inherited()
+        let state = try rows.value(DaemonState.self, DaemonState.key)
+        let released = try rows.value(Releases.State.self, Releases.key)
+        let settings = released.settings
+        let workerEnvironment = environment.withoutOuterSupervisor()
+        identity = StatusReport.Identity(version: version, startedAt: state.startedAt)
+        launch = state.launch
+        // A program that was executed by its descriptor alone has no other path than before.
+        programPath = failure == nil ? pathOfOwnProgram() : state.programPath
+        fileLimit = state.fileLimit
+        clock = PoolClock(skipped: state.skippedTime)
+        if let state = state.pidFile { pidFile = try PidFile(state, of: DaemonState.key, in: rows) }
+        predecessor = Predecessor(order: state.order, version: state.version, failure: failure)
+        pool = try DaemonState.pool(rows)
+        groups = state.groups.map { WorkerGroups($0) }
+        story = try Story(rows, settings, environment)
+        do throws(SystemError) {
+            try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
+            _ = try raiseFileLimit()
+            loop = try Loop()
+            manager = try ServiceManager(environment, loop, story)
+            signals = try SignalReader()
+            timer = try DeadlineTimer()
+            lookTimer = try DeadlineTimer()
+        } catch { throw StateError(error) }
+        output = try Output(rows, loop, story)
+        try manager.goOn(rows)
+        hooks = try Hooks(rows, environment: workerEnvironment, fileLimit: fileLimit, loop, story)
+        let runtime = ControlPaths.runtimeDirectory(environment).placeOfNotifySockets
+        notifySockets = try NotifyDirectory(runtime, rows, story)
+        releases = try Releases(rows, released, workerEnvironment, readingAgain: readSettings, story)
+        deploys = try Deploys(rows, story)
+        control = try ControlServer(rows, loop, story, output)
+        workers = try Workers(rows, releases, notifySockets, output, loop, story)
+        ports = try Ports(rows, settings, loop, story)
+        helper = ports.helper
+        do throws(SystemError) {
+            let spawner = try Spawner(
+                name: settings.daemonName, listenerNames: ports.listeners.map { $0.name }, fileLimit: fileLimit,
+                pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
+                sharesPorts: ports.supply.isShared, notifySockets: notifySockets, groups: groups)
+            starts = Starts(spawner, loop, story)
+        } catch { throw StateError(error) }
+        emptyings = Emptyings(story)
+        terminal = ControllingTerminal()
+        startTrouble = StartTrouble(state.slowStarts, story)
+        cpuWatch = CPUWatch(state.cpus, loop, story)
+        storedListeners = StoredListeners()
+        memoryWatch = MemoryWatch(loop, story)
+        upgrade = Upgrade(loop, story)
+        deployReserve = DescriptorReserve(28)
+        controlReserve = DescriptorReserve(4)
+        do throws(SystemError) {
+            try watch()
+            try workers.watch()
+            try hooks.watch()
+            try ports.watch()
+            for worker in workers.all { ports.adopt(worker) }
+            try control.goOn()
+        } catch { throw StateError(error) }
+    }
+
+    /// All rows of the state, at the end of a turn.
+    func rows() throws(StateError) -> [StateRow] {
+        var descriptors = RowDescriptors()
+        let state = DaemonState(
+            version: identity.version, startedAt: identity.startedAt, programPath: programPath, launch: launch,
+            fileLimit: fileLimit, skippedTime: clock.skippedTime, slowStarts: startTrouble.state,
+            pidFile: pidFile?.state(&descriptors), order: orderUnderWay, cpus: cpuWatch.state,
+            groups: groups?.state)
+        var rows = [try StateRow(DaemonState.key, state, descriptors)] + (try DaemonState.rows(of: pool))
+        rows += try releases.rows(workers.all.map { $0.generation })
+        for worker in workers.all { rows += try workers.rows(of: worker, notifySockets) }
+        rows.append(try workers.row())
+        rows.append(try story.row())
+        rows.append(try output.row())
+        rows.append(try manager.row())
+        rows.append(try hooks.row())
+        rows.append(try notifySockets.row())
+        rows.append(try deploys.row())
+        rows.append(try control.row())
+        rows.append(try ports.row())
+        rows.append(try helper.row())
+        return rows
     }
 
     /// Runs until the pool has ended; then nothing of it is left.
@@ -140,13 +253,15 @@ public final class Daemon {
             output.end()
             groups?.end()
         }
-        try makeFirstGeneration()
-        try openControl()
+        if predecessor == nil {
+            try makeFirstGeneration()
+            try openControl()
+        }
         defer { closeControl() }
-        guard let path = settings.pidFile else { return try runPool() }
-        let pidFile: PidFile
-        do throws(PidFileError) { pidFile = try PidFile(path) } catch { throw .pidFile(error) }
-        defer { remove(pidFile) }
+        if predecessor == nil, let path = settings.pidFile {
+            do throws(PidFileError) { pidFile = try PidFile(path) } catch { throw .pidFile(error) }
+        }
+        defer { if let pidFile { remove(pidFile) } }
         return try runPool()
     }
 
@@ -163,19 +278,22 @@ public final class Daemon {
     }
 
     private func turn() throws(SystemError) -> Int32 {
-        try loop.watch(signals.channel, .signals)
-        try loop.watch(timer.channel, .deadline)
-        try loop.watch(lookTimer.channel, .looks)
-        if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
-        try control.watch()
-        try manager.watch()
-        try cpuWatch.watch()
-        tellStarted()
-        storeListeners()
-        beginFirstGeneration()
-        handle(.start)
-        followCPUs()
-        try manager.endTurn(pool, at: poolTime)
+        if let predecessor {
+            notifySockets.goOn()
+            tellSucceeded(predecessor)
+            try manager.ping()
+            // What has happened meanwhile may have left no signal.
+            try reapChildren()
+            followCPUs()
+        } else {
+            try watch()
+            tellStarted()
+            storeListeners()
+            beginFirstGeneration()
+            handle(.start)
+            followCPUs()
+        }
+        try endTurn()
         while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armLookTimer()
@@ -186,18 +304,34 @@ public final class Daemon {
             hearHelper()
             handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
             hearHelper()
-            hooks.startWaiting()
-            if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
-            try output.endTurn()
-            try manager.endTurn(pool, at: poolTime)
-            deploys.save()
-            control.endTurn()
-            // This one first: what a client has given back is for the next client.
-            controlReserve.refill()
-            deployReserve.refill()
+            try endTurn()
+            if goOnWithUpgrade() { try endTurn() }
         }
         workers.killTheRest(orphanTerms)
         return exitStatus ?? 0
+    }
+
+    /// What was left for the end of a turn: after it nothing waits in this process but what the rows say.
+    private func endTurn() throws(SystemError) {
+        hooks.startWaiting()
+        if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
+        try output.endTurn()
+        try manager.endTurn(pool, at: poolTime)
+        deploys.save()
+        control.endTurn()
+        // This one first: what a client has given back is for the next client.
+        controlReserve.refill()
+        deployReserve.refill()
+    }
+
+    private func watch() throws(SystemError) {
+        try loop.watch(signals.channel, .signals)
+        try loop.watch(timer.channel, .deadline)
+        try loop.watch(lookTimer.channel, .looks)
+        if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
+        try control.watch()
+        try manager.watch()
+        try cpuWatch.watch()
     }
 
     /// Answers one source. Its failure is told, and the other sources go on.
@@ -219,10 +353,10 @@ public final class Daemon {
             case .helper: helper.hear()
             case .helperStart(let process): try helper.lookAtStart(of: process)
             case .survivor(let calls): try ports.answerCall(of: calls)
+            case .queue(let inode): ports.queueHasSomebody(inode)
             case .cpus:
                 try cpuWatch.acknowledge()
                 followCPUs()
-            case .queue(let inode): ports.queueHasSomebody(inode)
             case .looks:
                 try lookTimer.acknowledge()
                 try lookAtStarts()
@@ -233,10 +367,12 @@ public final class Daemon {
                     workers.noteOrphans(ofHookStartedAt: ticks, orphanTerms)
                 }
                 lookAtMemory()
+                try lookAtPreflight()
                 startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: ports.listeners)
             case .control: try control.accept(controlReserve)
             case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
+            case .preflight(let preflight): try look(at: preflight)
             }
         } catch {
             story.tell(LogRecord(.error, "system_error", "\(error)"))

@@ -22,16 +22,18 @@ enum Source {
     case call(WorkerProcess)
     /// A process that has outlived its worker waits in a call.
     case survivor(Channel)
-    /// A file was written that says which CPUs the daemon may use.
-    case cpus
     /// A connection waits to be accepted from a socket by which workers share a port, of this inode.
     case queue(UInt64)
     /// The helper has answered.
     case helper
     /// There is news of a helper that is being started.
     case helperStart(HelperProcess)
+    /// A file was written that says which CPUs the daemon may use.
+    case cpus
     /// Somebody wants to become a client of the control socket.
     case control
     case client(ControlClient)
     case hook(HookProcess)
+    /// The trial run of a program that is to take the place of this one.
+    case preflight(Preflight)
 }

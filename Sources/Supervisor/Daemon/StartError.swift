@@ -12,6 +12,8 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     /// --cgroup cannot be done.
     case groups(WorkerGroupError)
     case system(SystemError)
+    /// No program can go on in the place of another.
+    case succession(String)
 
     public var description: String {
         switch self {
@@ -25,13 +27,14 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
                 + "SO_REUSEPORT itself or has no port, use --no-share)"
         case .groups(let error): error.description
         case .system(let error): "cannot start: \(error)"
+        case .succession(let reason): reason
         }
     }
 
     public var exitStatus: Int32 {
         switch self {
         case .generation(let error): error.exitStatus
-        case .listen, .pidFile, .control, .output, .sharing, .groups, .system: 1
+        case .listen, .pidFile, .control, .output, .sharing, .groups, .system, .succession: 1
         }
     }
 }

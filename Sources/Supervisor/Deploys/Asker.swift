@@ -1,7 +1,7 @@
 // The process or key that asked for a deploy, as far as the daemon can tell at that moment.
 internal import Glibc
 
-struct Asker {
+struct Asker: Codable {
     /// nil: a client of the control socket asked or, for the first generation, the process that started the daemon.
     var signal: String?
     /// nil: the process is outside this PID namespace.

@@ -40,6 +40,8 @@ final class Helper {
     private var process: HelperProcess?
     /// Those that were killed and may never end.
     private var doomed: [HelperProcess] = []
+    /// Those of the program before this one that have not ended.
+    private var earlier: Set<Int32> = []
     private var restarts = HelperRestarts()
 
     private var waiting: [Pending] = []
@@ -75,6 +77,54 @@ final class Helper {
         direct = isDirect ? Toucher(TouchMark(nil)) : nil
         _ = direct?.answer(.begin(terms), [])
     }
+
+    // MARK: for the daemon that comes next
+
+    static let key = "helper"
+
+    private struct State: Codable {
+        let book: PortBook
+        let held: [UInt64: RowDescriptors.Place]
+        let strikes: [WorkerID: Int]
+        /// They end when this program does, unless they are stuck.
+        let processes: Set<Int32>
+    }
+
+    /// Nothing is asked or answered. What is under way can't be told to another daemon.
+    var isIdle: Bool { asked == nil && waiting.isEmpty && news.isEmpty && changes.isEmpty }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(
+            book: book, held: held.mapValues { descriptors.add($0.number) }, strikes: strikes, processes: pids)
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    /// Another helper begins with what this one knows. Call `adopt` of `Ports` for each worker.
+    init(
+        _ rows: StateRows, _ terms: HelperTerms, name: String, isDirect: Bool, _ loop: Loop, _ story: Story
+    ) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        self.terms = terms
+        self.name = name
+        self.loop = loop
+        self.story = story
+        direct = isDirect ? Toucher(TouchMark(nil)) : nil
+        book = state.book
+        strikes = state.strikes
+        earlier = state.processes
+        for (inode, place) in state.held {
+            held[inode] = Channel(try rows.descriptor(place, of: Self.key, from: FileDescriptor.upperNumbers))
+        }
+        if let direct {
+            for pending in restoring { _ = direct.answer(pending.request, pending.descriptors) }
+        }
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    /// Watches the queues, after `init` with rows.
+    func watchQueues() { for row in book.sockets.values { watchQueue(of: row) } }
 
     // MARK: asking
 
@@ -354,7 +404,7 @@ final class Helper {
     /// What a new helper has to know.
     private var restoring: [Pending] {
         var terms = terms
-        terms.helpers = doomed.map { $0.pid }
+        terms.helpers = doomed.map { $0.pid } + earlier
         var requests: [(HelperRequest, [Channel])] = [(.begin(terms), [])]
         requests += HelperPacket.restoring(
             book.rows.map { row in
@@ -452,7 +502,7 @@ final class Helper {
     // MARK: the processes
 
     /// Children of the daemon that are no workers.
-    var pids: Set<Int32> { Set(doomed.map { $0.pid } + [process?.pid].compactMap { $0 }) }
+    var pids: Set<Int32> { earlier.union(doomed.map { $0.pid } + [process?.pid].compactMap { $0 }) }
 
     /// There is news of a helper that is being started.
     func lookAtStart(of process: HelperProcess) throws(SystemError) {
@@ -469,6 +519,7 @@ final class Helper {
             hear()
             if self.process === process { replace(process, isBlamed: false, "it has ended") }
         }
+        if earlier.remove(pid) != nil { return false }
         guard let place = doomed.firstIndex(where: { $0.pid == pid }) else { return false }
         if try doomed[place].reap() { doomed.remove(at: place) }
         return true

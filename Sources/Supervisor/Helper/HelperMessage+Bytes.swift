@@ -213,7 +213,7 @@ extension HelperRequest: WireValue {
         case 5: self = .countPorts(id)
         case 6: self = .settle(id)
         case 7:
-            guard let succession = Succession(rawValue: try UInt8(from: &reader)) else { throw WireError() }
+            guard let succession = PortSuccession(rawValue: try UInt8(from: &reader)) else { throw WireError() }
             self = .gone(id, succession)
         case 8: self = .forget(id)
         case 13: self = .empty(id, try EmptyingOrder(from: &reader))

@@ -31,7 +31,7 @@ struct EmptyingOrder: Equatable {
 }
 
 /// What to do with the sockets of a worker that is gone.
-enum Succession: UInt8 {
+enum PortSuccession: UInt8 {
     /// Its slot will get another worker, which takes them over, including those with empty queues.
     case awaited
     /// Other workers serve in its place: only a socket with waiting connections may still be taken over.
@@ -65,7 +65,7 @@ enum HelperRequest: Equatable {
     case countPorts(WorkerID)
     /// It serves: sockets that it has closed or has not taken over are let go.
     case settle(WorkerID)
-    case gone(WorkerID, Succession)
+    case gone(WorkerID, PortSuccession)
     /// Nothing is left of it.
     case forget(WorkerID)
 

@@ -3,7 +3,7 @@
 internal import Reloader
 
 /// A worker, as far as the helper has to know it.
-struct Owner: Hashable {
+struct Owner: Codable, Hashable {
     let id: WorkerID
     let pid: Int32
     let slot: Int
@@ -11,7 +11,7 @@ struct Owner: Hashable {
     let generation: Int
 }
 
-struct PortBook: Equatable {
+struct PortBook: Codable, Equatable {
     /// The sockets that are held, by inode.
     var sockets: [UInt64: SocketRow] = [:]
     /// Sockets that were bound and don't listen yet, by inode. They are only noted and not held: if the worker closes
@@ -87,7 +87,7 @@ struct PortBook: Equatable {
 }
 
 /// A socket by which workers share a port.
-struct SocketRow: Equatable {
+struct SocketRow: Codable, Equatable {
     let address: SharedAddress
     let inode: UInt64
     let slot: Int
@@ -108,19 +108,19 @@ struct SocketRow: Equatable {
     var isListening: Bool { member != nil }
 }
 
-struct BoundRow: Equatable {
+struct BoundRow: Codable, Equatable {
     let address: SharedAddress
     let owner: WorkerID
 }
 
-struct GroupRow: Equatable {
+struct GroupRow: Codable, Equatable {
     /// Unknown sockets listen on the address.
     var hasStrangers = false
     /// The order in the group is unknown, so that it can't be steered.
     var isLost = false
 }
 
-struct SharedPort: Hashable {
+struct SharedPort: Codable, Hashable {
     let number: UInt16
     let isDatagram: Bool
 }

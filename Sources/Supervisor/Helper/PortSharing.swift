@@ -333,7 +333,7 @@ final class PortSharing {
         sockets.letGoOfOrphans(slot: worker.slot, at: now)
     }
 
-    func workerIsGone(_ worker: WorkerID, _ succession: Succession, at now: Instant) {
+    func workerIsGone(_ worker: WorkerID, _ succession: PortSuccession, at now: Instant) {
         probes.forget(worker)
         for (inode, note) in bound where note.owner == worker { bound[inode] = nil }
         for socket in sockets.of(worker) {

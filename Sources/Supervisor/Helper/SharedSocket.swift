@@ -171,7 +171,7 @@ final class SharedSocket {
 /// proof, because its consequences (the connections go to other workers, or are refused) can't be undone.
 enum SocketSearch {
     /// Where a process has the socket, or a thread that has descriptors of its own.
-    struct Place: Equatable {
+    struct Place: Codable, Equatable {
         var process: Int32
         var descriptor: Int32
 

@@ -6,11 +6,11 @@ internal import Reloader
 /// Lives until the exit of the process is seen. Owns the pidfd.
 final class HookProcess {
     let event: String
-    var pid: Int32 { start.pid }
-    /// Until the process has executed /bin/sh, there may be news on its channel.
-    let start: ProcessStart
+    let pid: Int32
+    /// Until the process has executed /bin/sh, there may be news on its channel. nil: another daemon has started it.
+    let start: ProcessStart?
     /// The pidfd: readable when the process has ended, and the only way to signal it.
-    var exit: Channel { start.exit }
+    let exit: Channel
     /// The process has executed /bin/sh.
     var isExecuted = false
     let timeout: Duration
@@ -26,11 +26,44 @@ final class HookProcess {
     init(
         _ event: HookEvent, environment: Environment, fileLimit: ResourceLimit, at now: Instant
     ) throws(SystemError) {
-        start = try Self.start(event, environment: environment, fileLimit: fileLimit)
+        let start = try Self.start(event, environment: environment, fileLimit: fileLimit)
+        self.start = start
+        pid = start.pid
+        exit = start.exit
         self.event = event.name
         timeout = event.timeout
         deadline = now + event.timeout
     }
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let event: String
+        let pid: Int32
+        let exit: RowDescriptors.Place
+        let timeout: Duration
+        let deadline: Instant
+        let isKilled: Bool
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            event: event, pid: pid, exit: descriptors.add(exit.number), timeout: timeout, deadline: deadline,
+            isKilled: isKilled)
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        event = state.event
+        pid = state.pid
+        start = nil
+        isExecuted = true
+        exit = Channel(try rows.descriptor(state.exit, of: key, from: FileDescriptor.upperNumbers))
+        timeout = state.timeout
+        deadline = state.deadline
+        isKilled = state.isKilled
+    }
+
+    // MARK: start and end
 
     /// Kills the process and its process group.
     func kill() {

@@ -20,6 +20,38 @@ final class Hooks {
         self.fileLimit = fileLimit
     }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "hooks"
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = queue.state(&descriptors)
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    init(
+        _ rows: StateRows, environment: Environment, fileLimit: ResourceLimit, _ loop: Loop, _ story: Story
+    ) throws(StateError) {
+        self.loop = loop
+        self.story = story
+        self.environment = environment
+        self.fileLimit = fileLimit
+        queue = try HookQueue(try rows.value(HookQueue.State.self, Self.key), of: Self.key, in: rows)
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(HookQueue.State.self, key) }
+
+    /// Watches the hooks that run, after `init` with rows.
+    func watch() throws(SystemError) {
+        for hook in queue.running { try loop.watch(hook.exit, .hook(hook)) }
+    }
+
+    /// A hook is being set up. It can't be told to another daemon before it runs.
+    var isStarting: Bool { queue.running.contains { !$0.isExecuted } }
+
+    // MARK: which hooks there are
+
     /// No hook runs or waits any more.
     var areDone: Bool { queue.areDone }
     /// The PIDs of hooks that run.
@@ -70,7 +102,7 @@ final class Hooks {
         queue.began(hook)
         do throws(SystemError) {
             try loop.watch(hook.exit, .hook(hook))
-            try loop.watch(hook.start.channel, .hook(hook))
+            if let channel = hook.start?.channel { try loop.watch(channel, .hook(hook)) }
         } catch {
             // Without the watch, the daemon would never notice the hook's end.
             hook.kill()
@@ -109,7 +141,7 @@ final class Hooks {
 
     private func isExecuted(_ hook: HookProcess) throws(SystemError) -> Bool {
         if hook.isExecuted { return true }
-        switch try hook.start.look(loop) {
+        switch try hook.start?.look(loop) {
         case .executed?:
             hook.isExecuted = true
             return true
@@ -134,7 +166,7 @@ final class Hooks {
             } else if hook.isKilled {
                 // The kernel cannot end the process now (a dead file server), and the daemon does not wait for that.
                 try loop.unwatch(hook.exit)
-                try loop.unwatch(hook.start.channel)
+                if let channel = hook.start?.channel { try loop.unwatch(channel) }
                 queue.ended(hook)
             } else {
                 let reason =

@@ -24,6 +24,24 @@ final class CPUWatch {
         count = CPUCount.current()
     }
 
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let count: CPUCount
+        let isOverridden: Bool
+    }
+
+    var state: State { State(count: count, isOverridden: isOverridden) }
+
+    init(_ state: State, _ loop: Loop, _ story: Story) {
+        self.loop = loop
+        self.story = story
+        count = state.count
+        isOverridden = state.isOverridden
+    }
+
+    // MARK: following
+
     /// Begins to follow the files.
     func watch() throws(SystemError) {
         let number: Int32

@@ -25,11 +25,25 @@ struct MemoryRoom: Equatable {
         return byteCountText(bytes / unit * unit)
     }
 
-    /// Whether there may not be room for another worker beside each of these: by the cheap measure, which is never less
-    /// than the other.
-    static func mayLack(_ freeBytes: UInt64, beside most: [UInt64]) -> Bool {
-        guard let largest = most.max(), largest > 0 else { return false }
-        return freeBytes / largest < UInt64(most.count)
+    /// Measures how much room there is. nil if no control group has a limit, or no worker runs, or there is room for
+    /// another worker beside each of them.
+    ///
+    /// - Parameter measure: measures the processes of each worker, as far as that can be done in a moment.
+    init?(
+        beside workers: [WorkerProcess], _ gauge: MemoryGauge, _ buffer: UnsafeMutableRawBufferPointer,
+        measure: ([WorkerID: [Int32]]) -> Void
+    ) {
+        guard let free = CgroupMemory().freeBytes else { return nil }
+        let trees = workers.map { worker in
+            let processes = ProcessTree.processes(of: worker.pid)
+            return (id: worker.id, processes: processes, most: gauge.upperBound(processes, buffer))
+        }
+        guard let most = trees.map({ $0.most }).max(), most > 0 else { return nil }
+        if free / most >= UInt64(workers.count) { return nil }
+        measure(Dictionary(trees.map { ($0.id, $0.processes) }) { first, _ in first })
+        // Where that took too long, what is shared counts for each process that has it.
+        let largest = trees.map { tree in gauge.bytes(tree.id).map { min($0, tree.most) } ?? tree.most }.max()
+        self.init(freeBytes: free, workerBytes: largest ?? 1)
     }
 
     init(freeBytes: UInt64, workerBytes: UInt64) {

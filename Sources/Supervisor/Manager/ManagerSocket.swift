@@ -30,6 +30,16 @@ struct ManagerSocket: ~Copyable {
     /// Something could not be sent yet: wait until `channel` is writable, then `flush`.
     var isWaiting: Bool { !waiting.isEmpty }
 
+    /// For the daemon that comes next: the datagrams that wait.
+    var waitingDatagrams: [[UInt8]] { waiting.map { $0.bytes } }
+
+    /// A descriptor waits with one of them, which can't be told to another daemon.
+    var holdsDescriptors: Bool { waiting.contains { $0.descriptor != nil } }
+
+    mutating func goOn(with waiting: [[UInt8]]) {
+        self.waiting = waiting.suffix(Self.waitingMax).map { Datagram(bytes: $0) }
+    }
+
     /// Sends all assignments in one datagram. If the manager's socket is full, sends them as soon as it has room: a
     /// READY=1 that got lost would get the daemon killed.
     ///
@@ -84,6 +94,11 @@ struct ManagerSocket: ~Copyable {
         init(_ assignments: [String], _ descriptor: Channel?) {
             bytes = Array(assignments.joined(separator: "\n").utf8)
             self.descriptor = descriptor
+        }
+
+        init(bytes: [UInt8]) {
+            self.bytes = bytes
+            descriptor = nil
         }
     }
 }

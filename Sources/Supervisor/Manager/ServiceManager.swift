@@ -29,6 +29,43 @@ final class ServiceManager {
         storeMax = max(0, environment["FDSTORE"].flatMap { Int($0) } ?? 0)
     }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "manager"
+
+    private struct State: Codable {
+        let waiting: [[UInt8]]
+        let hasToldReady: Bool
+        let owesReady: Bool
+        let patience: Instant?
+        let kept: Int
+    }
+
+    /// A descriptor waits to be sent. It can't be told to another daemon.
+    var isStoring: Bool { socket.holdsDescriptors }
+
+    func row() throws(StateError) -> StateRow {
+        try StateRow(
+            Self.key,
+            State(
+                waiting: socket.waitingDatagrams, hasToldReady: hasToldReady, owesReady: owesReady, patience: patience,
+                kept: kept))
+    }
+
+    /// Takes over what `row` says. The socket and the watchdog are those of this process' environment.
+    func goOn(_ rows: StateRows) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        socket.goOn(with: state.waiting)
+        hasToldReady = state.hasToldReady
+        owesReady = state.owesReady
+        patience = state.patience
+        kept = max(0, state.kept)
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    // MARK: each turn
+
     /// Starts to ping the manager's watchdog, if it watches the daemon.
     func watch() throws(SystemError) {
         if let timer = watchdog.timer { try loop.watch(timer, .managerWatchdog) }
@@ -36,6 +73,7 @@ final class ServiceManager {
 
     /// To be called when the watchdog's timer has fired.
     func ping() throws(SystemError) {
+        guard watchdog.timer != nil else { return }
         try watchdog.acknowledge()
         send([ManagerWatchdog.ping])
     }
@@ -110,6 +148,16 @@ final class ServiceManager {
     func reloadRefused(_ reason: String, isRolling: Bool) {
         if !isRolling { settle("Reload refused: \(reason)") }
     }
+
+    /// Another program is about to go on in this process. To the manager that is a reload.
+    func upgradeBegins(at now: Instant) {
+        reloadAsked(at: now)
+        if hasToldReady { send(["STATUS=Upgrading"]) }
+    }
+
+    func upgradeFailed(_ reason: String) { if hasToldReady { settle("Upgrade failed: \(reason)") } }
+
+    func upgraded(to version: String) { if hasToldReady { settle("Upgraded to reloaderd \(version)") } }
 
     func hear(_ report: Report, _ pool: borrowing Pool, at now: Instant) {
         guard socket.isPresent else { return }

@@ -41,6 +41,9 @@ final class Emptyings {
 
     subscript(worker: WorkerID) -> Emptying? { byWorker[worker] }
 
+    /// No worker is being emptied.
+    var areDone: Bool { byWorker.isEmpty }
+
     /// When to look at one of them next; nil if there is none, or all are being looked at.
     var nextLook: Instant? { byWorker.values.lazy.compactMap { $0.nextLook }.min() }
 

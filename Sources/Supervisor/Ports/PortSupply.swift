@@ -39,14 +39,52 @@ enum PortSupply {
         } else if let obstacle = Self.obstacleToSharing() {
             self = .own(because: obstacle)
         } else {
-            let isReadyByListening = settings.ready == .automatic || settings.ready == .listening
-            let terms = HelperTerms(
-                daemon: getpid(), excluded: settings.unsharedPorts, sharesUDP: settings.sharesUDP,
-                backlog: settings.backlog, slots: slots, isReadyByListening: isReadyByListening)
             // Yama (ptrace_scope) may allow to look at descendants only, and the helper has none.
-            self = .shared(terms, isDirect: rl_try_sibling() < 0)
+            self = .shared(Self.terms(settings, slots: slots), isDirect: rl_try_sibling() < 0)
         }
     }
+
+    private static func terms(_ settings: Settings, slots: Int) -> HelperTerms {
+        HelperTerms(
+            daemon: getpid(), excluded: settings.unsharedPorts, sharesUDP: settings.sharesUDP,
+            backlog: settings.backlog, slots: slots,
+            isReadyByListening: settings.ready == .automatic || settings.ready == .listening)
+    }
+
+    // MARK: for the daemon that comes next
+
+    enum State: Codable {
+        case handed([Listener.State])
+        case perSlot(SlotListeners.State)
+        /// `slots`: how many there were at the start.
+        case shared(slots: Int, isDirect: Bool)
+        case own(because: SystemError?)
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        switch self {
+        case .handed(let listeners): .handed(listeners.map { $0.state(&descriptors) })
+        case .perSlot(let listeners): .perSlot(listeners.state(&descriptors))
+        case .shared(let terms, let isDirect): .shared(slots: terms.slots, isDirect: isDirect)
+        case .own(let obstacle): .own(because: obstacle)
+        }
+    }
+
+    /// - Parameter settings: those in force. What the helper needs of them stays as it is for the daemon's life.
+    init(_ state: State, of key: String, in rows: StateRows, _ settings: Settings) throws(StateError) {
+        switch state {
+        case .handed(let states):
+            var listeners: [Listener] = []
+            for state in states { listeners.append(try Listener(state, of: key, in: rows)) }
+            self = .handed(listeners)
+        case .perSlot(let state): self = .perSlot(try SlotListeners(state, of: key, in: rows))
+        case .shared(let slots, let isDirect):
+            self = .shared(Self.terms(settings, slots: slots), isDirect: isDirect)
+        case .own(let obstacle): self = .own(because: obstacle)
+        }
+    }
+
+    // MARK: opening
 
     /// Opens all listeners. Those that an outer supervisor hands over come first, then those of --listen, in order.
     private static func open(

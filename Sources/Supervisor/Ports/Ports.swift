@@ -35,6 +35,44 @@ final class Ports {
         self.story = story
     }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "ports"
+
+    private struct State: Codable {
+        let supply: PortSupply.State
+        let told: [WorkerID: Set<SharedAddress>]
+        let survivors: [RowDescriptors.Place]
+    }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(
+            supply: supply.state(&descriptors), told: told, survivors: survivors.state(&descriptors))
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    init(_ rows: StateRows, _ settings: Settings, _ loop: Loop, _ story: Story) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        self.loop = loop
+        self.story = story
+        supply = try PortSupply(state.supply, of: Self.key, in: rows, settings)
+        let (terms, isDirect) = supply.helperTerms
+        helper = try Helper(rows, terms, name: settings.daemonName, isDirect: isDirect, loop, story)
+        told = state.told
+        survivors = try Survivors(state.survivors, of: Self.key, in: rows)
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    /// Watches what has to be watched, after `init` with rows.
+    func watch() throws(SystemError) {
+        try survivors.watch(loop)
+        helper.watchQueues()
+    }
+
+    // MARK: what there is
+
     /// The listeners that workers are handed; none once the pool stops.
     var listeners: [Listener] { supply.listeners }
 
@@ -212,7 +250,7 @@ final class Ports {
     func workerIsReady(_ worker: WorkerProcess) { if supply.isShared { helper.ask(.settle(worker.id)) } }
 
     /// Call it before the core is told of the worker's exit: connections that wait in its queues go to its replacement.
-    func workerIsGone(_ worker: WorkerID, _ succession: Succession) {
+    func workerIsGone(_ worker: WorkerID, _ succession: PortSuccession) {
         told[worker] = nil
         if supply.isShared { helper.ask(.gone(worker, succession)) }
     }

@@ -4,7 +4,7 @@
 internal import CLinux
 
 /// The CPUs that this process may use, as `--workers auto` counts them.
-public struct CPUCount: Equatable, Sendable {
+public struct CPUCount: Codable, Equatable, Sendable {
     /// CPUs in the affinity mask, at least 1.
     public var affinity: Int
     /// The smallest quota of the process's cgroup and its ancestors, in thousandths of a CPU; nil if there is none.

@@ -26,7 +26,7 @@ struct PrettyLog {
     /// How to deploy: a command.
     private let deploy: String
     /// The slots whose trouble was shown: that one is over is news.
-    private var troubled: Set<Int> = []
+    private(set) var troubled: Set<Int> = []
     private var lastProgress: timespec?
 
     /// - Parameters:
@@ -38,6 +38,9 @@ struct PrettyLog {
         self.name = name
         self.deploy = deploy
     }
+
+    /// Goes on for a daemon that was replaced: `troubled` as it was there.
+    mutating func goOn(troubled: Set<Int>) { self.troubled = troubled }
 
     /// The record as a line without its newline; nil if people need not see it.
     mutating func line(_ record: LogRecord, at time: timespec) -> String? {

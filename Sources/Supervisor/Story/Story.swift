@@ -18,8 +18,12 @@ final class Story {
     private var toldOnce: Set<String> = []
     private var isFollowed = false
 
-    init(_ settings: Settings, _ environment: Environment) throws(SystemError) {
-        sink = try OutputSink(.standardError)
+    convenience init(_ settings: Settings, _ environment: Environment) throws(SystemError) {
+        self.init(to: try OutputSink(.standardError), settings, environment)
+    }
+
+    private init(to sink: OutputSink, _ settings: Settings, _ environment: Environment) {
+        self.sink = sink
         let isTerminal = isatty(STDERR_FILENO) == 1
         let isJournal = Self.isJournal(environment)
         // The journal has a time of its own for each line, and needs all of it.
@@ -35,6 +39,43 @@ final class Story {
     private static func wantsNoColour(_ environment: Environment) -> Bool {
         environment["NO_COLOR"].map { !$0.isEmpty } ?? false || environment["TERM"] == "dumb"
     }
+
+    // MARK: for the daemon that comes next
+
+    static let key = "story"
+
+    private struct State: Codable {
+        let sink: OutputSink.State
+        let recent: RecentRecords
+        let toldOnce: Set<String>
+        let troubledSlots: Set<Int>
+    }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(
+            sink: sink.state(&descriptors), recent: recent, toldOnce: toldOnce,
+            troubledSlots: pretty.troubled)
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    convenience init(_ rows: StateRows, _ settings: Settings, _ environment: Environment) throws(StateError) {
+        let state = try Self.state(rows)
+        self.init(to: try OutputSink(state.sink, of: Self.key, in: rows), settings, environment)
+        recent = state.recent
+        toldOnce = state.toldOnce
+        pretty.goOn(troubled: state.troubledSlots)
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try state(rows) }
+
+    private static func state(_ rows: StateRows) throws(StateError) -> State {
+        let state = try rows.value(State.self, key)
+        guard state.recent.isSound else { throw .malformed("the last records of the log") }
+        return state
+    }
+
+    // MARK: telling
 
     /// Logs the record, and returns it as it was written.
     @discardableResult
@@ -118,11 +159,17 @@ final class Story {
 }
 
 /// The last records of the log, for `events`. They are formatted only on request, because most are never looked at.
-struct RecentRecords {
+struct RecentRecords: Codable {
     static let recordsMax = 256
 
     private var records: [StampedRecord] = []
     private var oldest = 0
+
+    /// Such records can be added to.
+    var isSound: Bool {
+        let count = records.count
+        return oldest == 0 ? count <= Self.recordsMax : count == Self.recordsMax && records.indices.contains(oldest)
+    }
 
     mutating func append(_ record: StampedRecord) {
         if records.count < Self.recordsMax {

@@ -132,8 +132,8 @@ struct Spawner: ~Copyable {
         }
         var request = rl_spawn_request()
         request.executable = generation.executable.descriptor ?? -1
-        request.device = UInt64(generation.executable.status.st_dev)
-        request.inode = UInt64(generation.executable.status.st_ino)
+        request.device = UInt64(generation.executable.trace.device)
+        request.inode = UInt64(generation.executable.trace.inode)
         request.pid_text = pidText
         request.directory = generation.directory.number
         request.mask = program.umask.map { Int32($0) } ?? -1

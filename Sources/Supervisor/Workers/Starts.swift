@@ -175,6 +175,9 @@ final class Starts {
                 start.slot, start.generation.number, ReportContext()))
     }
 
+    /// No start waits for its outcome.
+    var areDone: Bool { waiting.isEmpty && delayed.isEmpty && inSetUp.isEmpty }
+
     /// Why the start of this worker has failed. Known until the core has reported on it.
     func failure(of id: WorkerID) -> String? { errors[id]?.message }
 

@@ -6,13 +6,21 @@ internal import Reloader
 
 /// The control group of one worker. Removed when the object goes, if nothing is left in it.
 final class WorkerGroup {
-    fileprivate let path: String
+    let path: String
     /// Kept until the process has a copy.
     let directory: HandedDescriptor
 
     fileprivate init(_ path: String) throws(SystemError) {
         directory = HandedDescriptor(
             FileDescriptor(owning: try checked("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }))
+        self.path = path
+    }
+
+    /// The one that an earlier program has made for a worker; nil: it is gone.
+    init?(madeBefore path: String) {
+        let number = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard number >= 0 else { return nil }
+        directory = HandedDescriptor(FileDescriptor(owning: number))
         self.path = path
     }
 
@@ -63,6 +71,24 @@ final class WorkerGroups {
             throw WorkerGroupError(error)
         }
     }
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let own: String
+        let prefix: String
+        let memoryLimit: UInt64?
+    }
+
+    var state: State { State(own: own, prefix: prefix, memoryLimit: memoryLimit) }
+
+    init(_ state: State) {
+        own = state.own
+        prefix = state.prefix
+        memoryLimit = state.memoryLimit
+    }
+
+    // MARK: groups
 
     /// The v2 group that this process is in. nil if its mount does not show it.
     private static var own: String? {

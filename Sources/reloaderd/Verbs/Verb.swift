@@ -22,8 +22,8 @@ struct Verb: Sendable {
 
     /// In the order in which --help and the manual show them.
     static let all: [Verb] = [
-        reload, promote, rollback, status, health, history, events, logs, list, scale, restart, pause, resume, stop,
-        doctor,
+        reload, promote, rollback, status, health, history, events, logs, list, scale, restart, pause, resume, upgrade,
+        stop, doctor,
         completion,
     ]
 

@@ -175,6 +175,28 @@ import Testing
         #expect((50_000_000...65_000_000).contains(time(in: stopping) ?? 0), "\(stopping)")
     }
 
+    /// The program of the daemon is replaced: the same process goes on, and says so.
+    @Test func anUpgradeIsReloadingThenReady() throws {
+        let folder = try TestFolder()
+        let manager = try NotifyReceiver("\(folder.path)/notify")
+        let daemon = try start(
+            ["--workers", "1", "--ready", "message"] + Self.worker + ["ready", "wait"], telling: manager.address,
+            ["WATCHDOG_USEC=60000000"])
+        _ = try manager.next(with: "READY=1")
+        let asked = now()
+        let version = try #require(try daemon.upgrade().text("version"))
+        let reloading = try manager.next(with: "RELOADING=1").datagram
+        let stamp = try #require(value("MONOTONIC_USEC", in: reloading).flatMap { Int($0) })
+        #expect((asked...now()).contains(stamp))
+        let (ready, between) = try manager.next(with: "READY=1")
+        #expect(value("STATUS", in: ready) == "Upgraded to reloaderd \(version)")
+        // The new program does not know when the old one has pinged last, so it does at once.
+        var others = between
+        while !others.contains(["WATCHDOG=1"]) { others.append(try manager.next()) }
+        #expect((others + manager.allNow()).allSatisfy { value("MAINPID", in: $0) == nil }, "\(others)")
+        #expect(try daemon.stop() == 0)
+    }
+
     @Test func aGoodReloadIsReloadingThenReady() throws {
         let folder = try TestFolder()
         let manager = try NotifyReceiver("\(folder.path)/notify")
