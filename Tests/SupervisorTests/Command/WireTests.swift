@@ -29,6 +29,7 @@ import Testing
         let workers = ControlLimits.workers
         let calls: [[String]] = [
             ["status"], ["promote"], ["pause"], ["resume"], ["list"], ["health", "--ready"],
+            ["upgrade", "/usr/local/bin/reloaderd", "--now"],
             ["events", "--follow", "--lines", "\(ControlLimits.lines.upperBound)", "--since", "365d"],
             ["history", "-n", "\(ControlLimits.historyEntries.upperBound)"],
             ["logs", "--slot", "\(ControlLimits.slots.upperBound)"], ["restart", "\(ControlLimits.slots.lowerBound)"],

@@ -39,7 +39,8 @@ import Testing
         #expect(isAbout(both, one + other), "\(both) are not \(one) and \(other)")
         // Whole pages, whoever else has them.
         let bound = gauge.upperBound([small.pid, large.pid], buffer)
-        #expect(bound == gauge.upperBound([small.pid], buffer) + gauge.upperBound([large.pid], buffer))
+        // The kernel counts pages for each CPU, and adds them up only now and then.
+        #expect(isAbout(bound, gauge.upperBound([small.pid], buffer) + gauge.upperBound([large.pid], buffer)))
         #expect(bound >= both)
     }
 
