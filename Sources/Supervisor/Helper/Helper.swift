@@ -221,7 +221,7 @@ final class Helper {
                 continue
             }
             asked = next
-            // What was to be closed is on its way, and is closed at the other end.
+            // What is to be closed is on its way, and stays open at the other end until `letGo` comes there.
             if case .close = next.request { asked?.descriptors = [] }
             watch.began(at: MonotonicClock.now())
         }
@@ -315,7 +315,8 @@ final class Helper {
     private func finish(_ pending: Pending, _ answer: HelperAnswer) {
         if pending.isRestoring { return }
         switch (pending.request, answer) {
-        case (.adopt, _), (.forget, _), (.empty, _), (.endEmptying, _), (.close, _), (.settle, _), (.gone, _): break
+        case (.close(let subject), _): waiting.insert(Pending(request: .letGo(subject), descriptors: []), at: 0)
+        case (.adopt, _), (.forget, _), (.empty, _), (.endEmptying, _), (.letGo, _), (.settle, _), (.gone, _): break
         default: news.append(News(request: pending.request, answer: answer, calls: pending.calls))
         }
     }
@@ -560,7 +561,7 @@ extension HelperRequest {
     /// Not repeated: it is done, or was a look that need not be.
     fileprivate var isLostWithItsHelper: Bool {
         switch self {
-        case .close, .measure, .variable, .command: true
+        case .close, .letGo, .measure, .variable, .command: true
         default: false
         }
     }

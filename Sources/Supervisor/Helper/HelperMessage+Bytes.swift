@@ -167,6 +167,9 @@ extension HelperRequest: WireValue {
         case .close(let subject):
             kind(16)
             subject.write(to: &bytes)
+        case .letGo(let subject):
+            kind(20)
+            subject.write(to: &bytes)
         case .measure(let workers, let time):
             kind(17)
             workers.write(to: &bytes)
@@ -199,6 +202,7 @@ extension HelperRequest: WireValue {
             let name = try String(from: &reader)
             self = .variable(name, of: try Int32(from: &reader))
         case 19: self = .command(try Int32(from: &reader))
+        case 20: self = .letGo(try TouchSubject(from: &reader))
         default: try self.init(aboutWorker: kind, from: &reader)
         }
     }

@@ -85,8 +85,10 @@ enum HelperRequest: Equatable {
     case endEmptying(WorkerID)
 
     // Else.
-    /// Closes the descriptors that come along, which may take for ever.
+    /// Takes the descriptors that come along, so that the daemon's copies are not the last ones when it closes them.
     case close(TouchSubject)
+    /// The daemon has closed them: closes those that came with `close`, which may take for ever.
+    case letGo(TouchSubject)
     /// The memory of each worker's processes, as far as that can be measured in the time given.
     case measure([MeasuredWorker], within: Duration)
     /// The value of an environment variable of a process.

@@ -117,6 +117,20 @@ final class SharedSocket {
 
     var isQueueEmpty: Bool { (queue ?? 0) == 0 }
 
+    /// Whether the socket still listens: its worker may have shut it down, and made something else of it.
+    var stillListens: Bool {
+        if isBarred { return row.isListening }
+        return address.isDatagram || Self.accepts(number)
+    }
+
+    /// Whether it is a socket that listens. Unlike most questions, this one takes no lock of the socket, which a worker
+    /// that has it may hold for ever (sk_getsockopt in the kernel's net/core/sock.c).
+    static func accepts(_ socket: Int32) -> Bool {
+        var accepts: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        return getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &size) == 0 && accepts != 0
+    }
+
     /// Keeps new connections out; existing ones are not affected. Clients try again after a second or more.
     func refuse() throws(SystemError) {
         if row.refuses || isBarred { return }

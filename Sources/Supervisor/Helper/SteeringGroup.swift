@@ -115,7 +115,7 @@ struct SteeringGroup {
     /// Notices members that a program has shut down itself. Call it before each `join` and `steer`, so that changes are
     /// noted in the kernel's order.
     mutating func noticeThoseGone() {
-        let gone = members.filter { $0.queue == nil }
+        let gone = members.filter { !$0.stillListens }
         if gone.count > 1 { isLost = true }
         for socket in gone { leave(socket) }
     }

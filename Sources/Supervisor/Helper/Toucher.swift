@@ -14,6 +14,8 @@ final class Toucher {
     private var emptyings: [WorkerID: Emptying] = [:]
     /// The workers among which the kernel chooses.
     private var serving: Set<WorkerID> = []
+    /// To be closed once the daemon has closed its own copies: its must never be the last close.
+    private var doomed: [Channel] = []
     /// What an earlier helper has left, until all of it has come.
     private var restored: (book: PortBook, sockets: [(row: SocketRow, channel: Channel?)])?
 
@@ -48,7 +50,10 @@ final class Toucher {
         case .discardOverdue: return .lost(sharing.sockets.discardOverdue(at: now))
         case .empty(let id, let order): empty(id, order, descriptors, at: now)
         case .endEmptying(let id): emptyings[id] = nil
-        case .close(let subject): mark.touch(subject)  // by letting go of them at the end of this request
+        case .close: doomed += descriptors
+        case .letGo(let subject):
+            mark.touch(subject)
+            doomed.removeAll()
         case .measure(let workers, let time): return .measured(measure(workers, until: now + time))
         case .variable(let name, let pid):
             mark.touch(.process(pid))

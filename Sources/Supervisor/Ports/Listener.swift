@@ -84,6 +84,17 @@ final class Listener {
 
     func removeFile() throws(SystemError) { try file?.remove() }
 
+    /// A copy of the socket, if it is one of TCP that does not listen any more: a worker has shut it down, and may have
+    /// made something else of it. nil also if there is no descriptor left for a copy.
+    var turned: Channel? {
+        switch address {
+        case .tcpAny, .tcp4, .tcp6: break
+        case .udpAny, .udp4, .udp6, .unix, nil: return nil
+        }
+        if SharedSocket.accepts(descriptor.number) { return nil }
+        do throws(SystemError) { return Channel(try descriptor.duplicate()) } catch { return nil }
+    }
+
     // MARK: for the daemon that comes next
 
     struct State: Codable {

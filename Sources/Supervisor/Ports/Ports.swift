@@ -136,7 +136,12 @@ final class Ports {
 
     /// Closes the slot's own listeners, because the slot was removed.
     func forget(slot: Int) {
-        if case .perSlot(let listeners) = supply { listeners.close(slot) }
+        if case .perSlot(let listeners) = supply { leaveToHelper(listeners.close(slot)) }
+    }
+
+    /// Workers have made something else of these listeners, such as a connection whose last close waits for its data.
+    private func leaveToHelper(_ turned: [Channel]) {
+        if !turned.isEmpty { helper.ask(.close(.nobody), turned) }
     }
 
     // MARK: waiting calls
@@ -341,9 +346,11 @@ final class Ports {
         }
         removeSocketFiles()
         switch supply {
-        case .handed, .perSlot: supply = .handed([])
-        case .shared, .own: break
+        case .handed(let listeners): leaveToHelper(listeners.compactMap { $0.turned })
+        case .perSlot(let listeners): leaveToHelper(listeners.turned + listeners.first.compactMap { $0.turned })
+        case .shared, .own: return
         }
+        supply = .handed([])
     }
 
     func tellNotRefused(_ failures: [SystemError]) {

@@ -113,12 +113,25 @@ final class SlotListeners {
     }
 
     /// Closes the listeners of a slot that was removed and whose queues are empty. Slot 0 is never removed.
-    func close(_ slot: Int) {
-        guard slot > 0, let own = sockets.removeValue(forKey: slot) else { return }
+    ///
+    /// - Returns: those that don't listen any more. To close what their worker has made of them may take for ever.
+    func close(_ slot: Int) -> [Channel] {
+        guard slot > 0, let own = sockets.removeValue(forKey: slot) else { return [] }
+        var turned: [Channel] = []
         for (index, socket) in own.enumerated() {
-            if let socket { groups[index].expel(socket) }
+            guard let socket else { continue }
+            if socket.stillListens {
+                groups[index].expel(socket)
+            } else {
+                groups[index].leave(socket)
+                turned.append(socket.channel)
+            }
         }
+        return turned
     }
+
+    /// The listeners of all slots that don't listen any more.
+    var turned: [Channel] { sockets.values.joined().compactMap { $0 }.filter { !$0.stillListens }.map { $0.channel } }
 
     private var inheritedCount: Int { first.count - specs.count }
 

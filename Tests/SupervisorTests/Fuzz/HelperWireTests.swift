@@ -42,7 +42,7 @@ import Testing
             .call(worker, call, CallTerms(permitted: [80, 443], copiesMax: 256, isRepeated: true)),
             .countPorts(worker), .settle(worker), .gone(worker, .done), .forget(worker), .steer([worker, worker]),
             .refuse, .checkQueue(99), .discardOverdue, .empty(worker, order), .look(worker, isReplaced: true),
-            .endEmptying(worker), .close(.nobody), .close(.worker(worker)), .close(.process(-5)),
+            .endEmptying(worker), .close(.nobody), .close(.worker(worker)), .close(.process(-5)), .letGo(.nobody),
             .measure([MeasuredWorker(id: worker, processes: [1, 2])], within: .milliseconds(50)),
             .variable("NAME", of: 5), .command(5),
         ]
