@@ -98,3 +98,47 @@ int rl_bind_datagram(int socket, const char *path) {
     socklen_t size = unix_address(path, &address);
     return size == 0 ? -1 : bind(socket, (struct sockaddr *)&address, size);
 }
+
+ssize_t rl_send_packet(int socket, const void *bytes, size_t count, const int *descriptors, size_t descriptor_count) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(rl_packet_descriptors_max * sizeof(int))];
+    } control;
+    if (descriptor_count > rl_packet_descriptors_max) return errno = E2BIG, -1;
+    struct iovec piece = {(void *)bytes, count};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    if (descriptor_count > 0) {
+        size_t size = descriptor_count * sizeof(int);
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_SPACE(size);
+        memset(&control, 0, CMSG_SPACE(size));
+        control.header.cmsg_level = SOL_SOCKET;
+        control.header.cmsg_type = SCM_RIGHTS;
+        control.header.cmsg_len = CMSG_LEN(size);
+        memcpy(CMSG_DATA(&control.header), descriptors, size);
+    }
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+ssize_t rl_receive_packet(int socket, void *buffer, size_t size, int *descriptors, size_t *descriptor_count) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(rl_packet_descriptors_max * sizeof(int))];
+    } control;
+    struct iovec piece = {buffer, size};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    *descriptor_count = 0;
+    ssize_t count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (count < 0) return count;
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        size_t here = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(descriptors + *descriptor_count, CMSG_DATA(part), here * sizeof(int));
+        *descriptor_count += here;
+    }
+    if (!(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) return count;
+    for (size_t i = 0; i < *descriptor_count; i++) close(descriptors[i]);
+    *descriptor_count = 0;
+    return errno = message.msg_flags & MSG_TRUNC ? EMSGSIZE : EMFILE, -1;
+}

@@ -43,6 +43,9 @@ int rl_next_stop_or_go_on(struct rl_stop *stop);
 // Reaps the child `pid`, which rl_peek_child has just named.
 int rl_reap_child(pid_t pid, struct rl_exit *exit);
 
+// How the process of a pidfd has ended, be it a child or not (PIDFD_GET_INFO, Linux 6.15). The kernel knows once the
+// parent of the process has reaped it, and keeps it as long as somebody has a pidfd. exit->pid is 0 if it does not say.
+int rl_exit_of_stranger(int pidfd, struct rl_exit *exit);
 // pidfd_open(2); close-on-exec.
 int rl_pidfd_open(pid_t pid);
 // pidfd_send_signal(2).
@@ -69,6 +72,7 @@ int rl_open_path(int directory, const char *path);  // openat(2) with O_PATH: pi
 int rl_open_entry(int directory, const char *name); // the same for an entry of this name, even if it is a link
 bool rl_contains(const void *bytes, size_t count, const void *word, size_t word_count);  // memmem(3)
 int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
+int rl_name_process(const char *name);           // prctl(PR_SET_NAME): at most 15 bytes count
 int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; returns the old
 
 // SO_PASSRIGHTS off: whoever sends descriptors to this unix socket gets EPERM. ENOPROTOOPT before Linux 6.16.
@@ -82,6 +86,15 @@ ssize_t rl_send_datagram(int socket, const char *path, const void *bytes, size_t
 int rl_bind_datagram(int socket, const char *path);
 // connect(2) to such an address: poll(2) knows only then whether its receiver has room.
 int rl_connect_datagram(int socket, const char *path);
+
+// Sends a packet over a connected unix socket, with up to rl_packet_descriptors_max descriptors. Does not wait.
+ssize_t rl_send_packet(int socket, const void *bytes, size_t count, const int *descriptors, size_t descriptor_count);
+// Receives a packet with its descriptors, close-on-exec, and writes how many there are. `descriptors` has room for
+// rl_packet_descriptors_max. Does not wait; 0 bytes mean the end. If a part of the packet was cut, all its descriptors
+// are closed: -1 with errno EMSGSIZE if it was too long, or EMFILE if this process may not have that many descriptors.
+ssize_t rl_receive_packet(int socket, void *buffer, size_t size, int *descriptors, size_t *descriptor_count);
+// What the kernel allows, SCM_MAX_FD, is 253.
+enum { rl_packet_descriptors_max = 250 };
 
 // The C library's message for an errno, in a buffer that lasts until the next call.
 const char *rl_error_text(int number);
