@@ -41,6 +41,28 @@ import Testing
         }
     }
 
+    /// What is read and written is read as the same: so no bytes have two meanings.
+    @Test func stateRows() throws {
+        var fuzzer = try Fuzzer("state")
+        var accepted = 0
+        try fuzzer.run { input in
+            do throws(StateError) {
+                let rows = try StateFormat.read(input)
+                if try StateFormat.read(StateFormat.write(rows)) != rows { return "reads other rows than it wrote" }
+                for row in rows { _ = try StateDecoder.decode(SampleState.self, from: row.bytes) }
+                accepted += 1
+            } catch { if let wrong = complaint(error.description) { return wrong } }
+            do throws(StateError) {
+                _ = try StateDecoder.decode(SampleState.self, from: input)
+                let value = try StateValue(input)
+                if try StateValue(value.written).written != value.written { return "reads another value than it wrote" }
+                accepted += 1
+            } catch { return complaint(error.description) }
+            return nil
+        }
+        #expect(accepted > 20, "the inputs are too wild to test much")
+    }
+
     @Test func notifyDatagrams() throws {
         var fuzzer = try Fuzzer("messages")
         try fuzzer.run { input in
