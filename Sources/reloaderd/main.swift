@@ -3,6 +3,9 @@
 import Glibc
 import Supervisor
 
+// The process that a daemon starts beside itself.
+if KeeperCommand.isAsked { exit(KeeperCommand.run()) }
+
 // A verb ends by signals like any other command.
 if let verb = askedVerb() { exit(runVerb(verb)) }
 

@@ -40,6 +40,8 @@ public final class Daemon {
     let starts: Starts
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
+    /// nil: the daemon has no place where another one would find it.
+    private(set) var keeper: Keeper?
 
     /// Opens everything, and starts nothing yet.
     ///
@@ -192,6 +194,7 @@ public final class Daemon {
             case .control: try control.accept()
             case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
+            case .keeper: keeper?.goOn()
             }
         } catch {
             story.tell(LogRecord(.error, "system_error", "\(error)"))

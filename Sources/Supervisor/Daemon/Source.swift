@@ -26,4 +26,6 @@ enum Source {
     case control
     case client(ControlClient)
     case hook(HookProcess)
+    /// The keeper has ended, or there is room again in the socket to it.
+    case keeper
 }

@@ -39,13 +39,15 @@ enum KeeperMessage: Equatable {
     /// The daemon has ended as it should: nothing is to be kept.
     case goodbye
     /// The keeper's first words to a daemon that takes over.
-    case hello(version: UInt64)
+    case hello(version: UInt64, pid: Int32)
     /// The daemon has all rows. `aloneFor`: how long there was none.
     case all(rows: UInt64, aloneForNanoseconds: UInt64)
     /// There is a daemon, or another one is taking over.
     case isTaken
     /// The workers are being ended, because the daemon has died.
     case isEnding
+    /// The keeper's last words: why it gives up.
+    case complaint(String)
 
     struct Piece: Equatable {
         let key: String
@@ -64,6 +66,7 @@ enum KeeperMessage: Equatable {
         static let all: UInt8 = 6
         static let isTaken: UInt8 = 7
         static let isEnding: UInt8 = 8
+        static let complaint: UInt8 = 9
     }
 
     // MARK: writing
@@ -87,15 +90,19 @@ enum KeeperMessage: Equatable {
             writer.byte(terms.stopSignal)
             writer.number(terms.stopTimeoutMilliseconds)
         case .goodbye: writer.byte(Kind.goodbye)
-        case .hello(let version):
+        case .hello(let version, let pid):
             writer.byte(Kind.hello)
             writer.number(version)
+            writer.number(UInt64(UInt32(bitPattern: pid)))
         case .all(let rows, let time):
             writer.byte(Kind.all)
             writer.number(rows)
             writer.number(time)
         case .isTaken: writer.byte(Kind.isTaken)
         case .isEnding: writer.byte(Kind.isEnding)
+        case .complaint(let words):
+            writer.byte(Kind.complaint)
+            writer.text(words)
         }
         return writer.bytes
     }
@@ -121,10 +128,14 @@ enum KeeperMessage: Equatable {
                 KeeperTerms(
                     endsWorkers: endsWorkers, stopSignal: signal, stopTimeoutMilliseconds: try reader.number()))
         case Kind.goodbye: self = .goodbye
-        case Kind.hello: self = .hello(version: try reader.number())
+        case Kind.hello:
+            let version = try reader.number()
+            guard let pid = Int32(exactly: try reader.number()), pid > 0 else { throw .malformed("a process") }
+            self = .hello(version: version, pid: pid)
         case Kind.all: self = .all(rows: try reader.number(), aloneForNanoseconds: try reader.number())
         case Kind.isTaken: self = .isTaken
         case Kind.isEnding: self = .isEnding
+        case Kind.complaint: self = .complaint(try reader.text())
         case let kind: throw .malformed("no message is of kind \(kind)")
         }
         guard reader.isAtEnd else { throw .malformed("bytes after the end of a message") }

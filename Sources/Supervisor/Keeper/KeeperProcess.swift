@@ -96,6 +96,9 @@ final class KeeperProcess {
     private var terms = KeeperTerms(endsWorkers: false, stopSignal: UInt8(SIGTERM), stopTimeoutMilliseconds: 30000)
     /// The pidfds that are watched, while there is no daemon.
     private var processes: [Int32: Poller.Token] = [:]
+    /// Daemons that wait until the workers have ended.
+    private var waiting: [Connection] = []
+    private static let waitingMax = 16
     private let buffer = UnsafeMutableRawBufferPointer.allocate(
         byteCount: KeeperLimits.packetBytesMax, alignment: 16)
 
@@ -138,20 +141,20 @@ final class KeeperProcess {
     private func hear() throws(SystemError) {
         guard case .served(let connection) = phase else { return }
         do throws(StateError) {
-            while true {
+            read: while true {
                 switch try ReceivedPacket.receive(from: connection.socket.number, buffer) {
                 case .packet(let packet):
                     if try take(packet) { return phase = .done(0) }
                 case .nothing: return
-                case .end: return try daemonIsGone(connection)
+                case .end: break read
                 }
             }
-        } catch let error as StateError {
+        } catch {
             // The daemon may be alive: nothing may be done in its place, and it starts another keeper.
-            let line = "reloaderd: the keeper of a daemon's descriptors refuses what it is sent: \(error)\n"
-            _ = line.withCString { write(2, $0, strlen($0)) }
-            phase = .done(1)
+            _ = try? sendPacket(.complaint("\(error)"), to: connection.socket.number)
+            return phase = .done(1)
         }
+        try daemonIsGone(connection)
     }
 
     /// Returns true if the daemon says goodbye.
@@ -162,7 +165,7 @@ final class KeeperProcess {
         case .remove(let key): rows.remove(key)
         case .terms(let terms): self.terms = terms
         case .goodbye: return true
-        case .hello, .all, .isTaken, .isEnding: throw .malformed("an answer without a question")
+        case .hello, .all, .isTaken, .isEnding, .complaint: throw .malformed("an answer without a question")
         }
         return false
     }
@@ -230,7 +233,11 @@ final class KeeperProcess {
                 Handover(connection: connection, keys: rows.keys, rowsCount: rows.count), aloneSince: since)
             try watch(connection, .successor, .writable)
         case .served, .handingOver: try refuse(connection, .isTaken)
-        case .ending, .done: try refuse(connection, .isEnding)
+        case .ending, .done:
+            try refuse(connection, .isEnding)
+            // It is closed when the last worker has ended, which is what the daemon at its other end waits for.
+            waiting.append(connection)
+            if waiting.count > Self.waitingMax { waiting.removeFirst() }
         }
     }
 
@@ -258,7 +265,7 @@ final class KeeperProcess {
     private func send(_ handover: inout Handover, aloneSince: Instant) throws(SystemError) -> Bool {
         let socket = handover.connection.socket.number
         if !handover.isGreeted {
-            guard try sendPacket(.hello(version: KeeperLimits.version), to: socket) else { return false }
+            guard try sendPacket(.hello(version: KeeperLimits.version, pid: getpid()), to: socket) else { return false }
             handover.isGreeted = true
         }
         while true {

@@ -20,6 +20,18 @@ struct RowSending {
         descriptors = row.descriptors[...]
     }
 
+    /// Puts duplicates in the place of the descriptors that are not sent yet, and returns them: they must stay open
+    /// until the row is sent.
+    mutating func duplicateDescriptors() throws(SystemError) -> [Channel] {
+        var duplicates: [Channel] = []
+        for number in descriptors {
+            let copy = try checked("fcntl", "F_DUPFD_CLOEXEC") { fcntl(number, F_DUPFD_CLOEXEC, 0) }
+            duplicates.append(Channel(FileDescriptor(owning: copy)))
+        }
+        descriptors = duplicates.map { $0.number }[...]
+        return duplicates
+    }
+
     /// Sends what there is room for. Returns true if the row is sent.
     mutating func send(to socket: Int32) throws(SystemError) -> Bool {
         while true {

@@ -1,0 +1,296 @@
+// The daemon's side of its keeper: starts it, feeds it with the rows that have changed, and starts another if it is lost.
+internal import CLinux
+internal import Glibc
+internal import Reloader
+
+/// A keeper that runs.
+struct KeeperConnection {
+    let channel: Channel
+    let pid: Int32
+    /// Its pidfd.
+    let process: Channel
+}
+
+final class Keeper {
+    /// A keeper that is lost so often in `lossTime` is not started again until the next reload: something is against it.
+    private static let lossesMax = 5
+    private static let lossTime = Duration.seconds(60)
+
+    /// What it takes is there within microseconds. One that takes nothing for so long hangs in the kernel.
+    private static let patience = Duration.seconds(5)
+
+    private let loop: Loop
+    private let story: Story
+    /// The daemon's name, as people see it in a list of processes.
+    private let name: String
+    /// Where the socket is by which the next daemon takes over.
+    private let path: String
+    /// nil: there is no keeper.
+    private var connection: KeeperConnection?
+    private var terms: KeeperTerms
+    /// What the keeper has of each row.
+    private var kept: [String: Trace] = [:]
+    /// The row that is sent in part.
+    private var pending: Pending?
+    /// Rows that are no longer, for which there was no room in the socket.
+    private var gone: Set<String> = []
+    /// The socket is full; since when, on the monotonic clock.
+    private var fullSince: Instant?
+    private var losses: [Instant] = []
+
+    /// By which a row is recognised: its bytes need not be kept for that.
+    private struct Trace: Equatable {
+        let hash: Int
+        let descriptors: [Int32]
+
+        init(_ row: StateRow) {
+            var hasher = Hasher()
+            hasher.combine(row.bytes)
+            hash = hasher.finalize()
+            descriptors = row.descriptors
+        }
+    }
+
+    /// Owns the descriptors that it has not sent yet.
+    private final class Pending {
+        var sending: RowSending
+        private let descriptors: [Channel]
+
+        init(_ sending: RowSending) throws(SystemError) {
+            var sending = sending
+            descriptors = try sending.duplicateDescriptors()
+            self.sending = sending
+        }
+    }
+
+    /// - Parameters:
+    ///   - path: must be in a directory that exists.
+    ///   - taken: the keeper that a dead daemon has left; nil: `start` starts one.
+    init(name: String, path: String, _ terms: KeeperTerms, taken: KeeperConnection?, _ loop: Loop, _ story: Story) {
+        self.name = name
+        self.path = path
+        self.terms = terms
+        self.loop = loop
+        self.story = story
+        connection = taken
+    }
+
+    private var channel: Channel? { connection?.channel }
+
+    /// nil: there is no keeper.
+    var pid: Int32? { connection?.pid }
+
+    /// The keeper has nothing yet of what is to be kept, or not all of it.
+    var needsAll: Bool { channel != nil && kept.isEmpty }
+
+    /// Whether rows can be put.
+    var hasRoom: Bool { channel != nil && fullSince == nil }
+
+    // MARK: its life
+
+    /// Starts the keeper, or goes on with the one that was taken over. A daemon without one goes on all the same.
+    func start() {
+        do throws(SystemError) {
+            if connection == nil { try startProcess() }
+            if let channel { try loop.watch(channel, .keeper) }
+            try sendTerms()
+        } catch {
+            drop()
+            tellMissing("\(error)")
+        }
+    }
+
+    /// Tries again what has failed too often, and sends `terms` if they have changed.
+    func renew(_ terms: KeeperTerms) {
+        let isNew = terms != self.terms
+        self.terms = terms
+        if channel == nil {
+            losses = []
+            start()
+        } else if isNew {
+            do throws(SystemError) { try sendTerms() } catch { tell(error) }
+        }
+    }
+
+    private func sendTerms() throws(SystemError) {
+        guard let channel else { return }
+        if try !sendPacket(.terms(terms), to: channel.number) {
+            // The rows that wait are more than a second's worth: it hangs.
+            throw SystemError(call: "sendmsg", errno: EAGAIN, subject: "the keeper's socket")
+        }
+    }
+
+    private func startProcess() throws(SystemError) {
+        var ends: [Int32] = [-1, -1]
+        let type = Int32(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        try checked("socketpair", "AF_UNIX") { socketpair(AF_UNIX, type, 0, &ends) }
+        let ours = FileDescriptor(owning: ends[0])
+        let theirs = FileDescriptor(owning: ends[1])
+        let listener = try Self.openSocket(path)
+        let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
+        // It must not hold on to a file system.
+        let root = FileDescriptor(owning: try checked("open", "/") { open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+        let arguments = CStrings(["reloaderd: keeper of \(name)", KeeperCommand.argument].map { Array($0.utf8) })
+        var request = rl_spawn_request()
+        request.executable = -1
+        request.directory = root.number
+        request.mask = -1
+        request.cpu = -1
+        request.listen_channel = -1
+        let result = Supervisor.startProcess(
+            &request, path: "/proc/self/exe", arguments: arguments.pointers + [nil], environment: [nil],
+            descriptors: [null.number, null.number, null.number, theirs.number, listener.number], limits: [])
+        withExtendedLifetime(arguments) {}
+        if result.stage != rl_stage_none {
+            throw SystemError(call: "execve", errno: result.error, subject: "/proc/self/exe")
+        }
+        connection = KeeperConnection(
+            channel: Channel(ours.moved()), pid: result.pid, process: Channel(FileDescriptor(owning: result.pidfd).moved()))
+    }
+
+    private static func openSocket(_ path: String) throws(SystemError) -> FileDescriptor {
+        // A daemon that takes over must be able to write the path into its sockaddr_un.
+        _ = try SocketAddress(unix: path)
+        let workshop = try SocketWorkshop(beside: path)
+        defer { workshop.remove() }
+        let socket = try workshop.open(SOCK_SEQPACKET, group: nil, backlog: 8)
+        try workshop.move(to: path)
+        return socket
+    }
+
+    /// The keeper is readable: it ends, and may have said why.
+    func hear() {
+        guard let channel else { return }
+        var reason = "it has ended"
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: KeeperLimits.packetBytesMax, alignment: 16)
+        defer { buffer.deallocate() }
+        do throws(StateError) {
+            read: while true {
+                switch try ReceivedPacket.receive(from: channel.number, buffer) {
+                case .packet(let packet):
+                    if case .complaint(let words) = packet.message { reason = words }
+                case .nothing: return
+                case .end: break read
+                }
+            }
+        } catch { reason = "\(error)" }
+        lose(reason)
+    }
+
+    private func lose(_ reason: String) {
+        drop()
+        let now = MonotonicClock.now()
+        losses.removeAll { now - $0 > Self.lossTime }
+        losses.append(now)
+        guard losses.count < Self.lossesMax else {
+            return tellMissing("it was lost \(losses.count) times within \(LogFormatter.seconds(Self.lossTime))s")
+        }
+        story.tell(
+            LogRecord(
+                .warning, "keeper_lost",
+                "the keeper of the daemon's descriptors is gone, and another one is started: \(reason)"))
+        start()
+    }
+
+    /// A keeper that lost its daemon's end would take the daemon for dead: it has to end first.
+    private func drop() {
+        if let connection { _ = rl_signal(connection.process.number, SIGKILL) }
+        forget()
+    }
+
+    private func forget() {
+        if let channel {
+            do throws(SystemError) { try loop.unwatch(channel) } catch { tell(error) }
+        }
+        connection = nil
+        fullSince = nil
+        kept = [:]
+        pending = nil
+        gone = []
+    }
+
+    /// The daemon ends: nothing is to be kept.
+    func end() {
+        guard let channel else { return }
+        do throws(SystemError) { _ = try sendPacket(.goodbye, to: channel.number) } catch { tell(error) }
+        unlink(path)
+        forget()
+    }
+
+    private func tellMissing(_ reason: String) {
+        story.tell(
+            LogRecord(
+                .warning, "keeper_unavailable",
+                "there is no keeper of the daemon's descriptors (\(reason)): if the daemon is killed, none can take over "
+                    + "its workers (the next reload tries again)"))
+    }
+
+    private func tell(_ error: SystemError) { story.tell(LogRecord(.error, "system_error", "\(error)")) }
+
+    // MARK: rows
+
+    /// Sends the row if the keeper has another one. Returns false if there is no room now: put it again when there is.
+    func put(_ row: StateRow, process: KeptProcess? = nil) -> Bool {
+        guard let channel, fullSince == nil else { return channel == nil }
+        let trace = Trace(row)
+        if kept[row.key] == trace { return true }
+        gone.remove(row.key)
+        do throws(SystemError) {
+            var sending = RowSending(row, process: process)
+            if try !sending.send(to: channel.number) {
+                pending = try Pending(sending)
+                try wait()
+            }
+            kept[row.key] = trace
+        } catch { lose("\(error)") }
+        return true
+    }
+
+    /// The keeper drops a row. Does nothing if it has none of this key.
+    func remove(_ key: String) {
+        guard let channel, kept.removeValue(forKey: key) != nil else { return }
+        do throws(SystemError) {
+            if fullSince != nil {
+                gone.insert(key)
+            } else if try !sendPacket(.remove(key: key), to: channel.number) {
+                gone.insert(key)
+                try wait()
+            }
+        } catch { lose("\(error)") }
+    }
+
+    /// The keys of all rows that the keeper has.
+    var keys: [String] { Array(kept.keys) }
+
+    /// There is room in the socket again.
+    func goOn() {
+        guard let channel, fullSince != nil else { return hear() }
+        do throws(SystemError) {
+            if let pending {
+                guard try pending.sending.send(to: channel.number) else { return }
+                self.pending = nil
+            }
+            while let key = gone.first {
+                guard try sendPacket(.remove(key: key), to: channel.number) else { return }
+                gone.remove(key)
+            }
+            fullSince = nil
+            try loop.rewatch(channel, .readable)
+        } catch { lose("\(error)") }
+    }
+
+    /// When to look whether it hangs, on the monotonic clock; nil: it has taken all.
+    var nextDeadline: Instant? { fullSince.map { $0 + Self.patience } }
+
+    /// Replaces a keeper that takes nothing.
+    func look() {
+        guard let nextDeadline, nextDeadline <= MonotonicClock.now() else { return }
+        lose("it takes nothing")
+    }
+
+    private func wait() throws(SystemError) {
+        guard let channel else { return }
+        fullSince = MonotonicClock.now()
+        try loop.rewatch(channel, [.readable, .writable])
+    }
+}
