@@ -23,8 +23,8 @@ final class Keeper {
     private let story: Story
     /// The daemon's name, as people see it in a list of processes.
     private let name: String
-    /// Where the socket is by which the next daemon takes over.
-    private let path: String
+    /// Where the socket is by which the next daemon takes over; nil: none can.
+    private let path: String?
     /// nil: there is no keeper.
     private var connection: KeeperConnection?
     private var terms: KeeperTerms
@@ -66,7 +66,7 @@ final class Keeper {
     /// - Parameters:
     ///   - path: must be in a directory that exists.
     ///   - taken: the keeper that a dead daemon has left; nil: `start` starts one.
-    init(name: String, path: String, _ terms: KeeperTerms, taken: KeeperConnection?, _ loop: Loop, _ story: Story) {
+    init(name: String, path: String?, _ terms: KeeperTerms, taken: KeeperConnection?, _ loop: Loop, _ story: Story) {
         self.name = name
         self.path = path
         self.terms = terms
@@ -127,6 +127,7 @@ final class Keeper {
         let ours = FileDescriptor(owning: ends[0])
         let theirs = FileDescriptor(owning: ends[1])
         let listener = try Self.openSocket(path)
+        let listenerNumber = Self.number(of: listener)
         let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
         // It must not hold on to a file system.
         let root = FileDescriptor(owning: try checked("open", "/") { open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
@@ -139,7 +140,7 @@ final class Keeper {
         request.listen_channel = -1
         let result = Supervisor.startProcess(
             &request, path: "/proc/self/exe", arguments: arguments.pointers + [nil], environment: [nil],
-            descriptors: [null.number, null.number, null.number, theirs.number, listener.number], limits: [])
+            descriptors: [null.number, null.number, null.number, theirs.number] + listenerNumber, limits: [])
         withExtendedLifetime(arguments) {}
         if result.stage != rl_stage_none {
             throw SystemError(call: "execve", errno: result.error, subject: "/proc/self/exe")
@@ -148,7 +149,15 @@ final class Keeper {
             channel: Channel(ours.moved()), pid: result.pid, process: Channel(FileDescriptor(owning: result.pidfd).moved()))
     }
 
-    private static func openSocket(_ path: String) throws(SystemError) -> FileDescriptor {
+    private static func number(of listener: borrowing FileDescriptor?) -> [Int32] {
+        switch listener {
+        case .some(let listener): [listener.number]
+        case .none: []
+        }
+    }
+
+    private static func openSocket(_ path: String?) throws(SystemError) -> FileDescriptor? {
+        guard let path else { return nil }
         // A daemon that takes over must be able to write the path into its sockaddr_un.
         _ = try SocketAddress(unix: path)
         let workshop = try SocketWorkshop(beside: path)
@@ -213,7 +222,7 @@ final class Keeper {
     func end() {
         guard let channel else { return }
         do throws(SystemError) { _ = try sendPacket(.goodbye, to: channel.number) } catch { tell(error) }
-        unlink(path)
+        if let path { unlink(path) }
         forget()
     }
 

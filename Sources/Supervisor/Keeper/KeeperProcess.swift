@@ -9,7 +9,8 @@ internal import Reloader
 /// The command by which the daemon starts its keeper. People have no use for it.
 public enum KeeperCommand {
     static let argument = "--keep-for-daemon"
-    /// Where the keeper finds its socket to the daemon, and the one by which another daemon can take over.
+    /// Where the keeper finds its socket to the daemon, and the one by which another daemon can take over, if that is
+    /// possible.
     static let channelNumber: Int32 = 3
     static let listenerNumber: Int32 = 4
 
@@ -28,25 +29,27 @@ public enum KeeperCommand {
                 Glibc.signal(signal, SIG_IGN)
             }
             try checked("prctl", "PR_SET_NAME") { rl_name_process("reloaderd-keep") }
-            for number in [channelNumber, listenerNumber] {
-                var type: Int32 = 0
-                var size = socklen_t(MemoryLayout<Int32>.size)
-                try checked("getsockopt", "descriptor \(number)") {
-                    getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &size)
-                }
-                guard type == SOCK_SEQPACKET.rawValue else {
-                    throw SystemError(call: "getsockopt", errno: EPROTOTYPE, subject: "descriptor \(number)")
-                }
-                try checked("fcntl", "FD_CLOEXEC") { fcntl(number, F_SETFD, FD_CLOEXEC) }
+            guard let daemon = try socket(channelNumber) else {
+                throw SystemError(call: "getsockopt", errno: EBADF, subject: "descriptor \(channelNumber)")
             }
-            let keeper = try KeeperProcess(
-                daemon: FileDescriptor(owning: channelNumber), listener: FileDescriptor(owning: listenerNumber))
-            return try keeper.run()
+            return try KeeperProcess(daemon: daemon, listener: try socket(listenerNumber)).run()
         } catch {
             let line = "reloaderd: the keeper of a daemon's descriptors ends: \(error)\n"
             _ = line.withCString { write(2, $0, strlen($0)) }
             return 1
         }
+    }
+
+    /// nil: the descriptor is not open.
+    private static func socket(_ number: Int32) throws(SystemError) -> FileDescriptor? {
+        if fcntl(number, F_SETFD, FD_CLOEXEC) != 0 { return nil }
+        var type: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        try checked("getsockopt", "descriptor \(number)") { getsockopt(number, SOL_SOCKET, SO_TYPE, &type, &size) }
+        guard type == SOCK_SEQPACKET.rawValue else {
+            throw SystemError(call: "getsockopt", errno: EPROTOTYPE, subject: "descriptor \(number)")
+        }
+        return FileDescriptor(owning: number)
     }
 }
 
@@ -88,7 +91,8 @@ final class KeeperProcess {
 
     private var poller: Poller
     private var sources: [Poller.Token: Source] = [:]
-    private let listener: FileDescriptor
+    /// nil: no other daemon can take over.
+    private let listener: Channel?
     private var timer: DeadlineTimer
     private var rows = KeptRows()
     private var assembly = RowAssembly()
@@ -102,13 +106,13 @@ final class KeeperProcess {
     private let buffer = UnsafeMutableRawBufferPointer.allocate(
         byteCount: KeeperLimits.packetBytesMax, alignment: 16)
 
-    init(daemon: consuming FileDescriptor, listener: consuming FileDescriptor) throws(SystemError) {
+    init(daemon: consuming FileDescriptor, listener: consuming FileDescriptor?) throws(SystemError) {
         poller = try Poller()
         timer = try DeadlineTimer()
-        self.listener = listener
+        self.listener = Channel(listener)
         let connection = Connection(daemon)
         phase = .served(by: connection)
-        sources[try poller.add(self.listener.number, .readable)] = .listener
+        if let listener = self.listener { sources[try poller.add(listener.number, .readable)] = .listener }
         sources[try poller.add(timer.channel.number, .readable)] = .killTime
         try watch(connection, .daemon, .readable)
     }
@@ -215,7 +219,7 @@ final class KeeperProcess {
     // MARK: another daemon
 
     private func accept() throws(SystemError) {
-        let number = listener.number
+        guard let number = listener?.number else { return }
         let accepted: Int32?
         do throws(SystemError) { accepted = try checkedUnlessWouldBlock("accept", "") { rl_accept(number) } } catch {
             // The one that asked is gone, or there is no room for it now.

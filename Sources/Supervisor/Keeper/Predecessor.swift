@@ -22,14 +22,19 @@ enum Predecessor {
     ///
     /// - Throws: why what is there can't be taken over; the keeper goes on to hold it.
     static func ask(at path: String) throws(StateError) -> Inheritance? {
-        let address: SocketAddress
-        let channel: FileDescriptor
+        do throws(SystemError) { _ = try SocketAddress(unixFile: path) } catch { return nil }
+        guard let channel = try connect(to: path) else { return nil }
+        return try receive(channel)
+    }
+
+    /// nil: nobody listens there. The daemon before has ended as it should, or nothing is left of it, or there was none.
+    private static func connect(to path: String) throws(StateError) -> FileDescriptor? {
         do throws(SystemError) {
-            address = try SocketAddress(unixFile: path)
+            let address = try SocketAddress(unixFile: path)
             let type = Int32(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue)
-            channel = FileDescriptor(owning: try checked("socket", "AF_UNIX") { socket(AF_UNIX, type, 0) })
+            let channel = FileDescriptor(owning: try checked("socket", "AF_UNIX") { socket(AF_UNIX, type, 0) })
             let number = channel.number
-            try checked("connect", path) { address.withPointer { connect(number, $0, $1) } }
+            try checked("connect", path) { address.withPointer { Glibc.connect(number, $0, $1) } }
             var peer = rl_peer()
             try checked("getsockopt", "SO_PEERCRED") { rl_peer_credentials(number, &peer) }
             guard peer.uid == geteuid() else {
@@ -37,12 +42,11 @@ enum Predecessor {
                     call: "connect", errno: EPERM, subject: path,
                     explanation: "the keeper there belongs to user \(peer.uid)")
             }
+            return channel
         } catch {
-            // No keeper: the daemon before has ended as it should, or nothing is left of it, or there was none.
-            if [ENOENT, ECONNREFUSED, ENAMETOOLONG].contains(error.errno) { return nil }
+            if error.errno == ENOENT || error.errno == ECONNREFUSED { return nil }
             throw StateError(error)
         }
-        return try receive(channel)
     }
 
     private static func receive(_ channel: consuming FileDescriptor) throws(StateError) -> Inheritance? {
