@@ -34,6 +34,8 @@ public struct Settings: Equatable, Sendable {
     public var stopSignal: Int32 = 15
     /// Whether processes that a worker started in sessions of their own may outlive it.
     public var keepsChildren = false
+    /// What becomes of workers when the daemon is killed.
+    public var orphans: OrphansChoice = .automatic
     public var output: OutputMode = .relay
     public var logFormat: LogFormat = .text
     /// The command that /bin/sh -c runs at each event; nil if there is none.
@@ -157,6 +159,16 @@ public enum DrainChoice: Equatable, Sendable {
     case automatic
     case signal
     case outside
+}
+
+/// `--orphans`: what becomes of workers whose daemon was killed.
+public enum OrphansChoice: Codable, Equatable, Sendable {
+    /// `stop` for a daemon that is process 1 or was started on a terminal, otherwise `keep`.
+    case automatic
+    /// They serve on, until another daemon of the same name takes them over.
+    case keep
+    /// They are asked to finish, and then killed.
+    case stop
 }
 
 /// `--output`: where the output of workers goes.

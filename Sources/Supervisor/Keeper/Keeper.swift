@@ -268,6 +268,19 @@ final class Keeper {
         } catch { lose("\(error)") }
     }
 
+    /// All that was put and removed counts from now on. Returns false if there is no room now.
+    func commit() -> Bool {
+        guard let channel, fullSince == nil else { return channel == nil }
+        do throws(SystemError) {
+            if try sendPacket(.commit, to: channel.number) { return true }
+            try wait()
+            return false
+        } catch {
+            lose("\(error)")
+            return true
+        }
+    }
+
     /// The keys of all rows that the keeper has.
     var keys: [String] { Array(kept.keys) }
 

@@ -32,9 +32,12 @@ struct KeptProcess: Equatable {
 }
 
 enum KeeperMessage: Equatable {
-    /// The next piece of a row. With the last one, the row takes the place of one with the same key.
+    /// The next piece of a row, which takes the place of one with the same key.
     case put(Piece)
     case remove(key: String)
+    /// The rows that were put, and the removals, count from now on, all at once: a daemon that dies before leaves the
+    /// state of the commit before.
+    case commit
     case terms(KeeperTerms)
     /// The daemon has ended as it should: nothing is to be kept.
     case goodbye
@@ -67,6 +70,7 @@ enum KeeperMessage: Equatable {
         static let isTaken: UInt8 = 7
         static let isEnding: UInt8 = 8
         static let complaint: UInt8 = 9
+        static let commit: UInt8 = 10
     }
 
     // MARK: writing
@@ -89,6 +93,7 @@ enum KeeperMessage: Equatable {
             writer.byte(terms.endsWorkers ? 1 : 0)
             writer.byte(terms.stopSignal)
             writer.number(terms.stopTimeoutMilliseconds)
+        case .commit: writer.byte(Kind.commit)
         case .goodbye: writer.byte(Kind.goodbye)
         case .hello(let version, let pid):
             writer.byte(Kind.hello)
@@ -127,6 +132,7 @@ enum KeeperMessage: Equatable {
             self = .terms(
                 KeeperTerms(
                     endsWorkers: endsWorkers, stopSignal: signal, stopTimeoutMilliseconds: try reader.number()))
+        case Kind.commit: self = .commit
         case Kind.goodbye: self = .goodbye
         case Kind.hello:
             let version = try reader.number()

@@ -166,7 +166,8 @@ final class KeeperProcess {
         switch packet.message {
         case .put(let piece):
             if let complete = try assembly.add(piece, packet.descriptors) { try rows.put(complete) }
-        case .remove(let key): rows.remove(key)
+        case .remove(let key): try rows.remove(key)
+        case .commit: try rows.commit()
         case .terms(let terms): self.terms = terms
         case .goodbye: return true
         case .hello, .all, .isTaken, .isEnding, .complaint: throw .malformed("an answer without a question")
@@ -177,6 +178,7 @@ final class KeeperProcess {
     private func daemonIsGone(_ connection: Connection) throws(SystemError) {
         try unwatch(connection)
         assembly = RowAssembly()
+        rows.forgetChanges()
         phase = .alone(since: MonotonicClock.now())
         for process in rows.processes where processes[process.pidfd] == nil {
             let token = try poller.add(process.pidfd, .readable)

@@ -79,7 +79,7 @@ enum Predecessor {
                     case .isEnding: patience = -1
                     case .isTaken: throw StateError("the keeper serves another daemon")
                     case .complaint(let words): throw StateError(words)
-                    case .remove, .terms, .goodbye: throw .malformed("a message that no keeper sends")
+                    case .remove, .commit, .terms, .goodbye: throw .malformed("a message that no keeper sends")
                     }
                 }
             }

@@ -197,6 +197,10 @@ enum DaemonOptions {
         Option("pid-file", value: "FILE", .daemon, "holds the daemon's PID while it runs") {
             (text, draft) throws(ConfigurationError) in draft.settings.pidFile = try parsePath(text)
         },
+        Option("orphans", value: "auto|keep|stop", default: "auto", .daemon, "workers of a daemon that was killed") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.orphans = try parseWord(text, [("auto", .automatic), ("keep", .keep), ("stop", .stop)])
+        },
         Option(
             "output", value: "relay|inherit|prefix|file:PATH", default: "relay", .daemon,
             "where the output of workers goes"

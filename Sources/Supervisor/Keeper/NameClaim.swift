@@ -1,0 +1,77 @@
+// The name of this daemon among those that use the same runtime directory: no other has it, from before the daemon opens
+// its first listener until its end. And what a daemon of this name that has died has left.
+internal import Glibc
+
+final class NameClaim {
+    let name: String
+    /// nil: the daemon has no place of its own, and no other can find it.
+    private let lock: NameLock?
+    /// Where the keeper of a daemon of this name is found; nil: nowhere.
+    let keeperPath: String?
+    /// nil: there is nothing to take over, or it was taken.
+    private var inheritance: Inheritance?
+
+    /// - Throws: if another daemon has the name, or what a dead one has left can't be taken over.
+    init(_ settings: Settings, _ environment: Environment) throws(NameError) {
+        let paths = ControlPaths(settings, environment)
+        guard let base = Self.base(paths) else {
+            (name, lock, keeperPath) = (paths.name, nil, nil)
+            return
+        }
+        do throws(NameLock.Failure) {
+            lock = try NameLock(at: base(paths.name) + Self.lockSuffix)
+            name = paths.name
+        } catch {
+            switch error {
+            case .isHeld(let pid):
+                guard !paths.isChosen else { throw .isTaken(name: paths.name, pid: pid) }
+                name = "\(paths.name)-\(getpid())"
+                lock = try? NameLock(at: base(name) + Self.lockSuffix)
+            case .failed:
+                // The control socket could not be there either, which is told when it is opened.
+                (name, lock, keeperPath) = (paths.name, nil, nil)
+                return
+            }
+        }
+        keeperPath = base(name) + Self.keeperSuffix
+    }
+
+    private static let lockSuffix = ".lock"
+    private static let keeperSuffix = ".keeper"
+
+    /// nil: there is no place for files.
+    private static func base(_ paths: ControlPaths) -> ((String) -> String)? {
+        let folder: String
+        switch paths.socket {
+        case nil: return nil
+        case .path(let path)?: return { _ in path }
+        case .folder(let path, let mode)?:
+            do throws(SystemError) { try makeFolder(path, mode: mode) } catch { return nil }
+            folder = path
+        case .fallback?:
+            do throws(SystemError) { try makeFolder(FallbackDirectory.path, mode: 0o700) } catch { return nil }
+            if FallbackDirectory.problem() != nil { return nil }
+            folder = FallbackDirectory.path
+        }
+        return { "\(folder)/\($0)" }
+    }
+}
+
+/// Why the daemon can't have its name.
+public enum NameError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// `pid`: nil if the kernel does not say.
+    case isTaken(name: String, pid: Int32?)
+    /// `reason`: why what a dead daemon has left can't be taken over.
+    case cannotTakeOver(name: String, reason: String)
+
+    public var description: String {
+        switch self {
+        case .isTaken(let name, let pid):
+            "another reloaderd has the name \(printable(name))\(pid.map { ": pid \($0)" } ?? "") (stop it, or choose "
+                + "another --name or --control)"
+        case .cannotTakeOver(let name, let reason):
+            "cannot take over what a dead daemon of the name \(printable(name)) has left: \(reason) (its workers serve "
+                + "on; to begin again without them, end them and start again)"
+        }
+    }
+}
