@@ -29,7 +29,7 @@ struct Backoff: Sendable {
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small and fast, with the same numbers for the same seed on every machine, so
 /// that everything that the pool decided by chance can be replayed. Not for secrets.
-struct RandomNumbers: RandomNumberGenerator, Sendable {
+struct RandomNumbers: RandomNumberGenerator, Codable, Equatable, Sendable {
     private var state: UInt64
 
     init(seed: UInt64) { state = seed }

@@ -64,6 +64,11 @@ public enum Event: Equatable, Sendable {
     /// For a long time neither the pool nor its workers ran (SIGSTOP, a freezer, a halted virtual machine), so that
     /// nothing could be heard from the workers. Comes before the deadline that is due.
     case overslept
+    /// This daemon has taken the pool over from one that has died, and has told what happened meanwhile
+    /// (Pool+Takeover). Grants time like `overslept`, and has as effects all that was asked for and has no answer or
+    /// end yet: starts without an answer (there is no such process, or it would have been told), questions, emptyings,
+    /// signals. The runtime leaves out those that it knows to have been carried out.
+    case takenOver
 
     /// `nextDeadline` has been reached.
     case deadline
@@ -76,7 +81,7 @@ public enum ScaleChange: Equatable, Sendable {
     case to(Int)
 }
 
-public enum StopMode: Equatable, Sendable {
+public enum StopMode: String, Codable, Sendable {
     /// Stop signal first, SIGKILL after the stop timeout.
     case graceful
     /// SIGKILL now.
@@ -93,7 +98,7 @@ public enum SpawnFailure: Equatable, Sendable {
     case exhausted
 }
 
-public enum ExitStatus: Equatable, Sendable {
+public enum ExitStatus: Codable, Equatable, Sendable {
     case exited(code: Int32)
     case signaled(Int32, coreDumped: Bool)
     /// The kernel does not say: the worker was no child of this daemon, which had taken it over.

@@ -14,6 +14,17 @@ struct GenerationLedger: Sendable {
     /// The highest generation recorded so far.
     private(set) var newest = 0
 
+    init() {}
+
+    /// `generations` in ascending order; no slot serves them yet.
+    init(_ generations: [Int], newest: Int) {
+        entries = generations.map { Entry(generation: $0) }
+        self.newest = newest
+    }
+
+    /// In ascending order.
+    var all: [Int] { entries.map(\.generation) }
+
     func slots(at generation: Int) -> Int {
         entries.last { $0.generation == generation }?.slots ?? 0
     }
@@ -42,7 +53,7 @@ struct GenerationLedger: Sendable {
 }
 
 /// The generations that a rollback may go to, and those that failed.
-struct SettledGenerations: Sendable {
+struct SettledGenerations: Codable, Equatable, Sendable {
     /// How many failed generations are remembered: more than anybody looks back at.
     static let badMax = 64
 

@@ -1,9 +1,23 @@
 /// A point on the caller's monotonic clock. The core never reads a clock: every event brings its own `now`.
-public struct Instant: Comparable, Hashable, Sendable {
+public struct Instant: Codable, Comparable, Hashable, Sendable {
     /// Nanoseconds since an origin that only the caller knows; never negative.
     public let nanoseconds: Int64
 
     public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+    /// - Throws: if the number is negative: the difference of two instants would not always fit.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        nanoseconds = try container.decode(Int64.self)
+        guard nanoseconds >= 0 else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "an instant is negative")
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(nanoseconds)
+    }
 
     public static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
 

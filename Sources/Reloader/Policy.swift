@@ -1,7 +1,7 @@
 /// What the user chose: the numbers that this module's rules work with. Defaults are those of the command line.
 ///
 /// A reload may bring a new policy; it applies from that event on, whatever becomes of the roll.
-public struct Policy: Equatable, Sendable {
+public struct Policy: Codable, Equatable, Sendable {
     /// How many slots a pool may have: this bounds memory and descriptors long before the kernel does.
     public static let workersMax = 4096
 
@@ -60,7 +60,7 @@ public struct Policy: Equatable, Sendable {
 }
 
 /// What makes a starting worker ready. A ready message counts in every mode.
-public enum Readiness: Equatable, Sendable {
+public enum Readiness: Codable, Equatable, Sendable {
     /// Only its ready message.
     case message
     /// Listening on all the ports that are expected of the worker, or on some of them when `Policy.portsPatience` is
@@ -68,10 +68,18 @@ public enum Readiness: Equatable, Sendable {
     case listening
     /// Having lived this long (for programs that cannot say that they are ready).
     case after(Duration)
+
+    /// nil: not needed.
+    var age: Duration? {
+        switch self {
+        case .message, .listening: nil
+        case .after(let age): age
+        }
+    }
 }
 
 /// How a worker that serves is asked to finish.
-public enum Drain: Equatable, Sendable {
+public enum Drain: Codable, Equatable, Sendable {
     /// By its stop signal, at once: the worker drains its connections itself.
     case signal
     /// The worker is emptied first (`Effect.empty`): its connections are taken from it, and the stop signal comes when
@@ -81,7 +89,7 @@ public enum Drain: Equatable, Sendable {
 }
 
 /// `--give-up`: the daemon ends if `failures` worker failures lie within `period`.
-public struct GiveUp: Equatable, Sendable {
+public struct GiveUp: Codable, Equatable, Sendable {
     /// At least 1.
     public var failures: Int
     public var period: Duration

@@ -91,10 +91,13 @@ extension Pool {
 }
 
 /// The failures that count for `--give-up`: only those within its period are kept.
-struct FailureHistory: Sendable {
+struct FailureHistory: Codable, Equatable, Sendable {
     private var times: [Instant] = []
     /// Entries before this index are forgotten; they are removed in bulk.
     private var start = 0
+
+    /// Such a history can go on.
+    var isSound: Bool { 0...times.count ~= start }
 
     /// Counts a failure at `now`. Returns the number of failures within the period if it has reached the limit.
     mutating func record(at now: Instant, limit: GiveUp?) -> Int? {

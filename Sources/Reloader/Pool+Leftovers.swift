@@ -5,7 +5,7 @@
 //        └──────────────killed, fast stop──────────────────────────────────────────────────▲
 
 /// The processes that a worker has started and that outlive it, treated as one. Only the runtime knows which they are.
-public struct Leftovers: Equatable, Sendable {
+public struct Leftovers: Codable, Equatable, Sendable {
     /// The worker that left them behind. It is gone.
     public let id: WorkerID
     public let generation: Int

@@ -17,13 +17,13 @@
 
 /// A worker that is being replaced by a new one of its own generation. There is at most one in the whole pool, and none
 /// during a roll.
-public struct Recycle: Equatable, Sendable {
+public struct Recycle: Codable, Equatable, Sendable {
     public let slot: Int
     public let reason: RecycleReason
     public let startedAt: Instant
 }
 
-public enum RecycleReason: Equatable, Sendable {
+public enum RecycleReason: String, Codable, Sendable {
     /// It has served for `Policy.maxAge`.
     case age
     /// The runtime says that the worker uses too much memory.

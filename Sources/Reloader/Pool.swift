@@ -35,11 +35,12 @@
 //
 // Where to look: Pool+Commands (what people ask), Pool+News (what workers do), Pool+Deadlines (what time does),
 // Pool+Starts and Pool+Endings (the only places that start and end workers), Pool+Leftovers (what they leave behind),
-// Pool+Failures (backoff), Pool+Roll, Pool+Canary (what holds a roll back), Pool+Recycle. Only `change` changes a slot.
+// Pool+Failures (backoff), Pool+Roll, Pool+Canary (what holds a roll back), Pool+Recycle; PoolHead, StateCheck
+// and Pool+Takeover (how a pool is handed on). Only `change` changes a slot.
 
 /// All slots, and every rule about them: a state machine that turns events into effects.
 public struct Pool: Sendable {
-    public enum Phase: Equatable, Sendable {
+    public enum Phase: Codable, Equatable, Sendable {
         case notStarted
         case running
         /// All workers drained; nothing is started until the next reload.
@@ -81,6 +82,10 @@ public struct Pool: Sendable {
     /// When a stop was first asked for.
     var stopAskedAt: Instant?
 
+    /// The slots that have changed since somebody last asked, and the head as it was then.
+    var changed = ChangedSlots()
+    var toldHead: PoolHead?
+
     /// The time of the current event.
     var now = Instant(nanoseconds: 0)
     /// What is to be done about the current event: the caller's array, while the event is handled.
@@ -90,6 +95,36 @@ public struct Pool: Sendable {
     public init(policy: Policy, seed: UInt64) {
         self.policy = Self.bounded(policy)
         random = RandomNumbers(seed: seed)
+    }
+
+    /// Goes on from a state that was taken from another pool: equal events have equal effects in both. Everything that
+    /// is derived from the state is derived again.
+    ///
+    /// - Parameters:
+    ///   - head: `PoolHead` says which clock its instants are on.
+    ///   - slots: all of them, in order, of the same moment as the head.
+    /// - Throws: if these cannot have been the head and the slots of a pool. Nothing that is decoded from outside traps
+    ///   here, or later.
+    public init(head: PoolHead, slots: [Slot]) throws(PoolStateError) {
+        try StateCheck(head: head, slots: slots).run()
+        policy = head.policy
+        phase = head.phase
+        roll = head.roll
+        isPaused = head.isPaused
+        recycle = head.recycle
+        generations = GenerationLedger(head.generations, newest: head.newestGeneration)
+        settled = head.settled
+        askedRestarts = head.askedRestarts
+        history = head.history
+        random = head.random
+        lastWorkerNumber = head.lastWorkerNumber
+        startedAt = head.startedAt
+        hasSpawned = head.hasSpawned
+        hasBeenReady = head.hasBeenReady
+        stopAskedAt = head.stopAskedAt
+        for slot in slots { restore(slot) }
+        changed = ChangedSlots()
+        toldHead = head
     }
 
     /// Nothing is started any more: the pool is stopping or has ended.
@@ -114,6 +149,9 @@ public struct Pool: Sendable {
         guard let slot = slotOfWorker[id], let role = slots[slot].role(of: id) else { return false }
         return slots[slot][role]?.state.isReady ?? false
     }
+
+    /// The generations that may still be started. All others have been released.
+    public var knownGenerations: [Int] { generations.all }
 
     /// The newest generation that was asked for.
     public var newestGeneration: Int { generations.newest }
@@ -171,12 +209,13 @@ public struct Pool: Sendable {
         case .exited(let id, let status, let leaves): withWorker(id) { $0.exited($1, in: $2, status, leaves: leaves) }
         case .leftoversGone(let id): leftoversGone(id)
         case .overslept: grantAllTimeAgain()
+        case .takenOver: takenOver()
         case .deadline: break
         }
     }
 
     /// Does nothing for a worker that is gone.
-    private mutating func withWorker(_ id: WorkerID, _ body: (inout Pool, Slot.Role, Int) -> Void) {
+    mutating func withWorker(_ id: WorkerID, _ body: (inout Pool, Slot.Role, Int) -> Void) {
         guard let slot = slotOfWorker[id], let role = slots[slot].role(of: id) else { return }
         body(&self, role, slot)
     }
@@ -244,6 +283,7 @@ public struct Pool: Sendable {
     }
 
     private mutating func refresh(_ slot: Int) {
+        changed.insert(slot)
         let tally = Tally(of: slots[slot])
         totals.exchange(slots[slot].tally, for: tally)
         slots[slot].tally = tally
@@ -256,11 +296,27 @@ public struct Pool: Sendable {
         deadlines.set(slot, to: slots[slot].deadline(soak: soak))
     }
 
-    mutating func addSlot(_ slot: Slot) { slots.append(slot) }
+    mutating func addSlot(_ slot: Slot) {
+        changed.insert(slots.count)
+        slots.append(slot)
+    }
+
+    private mutating func restore(_ restored: Slot) {
+        var slot = restored
+        slot.tally = Tally()
+        slot.countedGeneration = nil
+        slots.append(slot)
+        for worker in slot.workers { slotOfWorker[worker.id] = slots.count - 1 }
+        for left in slot.leftovers { slotOfLeftovers[left.id] = slots.count - 1 }
+        refresh(slots.count - 1)
+    }
 
     /// A retired slot stays until its last worker is gone, and as long as a retired slot above it stays.
     mutating func removeEmptySlots() {
-        while slots.count > policy.workers, let last = slots.last, last.isEmpty { slots.removeLast() }
+        while slots.count > policy.workers, let last = slots.last, last.isEmpty {
+            slots.removeLast()
+            changed.insert(slots.count)
+        }
     }
 
     /// The soak of the roll, or of a recycle.

@@ -118,7 +118,7 @@ public enum Refusal: Equatable, Sendable {
     case drained
 }
 
-public enum DrainReason: Equatable, Sendable {
+public enum DrainReason: String, Codable, Sendable {
     /// Its replacement serves.
     case replaced
     /// It was a replacement in flight, and its roll was superseded, failed or aborted; or it was to recycle a slot, and

@@ -1,6 +1,6 @@
 /// A rolling restart under way: its target, and the slot to look at next.
-public struct Roll: Equatable, Sendable {
-    public enum Direction: Equatable, Sendable {
+public struct Roll: Codable, Equatable, Sendable {
+    public enum Direction: Codable, Equatable, Sendable {
         case forward
         /// The roll to `failed` failed; `target` is the base that it started from.
         case revert(failed: Int)
@@ -58,7 +58,7 @@ public struct Roll: Equatable, Sendable {
 
 /// How one roll differs from what the policy says about all rolls. The roll's revert keeps to `surge` and `soak`, and
 /// needs nothing of the rest.
-public struct RollPlan: Equatable, Sendable {
+public struct RollPlan: Codable, Equatable, Sendable {
     /// How many replacements are in flight at once, at least 1; nil: as the policy says.
     public var surge: Int?
     /// How long a replacement must stay ready before its old worker is asked to finish; nil: as the policy says.
@@ -83,7 +83,7 @@ public struct RollPlan: Equatable, Sendable {
 
 /// The first slots of a roll, on trial: until they are promoted no further slot is taken, and if one of their new
 /// workers ends, the roll fails.
-public struct Canary: Equatable, Sendable {
+public struct Canary: Codable, Equatable, Sendable {
     /// At least 1. If the pool has no more slots than this, all of them: the roll is then done when the canary is
     /// promoted.
     public var slots: Int

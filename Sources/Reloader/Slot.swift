@@ -1,6 +1,6 @@
 /// A stable seat in the pool, which outlives its workers. It has at most one worker that serves (or starts to serve),
 /// at most one that is to take over from it, and a few that are finishing.
-public struct Slot: Equatable, Sendable {
+public struct Slot: Codable, Equatable, Sendable {
     /// What a worker does for its slot.
     enum Role: Equatable {
         case current
@@ -35,8 +35,15 @@ public struct Slot: Equatable, Sendable {
     /// The generation under which the pool's ledger has counted this slot.
     var countedGeneration: Int?
 
+    /// All but what can be counted again.
+    private enum CodingKeys: CodingKey {
+        case generation, current, replacement, draining, leftovers, failures, memoryRecycles, restartAt, retryAt
+    }
+
     init(generation: Int) { self.generation = generation }
 
+    /// All workers that are not gone.
+    var workers: [Worker] { [current, replacement].compactMap { $0 } + draining }
     /// No worker serves or starts here.
     var isVacant: Bool { current == nil && replacement == nil }
     /// No process of this slot is left.

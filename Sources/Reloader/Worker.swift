@@ -1,15 +1,24 @@
 /// Identifies one worker for the daemon's whole life: never reused, unlike a PID. Counted up from 1.
-public struct WorkerID: Hashable, Comparable, Sendable, CustomStringConvertible {
+public struct WorkerID: Codable, Hashable, Comparable, Sendable, CustomStringConvertible {
     public let number: UInt64
 
     public init(number: UInt64) { self.number = number }
 
     public static func < (left: WorkerID, right: WorkerID) -> Bool { left.number < right.number }
     public var description: String { "worker#\(number)" }
+
+    public init(from decoder: any Decoder) throws {
+        number = try decoder.singleValueContainer().decode(UInt64.self)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(number)
+    }
 }
 
 /// One process, from the moment its spawn is asked for until its exit is seen.
-public struct Worker: Equatable, Sendable {
+public struct Worker: Codable, Equatable, Sendable {
     /// `EXTEND_TIMEOUT_USEC=` moves the deadline of a start or a drain to at most this long after it began, so that no
     /// worker can hold up a roll or a stop for ever.
     public static let extensionMax = Duration.seconds(3600)
@@ -29,7 +38,7 @@ public struct Worker: Equatable, Sendable {
     /// worker would use as much.
     public internal(set) var memoryAt: Instant?
     /// How long the worker may be ready; nil: for ever.
-    private let ageMax: Duration?
+    let ageMax: Duration?
     let readiness: Readiness
 
     init(id: WorkerID, generation: Int, startedAt: Instant, policy: Policy, ageMax: Duration?) {

@@ -8,7 +8,7 @@
 ///                         ▲  │       │
 ///                         └──┴───────┴── listens on another
 /// ```
-public enum Awaited: Equatable, Sendable {
+public enum Awaited: Codable, Equatable, Sendable {
     /// Nothing else; or its first port, if listening makes the worker ready.
     case word
     /// The instant at which the worker has lived long enough.
@@ -31,7 +31,7 @@ public enum Awaited: Equatable, Sendable {
 /// Draining is what a worker does itself, after its stop signal or of its own accord. Emptying ends when nothing is
 /// left to take, when its time is up, or when the worker says that it is ending; it never resumes. No watchdog runs in
 /// it, and no request of the worker prolongs it. A fast stop kills from any state, and an exit may come in any state.
-public enum WorkerState: Equatable, Sendable {
+public enum WorkerState: Codable, Equatable, Sendable {
     /// `deadline`: a worker that is not ready by then has failed to start. Its ready message makes it ready, and so
     /// does what it is `awaiting`.
     case starting(deadline: Instant, awaiting: Awaited)

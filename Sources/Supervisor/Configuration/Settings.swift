@@ -2,7 +2,7 @@
 public import Reloader
 
 /// The choices of the command line and the config file. The command makes them, the daemon obeys them.
-public struct Settings: Equatable, Sendable {
+public struct Settings: Codable, Equatable, Sendable {
     public var program = Program()
     public var policy = Policy()
     /// The number of workers; resolved into `policy.workers` when the daemon starts and at each reload.
@@ -63,7 +63,7 @@ public struct Settings: Equatable, Sendable {
 
 /// The program, and the surroundings in which its workers start. A generation is one such program with everything
 /// pinned.
-public struct Program: Equatable, Sendable {
+public struct Program: Codable, Equatable, Sendable {
     /// A path, or a bare name looked up in the workers' PATH.
     public var path = ""
     /// The arguments after argv[0].
@@ -98,7 +98,7 @@ public func outputFileRefusal(_ path: String, _ program: Program) -> String? {
 }
 
 /// A variable that is set or removed in the environment of workers.
-public struct EnvironmentChange: Equatable, Sendable {
+public struct EnvironmentChange: Codable, Equatable, Sendable {
     public var name: String
     /// nil removes the variable.
     public var value: String?
@@ -110,7 +110,7 @@ public struct EnvironmentChange: Equatable, Sendable {
 }
 
 /// The user and groups that workers run with. Groups that are not listed are dropped.
-public struct UserChoice: Equatable, Sendable {
+public struct UserChoice: Codable, Equatable, Sendable {
     public var userID: UInt32
     public var groupID: UInt32
     /// Supplementary groups, without `groupID` or with it.
@@ -130,14 +130,14 @@ public struct UserChoice: Equatable, Sendable {
 }
 
 /// `--workers`: how many workers the pool has.
-public enum WorkerCount: Equatable, Sendable {
+public enum WorkerCount: Codable, Equatable, Sendable {
     /// The smaller of the number of CPUs that the daemon may run on and the cgroup's quota, rounded up.
     case automatic
     case fixed(Int)
 }
 
 /// `--ready`: what makes a worker ready. A ready message always does.
-public enum ReadyChoice: Equatable, Sendable {
+public enum ReadyChoice: Codable, Equatable, Sendable {
     /// Its ready message if listeners are passed to it, else that it listens.
     case automatic
     case message
@@ -146,7 +146,7 @@ public enum ReadyChoice: Equatable, Sendable {
 }
 
 /// `--balance`: how connections to the listeners of `--listen` reach the workers.
-public enum BalanceMode: Equatable, Sendable {
+public enum BalanceMode: Codable, Equatable, Sendable {
     /// All workers accept from the same listeners.
     case shared
     /// Each slot has its own listeners, and the kernel spreads connections over them.
@@ -154,7 +154,7 @@ public enum BalanceMode: Equatable, Sendable {
 }
 
 /// `--drain`: how a worker that serves is emptied.
-public enum DrainChoice: Equatable, Sendable {
+public enum DrainChoice: Codable, Equatable, Sendable {
     /// By the worker itself if listeners are passed to it, else from outside.
     case automatic
     case signal
@@ -172,7 +172,7 @@ public enum OrphansChoice: Codable, Equatable, Sendable {
 }
 
 /// `--output`: where the output of workers goes.
-public enum OutputMode: Equatable, Sendable {
+public enum OutputMode: Codable, Equatable, Sendable {
     /// Through the daemon to its own stdout and stderr, byte for byte; the last lines are kept.
     case relay
     /// Directly to the daemon's own stdout and stderr; nothing is kept.
@@ -184,7 +184,7 @@ public enum OutputMode: Equatable, Sendable {
 }
 
 /// `--control`: where the control socket is.
-public enum ControlChoice: Equatable, Sendable {
+public enum ControlChoice: Codable, Equatable, Sendable {
     /// In the runtime directory, under the daemon's name.
     case automatic
     case path(String)
@@ -192,13 +192,13 @@ public enum ControlChoice: Equatable, Sendable {
 }
 
 /// `--log-format`: the form of the daemon's log.
-public enum LogFormat: Equatable, Sendable {
+public enum LogFormat: Codable, Equatable, Sendable {
     case text
     case json
 }
 
 /// One `--listen`: an address, and its name in LISTEN_FDNAMES.
-public struct ListenSpec: Equatable, Sendable {
+public struct ListenSpec: Codable, Equatable, Sendable {
     public var address: ListenAddress
     /// At most 255 bytes of ASCII, without ':' or control characters; nil for "unknown", as systemd writes it.
     public var name: String?
@@ -212,7 +212,7 @@ public struct ListenSpec: Equatable, Sendable {
 /// The address of a listener. Numeric, because a static executable resolves no names but `localhost`.
 ///
 /// An IPv4 address is a number in host byte order (127.0.0.1 is 0x7F000001), an IPv6 address 16 bytes in network order.
-public enum ListenAddress: Equatable, Sendable {
+public enum ListenAddress: Codable, Equatable, Sendable {
     /// `8080`: both families in one dual-stack socket if the kernel has IPv6, else IPv4.
     case tcpAny(port: UInt16)
     case tcp4(address: UInt32, port: UInt16)

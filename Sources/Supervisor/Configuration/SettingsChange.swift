@@ -7,7 +7,7 @@ internal import Reloader
 public typealias SettingsSource = () throws(ConfigurationError) -> Settings
 
 /// `--surge`: how many replacements a roll has in flight at once.
-public enum SurgeChoice: Equatable, Sendable {
+public enum SurgeChoice: Codable, Equatable, Sendable {
     /// 1 ... `Policy.workersMax`.
     case count(Int)
     /// A percentage of the workers, rounded up; 1 ... 100.

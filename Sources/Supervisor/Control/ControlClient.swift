@@ -6,7 +6,7 @@ internal import Reloader
 
 final class ControlClient {
     /// What remains to be done for a request. Until it is done, no further request is read.
-    enum Task: Equatable {
+    enum Task: Codable, Equatable {
         case none
         /// The client waits for the rollback that it asked for to begin.
         case rollback
@@ -20,6 +20,8 @@ final class ControlClient {
         case events
         /// The client follows the lines of one slot's workers; nil: of all workers.
         case logs(slot: Int?)
+        /// The client waits for the daemon that takes the place of this one.
+        case upgrade
     }
 
     /// The client's number in the server's books.
@@ -43,6 +45,36 @@ final class ControlClient {
     }
 
     var waitingBytes: Int { output.count }
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let number: Int
+        let channel: RowDescriptors.Place
+        let peer: ControlPeer
+        let task: Task
+        let isEnding: Bool
+        let input: [UInt8]
+        let output: [UInt8]
+        let isMidLine: Bool
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            number: number, channel: descriptors.add(channel.number), peer: peer, task: task, isEnding: isEnding,
+            input: input, output: output, isMidLine: isMidLine)
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        number = state.number
+        channel = Channel(try rows.descriptor(state.channel, of: key))
+        peer = state.peer
+        task = state.task
+        isEnding = state.isEnding
+        input = state.input
+        output = state.output
+        isMidLine = state.isMidLine
+    }
 
     // MARK: requests
 
@@ -129,7 +161,7 @@ final class ControlClient {
 }
 
 /// The process at the other end of a control connection, and whether it may ask anything.
-struct ControlPeer {
+struct ControlPeer: Codable {
     let pid: Int32
     let userID: UInt32
     private let isInGroup: Bool

@@ -65,6 +65,23 @@ final class ControlListener {
         }
     }
 
+    struct State: Codable {
+        let path: String
+        let file: SocketFile.State
+        let channel: RowDescriptors.Place
+    }
+
+    /// For the daemon that comes next.
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(path: path, file: file.state(&descriptors), channel: descriptors.add(channel.number))
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        path = state.path
+        file = try SocketFile(state.file, of: key, in: rows)
+        channel = Channel(try rows.descriptor(state.channel, of: key))
+    }
+
     /// Accepts the next client; nil if there is none.
     func accept() throws(SystemError) -> FileDescriptor? {
         let number = channel.number

@@ -32,6 +32,54 @@ final class ControlServer {
         self.output = output
     }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "control"
+
+    private struct State: Codable {
+        let name: String
+        let group: UInt32?
+        let listener: ControlListener.State?
+        let clients: [ControlClient.State]
+        let lastNumber: Int
+    }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(
+            name: name, group: group, listener: listener?.state(&descriptors),
+            clients: clients.values.sorted { $0.number < $1.number }.map { $0.state(&descriptors) },
+            lastNumber: lastNumber)
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    init(_ rows: StateRows, _ loop: Loop, _ story: Story, _ output: Output) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        name = state.name
+        group = state.group
+        self.loop = loop
+        self.story = story
+        self.output = output
+        lastNumber = state.lastNumber
+        if let listener = state.listener { self.listener = try ControlListener(listener, of: Self.key, in: rows) }
+        for client in state.clients {
+            clients[client.number] = try ControlClient(client, of: Self.key, in: rows)
+            waitingBytes += client.output.count
+        }
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    /// Goes on with the clients, after `init` with rows.
+    func goOn() throws(SystemError) {
+        for client in clients.values {
+            client.interest = client.wantedInterest
+            try loop.watch(client.channel, .client(client), client.interest)
+        }
+        story.keepNews(while: hasEventFollowers)
+        output.keepNews(while: hasLogFollowers)
+    }
+
     // MARK: begin and end
 
     /// Opens the socket. If the default place is unavailable, the daemon runs without a socket; if the user has chosen

@@ -1,7 +1,7 @@
 // The process or key that asked for a deploy, as far as the daemon can tell at that moment.
 internal import Glibc
 
-struct Asker {
+struct Asker: Codable {
     /// The longest part of a command line that is kept.
     private static let commandBytesMax = 1024
 

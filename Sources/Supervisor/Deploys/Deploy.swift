@@ -4,7 +4,7 @@ internal import Glibc
 internal import Reloader
 
 /// What was asked for, and who asked. A HUP and the verbs of the control socket both become such an order.
-struct DeployOrder {
+struct DeployOrder: Codable {
     var asker: Asker
     var changes = Releases.Changes()
     /// The deploy goes back to an earlier generation.
@@ -12,7 +12,7 @@ struct DeployOrder {
 }
 
 final class Deploy {
-    struct Ending {
+    struct Ending: Codable {
         let outcome: RollOutcome
         /// nil: there is nothing to explain.
         let reason: String?
@@ -44,6 +44,42 @@ final class Deploy {
     }
 
     var generation: Int { facts.number }
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let facts: GenerationFacts
+        let order: DeployOrder
+        let isStart: Bool
+        let askedAt: timespec
+        let startedAt: Instant
+        let failure: DeployFailure?
+        let ending: Ending?
+        let notes: [String]
+        let replaced: Int
+        let workers: Int
+    }
+
+    var state: State {
+        State(
+            facts: facts, order: order, isStart: isStart, askedAt: askedAt, startedAt: startedAt, failure: failure,
+            ending: ending, notes: notes, replaced: replaced, workers: workers)
+    }
+
+    init(_ state: State) {
+        facts = state.facts
+        order = state.order
+        isStart = state.isStart
+        askedAt = state.askedAt
+        startedAt = state.startedAt
+        failure = state.failure
+        ending = state.ending
+        notes = state.notes
+        replaced = state.replaced
+        workers = state.workers
+    }
+
+    // MARK: what happens
 
     func progress(_ replaced: Int, of workers: Int) {
         self.replaced = replaced
@@ -125,7 +161,7 @@ final class Deploy {
 }
 
 /// Why a deploy failed: the worker that made it fail, how it ended, and what it said.
-struct DeployFailure {
+struct DeployFailure: Codable {
     var reason: String
     /// nil: the worker has not ended, or was never started.
     var status: ExitStatus?
@@ -168,7 +204,7 @@ struct DeployFailure {
 }
 
 /// What there is to tell about a generation, even after it was released.
-struct GenerationFacts {
+struct GenerationFacts: Codable {
     let number: Int
     let executable: String
     let inode: UInt64
@@ -181,8 +217,8 @@ struct GenerationFacts {
     init(_ generation: Generation) {
         number = generation.number
         executable = generation.executable.path
-        inode = UInt64(generation.executable.status.st_ino)
-        modifiedAt = generation.executable.status.st_mtim
+        inode = generation.executable.trace.inode
+        modifiedAt = generation.executable.trace.modifiedAt
         workingDirectory = pathOfDescriptor(generation.directory.number) ?? generation.program.workingDirectory ?? "."
         madeAt = generation.madeAt
         note = generation.note

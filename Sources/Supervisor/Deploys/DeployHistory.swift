@@ -1,7 +1,7 @@
 // The history of deploys: in memory for the verb `history`, and in the state directory to outlive the daemon.
 internal import Glibc
 
-struct DeployHistory {
+struct DeployHistory: Codable {
     /// nil: the history is not kept beyond this daemon's life.
     private let path: String?
     /// Oldest first.
@@ -13,6 +13,9 @@ struct DeployHistory {
     private var isDirty = false
     /// The last write failed. The file is written again with the next entry, or at the end.
     private var hasFailed = false
+
+    /// Such a history can go on: each roll has an entry of its own.
+    var isSound: Bool { places.values.allSatisfy(entries.indices.contains) && 0...entries.count ~= inheritedCount }
 
     /// - Parameter path: the path of the file, in a folder that exists.
     init(path: String?) { self.path = path }

@@ -15,6 +15,39 @@ final class Deploys {
 
     init(_ story: Story) { self.story = story }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "deploys"
+
+    private struct State: Codable {
+        let underWay: [Deploy.State]
+        let rolling: Int?
+        let isStopping: Bool
+        let last: Deploy.State?
+        let history: DeployHistory
+    }
+
+    func row() throws(StateError) -> StateRow {
+        try StateRow(
+            Self.key,
+            State(
+                underWay: underWay.values.map { $0.state }, rolling: rolling, isStopping: isStopping,
+                last: last?.state, history: history))
+    }
+
+    init(_ rows: StateRows, _ story: Story) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        guard state.history.isSound else { throw .malformed("the history of deploys") }
+        self.story = story
+        for deploy in state.underWay { underWay[deploy.facts.number] = Deploy(deploy) }
+        rolling = state.rolling
+        isStopping = state.isStopping
+        last = state.last.map { Deploy($0) }
+        history = state.history
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
     // MARK: begin
 
     /// To be called before the core hears of the deploy, which may be over before the core has answered.

@@ -30,6 +30,34 @@ final class HookProcess {
         deadline = now + event.timeout
     }
 
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let event: String
+        let pid: Int32
+        let exit: RowDescriptors.Place
+        let timeout: Duration
+        let deadline: Instant
+        let isKilled: Bool
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            event: event, pid: pid, exit: descriptors.add(exit.number), timeout: timeout, deadline: deadline,
+            isKilled: isKilled)
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        event = state.event
+        pid = state.pid
+        exit = Channel(try rows.descriptor(state.exit, of: key, from: FileDescriptor.upperNumbers))
+        timeout = state.timeout
+        deadline = state.deadline
+        isKilled = state.isKilled
+    }
+
+    // MARK: start and end
+
     /// Kills the process and its process group.
     func kill() {
         isKilled = true

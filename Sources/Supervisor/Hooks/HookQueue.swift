@@ -3,7 +3,7 @@
 internal import Reloader
 
 /// An event whose hook has not run yet.
-struct HookEvent {
+struct HookEvent: Codable {
     /// The value of RELOADERD_EVENT.
     let name: String
     /// The event as one line.
@@ -26,6 +26,29 @@ struct HookQueue {
     private var waiting: [HookEvent] = []
     private var droppedEvents = 0
     private var end: Instant?
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let running: [HookProcess.State]
+        let waiting: [HookEvent]
+        let droppedEvents: Int
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            running: running.map { $0.state(&descriptors) }, waiting: waiting, droppedEvents: droppedEvents)
+    }
+
+    init() {}
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        for hook in state.running { running.append(try HookProcess(hook, of: key, in: rows)) }
+        waiting = state.waiting
+        droppedEvents = max(0, state.droppedEvents)
+    }
+
+    // MARK: what runs and what waits
 
     /// The daemon is ending.
     var isEnding: Bool { end != nil }

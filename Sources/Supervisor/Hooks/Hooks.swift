@@ -20,6 +20,35 @@ final class Hooks {
         self.fileLimit = fileLimit
     }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "hooks"
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = queue.state(&descriptors)
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    init(
+        _ rows: StateRows, environment: Environment, fileLimit: ResourceLimit, _ loop: Loop, _ story: Story
+    ) throws(StateError) {
+        self.loop = loop
+        self.story = story
+        self.environment = environment
+        self.fileLimit = fileLimit
+        queue = try HookQueue(try rows.value(HookQueue.State.self, Self.key), of: Self.key, in: rows)
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(HookQueue.State.self, key) }
+
+    /// Watches the hooks that run, after `init` with rows.
+    func watch() throws(SystemError) {
+        for hook in queue.running { try loop.watch(hook.exit, .hook(hook)) }
+    }
+
+    // MARK: which hooks there are
+
     /// No hook runs or waits any more.
     var areDone: Bool { queue.areDone }
     /// The PIDs of hooks that run.

@@ -12,7 +12,7 @@ public enum MessageKind: String, Sendable {
 }
 
 /// How a roll, or the restart of a slot, went.
-public enum RollOutcome: String, Sendable {
+public enum RollOutcome: String, Codable, Sendable {
     /// It started, and the client does not wait for its end.
     case begun
     case done

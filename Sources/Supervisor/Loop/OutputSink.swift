@@ -14,7 +14,7 @@ final class OutputSink {
     /// How long the daemon waits at its end for a reader that does not read.
     private static let patienceMilliseconds: Int32 = 1000
 
-    enum Destination: Equatable {
+    enum Destination: Codable, Equatable {
         case standardOutput
         case standardError
         case file(path: String)
@@ -29,7 +29,7 @@ final class OutputSink {
         }
     }
 
-    private enum Kind {
+    enum Kind: String, Codable {
         /// Never blocks for long, and can't be waited for: a regular file or anything else that is not one of the kinds
         /// below.
         case file
@@ -69,6 +69,41 @@ final class OutputSink {
         self.destination = destination
         target = try Self.open(destination, closedTo: strangers)
     }
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let destination: Destination
+        let kind: Kind
+        let descriptor: RowDescriptors.Place
+        let waiting: [UInt8]
+        let droppedLines: Int
+        let lostBytes: Int
+        let isAtLineStart: Bool
+        let isWrittenToLineEnd: Bool
+        let isTorn: Bool
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            destination: destination, kind: target.kind, descriptor: descriptors.add(channel.number), waiting: waiting,
+            droppedLines: droppedLines, lostBytes: lostBytes, isAtLineStart: isAtLineStart,
+            isWrittenToLineEnd: isWrittenToLineEnd, isTorn: isTorn)
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        destination = state.destination
+        target = Target(
+            kind: state.kind, channel: Channel(try rows.descriptor(state.descriptor, of: key)))
+        waiting = state.waiting
+        droppedLines = max(0, state.droppedLines)
+        lostBytes = max(0, state.lostBytes)
+        isAtLineStart = state.isAtLineStart
+        isWrittenToLineEnd = state.isWrittenToLineEnd
+        isTorn = state.isTorn
+    }
+
+    // MARK: writing
 
     /// The channel to watch while `isWaiting`.
     var channel: Channel { target.channel }

@@ -30,6 +30,11 @@ struct ManagerSocket: ~Copyable {
     /// Something could not be sent yet: wait until `channel` is writable, then `flush`.
     var isWaiting: Bool { !waiting.isEmpty }
 
+    /// For the daemon that comes next: the datagrams that wait.
+    var waitingDatagrams: [[UInt8]] { waiting }
+
+    mutating func goOn(with waiting: [[UInt8]]) { self.waiting = Array(waiting.suffix(Self.waitingMax)) }
+
     /// Sends all assignments in one datagram. If the manager's socket is full, sends them as soon as it has room: a
     /// READY=1 that got lost would get the daemon killed.
     ///

@@ -20,6 +20,34 @@ final class ServiceManager {
         watchdog = try ManagerWatchdog(environment)
     }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "manager"
+
+    private struct State: Codable {
+        let waiting: [[UInt8]]
+        let hasToldReady: Bool
+        let owesReady: Bool
+    }
+
+    func row() throws(StateError) -> StateRow {
+        try StateRow(
+            Self.key,
+            State(waiting: socket.waitingDatagrams, hasToldReady: hasToldReady, owesReady: owesReady))
+    }
+
+    /// Takes over what `row` says. The socket and the watchdog are those of this process' environment.
+    func goOn(_ rows: StateRows) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        socket.goOn(with: state.waiting)
+        hasToldReady = state.hasToldReady
+        owesReady = state.owesReady
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    // MARK: each turn
+
     /// Starts to ping the manager's watchdog, if it watches the daemon.
     func watch() throws(SystemError) {
         if let timer = watchdog.timer { try loop.watch(timer, .managerWatchdog) }

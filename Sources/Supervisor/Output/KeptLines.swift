@@ -2,7 +2,7 @@
 internal import Glibc
 
 /// One line that a worker wrote, to be shown.
-struct OutputLine {
+struct OutputLine: Codable {
     let stream: WorkerStream.Kind
     /// When the line came, on the wall clock.
     let time: timespec
@@ -13,7 +13,7 @@ struct OutputLine {
     var isAfterGap = false
 }
 
-struct KeptLines {
+struct KeptLines: Codable {
     /// Stands for lines that are left out, in lists of plain texts.
     static let gap = "[lines are left out here]"
 
@@ -54,6 +54,8 @@ struct KeptLines {
             return shown(fromStart ? kept.firstAndLast : kept.newest(.max), stream)
         }.inOrder
     }
+
+    var isSound: Bool { output.isSound && errors.isSound }
 
     private func lines(of stream: WorkerStream.Kind) -> LastLines {
         switch stream {
@@ -115,7 +117,7 @@ extension OutputLine {
 
 /// Keeps the last lines that a worker wrote to one of its two streams, in bounded memory, so that a failed deploy can
 /// say why. Keeps the first lines too: a long stack trace has its message at its head.
-struct LastLines {
+struct LastLines: Codable {
     /// How many lines are kept. Stacks get deep: 64 frames are nothing unusual for Java, Ruby or a promise chain.
     static let linesMax = 256
     /// Longer lines are cut off here.
@@ -128,7 +130,7 @@ struct LastLines {
     static let firstLinesMax = 32
 
     /// A line as it is kept.
-    struct Line {
+    struct Line: Codable {
         /// The line's number in this stream, from 0. Lines that were skipped in a flood leave a gap.
         var place = 0
         /// The number of the read that it came with: the order of arrival among all workers.
@@ -203,6 +205,9 @@ struct LastLines {
         return count
     }
 
+    /// Such lines can be added to.
+    var isSound: Bool { first.isSound && last.isSound && unfinished.count <= Self.lineBytesMax }
+
     /// Whether nothing was written.
     var isEmpty: Bool { last.count == 0 && unfinished.isEmpty && uncut.isEmpty }
 
@@ -267,13 +272,24 @@ struct LastLines {
 }
 
 /// Lines, one after the other in one piece of memory: otherwise each line of a busy worker would cost an allocation.
-private struct KeptText {
+private struct KeptText: Codable {
     private var lines: [LastLines.Line] = []
     private var bytes: [UInt8] = []
     /// Where the kept lines begin. Lines before that are dropped; their memory is freed when they are as many as may be
     /// kept.
     private var oldestLine = 0
     private var oldestByte = 0
+
+    /// Each line has its bytes.
+    var isSound: Bool {
+        guard 0...lines.count ~= oldestLine, 0...bytes.count ~= oldestByte else { return false }
+        var left = bytes.count - oldestByte
+        for line in lines[oldestLine...] {
+            guard 0...left ~= line.bytes else { return false }
+            left -= line.bytes
+        }
+        return left == 0
+    }
 
     var count: Int { lines.count - oldestLine }
 

@@ -1,7 +1,7 @@
 // How streams of bytes are cut into lines, in bounded memory whatever arrives: messages, whole lines, and tagged lines.
 internal import Glibc
 
-struct LineSplitter {
+struct LineSplitter: Codable {
     /// Longer lines can't be messages: they are thrown away up to their newline.
     static let lineBytesMax = 4096
 
@@ -75,6 +75,16 @@ struct WholeLines {
     }
 }
 
+extension WholeLines {
+    /// For the daemon that comes next.
+    var heldBytes: [UInt8] { held }
+
+    init(_ lookalikes: Lookalikes, held: [UInt8]) {
+        self.lookalikes = lookalikes
+        self.held = held
+    }
+}
+
 /// Puts a tag before each line of a stream, so that the lines of several workers can be told apart.
 struct TaggedLines {
     /// A longer line is continued in the next one: it is more likely binary data than text, and each stream may hold
@@ -86,6 +96,14 @@ struct TaggedLines {
 
     /// - Parameter tag: begins each line.
     init(tag: String) { self.tag = Array(tag.utf8) }
+
+    /// For the daemon that comes next.
+    var heldBytes: [UInt8] { unfinished }
+
+    init(tag: String, held: [UInt8]) {
+        self.tag = Array(tag.utf8)
+        unfinished = Array(held.prefix(Self.lineBytesMax))
+    }
 
     /// Appends the lines that end in `bytes` to `lines`.
     mutating func feed(_ bytes: UnsafeRawBufferPointer, into lines: inout [UInt8]) {

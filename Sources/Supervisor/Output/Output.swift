@@ -26,7 +26,7 @@ final class Output {
     private let loop: Loop
     private let story: Story
     private let routes: OutputRoutes
-    private let redirections = Redirections()
+    private let redirections: Redirections
     private let ways: [Way]
     /// Scratch space for the whole lines of one read.
     private var lineBuffer: [UInt8] = []
@@ -41,8 +41,54 @@ final class Output {
     init(_ mode: OutputMode, file: OutputSink?, _ loop: Loop, _ story: Story) throws(SystemError) {
         self.loop = loop
         self.story = story
+        redirections = Redirections()
         routes = try OutputRoutes(mode, log: story.sink, file: file)
         ways = routes.sinks.map { Way($0) }
+    }
+
+    // MARK: for the daemon that comes next
+
+    static let key = "output"
+
+    private struct State: Codable {
+        let routes: OutputRoutes.State
+        let redirections: Redirections
+        let lastReadNumber: Int
+        let ended: [WorkerOutput.State]
+    }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(
+            routes: routes.state(&descriptors), redirections: redirections, lastReadNumber: lastReadNumber,
+            ended: ended.values.map { $0.state(&descriptors) })
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    init(_ rows: StateRows, _ loop: Loop, _ story: Story) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        self.loop = loop
+        self.story = story
+        redirections = state.redirections
+        routes = try OutputRoutes(state.routes, of: Self.key, in: rows, log: story.sink)
+        ways = routes.sinks.map { Way($0) }
+        lastReadNumber = max(0, state.lastReadNumber)
+        for worker in state.ended { ended[worker.slot] = try WorkerOutput(worker) }
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    /// A worker's output as it was, with its streams, which the loop does not watch yet.
+    ///
+    /// - Parameter key: the row that has the streams' descriptors.
+    func restored(_ state: WorkerOutput.State, of key: String, in rows: StateRows) throws(StateError) -> WorkerOutput {
+        let worker = try WorkerOutput(state)
+        for stream in state.streams {
+            guard let sink = routes.sink(of: stream.kind) else { throw .malformed("a stream that leads nowhere") }
+            let pipe = try rows.descriptor(stream.pipe, of: key, from: FileDescriptor.upperNumbers)
+            worker.add(WorkerStream(stream, of: worker, pipe, to: sink, story))
+        }
+        return worker
     }
 
     /// Whether a worker's standard output passes through the daemon; below, the same for standard error.
@@ -275,99 +321,5 @@ final class Output {
         if paths.isEmpty && !failures.isEmpty { return }
         let message = paths.isEmpty ? "no log files to reopen" : "log files reopened"
         story.tell(LogRecord(.info, "logs_reopened", message, paths.map { ("file", .text($0)) }))
-    }
-}
-
-/// Where the output of workers goes, as --output says. Fixed for the daemon's life.
-struct OutputRoutes {
-    let mode: OutputMode
-    /// nil if workers write to the daemon's own descriptor. The same for `standardError`.
-    let standardOutput: OutputSink?
-    let standardError: OutputSink?
-    /// All sinks that the daemon writes to; the log's own is the first.
-    let sinks: [OutputSink]
-
-    /// - Parameters:
-    ///   - log: where the log goes.
-    ///   - file: opened already, if `mode` names one.
-    init(_ mode: OutputMode, log: OutputSink, file: OutputSink?) throws(SystemError) {
-        self.mode = mode
-        switch mode {
-        case .inherit: (standardOutput, standardError) = (nil, nil)
-        case .file: (standardOutput, standardError) = (file, file)
-        case .relay, .prefix:
-            // With 2>&1 both are the same place, where lines of one must not tear lines of the other.
-            standardOutput = Self.areSame(1, 2) ? log : try OutputSink(.standardOutput)
-            standardError = log
-        }
-        let others = [standardOutput].compactMap { $0 }.filter { $0 !== log }
-        sinks = [log] + others
-    }
-
-    /// Whether this stream of a worker goes to the same place as the log.
-    func endsInLog(_ stream: WorkerStream.Kind) -> Bool { sink(of: stream) === sinks.first }
-
-    func sink(of stream: WorkerStream.Kind) -> OutputSink? {
-        switch stream {
-        case .standardOutput: standardOutput
-        case .standardError: standardError
-        }
-    }
-
-    /// The text that says whose a line is.
-    static func tag(slot: Int, pid: Int32) -> String { "[slot \(slot) pid \(pid)] " }
-
-    private static func areSame(_ one: Int32, _ other: Int32) -> Bool {
-        var (first, second) = (stat(), stat())
-        guard fstat(one, &first) == 0, fstat(other, &second) == 0 else { return false }
-        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
-    }
-}
-
-/// The files that standard output and standard error led to when the daemon started. For the rotation of logs of a
-/// daemon that was started with `>app.log 2>&1`: SIGUSR1 opens the same paths again.
-struct Redirections {
-    private let files: [File]
-
-    private struct File {
-        let number: Int32
-        let path: String
-    }
-
-    init() {
-        files = [Int32(1), 2].compactMap { number in
-            var status = stat()
-            // A file that was removed has no name by which it could be opened again.
-            guard fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink > 0 else {
-                return nil
-            }
-            return pathOfDescriptor(number).map { File(number: number, path: $0) }
-        }
-    }
-
-    /// Replaces the old files with freshly opened ones, under the same descriptor numbers; returns their paths.
-    ///
-    /// - Parameters:
-    ///   - strangers: users who must not be able to put another file in its place.
-    ///   - tell: called for each file that can't be opened; its descriptor stays as it was.
-    func reopen(closedTo strangers: [Stranger], failing tell: (SystemError) -> Void) -> [String] {
-        files.compactMap { file in
-            do throws(SystemError) {
-                try Self.reopen(file, strangers)
-                return file.path
-            } catch {
-                tell(error)
-                return nil
-            }
-        }
-    }
-
-    private static func reopen(_ file: File, _ strangers: [Stranger]) throws(SystemError) {
-        let new = try SafeFile.appending(to: file.path, closedTo: strangers)
-        let source = new.number
-        // Workers may have inherited this descriptor and expect that it blocks.
-        let flags = try checked("fcntl", file.path) { fcntl(source, F_GETFL) }
-        try checked("fcntl", file.path) { fcntl(source, F_SETFL, flags & ~O_NONBLOCK) }
-        try checked("dup2", file.path) { dup2(source, file.number) }
     }
 }

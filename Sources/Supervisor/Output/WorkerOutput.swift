@@ -17,6 +17,32 @@ final class WorkerOutput {
         self.generation = generation
     }
 
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let slot: Int
+        let pid: Int32
+        let generation: Int
+        let streams: [WorkerStream.State]
+        let lines: KeptLines
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        let streams = streams.map { $0.state(&descriptors) }
+        return State(slot: slot, pid: pid, generation: generation, streams: streams, lines: lines)
+    }
+
+    /// Without its streams.
+    init(_ state: State) throws(StateError) {
+        guard state.lines.isSound else { throw .malformed("the lines of pid \(state.pid)") }
+        slot = state.slot
+        pid = state.pid
+        generation = state.generation
+        lines = state.lines
+    }
+
+    // MARK: its streams
+
     func add(_ stream: WorkerStream) { streams.append(stream) }
 
     func remove(_ stream: WorkerStream) { streams.removeAll { $0 === stream } }
@@ -30,7 +56,7 @@ final class WorkerOutput {
 /// A worker's standard output or standard error on its way out: from its pipe to a sink, in whole lines, with a tag or
 /// unchanged.
 final class WorkerStream {
-    enum Kind: CaseIterable {
+    enum Kind: String, CaseIterable, Codable {
         case standardOutput
         case standardError
 
@@ -63,6 +89,38 @@ final class WorkerStream {
         whole = WholeLines(lookalikes)
         tagged = tag.map { TaggedLines(tag: $0) }
     }
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let kind: Kind
+        let pipe: RowDescriptors.Place
+        /// What is held back of an unfinished line.
+        let held: [UInt8]
+        let isTagged: Bool
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            kind: kind, pipe: descriptors.add(pipe.number), held: tagged?.heldBytes ?? whole.heldBytes,
+            isTagged: tagged != nil)
+    }
+
+    init(
+        _ state: State, of worker: WorkerOutput, _ pipe: consuming FileDescriptor, to sink: OutputSink, _ story: Story
+    ) {
+        self.worker = worker
+        kind = state.kind
+        self.pipe = Channel(pipe)
+        self.sink = sink
+        lookalikes = Lookalikes(state.kind, of: worker, story)
+        whole = WholeLines(lookalikes, held: state.isTagged ? [] : state.held)
+        if state.isTagged {
+            tagged = TaggedLines(tag: OutputRoutes.tag(slot: worker.slot, pid: worker.pid), held: state.held)
+        }
+    }
+
+    // MARK: on its way
 
     /// Passes on to the sink what is complete by now.
     ///

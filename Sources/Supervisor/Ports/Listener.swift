@@ -52,6 +52,32 @@ final class Listener {
 
     func removeFile() throws(SystemError) { try file?.remove() }
 
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let descriptor: RowDescriptors.Place
+        let name: String?
+        let label: String
+        let file: SocketFile.State?
+        let address: ListenAddress?
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            descriptor: descriptors.add(descriptor.number), name: name, label: label,
+            file: file?.state(&descriptors), address: address)
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        descriptor = try rows.descriptor(state.descriptor, of: key)
+        name = state.name
+        label = state.label
+        if let state = state.file { file = try SocketFile(state, of: key, in: rows) } else { file = nil }
+        address = state.address
+    }
+
+    // MARK: opening
+
     private static func open(
         _ address: ListenAddress, _ label: String, _ backlog: Int32, _ reusesPort: Bool
     ) throws(ListenError) -> FileDescriptor {

@@ -44,12 +44,12 @@ final class PortSharing {
 
     /// A socket that was bound here and does not listen yet. It is only noted and not held: if the worker closes it, it
     /// is gone.
-    private struct Bound {
+    fileprivate struct Bound: Codable {
         var address: SharedAddress
         var owner: WorkerID
     }
 
-    let sockets = SharedSockets()
+    let sockets: SharedSockets
     private let excluded: [ListenAddress]
     private let sharesUDP: Bool
     private let backlog: Int32
@@ -62,10 +62,39 @@ final class PortSharing {
     ///   - udp: `--share udp`.
     ///   - backlog: the least backlog that a listening socket gets, even if its program asks for less.
     init(excluding excluded: [ListenAddress], udp: Bool, backlog: Int32, privileged: PrivilegedPorts) {
+        sockets = SharedSockets()
         self.privileged = privileged
         self.excluded = excluded
         self.backlog = backlog
         sharesUDP = udp
+    }
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let sockets: SharedSockets.State
+        let excluded: [ListenAddress]
+        let sharesUDP: Bool
+        let backlog: Int32
+        fileprivate let bound: [UInt64: Bound]
+        let probes: ProbeBook
+        let privileged: PrivilegedPorts
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            sockets: sockets.state(&descriptors), excluded: excluded, sharesUDP: sharesUDP, backlog: backlog,
+            bound: bound, probes: probes, privileged: privileged)
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows, _ workers: Workers) throws(StateError) {
+        sockets = try SharedSockets(state.sockets, of: key, in: rows, workers)
+        excluded = state.excluded
+        sharesUDP = state.sharesUDP
+        backlog = state.backlog
+        bound = state.bound
+        probes = state.probes
+        privileged = state.privileged
     }
 
     // MARK: calls of workers
@@ -316,7 +345,7 @@ final class PortSharing {
 /// Keeps track of programs that probe whether a port is free: they listen on it, close it, and listen again. The first
 /// time is no sign that they serve. If one worker was seen to do that, the next worker is expected to do it too;
 /// otherwise a program is taken to serve as soon as it listens.
-struct ProbeBook {
+struct ProbeBook: Codable {
     /// A listener that was open longer than this was not a probe.
     static let longest = Duration.seconds(5)
 

@@ -41,6 +41,38 @@ enum PortSupply {
         }
     }
 
+    // MARK: for the daemon that comes next
+
+    enum State: Codable {
+        case handed([Listener.State])
+        case perSlot(SlotListeners.State)
+        case shared(PortSharing.State)
+        case own(because: SystemError?)
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        switch self {
+        case .handed(let listeners): .handed(listeners.map { $0.state(&descriptors) })
+        case .perSlot(let listeners): .perSlot(listeners.state(&descriptors))
+        case .shared(let sharing): .shared(sharing.state(&descriptors))
+        case .own(let obstacle): .own(because: obstacle)
+        }
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows, _ workers: Workers) throws(StateError) {
+        switch state {
+        case .handed(let states):
+            var listeners: [Listener] = []
+            for state in states { listeners.append(try Listener(state, of: key, in: rows)) }
+            self = .handed(listeners)
+        case .perSlot(let state): self = .perSlot(try SlotListeners(state, of: key, in: rows))
+        case .shared(let state): self = .shared(try PortSharing(state, of: key, in: rows, workers))
+        case .own(let obstacle): self = .own(because: obstacle)
+        }
+    }
+
+    // MARK: opening
+
     /// Opens all listeners. Those that an outer supervisor hands over come first, then those of --listen, in order.
     private static func open(_ settings: Settings, _ environment: Environment) throws(ListenError) -> [Listener] {
         var listeners: [Listener] = []

@@ -27,6 +27,42 @@ final class Ports {
         self.story = story
     }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "ports"
+
+    private struct State: Codable {
+        let supply: PortSupply.State
+        let told: [WorkerID: Set<SharedAddress>]
+        let survivors: [RowDescriptors.Place]
+    }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(
+            supply: supply.state(&descriptors), told: told, survivors: survivors.state(&descriptors))
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    init(_ rows: StateRows, _ workers: Workers, _ loop: Loop, _ story: Story) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        self.loop = loop
+        self.story = story
+        supply = try PortSupply(state.supply, of: Self.key, in: rows, workers)
+        told = state.told
+        survivors = try Survivors(state.survivors, of: Self.key, in: rows)
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    /// Watches what has to be watched, after `init` with rows.
+    func watch() throws(SystemError) {
+        try survivors.watch(loop)
+        try watchQueues()
+    }
+
+    // MARK: what there is
+
     /// nil if workers are handed listeners, or bind as they like.
     private var sharing: PortSharing? { if case .shared(let sharing) = supply { sharing } else { nil } }
 

@@ -5,8 +5,8 @@
 internal import Glibc
 internal import Reloader
 
-struct PrivilegedPorts {
-    private struct Port: Hashable {
+struct PrivilegedPorts: Codable {
+    private struct Port: Codable, Hashable {
         let number: UInt16
         let isDatagram: Bool
     }

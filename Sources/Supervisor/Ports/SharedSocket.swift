@@ -47,6 +47,36 @@ final class SharedSocket {
 
     var number: Int32 { channel.number }
 
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let descriptor: RowDescriptors.Place
+        let address: SharedAddress
+        let inode: UInt64
+        let slot: Int
+        let owner: WorkerID?
+        let place: SocketSearch.Place?
+        let listensSince: Instant
+        let refuses: Bool
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            descriptor: descriptors.add(number), address: address, inode: inode, slot: slot, owner: owner?.id,
+            place: place, listensSince: listensSince, refuses: refuses)
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows, _ workers: Workers) throws(StateError) {
+        channel = Channel(try rows.descriptor(state.descriptor, of: key))
+        address = state.address
+        inode = state.inode
+        slot = state.slot
+        owner = state.owner.flatMap { workers[$0] }
+        place = state.place
+        listensSince = state.listensSince
+        refuses = state.refuses
+    }
+
     // MARK: its owner
 
     /// The worker has the socket, in this place.
@@ -118,7 +148,7 @@ final class SharedSocket {
 /// proof, because its consequences (the connections go to other workers, or are refused) can't be undone.
 enum SocketSearch {
     /// Where a process has the socket, or a thread that has descriptors of its own.
-    struct Place: Equatable {
+    struct Place: Codable, Equatable {
         var process: Int32
         var descriptor: Int32
 

@@ -25,6 +25,42 @@ final class SharedSockets {
     /// Sockets that are no longer held; the loop must stop watching them.
     private var departed: [SharedSocket] = []
 
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        struct Group: Codable {
+            let address: SharedAddress
+            /// The number of a socket is its place in `all`.
+            let group: SteeringGroup.State
+        }
+
+        let all: [SharedSocket.State]
+        let groups: [Group]
+        let goings: [SocketTimes.Time]
+        let looks: [SocketTimes.Time]
+    }
+
+    init() {}
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        func number(_ socket: SharedSocket) -> Int? { all.firstIndex { $0 === socket } }
+        return State(
+            all: all.map { $0.state(&descriptors) },
+            groups: groups.map { State.Group(address: $0.key, group: $0.value.state(number)) },
+            goings: goings.state(number), looks: looks.state(number))
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows, _ workers: Workers) throws(StateError) {
+        for socket in state.all { all.append(try SharedSocket(socket, of: key, in: rows, workers)) }
+        let all = all
+        func socket(_ number: Int) -> SharedSocket? { all.indices.contains(number) ? all[number] : nil }
+        for group in state.groups { groups[group.address] = try SteeringGroup(group.group, socket) }
+        for time in state.goings { if let socket = socket(time.socket) { goings[socket] = time.at } }
+        for time in state.looks { if let socket = socket(time.socket) { looks[socket] = time.at } }
+    }
+
+    // MARK: which sockets there are
+
     func of(_ worker: WorkerID) -> [SharedSocket] { all.filter { $0.owner?.id == worker } }
 
     /// The addresses that a worker listens on.
@@ -153,7 +189,17 @@ final class SharedSockets {
 
 /// The times at which something has to be done about some sockets, so that a turn of the loop need not go through all
 /// of them.
-private struct SocketTimes {
+struct SocketTimes {
+    /// A time for the daemon that comes next, with the number of a socket.
+    struct Time: Codable {
+        let socket: Int
+        let at: Instant
+    }
+
+    fileprivate func state(_ number: (SharedSocket) -> Int?) -> [Time] {
+        times.compactMap { time in number(time.socket).map { Time(socket: $0, at: time.at) } }
+    }
+
     private var times: [(socket: SharedSocket, at: Instant)] = []
 
     subscript(socket: SharedSocket) -> Instant? {

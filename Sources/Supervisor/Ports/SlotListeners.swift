@@ -27,6 +27,58 @@ final class SlotListeners {
         enter(own, slot: 0)
     }
 
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let specs: [ListenSpec]
+        let backlog: Int32
+        let first: [Listener.State]
+        /// By slot, then by listener.
+        let sockets: [Int: [RowDescriptors.Place?]]
+        /// By listener. The number of a socket is its slot.
+        let groups: [SteeringGroup.State]
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        let first = first.map { $0.state(&descriptors) }
+        var places: [Int: [RowDescriptors.Place?]] = [:]
+        for (slot, own) in sockets { places[slot] = own.map { descriptors.add($0?.number) } }
+        return State(
+            specs: specs, backlog: backlog, first: first, sockets: places,
+            groups: groups.map { group in group.state { $0.slot } })
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        specs = state.specs
+        backlog = state.backlog
+        var first: [Listener] = []
+        for listener in state.first { first.append(try Listener(listener, of: key, in: rows)) }
+        self.first = first
+        var sockets: [Int: [SharedSocket?]] = [:]
+        for (slot, places) in state.sockets {
+            sockets[slot] = []
+            for place in places {
+                sockets[slot]?.append(try place.map { place throws(StateError) in
+                    let descriptor = try rows.descriptor(place, of: key)
+                    do throws(SystemError) {
+                        return try SharedSocket(listening: descriptor, slot: slot)
+                    } catch { throw StateError(error) }
+                })
+            }
+        }
+        self.sockets = sockets
+        let all = sockets
+        groups = []
+        guard state.groups.count == first.count, specs.count <= first.count,
+            all.values.allSatisfy({ $0.count == first.count })
+        else { throw .malformed("the listeners of slots") }
+        for (index, group) in state.groups.enumerated() {
+            groups.append(try SteeringGroup(group) { all[$0]?[index] ?? nil })
+        }
+    }
+
+    // MARK: listeners
+
     /// The listeners that a worker of `slot` gets as its descriptors 3, 4, … They are opened for the slot's first
     /// worker.
     func descriptors(of slot: Int) throws(ListenError) -> [Int32] {

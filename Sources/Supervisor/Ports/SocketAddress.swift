@@ -103,7 +103,7 @@ struct SocketAddress {
 /// The address of a port that workers share, as a program gave it to bind(2).
 ///
 /// Equal for two sockets that belong to one reuseport group.
-struct SharedAddress: Hashable, CustomStringConvertible {
+struct SharedAddress: Codable, Hashable, CustomStringConvertible {
     /// The sockaddr as the program gave it, cut to the length that its family needs.
     let bytes: [UInt8]
     /// An IPv6 socket that takes no IPv4 connections is in another group than sockets that do.
@@ -128,6 +128,24 @@ struct SharedAddress: Hashable, CustomStringConvertible {
         bytes = Array(raw[..<size])
         self.isDatagram = isDatagram
         self.isIPv6Only = isIPv6Only && Int32(family) == AF_INET6
+    }
+
+    private enum CodingKeys: CodingKey {
+        case bytes, isIPv6Only, isDatagram
+    }
+
+    /// - Throws: if it is no address that `init` takes.
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        // IPv4 is kept without the zeros at its end.
+        let raw = try container.decode([UInt8].self, forKey: .bytes) + [UInt8](repeating: 0, count: 8)
+        let address = SharedAddress(
+            raw, isIPv6Only: try container.decode(Bool.self, forKey: .isIPv6Only),
+            isDatagram: try container.decode(Bool.self, forKey: .isDatagram))
+        guard let address else {
+            throw DecodingError.dataCorruptedError(forKey: .bytes, in: container, debugDescription: "no address")
+        }
+        self = address
     }
 
     var port: UInt16 { UInt16(bytes[2]) << 8 | UInt16(bytes[3]) }

@@ -45,6 +45,32 @@ final class SocketFile {
         try checked("bind") { address.withPointer { Glibc.bind(number, $0, $1) } }
     }
 
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let path: String
+        let name: String
+        let directory: RowDescriptors.Place
+        /// Of the daemon's own file; nil: it has none.
+        let device: UInt64?
+        let inode: UInt64?
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            path: path, name: name, directory: descriptors.add(directory.number),
+            device: bound.map { UInt64($0.device) }, inode: bound.map { UInt64($0.inode) })
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        directory = try rows.descriptor(state.directory, of: key)
+        path = state.path
+        name = state.name
+        if let device = state.device, let inode = state.inode { bound = (dev_t(device), ino_t(inode)) }
+    }
+
+    // MARK: the file
+
     /// Takes the socket's file that is there now for the daemon's own.
     func claim() {
         guard let status, status.st_mode & S_IFMT == S_IFSOCK else { return }

@@ -18,6 +18,40 @@ struct SteeringGroup {
     private var hasStrangers = false
     private var choosesNobody = false
 
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        /// Numbers of sockets, in the kernel's order.
+        let members: [Int]
+        let steeredTo: [UInt32]?
+        let isLost: Bool
+        let hasStrangers: Bool
+        let choosesNobody: Bool
+    }
+
+    /// - Parameter number: gives each socket a number.
+    func state(_ number: (SharedSocket) -> Int?) -> State {
+        State(
+            members: members.compactMap(number), steeredTo: steeredTo, isLost: isLost, hasStrangers: hasStrangers,
+            choosesNobody: choosesNobody)
+    }
+
+    init() {}
+
+    /// - Parameter socket: the socket with a number.
+    init(_ state: State, _ socket: (Int) -> SharedSocket?) throws(StateError) {
+        for number in state.members {
+            guard let socket = socket(number) else { throw .malformed("a group of sockets") }
+            join(socket)
+        }
+        steeredTo = state.steeredTo
+        isLost = state.isLost
+        hasStrangers = state.hasStrangers
+        choosesNobody = state.choosesNobody
+    }
+
+    // MARK: members
+
     var isEmpty: Bool { members.isEmpty && !hasStrangers }
 
     /// An unknown socket is about to join: the order is unknown from now on.

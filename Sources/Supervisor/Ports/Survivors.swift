@@ -14,6 +14,22 @@ struct Survivors {
 
     private var channels: [Channel] = []
 
+    /// For the daemon that comes next.
+    func state(_ descriptors: inout RowDescriptors) -> [RowDescriptors.Place] {
+        channels.map { descriptors.add($0.number) }
+    }
+
+    init() {}
+
+    init(_ state: [RowDescriptors.Place], of key: String, in rows: StateRows) throws(StateError) {
+        for place in state { channels.append(Channel(try rows.descriptor(place, of: key))) }
+    }
+
+    /// Watches all, after `init` with rows.
+    func watch(_ loop: Loop) throws(SystemError) {
+        for calls in channels { try loop.watch(calls, .survivor(calls)) }
+    }
+
     /// - Parameter calls: of a worker that has ended, not watched any more.
     mutating func add(_ calls: Channel, _ loop: Loop) throws(SystemError) {
         if rl_calls_are_over(calls.number) { return }

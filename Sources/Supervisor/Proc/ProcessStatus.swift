@@ -45,7 +45,7 @@ struct ProcessStatus {
 }
 
 /// Identifies one process, even if another one gets its PID later.
-struct ProcessIdentity: Hashable {
+struct ProcessIdentity: Codable, Hashable {
     let pid: Int32
     let startTicks: Int
 

@@ -7,8 +7,8 @@ struct Executable: ~Copyable {
     /// worker.
     let path: String
     private let file: FileDescriptor
-    /// The file's status when it was pinned.
-    let status: stat
+    /// The file as it was when it was pinned.
+    let trace: FileTrace
     /// A script runs by its path, because its interpreter could not open our descriptor.
     private let isScript: Bool
 
@@ -17,7 +17,7 @@ struct Executable: ~Copyable {
         let found = try Self.find(name, directory: directory, searchPath: searchPath)
         let base = directory.number
         let file = try Self.open(found, base)
-        status = try Self.status(of: file, found)
+        trace = FileTrace(try Self.status(of: file, found))
         path = pathOfDescriptor(file.number) ?? found
         isScript = Self.startsAsScript(found, base)
         self.file = file
@@ -26,18 +26,36 @@ struct Executable: ~Copyable {
     /// The pinned file, if `path` leads to another file now; nil: run it by its path.
     var replacedFile: Int32? {
         if isScript { return nil }
-        var now = stat()
-        if stat(path, &now) == 0, now.st_dev == status.st_dev, now.st_ino == status.st_ino { return nil }
+        if let now = FileTrace(path, in: AT_FDCWD), now.isSameFile(as: trace) { return nil }
         return file.number
     }
 
     /// The file that would run is not as it was when it was pinned. A script is read by its path, and any file can be
     /// overwritten in place.
     var isChanged: Bool {
-        let pinned = FileTrace(status)
         let now = FileTrace(path, in: AT_FDCWD)
-        if isScript { return now != pinned }
-        return now.map { $0.isSameFile(as: pinned) && $0 != pinned } ?? false
+        if isScript { return now != trace }
+        return now.map { $0.isSameFile(as: trace) && $0 != trace } ?? false
+    }
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let path: String
+        let trace: FileTrace
+        let isScript: Bool
+        let file: RowDescriptors.Place
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(path: path, trace: trace, isScript: isScript, file: descriptors.add(file.number))
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        file = try rows.descriptor(state.file, of: key)
+        path = state.path
+        trace = state.trace
+        isScript = state.isScript
     }
 
     private static func find(

@@ -34,6 +34,49 @@ final class Generation {
         arguments = CStrings(([program.path] + program.arguments).map { Array($0.utf8) })
     }
 
+    // MARK: for the daemon that comes next
+
+    static func key(_ number: Int) -> String { "generation/\(number)" }
+
+    struct State: Codable {
+        let program: Program
+        let stopSignal: Int32
+        let directory: RowDescriptors.Place
+        let executable: Executable.State
+        let arguments: [[UInt8]]
+        let environment: [[UInt8]]
+        let namedFiles: NamedFiles
+        let note: String?
+        let madeAt: timespec
+    }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(
+            program: program, stopSignal: stopSignal, directory: descriptors.add(directory.number),
+            executable: executable.state(&descriptors), arguments: arguments.strings, environment: environment.strings,
+            namedFiles: namedFiles, note: note, madeAt: madeAt)
+        return try StateRow(Self.key(number), state, descriptors)
+    }
+
+    init(_ rows: StateRows, _ number: Int) throws(StateError) {
+        let key = Self.key(number)
+        let state = try rows.value(State.self, key)
+        guard (state.arguments + state.environment).allSatisfy({ !$0.contains(0) }) else {
+            throw .malformed("an argument or a variable of generation \(number) has a NUL byte")
+        }
+        self.number = number
+        program = state.program
+        stopSignal = state.stopSignal
+        directory = try rows.descriptor(state.directory, of: key)
+        executable = try Executable(state.executable, of: key, in: rows)
+        arguments = CStrings(state.arguments)
+        environment = CStrings(state.environment)
+        namedFiles = state.namedFiles
+        note = state.note
+        madeAt = state.madeAt
+    }
+
     /// Files that have changed since this generation was made, as a worker that starts now would find them.
     var changedFiles: [String] {
         (executable.isChanged ? [program.path] : []) + namedFiles.changed(in: directory)
@@ -97,6 +140,11 @@ final class CStrings {
     init(_ strings: [[UInt8]]) {
         pointers.reserveCapacity(strings.count + 1)
         for string in strings { append(string) }
+    }
+
+    /// Without their NUL bytes.
+    var strings: [[UInt8]] {
+        pointers.compactMap { $0 }.map { UnsafeBufferPointer(start: $0, count: strlen($0)).map { UInt8(bitPattern: $0) } }
     }
 
     func append(_ bytes: [UInt8]) {

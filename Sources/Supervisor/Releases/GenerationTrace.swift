@@ -4,13 +4,13 @@ internal import Reloader
 
 /// Two different traces mean two versions. Two versions with the same trace may still differ in what the daemon does
 /// not look at: libraries, modules, a database.
-struct GenerationTrace: Equatable {
+struct GenerationTrace: Codable, Equatable {
     private let program: Program
     /// Without the number of workers, which does not make a version.
     private let policy: Policy
     /// A hash of all variables, those of the environment files included. Only a hash is kept, because they may hold
     /// secrets.
-    private let environment: Int
+    private let environment: UInt64
     private let executable: FileTrace
     /// A file that is created or replaced in the directory changes the directory's trace, too.
     private let directory: FileTrace?
@@ -24,25 +24,28 @@ struct GenerationTrace: Equatable {
         policy.workers = 0
         self.policy = policy
         environment = Self.hash(generation.environment)
-        executable = FileTrace(generation.executable.status)
+        executable = generation.executable.trace
         let directory = generation.directory.number
         self.directory = FileTrace(".", in: directory)
         arguments = generation.program.arguments.map { FileTrace($0, in: directory) }
     }
 
-    private static func hash(_ strings: CStrings) -> Int {
-        var hasher = Hasher()
+    /// FNV-1a (Fowler, Noll, Vo): the same in every process, which the standard library's is not.
+    private static func hash(_ strings: CStrings) -> UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for case let string? in strings.pointers {
-            hasher.combine(bytes: UnsafeRawBufferPointer(start: string, count: strlen(string) + 1))
+            for byte in UnsafeRawBufferPointer(start: string, count: strlen(string) + 1) {
+                hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3
+            }
         }
-        return hasher.finalize()
+        return hash
     }
 }
 
 /// What tells one state of a file from another without reading the file.
-struct FileTrace: Equatable {
+struct FileTrace: Codable, Equatable {
     private let device: UInt64
-    private let inode: UInt64
+    let inode: UInt64
     private let size: Int
     private let seconds: Int
     private let nanoseconds: Int
@@ -62,13 +65,20 @@ struct FileTrace: Equatable {
         self.init(status)
     }
 
+    var modifiedAt: timespec { timespec(tv_sec: seconds, tv_nsec: nanoseconds) }
+
     func isSameFile(as other: FileTrace) -> Bool { device == other.device && inode == other.inode }
 }
 
 /// The files that a generation's arguments name; for an interpreter, the program itself. They are not pinned, so a
 /// worker that starts later runs what they contain by then.
-struct NamedFiles {
-    private let traces: [(name: String, trace: FileTrace)]
+struct NamedFiles: Codable {
+    private struct Named: Codable {
+        let name: String
+        let trace: FileTrace
+    }
+
+    private let traces: [Named]
 
     /// - Parameter directory: the base of relative names.
     init(_ arguments: [String], in directory: borrowing FileDescriptor) {
@@ -77,7 +87,7 @@ struct NamedFiles {
             var status = stat()
             // A directory changes with each file in it, whatever that means to the program.
             guard fstatat(number, name, &status, 0) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-            return (name, FileTrace(status))
+            return Named(name: name, trace: FileTrace(status))
         }
     }
 

@@ -15,7 +15,7 @@ final class Releases {
     }
 
     /// How a deploy differs from the settings.
-    struct Changes {
+    struct Changes: Codable {
         /// How the roll should go.
         var plan = RollPlan()
         /// The program's arguments, which stay in force once a deploy with them is done; nil: unchanged.
@@ -50,6 +50,48 @@ final class Releases {
         self.environment = environment
         self.story = story
         readSettings = readingAgain
+    }
+
+    // MARK: for the daemon that comes next
+
+    static let key = "releases"
+
+    struct State: Codable {
+        let settings: Settings
+        let newest: Int
+        let traces: [Int: GenerationTrace]
+        let arguments: [String]?
+        /// Those that the core may start.
+        let generations: [Int]
+    }
+
+    /// - Parameter used: generations that workers still run, even if the core has let go of them.
+    func rows(_ used: some Sequence<Generation>) throws(StateError) -> [StateRow] {
+        var all = generations
+        for generation in used { all[generation.number] = generation }
+        var rows = [
+            try StateRow(
+                Self.key,
+                State(
+                    settings: settings, newest: newest, traces: traces, arguments: arguments,
+                    generations: generations.keys.sorted()))
+        ]
+        for (_, generation) in all.sorted(by: { $0.key < $1.key }) { rows.append(try generation.row()) }
+        return rows
+    }
+
+    init(
+        _ rows: StateRows, _ state: State, _ environment: Environment, readingAgain: @escaping SettingsSource,
+        _ story: Story
+    ) throws(StateError) {
+        settings = state.settings
+        newest = state.newest
+        traces = state.traces
+        arguments = state.arguments
+        self.environment = environment
+        self.story = story
+        readSettings = readingAgain
+        for number in state.generations { generations[number] = try Generation(rows, number) }
     }
 
     // MARK: generations
@@ -158,20 +200,20 @@ final class Releases {
     private static func linkLeadingElsewhere(_ generation: Generation) -> (link: String, target: String)? {
         var served = stat()
         if let path = generation.program.workingDirectory, fstat(generation.directory.number, &served) == 0,
-            leadsElsewhere(path, than: served), let link = lastLink(in: path)
+            leadsElsewhere(path, than: FileTrace(served)), let link = lastLink(in: path)
         {
             return link
         }
         let program = generation.program.path
-        guard program.utf8.first == UInt8(ascii: "/"), leadsElsewhere(program, than: generation.executable.status)
+        guard program.utf8.first == UInt8(ascii: "/"), leadsElsewhere(program, than: generation.executable.trace)
         else {
             return nil
         }
         return lastLink(in: program)
     }
 
-    private static func leadsElsewhere(_ path: String, than served: stat) -> Bool {
-        FileTrace(path, in: AT_FDCWD).map { !$0.isSameFile(as: FileTrace(served)) } ?? false
+    private static func leadsElsewhere(_ path: String, than served: FileTrace) -> Bool {
+        FileTrace(path, in: AT_FDCWD).map { !$0.isSameFile(as: served) } ?? false
     }
 
     /// The last symbolic link in a path and its target: `current`, for `/srv/web/current/app`.

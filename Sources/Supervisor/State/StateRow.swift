@@ -37,8 +37,8 @@ struct RowDescriptors {
         return numbers.count - 1
     }
 
-    /// nil if there is no channel.
-    mutating func add(_ channel: Channel?) -> Place? { channel.map { add($0.number) } }
+    /// nil if there is no descriptor.
+    mutating func add(_ number: Int32?) -> Place? { number.map { add($0) as Place } }
 }
 
 /// The rows that a daemon begins with, and the descriptors that came with them. Whatever goes wrong while it begins, no

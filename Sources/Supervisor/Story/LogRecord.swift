@@ -2,8 +2,8 @@
 internal import Glibc
 internal import Reloader
 
-struct LogRecord {
-    enum Level: String {
+struct LogRecord: Codable {
+    enum Level: String, Codable {
         case info
         case warning
         case error
@@ -18,7 +18,7 @@ struct LogRecord {
         }
     }
 
-    enum Value {
+    enum Value: Codable {
         case text(String)
         case number(Int)
         /// Written in seconds.
@@ -40,13 +40,40 @@ struct LogRecord {
     }
 }
 
+extension LogRecord {
+    private struct Field: Codable {
+        let key: String
+        let value: Value
+    }
+
+    private enum CodingKeys: CodingKey {
+        case level, event, message, fields
+    }
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            try container.decode(Level.self, forKey: .level), try container.decode(String.self, forKey: .event),
+            try container.decode(String.self, forKey: .message),
+            try container.decode([Field].self, forKey: .fields).map { ($0.key, $0.value) })
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(level, forKey: .level)
+        try container.encode(event, forKey: .event)
+        try container.encode(message, forKey: .message)
+        try container.encode(fields.map { Field(key: $0.key, value: $0.value) }, forKey: .fields)
+    }
+}
+
 extension LogRecord.Value: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral {
     init(stringLiteral value: String) { self = .text(value) }
     init(integerLiteral value: Int) { self = .number(value) }
 }
 
 /// A record of the log with its time.
-struct StampedRecord {
+struct StampedRecord: Codable {
     var record: LogRecord
     var time: timespec
 

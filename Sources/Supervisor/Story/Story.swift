@@ -21,6 +21,36 @@ final class Story {
         self.name = name
     }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "story"
+
+    private struct State: Codable {
+        let sink: OutputSink.State
+        let recent: RecentRecords
+        let toldOnce: Set<String>
+    }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(sink: sink.state(&descriptors), recent: recent, toldOnce: toldOnce)
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    init(_ rows: StateRows, format: LogFormat, name: String?, environment: Environment) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        guard state.recent.isSound else { throw .malformed("the last records of the log") }
+        sink = try OutputSink(state.sink, of: Self.key, in: rows)
+        formatter = LogFormatter(format: format, isJournal: Self.isJournal(environment))
+        self.name = name
+        recent = state.recent
+        toldOnce = state.toldOnce
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    // MARK: telling
+
     /// Logs the record, and returns it as it was written.
     @discardableResult
     func tell(_ record: LogRecord) -> StampedRecord {
@@ -101,11 +131,14 @@ final class Story {
 }
 
 /// The last records of the log, for `events`. They are formatted only on request, because most are never looked at.
-struct RecentRecords {
+struct RecentRecords: Codable {
     static let recordsMax = 256
 
     private var records: [StampedRecord] = []
     private var oldest = 0
+
+    /// Such records can be added to.
+    var isSound: Bool { oldest == 0 ? records.count <= Self.recordsMax : 1..<Self.recordsMax ~= oldest && records.count == Self.recordsMax }
 
     mutating func append(_ record: StampedRecord) {
         if records.count < Self.recordsMax {

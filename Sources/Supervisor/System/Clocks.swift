@@ -11,6 +11,23 @@ public enum MonotonicClock {
     }
 }
 
+/// As seconds and nanoseconds, one after the other.
+extension timespec: @retroactive Codable {
+    public init(from decoder: any Decoder) throws {
+        var container = try decoder.unkeyedContainer()
+        self.init(tv_sec: try container.decode(Int.self), tv_nsec: try container.decode(Int.self))
+        guard 0..<1_000_000_000 ~= tv_nsec else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "no number of nanoseconds")
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.unkeyedContainer()
+        try container.encode(tv_sec)
+        try container.encode(tv_nsec)
+    }
+}
+
 /// The time for people to read: nothing is decided by it.
 public enum WallClock {
     /// The time now, on CLOCK_REALTIME.

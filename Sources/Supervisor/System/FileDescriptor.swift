@@ -42,7 +42,7 @@ public struct FileDescriptor: ~Copyable {
     /// Descriptors that the daemon has for each worker are moved to numbers from here up. Below stays what a starting
     /// worker is given, so that it need not copy and close the descriptors of other workers (see unshare_descriptors in
     /// spawn.c). Any number well above the daemon's own descriptors will do.
-    private static let upperNumbers: Int32 = 256
+    static let upperNumbers: Int32 = 256
 
     deinit {
         // On Linux the descriptor is closed even after EINTR and EIO; EBADF would mean a second owner, which is a bug.

@@ -29,7 +29,7 @@ func randomSeed() throws(SystemError) -> UInt64 {
 }
 
 /// One call of setrlimit(2), with the kernel's numbers and units.
-public struct ResourceLimit: Equatable, Sendable {
+public struct ResourceLimit: Codable, Equatable, Sendable {
     /// The kernel's number of RLIMIT_NOFILE or another limit.
     public var resource: UInt32
     /// `ResourceLimit.unlimited` means no limit.

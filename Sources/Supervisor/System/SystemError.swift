@@ -4,7 +4,7 @@ internal import CLinux
 internal import Glibc
 
 /// A system call that failed: which call, on what, and why.
-public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
+public struct SystemError: Error, Codable, Equatable, Sendable, CustomStringConvertible {
     /// The call's name in section 2 of the manual.
     public var call: String
     public var errno: Int32

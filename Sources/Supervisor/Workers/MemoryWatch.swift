@@ -123,7 +123,7 @@ final class MemoryGauge {
 /// Counts the processes that the kernel has killed because their control group was out of memory: memory.events in v2,
 /// memory.oom_control in v1. The kernel does not say which processes it killed; a worker that was killed by signal 9 at
 /// the same time is assumed to be one of them.
-struct OutOfMemoryKills {
+struct OutOfMemoryKills: Codable {
     /// How long after it was counted a kill may explain the end of a worker: the kernel counts it before the daemon
     /// sees the end.
     private static let lasts = Duration.seconds(5)

@@ -64,6 +64,45 @@ final class NotifyDirectory {
         return socket
     }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "notify"
+
+    private struct State: Codable {
+        let folders: [NotifyFolder.State]
+        let lastNumber: Int
+    }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(folders: folders.map { $0.state(&descriptors) }, lastNumber: lastNumber)
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    /// Nothing is removed before `goOn` is called.
+    init(_ runtime: Place?, _ rows: StateRows, _ story: Story) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        places = (runtime.map { [$0] } ?? []) + Place.shared
+        self.story = story
+        lastNumber = max(0, state.lastNumber)
+        for folder in state.folders { folders.append(try NotifyFolder(folder, of: Self.key, in: rows)) }
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    /// The state is this daemon's from now on.
+    func goOn() { for folder in folders { folder.goOn() } }
+
+    /// Where the file is, for `file`; nil: the directory is gone.
+    func state(of file: NotifyFile) -> NotifyFile.State? {
+        folders.firstIndex { file.isIn($0) }.map { NotifyFile.State(folder: $0, name: file.name) }
+    }
+
+    func file(_ state: NotifyFile.State) throws(StateError) -> NotifyFile {
+        guard folders.indices.contains(state.folder) else { throw .malformed("the place of a notify socket") }
+        return NotifyFile(of: state.name, in: folders[state.folder])
+    }
+
     /// The daemon ends.
     func remove() {
         for folder in folders { folder.removeAll() }
@@ -96,6 +135,8 @@ final class NotifyFolder {
     private let parent: FileDescriptor
     private let descriptor: FileDescriptor
     private let name: String
+    /// Whether it is for this object to remove it.
+    private var isOurs = true
 
     fileprivate init(in place: NotifyDirectory.Place) throws(SystemError) {
         let pattern = "\(place.parent)/\(place.prefix)XXXXXX"
@@ -118,6 +159,32 @@ final class NotifyFolder {
     }
 
     deinit { removeAll() }
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let path: String
+        let name: String
+        let parent: RowDescriptors.Place
+        let descriptor: RowDescriptors.Place
+    }
+
+    fileprivate func state(_ descriptors: inout RowDescriptors) -> State {
+        State(
+            path: path, name: name, parent: descriptors.add(parent.number),
+            descriptor: descriptors.add(descriptor.number))
+    }
+
+    fileprivate init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        let upper = FileDescriptor.upperNumbers
+        parent = try rows.descriptor(state.parent, of: key, from: upper)
+        descriptor = try rows.descriptor(state.descriptor, of: key, from: upper)
+        path = state.path
+        name = state.name
+        isOurs = false
+    }
+
+    fileprivate func goOn() { isOurs = true }
 
     // MARK: files in it
 
@@ -151,10 +218,10 @@ final class NotifyFolder {
         }
     }
 
-    func remove(_ file: String) { unlinkat(descriptor.number, file, 0) }
+    func remove(_ file: String) { if isOurs { unlinkat(descriptor.number, file, 0) } }
 
     /// Removes the directory with all that is in it.
-    fileprivate func removeAll() { Self.remove(name, descriptor, in: parent) }
+    fileprivate func removeAll() { if isOurs { Self.remove(name, descriptor, in: parent) } }
 
     // MARK: making it
 

@@ -85,7 +85,7 @@ extension NotifySocket {
 /// The file of one notify socket; removed when nobody holds this any more.
 final class NotifyFile {
     private let folder: NotifyFolder
-    private let name: String
+    let name: String
 
     /// Takes over the file of a socket that was just bound. If it can't be given to `user`, it is removed.
     fileprivate init(_ name: String, in folder: NotifyFolder, for user: UserChoice?) throws(SystemError) {
@@ -93,6 +93,22 @@ final class NotifyFile {
         self.name = name
         if let user, user.userID != geteuid() { try folder.give(name, to: user) }
     }
+
+    // MARK: for the daemon that comes next
+
+    /// A file, by the number of its directory.
+    struct State: Codable {
+        let folder: Int
+        let name: String
+    }
+
+    /// One that is there already.
+    init(of name: String, in folder: NotifyFolder) {
+        self.folder = folder
+        self.name = name
+    }
+
+    func isIn(_ folder: NotifyFolder) -> Bool { self.folder === folder }
 
     deinit { folder.remove(name) }
 }

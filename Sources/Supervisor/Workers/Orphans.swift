@@ -18,7 +18,7 @@ struct OrphanTerms {
 
 /// What one worker has left behind: orphans that are proven to be its own, and all their descendants. Kept from the
 /// worker's end until none of them is left.
-struct Leftovers {
+struct Leftovers: Codable {
     /// Those that have become children of the daemon. They get the stop signal; ending their descendants is up to them.
     fileprivate(set) var orphans: Set<ProcessIdentity> = []
     /// All orphans and descendants that were ever seen: if one of them becomes an orphan later, it is the worker's.
@@ -61,6 +61,28 @@ final class Orphans {
             ProcessStatus(pid, buffer).map { ProcessIdentity(pid, $0) }
         }
         earlier = Set(identities)
+    }
+
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let earlier: Set<ProcessIdentity>
+        let leaving: [WorkerID]
+        let hooksMayHaveLeft: Bool
+    }
+
+    var state: State {
+        State(earlier: earlier, leaving: leaving.map { $0.id }, hooksMayHaveLeft: hooksMayHaveLeft)
+    }
+
+    /// - Parameter leaving: those that `state` names.
+    init(_ state: State, leaving: [WorkerProcess], _ buffer: UnsafeMutableRawBufferPointer, _ story: Story) {
+        self.buffer = buffer
+        self.story = story
+        earlier = state.earlier
+        areVisible = Self.children { _ in false } != nil
+        self.leaving = leaving
+        hooksMayHaveLeft = state.hooksMayHaveLeft
     }
 
     // MARK: finding

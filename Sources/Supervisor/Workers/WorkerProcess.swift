@@ -60,6 +60,91 @@ final class WorkerProcess {
         output.begin(self.output, Channel(spawned.stdoutPipe), Channel(spawned.stderrPipe))
     }
 
+    // MARK: for the daemon that comes next
+
+    static func key(_ number: String) -> String { "worker/\(number)" }
+    static func outputKey(_ number: String) -> String { "lines/\(number)" }
+
+    struct State: Codable {
+        let id: WorkerID
+        let slot: Int
+        let generation: Int
+        let pid: Int32
+        let exit: RowDescriptors.Place
+        let readyPipe: RowDescriptors.Place?
+        let notifySocket: RowDescriptors.Place
+        let notifyAddress: String
+        let notifyFile: NotifyFile.State?
+        let startTicks: Int
+        let calls: RowDescriptors.Place?
+        let readyLines: LineSplitter
+        let killedAt: Instant?
+        let usesRing: Bool
+        let portTrouble: String?
+        let status: String?
+        let statusLinesTold: Int
+        let told: Set<String>
+        let stoppedBy: Int32?
+        let wasOutOfMemory: Bool
+        let left: Leftovers
+        let hasEnded: Bool
+    }
+
+    /// The worker, and what it writes: the first changes rarely, the second with each line. The pidfd is the first
+    /// descriptor of the first row.
+    func rows(hasEnded: Bool, _ notifySockets: NotifyDirectory) throws(StateError) -> [StateRow] {
+        var descriptors = RowDescriptors()
+        let state = State(
+            id: id, slot: slot, generation: generation.number, pid: pid, exit: descriptors.add(exit.number),
+            readyPipe: descriptors.add(readyPipe?.number), notifySocket: descriptors.add(notifySocket.number),
+            notifyAddress: notifyAddress, notifyFile: notifyFile.flatMap { notifySockets.state(of: $0) },
+            startTicks: startTicks, calls: descriptors.add(calls?.number), readyLines: readyLines, killedAt: killedAt,
+            usesRing: usesRing, portTrouble: portTrouble, status: status, statusLinesTold: statusLinesTold, told: told,
+            stoppedBy: stoppedBy, wasOutOfMemory: wasOutOfMemory, left: left, hasEnded: hasEnded)
+        let row = try StateRow(Self.key("\(id.number)"), state, descriptors)
+        descriptors = RowDescriptors()
+        let output = output.state(&descriptors)
+        return [row, try StateRow(Self.outputKey("\(id.number)"), output, descriptors)]
+    }
+
+    init(
+        _ state: State, in rows: StateRows, generation: Generation, _ notifySockets: NotifyDirectory, _ output: Output
+    ) throws(StateError) {
+        let (key, outputKey) = (Self.key("\(state.id.number)"), Self.outputKey("\(state.id.number)"))
+        func channel(_ place: RowDescriptors.Place) throws(StateError) -> Channel {
+            Channel(try rows.descriptor(place, of: key, from: FileDescriptor.upperNumbers))
+        }
+        func optional(_ place: RowDescriptors.Place?) throws(StateError) -> Channel? {
+            guard let place else { return nil }
+            return try channel(place)
+        }
+        id = state.id
+        slot = state.slot
+        self.generation = generation
+        pid = state.pid
+        exit = try channel(state.exit)
+        readyPipe = try optional(state.readyPipe)
+        notifySocket = try channel(state.notifySocket)
+        notifyAddress = state.notifyAddress
+        if let file = state.notifyFile { notifyFile = try notifySockets.file(file) }
+        startTicks = state.startTicks
+        calls = try optional(state.calls)
+        readyLines = state.readyLines
+        killedAt = state.killedAt
+        usesRing = state.usesRing
+        portTrouble = state.portTrouble
+        status = state.status
+        statusLinesTold = max(0, state.statusLinesTold)
+        told = state.told
+        stoppedBy = state.stoppedBy
+        wasOutOfMemory = state.wasOutOfMemory
+        left = state.left
+        self.output = try output.restored(
+            try rows.value(WorkerOutput.State.self, outputKey), of: outputKey, in: rows)
+    }
+
+    // MARK: its channels
+
     var channels: [Channel] {
         [exit, readyPipe, notifySocket, calls].compactMap { $0 } + output.streams.map { $0.pipe }
     }

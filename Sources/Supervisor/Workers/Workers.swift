@@ -24,6 +24,75 @@ final class Workers {
         orphans = Orphans(loop.buffer, story)
     }
 
+    // MARK: for the daemon that comes next
+
+    static let key = "workers"
+
+    private struct State: Codable {
+        let orphans: Orphans.State
+        let outOfMemoryKills: OutOfMemoryKills
+        let failures: SlotFailures
+    }
+
+    func row() throws(StateError) -> StateRow {
+        try StateRow(
+            Self.key,
+            State(orphans: orphans.state, outOfMemoryKills: outOfMemoryKills, failures: failures))
+    }
+
+    /// The rows of one worker.
+    func rows(of worker: WorkerProcess, _ notifySockets: NotifyDirectory) throws(StateError) -> [StateRow] {
+        try worker.rows(hasEnded: running[worker.pid] !== worker, notifySockets)
+    }
+
+    init(
+        _ rows: StateRows, _ releases: Releases, _ notifySockets: NotifyDirectory, _ output: Output, _ loop: Loop,
+        _ story: Story
+    ) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        var generations: [Int: Generation] = [:]
+        for key in rows.keys(WorkerProcess.key("")) {
+            let state = try rows.value(WorkerProcess.State.self, key)
+            // Workers of one generation share it, even if the core has let go of it.
+            let number = state.generation
+            let known = releases[number] ?? generations[number]
+            let generation: Generation
+            if let known { generation = known } else { generation = try Generation(rows, number) }
+            generations[number] = generation
+            let worker = try WorkerProcess(state, in: rows, generation: generation, notifySockets, output)
+            byID[worker.id] = worker
+            if !state.hasEnded { running[worker.pid] = worker }
+        }
+        self.loop = loop
+        self.story = story
+        var leaving: [WorkerProcess] = []
+        for id in state.orphans.leaving { if let worker = byID[id] { leaving.append(worker) } }
+        orphans = Orphans(state.orphans, leaving: leaving, loop.buffer, story)
+        outOfMemoryKills = state.outOfMemoryKills
+        failures = state.failures
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) {
+        _ = try rows.value(State.self, key)
+        for key in rows.keys(WorkerProcess.key("")) { _ = try rows.value(WorkerProcess.State.self, key) }
+        for key in rows.keys(WorkerProcess.outputKey("")) { _ = try rows.value(WorkerOutput.State.self, key) }
+    }
+
+    /// Watches all workers, after `init` with rows.
+    func watch() throws(SystemError) {
+        for worker in byID.values { try watch(worker) }
+    }
+
+    private func watch(_ worker: WorkerProcess) throws(SystemError) {
+        if running[worker.pid] === worker { try loop.watch(worker.exit, .exit(worker)) }
+        try loop.watch(worker.notifySocket, .notifySocket(worker))
+        if let pipe = worker.readyPipe { try loop.watch(pipe, .readyPipe(worker)) }
+        for stream in worker.output.streams { try loop.watch(stream.pipe, .stream(stream)) }
+        if let calls = worker.calls { try loop.watch(calls, .call(worker)) }
+    }
+
+    // MARK: who there is
+
     /// Running, or ended and not yet forgotten.
     subscript(id: WorkerID) -> WorkerProcess? { byID[id] }
 
@@ -40,13 +109,9 @@ final class Workers {
 
     /// Watches the new worker's channels. If that fails (epoll is out of memory), the worker is killed.
     func add(_ worker: WorkerProcess) throws(SpawnError) {
-        do throws(SystemError) {
-            try loop.watch(worker.exit, .exit(worker))
-            try loop.watch(worker.notifySocket, .notifySocket(worker))
-            if let pipe = worker.readyPipe { try loop.watch(pipe, .readyPipe(worker)) }
-            for stream in worker.output.streams { try loop.watch(stream.pipe, .stream(stream)) }
-            if let calls = worker.calls { try loop.watch(calls, .call(worker)) }
-        } catch {
+        running[worker.pid] = worker
+        do throws(SystemError) { try watch(worker) } catch {
+            running[worker.pid] = nil
             for channel in worker.channels { try? loop.unwatch(channel) }
             _ = rl_kill_with_group(worker.exit.number, worker.pid)
             var exit = rl_exit()
@@ -54,7 +119,6 @@ final class Workers {
             throw SpawnError(step: .channels, error: error, program: worker.generation.program.path)
         }
         byID[worker.id] = worker
-        running[worker.pid] = worker
         outOfMemoryKills.look()
         story.tell(worker.record(.info, "worker_started", "worker starts"))
     }
@@ -283,8 +347,8 @@ extension ExitStatus {
 
 /// How often the workers of each slot have failed since the daemon started or the slot was added, and why the last one
 /// did.
-struct SlotFailures {
-    struct Failure {
+struct SlotFailures: Codable {
+    struct Failure: Codable {
         /// As the log words it.
         let reason: String
         let at: Instant
