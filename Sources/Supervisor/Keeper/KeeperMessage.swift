@@ -45,8 +45,6 @@ enum KeeperMessage: Equatable {
     case hello(version: UInt64, pid: Int32)
     /// The daemon has all rows. `aloneFor`: how long there was none.
     case all(rows: UInt64, aloneForNanoseconds: UInt64)
-    /// There is a daemon, or another one is taking over.
-    case isTaken
     /// The workers are being ended, because the daemon has died.
     case isEnding
     /// The keeper's last words: why it gives up.
@@ -67,10 +65,9 @@ enum KeeperMessage: Equatable {
         static let goodbye: UInt8 = 4
         static let hello: UInt8 = 5
         static let all: UInt8 = 6
-        static let isTaken: UInt8 = 7
-        static let isEnding: UInt8 = 8
-        static let complaint: UInt8 = 9
-        static let commit: UInt8 = 10
+        static let isEnding: UInt8 = 7
+        static let complaint: UInt8 = 8
+        static let commit: UInt8 = 9
     }
 
     // MARK: writing
@@ -103,7 +100,6 @@ enum KeeperMessage: Equatable {
             writer.byte(Kind.all)
             writer.number(rows)
             writer.number(time)
-        case .isTaken: writer.byte(Kind.isTaken)
         case .isEnding: writer.byte(Kind.isEnding)
         case .complaint(let words):
             writer.byte(Kind.complaint)
@@ -139,7 +135,6 @@ enum KeeperMessage: Equatable {
             guard let pid = Int32(exactly: try reader.number()), pid > 0 else { throw .malformed("a process") }
             self = .hello(version: version, pid: pid)
         case Kind.all: self = .all(rows: try reader.number(), aloneForNanoseconds: try reader.number())
-        case Kind.isTaken: self = .isTaken
         case Kind.isEnding: self = .isEnding
         case Kind.complaint: self = .complaint(try reader.text())
         case let kind: throw .malformed("no message is of kind \(kind)")

@@ -100,7 +100,7 @@ final class KeeperProcess {
     private var terms = KeeperTerms(endsWorkers: false, stopSignal: UInt8(SIGTERM), stopTimeoutMilliseconds: 30000)
     /// The pidfds that are watched, while there is no daemon.
     private var processes: [Int32: Poller.Token] = [:]
-    /// Daemons that wait until the workers have ended.
+    /// Daemons that wait until the one before them is dead, or until the workers have ended.
     private var waiting: [Connection] = []
     private static let waitingMax = 16
     private let buffer = UnsafeMutableRawBufferPointer.allocate(
@@ -170,7 +170,7 @@ final class KeeperProcess {
         case .commit: try rows.commit()
         case .terms(let terms): self.terms = terms
         case .goodbye: return true
-        case .hello, .all, .isTaken, .isEnding, .complaint: throw .malformed("an answer without a question")
+        case .hello, .all, .isEnding, .complaint: throw .malformed("an answer without a question")
         }
         return false
     }
@@ -186,7 +186,10 @@ final class KeeperProcess {
             processes[process.pidfd] = token
         }
         if processes.isEmpty { return phase = .done(0) }
-        if terms.endsWorkers { try endAll() }
+        if terms.endsWorkers { return try endAll() }
+        if case .alone(let since) = phase, !waiting.isEmpty {
+            try beginHandover(to: waiting.removeFirst(), aloneSince: since)
+        }
     }
 
     // MARK: the workers, while there is no daemon
@@ -205,6 +208,7 @@ final class KeeperProcess {
 
     private func endAll() throws(SystemError) {
         phase = .ending
+        for connection in waiting { try tell(.isEnding, connection) }
         for process in rows.processes {
             _ = rl_signal_group(process.pidfd, process.pid, Int32(terms.stopSignal))
             _ = rl_signal_group(process.pidfd, process.pid, SIGCONT)
@@ -233,22 +237,30 @@ final class KeeperProcess {
         var peer = rl_peer()
         guard rl_peer_credentials(accepted, &peer) == 0, peer.uid == geteuid() else { return }
         switch phase {
-        case .alone(let since):
-            try unwatchProcesses()
-            phase = .handingOver(
-                Handover(connection: connection, keys: rows.keys, rowsCount: rows.count), aloneSince: since)
-            try watch(connection, .successor, .writable)
-        case .served, .handingOver: try refuse(connection, .isTaken)
+        case .alone(let since): try beginHandover(to: connection, aloneSince: since)
+        // Most likely the daemon is just dying. The one that asks knows how long it wants to wait.
+        case .served, .handingOver: keepWaiting(connection)
         case .ending, .done:
-            try refuse(connection, .isEnding)
+            try tell(.isEnding, connection)
             // It is closed when the last worker has ended, which is what the daemon at its other end waits for.
-            waiting.append(connection)
-            if waiting.count > Self.waitingMax { waiting.removeFirst() }
+            keepWaiting(connection)
         }
     }
 
-    private func refuse(_ connection: Connection, _ answer: KeeperMessage) throws(SystemError) {
-        do throws(SystemError) { _ = try sendPacket(answer, to: connection.socket.number) } catch {
+    private func keepWaiting(_ connection: Connection) {
+        waiting.append(connection)
+        if waiting.count > Self.waitingMax { waiting.removeFirst() }
+    }
+
+    private func beginHandover(to connection: Connection, aloneSince since: Instant) throws(SystemError) {
+        try unwatchProcesses()
+        phase = .handingOver(
+            Handover(connection: connection, keys: rows.keys, rowsCount: rows.count), aloneSince: since)
+        try watch(connection, .successor, .writable)
+    }
+
+    private func tell(_ message: KeeperMessage, _ connection: Connection) throws(SystemError) {
+        do throws(SystemError) { _ = try sendPacket(message, to: connection.socket.number) } catch {
             if error.errno != EPIPE && error.errno != ECONNRESET { throw error }
         }
     }

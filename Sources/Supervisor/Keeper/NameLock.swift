@@ -52,11 +52,12 @@ final class NameLock {
             try checked("fcntl", path) { fcntl(number, F_SETLK, &lock) }
             var status = stat()
             try checked("fstat", path) { fstat(number, &status) }
-            return status.st_nlink > 0 ? file : nil
+            if status.st_nlink == 0 { return nil }
         } catch {
             guard error.errno == EAGAIN || error.errno == EACCES else { throw .failed(error) }
             throw .isHeld(by: holder(number))
         }
+        return file
     }
 
     private static var wholeFile: flock {

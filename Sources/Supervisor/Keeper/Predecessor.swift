@@ -77,7 +77,6 @@ enum Predecessor {
                     case .all: throw .malformed("rows are missing")
                     // It closes the socket when it is done; it knows how long that may take.
                     case .isEnding: patience = -1
-                    case .isTaken: throw StateError("the keeper serves another daemon")
                     case .complaint(let words): throw StateError(words)
                     case .remove, .commit, .terms, .goodbye: throw .malformed("a message that no keeper sends")
                     }
