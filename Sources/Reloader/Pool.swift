@@ -29,6 +29,9 @@
 //     that reason at once: the delay doubles with each one in a row.
 // 16. A worker becomes ready by listening if it listens on all the ports that are expected of it, or on some of them
 //     when no further one has come for `Policy.portsPatience` and the worker has not closed them all by then.
+// 17. A pool that is restored from its state goes on like one that never stopped. After a takeover from a daemon that
+//     died, all that was asked for and has no answer or end yet is asked for again, and nothing is concluded from the
+//     time in which nobody listened.
 //
 // The contract of the loop: one event in, all effects out, then wait for the next event or `nextDeadline`, whichever
 // comes first. Nothing here reads a clock, draws a random number that the seed did not fix, or touches a process.

@@ -6,9 +6,10 @@ struct Cast {
     private var names: [WorkerID: String] = [:]
     private var workers: [String: WorkerID] = [:]
 
-    /// Names the worker that this effect starts.
+    /// Names the worker that this effect starts. One that is asked for again keeps its name.
     mutating func enter(_ effect: Effect) -> WorkerID? {
         guard case .spawn(let id, let slot, let generation) = effect else { return nil }
+        if names[id] != nil { return id }
         let base = "\(slot)/\(generation)"
         var name = base
         var count = 1

@@ -15,6 +15,8 @@ import Testing
 ///     bad 3                         the generations whose roll failed
 ///
 /// Spawns are answered at once, unless `hold` says that the script answers them itself (`spawned`, `failed`).
+///
+/// Before each line another program goes on with the pool, from its state: no script can tell.
 struct Script {
     private var policy = Self.frugal
     private var pool = Pool(policy: Self.frugal, seed: 1)
@@ -52,6 +54,7 @@ struct Script {
         var words = Words(command)
         guard let verb = words.next() else { return }
         effects.removeAll()
+        pool = try handedOn()
         try perform(verb, &words)
         try words.end()
 
@@ -59,6 +62,12 @@ struct Script {
         let expected = Words(actions ?? "").all.joined(separator: " ")
         if acted != expected { throw ScriptError("did:      \(acted)\n  expected: \(expected)") }
         if let reports { try expect(reports: reports) }
+    }
+
+    private func handedOn() throws(ScriptError) -> Pool {
+        do {
+            return try pool.throughBytes()
+        } catch { throw ScriptError("the state is not taken back: \(error)") }
     }
 
     private func expect(reports text: String) throws(ScriptError) {

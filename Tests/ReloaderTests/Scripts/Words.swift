@@ -139,6 +139,7 @@ struct Words {
         case "crash-leaving": return .exited(try worker(cast), .signaled(11, coreDumped: true), leaves: true)
         case "nothing-left": return .leftoversGone(try worker(cast))
         case "overslept": return .overslept
+        case "taken-over": return .takenOver
         case "crash": return .exited(try worker(cast), .signaled(11, coreDumped: true))
         default: throw ScriptError("`\(verb)` is not a verb")
         }

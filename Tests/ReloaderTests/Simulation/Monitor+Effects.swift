@@ -4,6 +4,10 @@ import Reloader
 extension Monitor {
     mutating func take(_ effect: Effect) throws(Violation) {
         try require(phase != .finished, .stops, "an effect after the end: \(effect)")
+        if let place = step.owedAgain.firstIndex(of: effect) {
+            step.owedAgain.remove(at: place)
+            return
+        }
         if let announced = step.announced {
             try require(effect == announced, .signals, "\(announced) is due at once, but \(effect) comes")
         }
@@ -77,7 +81,7 @@ extension Monitor {
     private func checkTurn(_ id: WorkerID, _ slot: Int, isVacant: Bool) throws(Violation) {
         try require(
             room > 0, .trial, "\(id): the roll takes slot \(slot); \(slotsAtGoal) are replaced, \(inFlight) in flight")
-        if isVacant, step.rollBegan || isReverting || step.relievedSlot == slot { return }
+        if isVacant, step.rollBegan || isReverting || step.relievedSlots.contains(slot) { return }
         try require(inFlight < surge, .limit, "\(id): \(inFlight) in flight already, surge \(surge)")
         if isVacant || isReverting { return }
         for other in seats.indices where seats[other].restartAt != nil && seats[other].generation != goal {

@@ -35,6 +35,7 @@ extension Monitor {
         case .exited(let id, _, let leaves): exited(id, leaves: leaves)
         case .leftoversGone(let id): leftoversGone(id)
         case .overslept: grantTimeAgain()
+        case .takenOver: takenOver()
         }
         noteSilence()
     }
@@ -200,7 +201,10 @@ extension Monitor {
         let inOffice = workers[index].isInOffice
         if workers[index].isReady { lost += 1 }
         leave(index)
-        guard inOffice else { return step.relievedSlot = workers[index].slot }
+        guard inOffice else {
+            step.relievedSlots.insert(workers[index].slot)
+            return
+        }
         step.owedFailure = id
         if !workers[index].isInFlight, !anyAnswered, failure != .exhausted {
             phase = .stopping(.graceful, status: failure == .missing ? 127 : 126)
@@ -232,10 +236,10 @@ extension Monitor {
         if leaves { leaveBehind(index) }
         step.exitExpected = !inOffice && !workers[index].isBeingEmptied
         leave(index)
-        if inOffice { step.owedFailure = id } else { step.relievedSlot = workers[index].slot }
+        if inOffice { step.owedFailure = id } else { step.relievedSlots.insert(workers[index].slot) }
     }
 
-    private mutating func leave(_ index: Int) {
+    mutating func leave(_ index: Int) {
         workers[index].isGone = true
         live.removeAll { $0 == index }
     }

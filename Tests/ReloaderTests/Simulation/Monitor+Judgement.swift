@@ -15,6 +15,7 @@ extension Monitor {
 
     private func judgeDebts() throws(Violation) {
         if let announced = step.announced { throw Violation(.signals, "\(announced) was announced but does not come") }
+        if let order = step.owedAgain.first { throw Violation(.handingOn, "\(order) is not asked for again") }
         try requireNone(step.owedStopSignal, .signals, "is empty but gets no stop signal")
         try requireNone(step.owedExit, .signals, "exited unseen")
         try requireNone(step.owedSilence, .story, "was silent, which is not reported")

@@ -25,7 +25,7 @@ extension Monitor {
     }
 
     mutating func leftoversGone(_ id: WorkerID) {
-        if let gone = remains.removeValue(forKey: id) { step.relievedSlot = gone.slot }
+        if let gone = remains.removeValue(forKey: id) { step.relievedSlots.insert(gone.slot) }
     }
 
     mutating func terminateLeftovers(_ id: WorkerID) throws(Violation) {
@@ -69,7 +69,30 @@ extension Monitor {
 
     private var isFast: Bool { if case .stopping(.fast, _) = phase { true } else { false } }
 
-    // MARK: time in which nobody ran
+    // MARK: time in which nobody ran, or listened
+
+    /// Workers that nobody has started, and that had been let go already, are forgotten.
+    mutating func takenOver() {
+        grantTimeAgain()
+        for index in live {
+            let worker = workers[index]
+            if let order = order(for: worker) { step.owedAgain.append(order) }
+            guard !worker.isAnswered, worker.hasLeft else { continue }
+            leave(index)
+            step.relievedSlots.insert(worker.slot)
+        }
+        step.owedAgain += remains.map { $1.isKilled ? .killLeftovers($0) : .terminateLeftovers($0) }
+    }
+
+    private func order(for worker: Facts) -> Effect? {
+        if !worker.isAnswered {
+            return worker.hasLeft ? nil : .spawn(worker.id, slot: worker.slot, generation: worker.generation)
+        }
+        if worker.killedAt != nil { return .kill(worker.id) }
+        if worker.terminatedAt != nil { return .terminate(worker.id) }
+        if worker.isBeingEmptied { return .empty(worker.id) }
+        return worker.awaitsPorts && worker.isCounted ? .countPorts(worker.id) : nil
+    }
 
     /// Every wait that could fail or kill a worker is as long again as at its beginning.
     mutating func grantTimeAgain() {

@@ -100,8 +100,10 @@ struct Monitor {
         var announced: Effect?
         var announcedKill: WorkerID?
         var firstAnswer: WorkerID?
-        /// A worker that lingered in this slot is gone.
-        var relievedSlot: Int?
+        /// Workers that lingered in these slots are gone.
+        var relievedSlots: Set<Int> = []
+        /// What was asked for and has no answer or end yet: a daemon has taken over, and must be asked again.
+        var owedAgain: [Effect] = []
         var owedExit: WorkerID?
         /// This worker has left processes behind, which must be told to end, or killed.
         var owedLeftovers: WorkerID?

@@ -1,7 +1,7 @@
 import Reloader
 
-/// What people do in one run of the simulation, and how patient the policy is: short times, so that everything
-/// coincides.
+/// What people do in one run of the simulation, what untrue news there is, and how patient the policy is: short times,
+/// so that everything coincides.
 enum Schedule {
     static func policy(_ chance: inout Chance) -> Policy {
         var policy = Policy()
@@ -44,6 +44,25 @@ enum Schedule {
             plan.timeout = chance.pick([.milliseconds(5), .milliseconds(100), chance.milliseconds(5...1000)])
         }
         return plan
+    }
+
+    static func noise(from id: WorkerID, isGone: Bool, _ chance: inout Chance) -> Event {
+        switch chance.int(0...(isGone ? 13 : 10)) {
+        case 0: .ready(id)
+        case 1: .heartbeat(id)
+        case 2: .stopping(id)
+        case 3: .extendTimeout(id, by: chance.milliseconds(-100...300))
+        case 4: .deadline
+        case 5: .emptied(id)
+        case 6: .overMemory(id)
+        case 7: .leftoversGone(id)
+        case 8: .overslept
+        case 9: .listens(id, onAllExpected: chance.percent(50))
+        case 10: .portsCounted(id, listens: chance.percent(50))
+        case 11: .exited(id, .exited(code: 0))
+        case 12: .spawned(id)
+        default: .spawnFailed(id, .exhausted)
+        }
     }
 
     /// One thing that people do. A burst is several of them at the same instant.

@@ -15,6 +15,7 @@ enum Invariant: String {
     case deadlines = "what is due happens, and the next deadline lies ahead"
     case leftovers = "12: leftovers have their time and are then killed; the daemon ends when none is left"
     case listening = "16: ready by listening on all expected ports, or on some when the patience is over"
+    case handingOn = "17: a restored pool goes on like one that never stopped; after a takeover all is asked for again"
     case release = "11: a generation is released once, when it can never be started again"
     case story = "reports tell what happened"
 }

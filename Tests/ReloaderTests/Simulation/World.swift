@@ -9,6 +9,8 @@ struct World {
     /// What happens without a command.
     private enum Happening {
         case news(Event)
+        /// The answer to an effect, for the daemon that carried it out.
+        case answer(Event, to: Int)
         case exit(WorkerID, ExitStatus)
         case listening(WorkerID, Listening)
         case pings(WorkerID, until: Instant?)
@@ -26,29 +28,45 @@ struct World {
     }
 
     private struct Process {
+        /// The daemon that started it, or failed to.
+        var startedBy = 0
         var fate = Fate()
+        /// Its spawn did not fail.
+        var hasLived = true
         var isGone = false
         var listens = false
+        /// It has had its stop signal.
+        var isAsked = false
     }
 
     private var chance: Chance
+    /// What becomes of the daemon is drawn apart, so that being replaced changes nothing about a schedule.
+    private var lot: Chance
     private var now = Instant(nanoseconds: 0)
     private var agenda = Agenda<Happening>()
-    private var pool: Pool
+    private var relay: Relay
     private var monitor: Monitor
     private var effects: [Effect] = []
-    private var processes: [Process] = []
+    /// Events that the daemon has not given to the pool yet.
+    private var line: [Event] = []
+    private var processes: [WorkerID: Process] = [:]
     /// The character of generation g is at index g - 1.
     private var characters: [Character]
     private var policy: Policy
     private var isCalm = false
-    private var isStopped = false
     /// The number of things on the agenda that are more than routine.
     private var pending = 0
     /// How long the answer to a spawn may take; nil: it comes at once, as from the real runtime if the program is not
     /// busy.
     private let answersWithin: Int?
     private let deadlinesAreLate: Bool
+    /// Counts the daemons, one after the other.
+    private var daemon = 1
+    private var deathsLeft: Int
+    private var isDead = false
+    private var unheard: Unheard
+    /// How far the pool's clock is behind.
+    private var skipped = Duration.zero
 
     /// What happened, for people to read; nil: not recorded.
     private(set) var story: [String]?
@@ -60,12 +78,15 @@ struct World {
 
     init(seed: UInt64, tells: Bool) {
         chance = Chance(seed: seed)
+        lot = Chance(seed: ~seed)
         policy = Schedule.policy(&chance)
-        pool = Pool(policy: policy, seed: seed)
+        relay = Relay(Pool(policy: policy, seed: seed))
         monitor = Monitor(policy: policy, now: now)
         characters = [chance.percent(60) ? .good : Character.random(&chance)]
         answersWithin = chance.percent(15) ? 30 : nil
         deadlinesAreLate = chance.percent(15)
+        deathsLeft = lot.percent(30) ? lot.int(1...5) : 0
+        unheard = Unheard(losesWords: lot.percent(30))
         story = tells ? ["\(policy)"] : nil
     }
 
@@ -82,7 +103,7 @@ struct World {
             let isLate = calmUntil.map { now > $0 } ?? false
             if isLate || steps > Self.stepsMax { throw Violation(.settles, "no rest at \(milliseconds) ms") }
         }
-        try monitor.judgeRest(of: pool)
+        try monitor.judgeRest(of: relay.pool)
         try runToTheEnd()
     }
 
@@ -97,10 +118,13 @@ struct World {
             try send(late)
         }
         try send(.reload(generation: monitor.newest + 1, policy: policy))
-        try monitor.judgeRest(of: pool)
+        try monitor.judgeRest(of: relay.pool)
+        try relay.judge()
     }
 
     // MARK: time
+
+    private var poolTime: Instant { now + (.zero - skipped) }
 
     private var milliseconds: Double { Double(now.nanoseconds / 1000) / 1000 }
 
@@ -112,7 +136,7 @@ struct World {
     /// Proceeds to the next thing that happens: a deadline, or something on the agenda. At the same instant either may
     /// come first.
     private mutating func proceed() throws(Violation) {
-        var deadline = pool.nextDeadline
+        var deadline = relay.pool.nextDeadline.map { $0 + skipped }
         if deadlinesAreLate, chance.percent(30) { deadline = deadline.map { $0 + chance.milliseconds(0...20) } }
         guard let next = agenda.next else {
             guard let deadline else { throw Violation(.settles, "the pool waits for nothing but is not at rest") }
@@ -134,11 +158,14 @@ struct World {
 
     private mutating func happen(_ happening: Happening) throws(Violation) {
         switch happening {
-        case .news(let event): try send(event)
+        case .news(let event): try tell(event)
+        case .answer(let event, let asker): if asker == daemon { try send(event) }
         case .exit(let id, let status): try exit(id, status)
         case .listening(let id, let listening): try listen(id, listening)
         case .pings(let id, let end): try ping(id, until: end)
         case .misfortune(let id, let misfortune): try suffer(misfortune, id)
+        case .commands where isDead, .noise where isDead, .calm where isDead:
+            enter(happening, at: now + .milliseconds(5))
         case .commands: try command()
         case .noise: try send(noise())
         case .calm:
@@ -150,21 +177,21 @@ struct World {
 
     private mutating func exit(_ id: WorkerID, _ status: ExitStatus) throws(Violation) {
         guard !process(id).isGone else { return }
-        processes[Int(id.number) - 1].isGone = true
-        try send(.exited(id, status, leaves: process(id).fate.leaves))
+        processes[id]?.isGone = true
+        try tell(.exited(id, status, leaves: process(id).fate.leaves))
     }
 
     /// Nobody sees that the worker closes its ports.
     private mutating func listen(_ id: WorkerID, _ listening: Listening) throws(Violation) {
         guard !process(id).isGone else { return }
-        processes[Int(id.number) - 1].listens = listening != .onNone
-        if listening != .onNone { try send(.listens(id, onAllExpected: listening == .onAll)) }
+        processes[id]?.listens = listening != .onNone
+        if listening != .onNone { try tell(.listens(id, onAllExpected: listening == .onAll)) }
     }
 
     private mutating func ping(_ id: WorkerID, until end: Instant?) throws(Violation) {
         guard !process(id).isGone else { return }
         if let end, end < now, !isCalm { return enter(.pings(id, until: nil), after: process(id).fate.pingsAgainAfter) }
-        try send(.heartbeat(id))
+        try tell(.heartbeat(id))
         agenda.enter(.pings(id, until: end), at: now + .milliseconds(45))
     }
 
@@ -174,8 +201,8 @@ struct World {
         case .exits: try exit(id, chance.percent(50) ? .exited(code: 1) : .signaled(11, coreDumped: true))
         case .saysStopping:
             enter(.exit(id, .exited(code: 0)), at: now + chance.milliseconds(0...300))
-            try send(.stopping(id))
-        case .asksForTime: try send(.extendTimeout(id, by: chance.milliseconds(0...400)))
+            try tell(.stopping(id))
+        case .asksForTime: try tell(.extendTimeout(id, by: chance.milliseconds(0...400)))
         }
     }
 
@@ -217,48 +244,42 @@ struct World {
 
     /// Unexpected news: from any worker, gone or not, or from one that never existed.
     private mutating func noise() -> Event {
-        let number = chance.int(1...processes.count + 1)
-        let id = WorkerID(number: UInt64(number))
-        let isGone = number > processes.count || process(id).isGone
-        switch chance.int(0...(isGone ? 13 : 10)) {
-        case 0: return .ready(id)
-        case 1: return .heartbeat(id)
-        case 2: return .stopping(id)
-        case 3: return .extendTimeout(id, by: chance.milliseconds(-100...300))
-        case 4: return .deadline
-        case 5: return .emptied(id)
-        case 6: return .overMemory(id)
-        case 7: return .leftoversGone(id)
-        case 8: return .overslept
-        case 9: return .listens(id, onAllExpected: chance.percent(50))
-        case 10: return .portsCounted(id, listens: chance.percent(50))
-        case 11: return .exited(id, .exited(code: 0))
-        case 12: return .spawned(id)
-        default: return .spawnFailed(id, .exhausted)
-        }
+        let id = WorkerID(number: UInt64(chance.int(1...monitor.workers.count + 1)))
+        return Schedule.noise(from: id, isGone: process(id).isGone, &chance)
     }
 
     // MARK: the pool
 
+    /// Answers that come at once wait for the effects before them.
     private mutating func send(_ event: Event) throws(Violation) {
+        line.append(event)
+        while !line.isEmpty {
+            try handle(line.removeFirst())
+            if mustDie { return try die() }
+            for effect in effects { if let answer = try carryOut(effect) { line.append(answer) } }
+        }
+    }
+
+    private mutating func handle(_ event: Event) throws(Violation) {
         steps += 1
+        if lot.percent(2) { try relay.handOn() }
         effects.removeAll(keepingCapacity: true)
-        monitor.observe(event, now: now)
-        pool.handle(event, now: now, effects: &effects)
-        if story != nil { tell(event) }
+        monitor.observe(event, now: poolTime)
+        try relay.handle(event, now: poolTime, effects: &effects)
+        if story != nil { record(event) }
         for effect in effects { try monitor.take(effect) }
-        try monitor.judge(pool)
-        let answers = effects.compactMap { carryOut($0) }
-        for answer in answers { try send(answer) }
+        try monitor.judge(relay.pool)
     }
 
     /// Returns the answer to a spawn or to an emptying, if it comes at once.
-    private mutating func carryOut(_ effect: Effect) -> Event? {
+    private mutating func carryOut(_ effect: Effect) throws(Violation) -> Event? {
         switch effect {
-        case .spawn(let id, _, let generation): return spawn(id, characters[generation - 1])
+        case .spawn(let id, _, let generation): return try spawn(id, characters[generation - 1])
         case .countPorts(let id): return answer(.portsCounted(id, listens: process(id).listens))
         case .empty(let id): return empty(id)
         case .terminate(let id):
+            guard !process(id).isAsked else { break }
+            processes[id]?.isAsked = true
             if let drains = process(id).fate.drains { enter(.exit(id, .exited(code: 0)), at: now + drains) }
         case .kill(let id): enter(.exit(id, .signaled(9, coreDumped: false)), at: now + chance.milliseconds(0...20))
         case .terminateLeftovers(let id): enter(.news(.leftoversGone(id)), after: process(id).fate.leftoversEndAfter)
@@ -268,13 +289,16 @@ struct World {
         return nil
     }
 
-    private mutating func spawn(_ id: WorkerID, _ character: Character) -> Event? {
+    private mutating func spawn(_ id: WorkerID, _ character: Character) throws(Violation) -> Event? {
+        // A daemon that has just taken over knows what it was asked for since.
+        if processes[id]?.startedBy == daemon { return nil }
+        if processes[id]?.hasLived ?? false { throw Violation(.handingOn, "\(id) is started a second time") }
         if let failure = character.spawnFailure(&chance) {
-            processes.append(Process(isGone: true))
+            processes[id] = Process(startedBy: daemon, hasLived: false, isGone: true)
             return answer(.spawnFailed(id, failure))
         }
         let fate = character.fate(&chance)
-        processes.append(Process(fate: fate))
+        processes[id] = Process(startedBy: daemon, fate: fate)
         begin(id, fate)
         enter(.misfortune(id, .exits), after: fate.exitsAfter)
         enter(.misfortune(id, .saysStopping), after: fate.saysStoppingAfter)
@@ -300,7 +324,7 @@ struct World {
         let fate = process(id).fate
         enter(.misfortune(id, .exits), after: fate.exitsWhenEmptied)
         if fate.empties == .zero { return .emptied(id) }
-        enter(.news(.emptied(id)), after: fate.empties)
+        enter(.answer(.emptied(id), to: daemon), after: fate.empties)
         return nil
     }
 
@@ -310,15 +334,73 @@ struct World {
 
     private mutating func answer(_ event: Event) -> Event? {
         guard let answersWithin else { return event }
-        enter(.news(event), after: chance.milliseconds(0...answersWithin))
+        enter(.answer(event, to: daemon), after: chance.milliseconds(0...answersWithin))
         return nil
     }
 
-    private func process(_ id: WorkerID) -> Process { processes[Int(id.number) - 1] }
+    /// One that has never been is gone.
+    private func process(_ id: WorkerID) -> Process { processes[id] ?? Process(hasLived: false, isGone: true) }
 
-    private mutating func tell(_ event: Event) {
+    // MARK: handing on
+
+    private var mustDie: Bool {
+        mutating get { deathsLeft > 0 && monitor.phase != .finished && lot.percent(3) }
+    }
+
+    /// The daemon dies before it has carried out all effects of the event, and there is none for a while.
+    private mutating func die() throws(Violation) {
+        deathsLeft -= 1
+        for effect in effects.prefix(lot.int(0...effects.count)) { _ = try carryOut(effect) }
+        line = []
+        daemon += 1
+        isDead = true
+        note("the daemon dies")
+        let end = now + lot.milliseconds(0...400)
+        while let next = agenda.next, next <= end {
+            now = max(now, next)
+            guard let happening = agenda.take() else { break }
+            if case .pings = happening {} else { pending -= 1 }
+            try happen(happening)
+        }
+        now = end
+        isDead = false
+        try takeOver()
+    }
+
+    /// See Pool+Takeover. The new daemon may die before it has told everything; the next one begins where it was.
+    private mutating func takeOver() throws(Violation) {
+        let me = daemon
+        try relay.handOn()
+        let due = relay.pool.nextDeadline.flatMap { $0 <= poolTime ? $0 : nil }
+        if let due { skipped = now - due + .nanoseconds(1) }
+        if lot.percent(50) { unheard.sortByWorker() }
+        for worker in monitor.live.map({ monitor.workers[$0] }) where daemon == me {
+            if process(worker.id).hasLived {
+                try send(.spawned(worker.id))
+            } else if worker.isAnswered {
+                // Noise had it that it lives.
+                try send(.exited(worker.id, .exited(code: 1)))
+            }
+        }
+        while daemon == me, let event = unheard.takeFirst() { try send(event) }
+        if daemon == me { try send(.takenOver) }
+        guard daemon == me, let due else { return }
+        skipped = now - due
+        try send(.deadline)
+    }
+
+    /// The daemon hears this, or the next one will.
+    private mutating func tell(_ event: Event) throws(Violation) {
+        if isDead { unheard.enter(event, &lot) } else { try send(event) }
+    }
+
+    private mutating func note(_ what: String) {
         let time = milliseconds
-        story?.append("\(time) ms: \(event)")
+        story?.append("\(time) ms: \(what)")
+    }
+
+    private mutating func record(_ event: Event) {
+        note("\(event)")
         for effect in effects { story?.append("    \(effect)") }
     }
 }
