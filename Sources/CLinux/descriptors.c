@@ -29,9 +29,18 @@ int rl_pipe(int ends[2]) {
 }
 
 int rl_memory_file(const char *name) {
-    int number = memfd_create(name, MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-    if (number < 0 && errno == EINVAL) number = memfd_create(name, MFD_CLOEXEC);  // before Linux 6.3
+    int number = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (number < 0 && errno == EINVAL) number = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);  // before Linux 6.3
     return number;
+}
+
+enum { all_seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+
+int rl_seal_memory_file(int number) { return fcntl(number, F_ADD_SEALS, all_seals); }
+
+bool rl_is_sealed(int number) {
+    int seals = fcntl(number, F_GET_SEALS);
+    return seals >= 0 && (seals & all_seals) == all_seals;
 }
 
 int rl_open_path(int directory, const char *path) { return openat(directory, path, O_PATH | O_CLOEXEC); }

@@ -26,6 +26,11 @@ bool rl_hangup_was_ignored(void) { return hangup_was_ignored; }
 
 static void do_nothing(int signal) { (void)signal; }
 
+static int catch_hangup(void) {
+    struct sigaction action = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
+    return sigaction(SIGHUP, &action, NULL);
+}
+
 int rl_take_signals(void) {
     sigset_t set;
     fill_handled(&set);
@@ -45,9 +50,15 @@ int rl_take_signals(void) {
     if (sigaction(SIGPIPE, &action, NULL) < 0) return -1;
     // A log file that may not grow any further (ulimit -f) should cause a failed write, not the end of the daemon.
     if (sigaction(SIGXFSZ, &action, NULL) < 0) return -1;
-    action.sa_handler = do_nothing;
-    action.sa_flags = SA_RESTART;
-    return sigaction(SIGHUP, &action, NULL);
+    return catch_hangup();
+}
+
+int rl_keep_signals(bool was_ignored) {
+    sigset_t set;
+    fill_handled(&set);
+    if (sigprocmask(SIG_SETMASK, &set, NULL) < 0) return -1;
+    hangup_was_ignored = was_ignored;
+    return catch_hangup();
 }
 
 int rl_signal_descriptor(void) {

@@ -46,7 +46,7 @@ func runCommand() -> Int32 {
     case .run:
         // A start reports the first problem; --check lists them all.
         if let first = reading.problems.first { return refuse([first]) }
-        return runDaemon(settings: reading.settings) { () throws(ConfigurationError) in
+        return runDaemon(settings: reading.settings, startDirectory) { () throws(ConfigurationError) in
             try loadSettings(arguments: arguments, startDirectory: startDirectory).settings
         }
     }
@@ -55,11 +55,28 @@ func runCommand() -> Int32 {
 /// Runs the daemon with `settings` until it ends, and returns its exit status.
 ///
 /// - Parameter source: reads the settings again for a reload: the same arguments, and the config file as it is then.
-private func runDaemon(settings: Settings, source: @escaping SettingsSource) -> Int32 {
+private func runDaemon(
+    settings: Settings, _ startDirectory: StartDirectory, source: @escaping SettingsSource
+) -> Int32 {
     do throws(StartError) {
-        return try Daemon(settings, version: version, readingAgain: source).run()
+        return try Daemon.started(settings, version: version, launch: startDirectory.launch, readingAgain: source).run()
     } catch {
         writeAll("reloaderd: \(error)\n", to: 2)
+        return error.exitStatus
+    }
+}
+
+/// Goes on in the place of another program, and returns the exit status. The arguments of the process are that
+/// program's: they are read again at the next reload.
+func goOn(_ succession: borrowing Succession) -> Int32 {
+    do throws(StartError) {
+        return try Daemon.goOn(succession, version: version) { place in
+            { () throws(ConfigurationError) in
+                try loadSettings(arguments: try processArguments(), startDirectory: StartDirectory(place)).settings
+            }
+        }
+    } catch {
+        writeAll("reloaderd: \(error)\n", to: STDERR_FILENO)
         return error.exitStatus
     }
 }

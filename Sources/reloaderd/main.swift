@@ -9,7 +9,17 @@ if KeeperCommand.isAsked { exit(KeeperCommand.run()) }
 // A verb ends by signals like any other command.
 if let verb = askedVerb() { exit(runVerb(verb)) }
 
-// Before anything else, so that an early HUP waits instead of killing the process.
-do throws(SystemError) { try blockSignals() } catch { exit(refuse([ConfigurationError("\(error)")], status: 1)) }
+// A daemon asks whether this program could go on in its place.
+if PreflightCommand.isAsked { exit(PreflightCommand.run(version: version)) }
 
+/// Blocks the daemon's signals before anything else, so that an early HUP waits instead of killing the process.
+private func block(_ signals: () throws(SystemError) -> Void) {
+    do throws(SystemError) { try signals() } catch { exit(refuse([ConfigurationError("\(error)")], status: 1)) }
+}
+
+if let succession = Succession.take() {
+    block { () throws(SystemError) in try succession.keepSignals() }
+    exit(goOn(succession))
+}
+block(blockSignals)
 exit(runCommand())

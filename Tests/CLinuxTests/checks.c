@@ -91,6 +91,9 @@ static void try_descriptors(struct scene *scene) {
     close(ends[1]);
     int file = rl_memory_file("name");
     check(file >= 0 && fcntl(file, F_GETFD) == FD_CLOEXEC);
+    check(!rl_is_sealed(file) && write(file, "a", 1) == 1);
+    check(rl_seal_memory_file(file) == 0 && rl_is_sealed(file) && write(file, "a", 1) < 0 && errno == EPERM);
+    check(!rl_is_sealed(scene->null));
     close(file);
     check(rl_open_path(scene->directory, "no such file") < 0 && errno == ENOENT);
     check(rl_open_entry(scene->directory, "no such file") < 0 && errno == ENOENT);
@@ -279,6 +282,10 @@ static void try_signals(void) {
     check(read(descriptor, record, sizeof record) == 128);
     close(descriptor);
     check(rl_take_signals() == 0 && !rl_hangup_was_ignored());
+    check(kill(getpid(), SIGCHLD) == 0 && rl_keep_signals(true) == 0 && rl_hangup_was_ignored());
+    sigset_t waiting;
+    check(sigpending(&waiting) == 0 && sigismember(&waiting, SIGCHLD));
+    check(rl_take_signals() == 0);
 }
 
 int try_without_faults(void) {

@@ -91,9 +91,12 @@ RUN(signal_, rl_signal(scene->pidfd, 0))
 RUN(signal_group, rl_signal_group(scene->pidfd, getpid(), 0))
 RUN(kill_with_group, rl_kill_with_group(scene->pidfd, getpid()))
 RUN(take_signals, rl_take_signals())
+RUN(keep_signals, rl_keep_signals(false))
 RUN(signal_descriptor, rl_signal_descriptor())
 RUN(pipe_, rl_pipe(ends))
 RUN(memory_file, rl_memory_file("x"))
+RUN(seal_memory_file, rl_seal_memory_file(scene->null))
+RUN(is_sealed, rl_is_sealed(scene->null))
 RUN(open_path, rl_open_path(scene->directory, "."))
 RUN(open_entry, rl_open_entry(scene->directory, "."))
 RUN(become_subreaper, rl_become_subreaper())
@@ -212,11 +215,15 @@ const struct row rows[] = {
     FAIL("take_signals", take_signals, rt_sigprocmask, EINVAL),
     FAIL("take_signals", take_signals, rt_sigaction, EINVAL),
     {"rl_take_signals", take_signals, {FAULT_IF(rt_sigaction, EINVAL, 0, SIGUSR1)}, -1, EINVAL},
+    FAIL("keep_signals", keep_signals, rt_sigprocmask, EINVAL),
+    FAIL("keep_signals", keep_signals, rt_sigaction, EINVAL),
     FAIL("signal_descriptor", signal_descriptor, signalfd4, EMFILE),
     FAIL("pipe", pipe_, pipe2, EMFILE),
     FAIL("pipe", pipe_, fcntl, ENOMEM),
     FAIL("memory_file", memory_file, memfd_create, EMFILE),
     FAIL("memory_file", memory_file, memfd_create, EINVAL),
+    FAIL("seal_memory_file", seal_memory_file, fcntl, EBUSY),
+    {"rl_is_sealed", is_sealed, {FAULT(fcntl, EINVAL)}, 0, 0},
     FAIL("open_path", open_path, openat, EMFILE),
     FAIL("open_entry", open_entry, openat, ELOOP),
     FAIL("become_subreaper", become_subreaper, prctl, EINVAL),

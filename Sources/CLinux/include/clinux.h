@@ -61,6 +61,9 @@ int rl_kill_with_group(int pidfd, pid_t leader);
 // and SIGXFSZ, and catches SIGHUP with a handler that does nothing, because the kernel then shows it as caught. Call it
 // first thing in main.
 int rl_take_signals(void);
+// The same for a process that a daemon has become by exec: all is set already, but for what exec resets. Signals that
+// wait are kept, which setting a disposition to the default would lose.
+int rl_keep_signals(bool hangup_was_ignored);
 // SIGHUP was ignored when rl_take_signals was called, as nohup(1) leaves it.
 bool rl_hangup_was_ignored(void);
 // A signalfd(2) for the signals that rl_take_signals blocks.
@@ -68,6 +71,8 @@ int rl_signal_descriptor(void);
 
 int rl_pipe(int ends[2]);                       // close-on-exec; the read end does not block
 int rl_memory_file(const char *name);            // memfd_create(2), close-on-exec; `name` is for people
+int rl_seal_memory_file(int number);             // nothing can change it any more, not even who has made it
+bool rl_is_sealed(int number);                   // it is a memory file that was sealed so
 int rl_open_path(int directory, const char *path);  // openat(2) with O_PATH: pins the file without access to it
 int rl_open_entry(int directory, const char *name); // the same for an entry of this name, even if it is a link
 bool rl_contains(const void *bytes, size_t count, const void *word, size_t word_count);  // memmem(3)

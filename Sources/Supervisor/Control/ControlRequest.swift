@@ -1,5 +1,6 @@
 // The requests of clients as types. A new verb needs a case here, its arguments in `init`, and its action in
 // Daemon+Requests.
+internal import Glibc
 internal import Reloader
 
 enum ControlRequest {
@@ -15,6 +16,7 @@ enum ControlRequest {
     case promote
     case restart(slot: Int, wait: Bool)
     case rollback(generation: Int?, force: Bool, wait: Bool)
+    case upgrade(path: String?, isUrgent: Bool)
 
     /// - Parameter line: the request without its newline.
     init(_ line: ArraySlice<UInt8>) throws(ControlError) {
@@ -65,6 +67,9 @@ enum ControlRequest {
                 generation: try arguments.whole("generation", in: 1...Int.max),
                 force: try arguments.bool("force", default: false),
                 wait: try arguments.bool("wait", default: true))
+        case "upgrade":
+            return .upgrade(
+                path: try arguments.path("path"), isUrgent: try arguments.bool("now", default: false))
         default: throw .usage("no such verb: \(quoted(verb))")
         }
     }
@@ -143,6 +148,14 @@ struct ControlArguments {
         guard let text = value.text, 1...scalarsMax ~= text.unicodeScalars.count else {
             throw .usage("\(verb): \(name) must be a string of 1 to \(scalarsMax) characters")
         }
+        return text
+    }
+
+    mutating func path(_ name: String) throws(ControlError) -> String? {
+        guard let value = take(name) else { return nil }
+        guard let text = value.text, text.utf8.first == UInt8(ascii: "/"), !text.utf8.contains(0),
+            text.utf8.count < PATH_MAX
+        else { throw .usage("\(verb): \(name) must be an absolute path") }
         return text
     }
 

@@ -41,3 +41,8 @@ extension Daemon {
         return start(WorkerStart(id, slot: slot, generation))
     }
 }
+
+extension Effect {
+    /// Whether something is done outside of this process.
+    var isAct: Bool { if case .report = self { false } else { true } }
+}

@@ -1,5 +1,6 @@
 // Between the core and the ports: who serves, who is emptied, and what is done for a worker that listens, and for one
 // that is gone.
+internal import CLinux
 internal import Glibc
 internal import Reloader
 
@@ -7,7 +8,21 @@ extension Daemon {
     // MARK: calls that wait
 
     func answerCall(of worker: WorkerProcess) throws(SystemError) {
-        let outcome = try ports.answerCall(of: worker, permitted: settings.permittedPorts, kin: orphans)
+        guard let call = try ports.nextCall(of: worker) else { return }
+        // If this daemon dies now, the caller would wait for ever: nobody else could know of the call.
+        callUnderWay = CallUnderWay(call, of: worker)
+        ledger.note(.call)
+        keep()
+        try answer(call, of: worker)
+    }
+
+    func answer(_ call: rl_call, of worker: WorkerProcess) throws(SystemError) {
+        defer {
+            callUnderWay = nil
+            ledger.note(.call)
+            ledger.note(.ports)
+        }
+        let outcome = try ports.answer(call, of: worker, permitted: settings.permittedPorts, kin: orphans)
         if outcome.began != nil { beganToListen(worker) }
         if let refused = outcome.refused {
             startTrouble.tellPortTaken(refused.listenAddress, from: worker, daemon: settings.daemonName)
@@ -20,7 +35,10 @@ extension Daemon {
     func orphans() -> [Int32]? {
         let children: [Int32]
         do throws(SystemError) { children = try ProcessTree.allChildren(of: getpid()) } catch { return nil }
-        return children.filter { workers.running(pid: $0) == nil && hooks.process($0) == nil }
+        return children.filter {
+            workers.running(pid: $0) == nil && hooks.process($0) == nil && upgrade.process($0) == nil
+                && $0 != keeper?.pid
+        }
     }
 
     private func beganToListen(_ worker: WorkerProcess) {
@@ -111,7 +129,7 @@ extension Daemon {
 
     func armLookTimer() throws(SystemError) {
         let others = [
-            emptyings.nextLook, ports.nextDeadline, hooks.nextDeadline, starts.nextTry, startTrouble.nextDeadline,
+            emptyings.nextLook, upgrade.nextDeadline, ports.nextDeadline, hooks.nextDeadline, starts.nextTry, startTrouble.nextDeadline,
             memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0),
         ].compactMap { $0 }
         try lookTimer.arm(others.min())

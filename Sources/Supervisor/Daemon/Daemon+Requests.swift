@@ -25,6 +25,7 @@ extension Daemon {
         case .rollback(let generation, let force, let wait):
             if !force { try refuseRollbackToChanged(generation) }
             try rollback(to: generation, client, wait: wait)
+        case .upgrade(let path, let isUrgent): upgrade(path, isUrgent, client)
         }
     }
 
@@ -116,6 +117,18 @@ extension Daemon {
             control.answer(
                 client,
                 JSON.result([.init("outcome", .word(RollOutcome.done)), .init("generation", .integer(target))]))
+        }
+    }
+
+    /// The answer comes from the program that goes on, whichever that is.
+    private func upgrade(_ path: String?, _ isUrgent: Bool, _ client: ControlClient) {
+        do throws(UpgradeRefusal) {
+            try beginUpgrade(path, client.peer.asker, isUrgent: isUrgent)
+            control.wait(client, for: .upgrade)
+        } catch {
+            control.answer(
+                client,
+                JSON.result([.init("outcome", .word(RollOutcome.refused)), .init("reason", .string("\(error)"))]))
         }
     }
 

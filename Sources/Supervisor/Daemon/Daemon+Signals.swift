@@ -15,6 +15,7 @@ extension Daemon {
             case SIGTTIN: if signal.origin != .kernel { handle(.scale(.by(1))) }
             case SIGTTOU: if signal.origin != .kernel { handle(.scale(.by(-1))) }
             case SIGWINCH: drainAllOnSignal(signal)
+            case SIGUSR2: upgradeOnSignal(signal)
             case SIGUSR1: output.reopenFiles(closedTo: releases.strangers)
             case SIGCHLD: try reapChildren()
             default: tellUnsupported(signal.number)
@@ -54,6 +55,13 @@ extension Daemon {
     func lookAtTerminal() throws(SystemError) {
         guard let terminal, terminal.hasHungUp else { return }
         try loop.unwatch(terminal.channel)
+    }
+
+    // MARK: SIGUSR2
+
+    /// A refusal has been told already.
+    private func upgradeOnSignal(_ signal: SignalReader.Signal) {
+        do throws(UpgradeRefusal) { try beginUpgrade(nil, Asker(signal), isUrgent: false) } catch {}
     }
 
     // MARK: SIGWINCH

@@ -4,7 +4,10 @@ internal import Reloader
 
 extension Daemon {
     var orphanTerms: OrphanTerms {
-        OrphanTerms(hooks: hooks.pids, keepsChildren: settings.keepsChildren)
+        var own = hooks.pids
+        if let preflight = upgrade.pid { own.insert(preflight) }
+        return OrphanTerms(
+            hooks: own, helpers: Set([keeper?.pid].compactMap { $0 }), keepsChildren: settings.keepsChildren)
     }
 
     // MARK: starts
@@ -98,6 +101,8 @@ extension Daemon {
                 try workerExited(worker)
             } else if let hook = hooks.process(child) {
                 try reap(hook)
+            } else if let preflight = upgrade.process(child) {
+                try look(at: preflight)
             } else {
                 try workers.reapOrphan(child)
             }

@@ -3,7 +3,8 @@
 //
 // Where to look: Daemon+Effects (what the core asks), Daemon+Workers (what is asked and heard of workers), Daemon+Ports
 // (what comes of their ports), Daemon+Signals (what people ask by signal), Daemon+Requests (what they ask over the
-// control socket), Daemon+Reload, Daemon+Story (what people are told). All else is in rooms of its own.
+// control socket), Daemon+Reload, Daemon+Story (what people are told), Daemon+Upgrade and Daemon+State (how another
+// program goes on in the place of this one). All else is in rooms of its own.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -11,8 +12,12 @@ internal import Reloader
 public final class Daemon {
     /// As people and clients know this daemon.
     let identity: StatusReport.Identity
+    /// By which this program was found; nil: it is not known.
+    let programPath: String?
+    /// Where it was started.
+    let launch: LaunchPlace
     var pool: Pool
-    private var clock = PoolClock()
+    private var clock: PoolClock
     private var effects: [Effect] = []
     /// nil: the pool has not ended.
     var exitStatus: Int32?
@@ -40,20 +45,39 @@ public final class Daemon {
     let starts: Starts
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
-    /// nil: the daemon has no place where another one would find it.
+    let claim: NameClaim
+    /// nil: the daemon has no place where another one would find it, and its workers may outlive it.
     private(set) var keeper: Keeper?
+    var ledger = Ledger()
+    let strays: Strays
+    /// A call that was received, and is being answered in this moment.
+    var callUnderWay: CallUnderWay?
+    let upgrade: Upgrade
+    /// The limit of open files that the daemon was given.
+    let fileLimit: ResourceLimit
+    /// The upgrade that is being carried out in this moment.
+    var orderUnderWay: UpgradeOrder?
+    /// nil: there is none.
+    private var pidFile: PidFile?
+    /// What this program has come in the place of; nil: it was started.
+    private var predecessor: Predecessor?
+    /// The dead daemon whose workers this one goes on with; nil: there is none.
+    private var takeover: Takeover?
+    /// The clock's lost time, as the keeper was told.
+    private var keptSkippedTime = Duration.zero
 
     /// Opens everything, and starts nothing yet.
     ///
     /// - Parameters:
     ///   - version: the daemon's own, for people.
+    ///   - launch: where it was started, for the program that may take the place of this one.
     ///   - readSettings: reads options and configuration again, at each reload.
     /// - Throws: what the daemon cannot do without. All that was opened is closed again.
-    public init(
-        _ settings: Settings, version: String, readingAgain readSettings: @escaping SettingsSource
+    init(
+        _ settings: Settings, version: String, launch: LaunchPlace, _ claim: NameClaim,
+        readingAgain readSettings: @escaping SettingsSource
     ) throws(StartError) {
         let environment = Environment.inherited()
-        do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let supply: PortSupply
         let automaticWorkers = CPUCount.current().automatic
         // First of all: what is opened before could have the number of a listener that was promised and is not there.
@@ -77,7 +101,7 @@ public final class Daemon {
             signals = try SignalReader()
             timer = try DeadlineTimer()
             lookTimer = try DeadlineTimer()
-            let fileLimit = try raiseFileLimit()
+            fileLimit = try raiseFileLimit()
             hooks = Hooks(environment: workerEnvironment, fileLimit: fileLimit, loop, story)
             notifySockets = NotifyDirectory(ControlPaths.runtimeDirectory(environment).placeOfNotifySockets, story)
             let spawner = try Spawner(
@@ -92,6 +116,9 @@ public final class Daemon {
             throw .system(error)
         }
         identity = StatusReport.Identity(version: version, startedAt: WallClock.now())
+        self.launch = launch
+        programPath = pathOfOwnProgram()
+        clock = PoolClock()
         ports = Ports(supply, loop, story)
         emptyings = Emptyings(story)
         releases = Releases(settings, workerEnvironment, readingAgain: readSettings, story)
@@ -101,6 +128,177 @@ public final class Daemon {
         workers = Workers(loop, story)
         startTrouble = StartTrouble(story)
         memoryWatch = MemoryWatch(loop, story)
+        upgrade = Upgrade(loop, story)
+        strays = Strays(loop.buffer)
+        self.claim = claim
+        makeKeeper(nil)
+    }
+
+    /// - Parameter taken: the keeper that there is already; nil: there is none.
+    private func makeKeeper(_ taken: KeeperConnection?) {
+        // Without an address there is nobody who could take over: a keeper could only end the workers.
+        guard claim.keeperPath != nil || settings.endsOrphans || taken != nil else { return }
+        keeper = Keeper(
+            name: claim.name, path: claim.keeperPath, keeperTerms(), taken: taken, loop, story)
+    }
+
+    /// Goes on with what a dead daemon has left. Nothing is changed outside of this process before all has worked.
+    init(
+        takingOver inheritance: Inheritance, _ rows: StateRows, _ settings: Settings, version: String,
+        launch: LaunchPlace, _ claim: NameClaim, readingAgain readSettings: @escaping SettingsSource
+    ) throws(StateError) {
+        let environment = Environment.inherited()
+        let workerEnvironment = environment.withoutOuterSupervisor()
+        let state = try rows.value(DaemonState.self, DaemonState.key)
+        let released = try rows.value(Releases.State.self, Releases.key)
+        // Those that are handed over again are the ones that the dead daemon had.
+        do throws(ListenError) { _ = try InheritedListeners.take(environment) } catch { throw StateError("\(error)") }
+        identity = StatusReport.Identity(version: version, startedAt: WallClock.now())
+        self.launch = launch
+        self.claim = claim
+        programPath = pathOfOwnProgram()
+        clock = PoolClock(skipped: state.skippedTime)
+        pool = try DaemonState.pool(rows)
+        let outputFile: OutputSink?
+        do throws(StartError) { outputFile = try Self.openOutputFile(released.settings) } catch {
+            throw StateError("\(error)")
+        }
+        do throws(SystemError) {
+            try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
+            story = try Story(format: settings.logFormat, name: settings.name, environment: environment)
+            loop = try Loop()
+            output = try Output(released.settings.output, file: outputFile, loop, story)
+            manager = try ServiceManager(environment, loop, story)
+            signals = try SignalReader()
+            timer = try DeadlineTimer()
+            lookTimer = try DeadlineTimer()
+            fileLimit = try raiseFileLimit()
+        } catch { throw StateError(error) }
+        hooks = Hooks(environment: workerEnvironment, fileLimit: fileLimit, loop, story)
+        let runtime = ControlPaths.runtimeDirectory(environment).placeOfNotifySockets
+        notifySockets = try NotifyDirectory(runtime, rows, story)
+        releases = try Releases(rows, released, workerEnvironment, readingAgain: readSettings, story)
+        deploys = try Deploys(rows, story)
+        control = ControlServer(settings, loop, story, output)
+        workers = try Workers(rows, releases, notifySockets, output, loop, story)
+        workers.adoptAll()
+        ports = try Ports(rows, workers, loop, story)
+        do throws(SystemError) {
+            let spawner = try Spawner(
+                name: settings.daemonName, listenerNames: ports.listeners.map { $0.name }, fileLimit: fileLimit,
+                pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
+                cpus: CPUCount.allowed(), sharesPorts: ports.supply.isShared, notifySockets: notifySockets)
+            starts = Starts(spawner, story)
+        } catch { throw StateError(error) }
+        emptyings = Emptyings(story)
+        terminal = ControllingTerminal()
+        startTrouble = StartTrouble(state.slowStarts, story)
+        memoryWatch = MemoryWatch(loop, story)
+        upgrade = Upgrade(loop, story)
+        strays = Strays(loop.buffer)
+        releases.takeOwn(settings)
+        let call = rows.has(CallUnderWay.key) ? try rows.value(CallUnderWay.self, CallUnderWay.key) : nil
+        takeover = Takeover(
+            aloneFor: inheritance.aloneFor, settings: settings, strays: notifySockets.straySearch(), call: call)
+        do throws(SystemError) {
+            try workers.watch()
+            try ports.watch()
+        } catch { throw StateError(error) }
+        makeKeeper(inheritance.keeper)
+    }
+
+    /// Goes on with the rows of another daemon. Nothing is changed outside of this process before all has worked.
+    ///
+    /// - Parameters:
+    ///   - version: the daemon's own, for people.
+    ///   - failure: why another program could not go on with the same rows; nil: none has tried.
+    init(
+        _ rows: StateRows, version: String, failure: String?, readingAgain readSettings: @escaping SettingsSource
+    ) throws(StateError) {
+        let environment = Environment.inherited()
+        let state = try rows.value(DaemonState.self, DaemonState.key)
+        let released = try rows.value(Releases.State.self, Releases.key)
+        let settings = released.settings
+        let workerEnvironment = environment.withoutOuterSupervisor()
+        identity = StatusReport.Identity(version: version, startedAt: state.startedAt)
+        launch = state.launch
+        // A program that was executed by its descriptor alone has no other path than before.
+        programPath = failure == nil ? pathOfOwnProgram() : state.programPath
+        fileLimit = state.fileLimit
+        clock = PoolClock(skipped: state.skippedTime)
+        if let state = state.pidFile { pidFile = try PidFile(state, of: DaemonState.key, in: rows) }
+        predecessor = Predecessor(order: state.order, version: state.version, failure: failure)
+        pool = try DaemonState.pool(rows)
+        story = try Story(rows, format: settings.logFormat, name: settings.name, environment: environment)
+        do throws(SystemError) {
+            try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
+            _ = try raiseFileLimit()
+            loop = try Loop()
+            manager = try ServiceManager(environment, loop, story)
+            signals = try SignalReader()
+            timer = try DeadlineTimer()
+            lookTimer = try DeadlineTimer()
+        } catch { throw StateError(error) }
+        output = try Output(rows, loop, story)
+        try manager.goOn(rows)
+        hooks = try Hooks(rows, environment: workerEnvironment, fileLimit: fileLimit, loop, story)
+        let runtime = ControlPaths.runtimeDirectory(environment).placeOfNotifySockets
+        notifySockets = try NotifyDirectory(runtime, rows, story)
+        releases = try Releases(rows, released, workerEnvironment, readingAgain: readSettings, story)
+        deploys = try Deploys(rows, story)
+        control = try ControlServer(rows, loop, story, output)
+        workers = try Workers(rows, releases, notifySockets, output, loop, story)
+        ports = try Ports(rows, workers, loop, story)
+        do throws(SystemError) {
+            let spawner = try Spawner(
+                name: settings.daemonName, listenerNames: ports.listeners.map { $0.name }, fileLimit: fileLimit,
+                pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
+                cpus: CPUCount.allowed(), sharesPorts: ports.supply.isShared, notifySockets: notifySockets)
+            starts = Starts(spawner, story)
+        } catch { throw StateError(error) }
+        emptyings = Emptyings(story)
+        terminal = ControllingTerminal()
+        startTrouble = StartTrouble(state.slowStarts, story)
+        memoryWatch = MemoryWatch(loop, story)
+        upgrade = Upgrade(loop, story)
+        strays = Strays(loop.buffer)
+        claim = try NameClaim(rows)
+        makeKeeper(try Keeper.connection(rows))
+        do throws(SystemError) {
+            try watch()
+            try workers.watch()
+            try hooks.watch()
+            try ports.watch()
+            try control.goOn()
+        } catch { throw StateError(error) }
+    }
+
+    /// All rows of the state, at the end of a turn.
+    func rows() throws(StateError) -> [StateRow] {
+        var rows = [try daemonRow(pidFile: pidFile, order: orderUnderWay)] + (try DaemonState.rows(of: pool))
+        rows += try releases.rows(workers.all.map { $0.generation })
+        for worker in workers.all { rows += try workers.rows(of: worker, notifySockets) }
+        rows.append(try workers.row())
+        rows.append(try story.row())
+        rows.append(try output.row())
+        rows.append(try manager.row())
+        rows.append(try hooks.row())
+        rows.append(try notifySockets.row())
+        rows.append(try deploys.row())
+        rows.append(try control.row())
+        rows.append(try ports.row())
+        rows.append(try claim.row())
+        if let keeper { rows.append(try keeper.row()) } else { rows.append(try Keeper.rowOfNone()) }
+        return rows
+    }
+
+    func daemonRow(pidFile: PidFile?, order: UpgradeOrder?) throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = DaemonState(
+            version: identity.version, startedAt: identity.startedAt, programPath: programPath, launch: launch,
+            fileLimit: fileLimit, skippedTime: clock.skippedTime, slowStarts: startTrouble.state,
+            pidFile: pidFile?.state(&descriptors), order: order)
+        return try StateRow(DaemonState.key, state, descriptors)
     }
 
     /// Runs until the pool has ended; then nothing of it is left.
@@ -110,18 +308,32 @@ public final class Daemon {
     ///   memory can cause. Workers are killed then.
     public func run() throws(StartError) -> Int32 {
         defer {
-            ports.removeSocketFiles()
-            notifySockets.remove()
+            // The workers of a dead daemon go on if this one can't be in charge of them.
+            if takeover == nil {
+                ports.removeSocketFiles()
+                notifySockets.remove()
+            }
             output.end()
         }
-        try makeFirstGeneration()
-        try openControl()
+        defer { letGoOfName() }
+        if predecessor == nil {
+            if takeover == nil { try makeFirstGeneration() }
+            try openControl()
+        }
         defer { closeControl() }
-        guard let path = settings.pidFile else { return try runPool() }
-        let pidFile: PidFile
-        do throws(PidFileError) { pidFile = try PidFile(path) } catch { throw .pidFile(error) }
-        defer { remove(pidFile) }
+        if predecessor == nil, let path = settings.pidFile {
+            do throws(PidFileError) { pidFile = try PidFile(path) } catch { throw .pidFile(error) }
+        }
+        defer { if let pidFile { remove(pidFile) } }
         return try runPool()
+    }
+
+    private func letGoOfName() {
+        guard takeover == nil else { return }
+        keeper?.end()
+        do throws(SystemError) { try claim.remove() } catch {
+            story.tell(LogRecord(.warning, "not_removed", "cannot remove the lock of the daemon's name: \(error)"))
+        }
     }
 
     private func runPool() throws(StartError) -> Int32 {
@@ -136,15 +348,25 @@ public final class Daemon {
     }
 
     private func turn() throws(SystemError) -> Int32 {
-        try loop.watch(signals.channel, .signals)
-        try loop.watch(timer.channel, .deadline)
-        try loop.watch(lookTimer.channel, .looks)
-        if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
-        try control.watch()
-        try manager.watch()
-        tellStarted()
-        beginFirstGeneration()
-        handle(.start)
+        keeper?.start()
+        if let takeover {
+            try watch()
+            notifySockets.goOn()
+            clock.hold(before: pool.nextDeadline)
+            self.takeover = nil
+            try goOn(with: takeover)
+        } else if let predecessor {
+            notifySockets.goOn()
+            tellSucceeded(predecessor)
+            try manager.ping()
+            // What has happened meanwhile may have left no signal.
+            try reapChildren()
+        } else {
+            try watch()
+            tellStarted()
+            beginFirstGeneration()
+            handle(.start)
+        }
         while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armLookTimer()
@@ -159,9 +381,30 @@ public final class Daemon {
             try manager.endTurn()
             deploys.save()
             control.endTurn()
+            noteLostTime()
+            keep()
+            goOnWithUpgrade()
         }
         workers.killTheRest(orphanTerms)
         return exitStatus ?? 0
+    }
+
+    /// The clock of a daemon that takes over may be a little ahead, and never back.
+    private func noteLostTime() {
+        guard clock.skippedTime - keptSkippedTime > Self.lostTimeMin else { return }
+        keptSkippedTime = clock.skippedTime
+        ledger.note(.daemon)
+    }
+
+    private static let lostTimeMin = Duration.milliseconds(100)
+
+    private func watch() throws(SystemError) {
+        try loop.watch(signals.channel, .signals)
+        try loop.watch(timer.channel, .deadline)
+        try loop.watch(lookTimer.channel, .looks)
+        if let terminal { try loop.watch(terminal.channel, .terminal, [.readable, .edges]) }
+        try control.watch()
+        try manager.watch()
     }
 
     /// Answers one source. Its failure is told, and the other sources go on.
@@ -190,11 +433,16 @@ public final class Daemon {
                     workers.noteOrphans(ofHookStartedAt: ticks, orphanTerms)
                 }
                 lookAtMemory()
+                try lookAtPreflight()
+                for worker in workers.unreaped { try workerExited(worker) }
+                strays.look()
+                keeper?.look()
                 startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: ports.listeners)
             case .control: try control.accept()
             case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
             case .keeper: keeper?.goOn()
+            case .preflight(let preflight): try look(at: preflight)
             }
         } catch {
             story.tell(LogRecord(.error, "system_error", "\(error)"))
@@ -227,7 +475,9 @@ public final class Daemon {
             pool.handle(event, now: now, effects: &effects)
             next += 1
             if pool.isEnding { ports.stopListening() }
+            if effects.contains(where: { $0.isAct }) { keep() }
             for effect in effects {
+                if case .spawn = effect { keep() }
                 if case .report(let report) = effect { reports.append(report) }
                 if let answer = carryOut(effect, askedBy: asker) { pending.append(answer) }
             }
@@ -236,6 +486,9 @@ public final class Daemon {
         starts.forgetErrors()
         return reports
     }
+
+    /// The keeper has other terms after a reload.
+    func renewKeeper() { keeper?.renew(keeperTerms()) }
 
     /// The settings in force.
     var settings: Settings { releases.settings }

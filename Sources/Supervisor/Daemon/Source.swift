@@ -28,4 +28,6 @@ enum Source {
     case hook(HookProcess)
     /// The keeper has ended, or there is room again in the socket to it.
     case keeper
+    /// The trial run of a program that is to take the place of this one.
+    case preflight(Preflight)
 }

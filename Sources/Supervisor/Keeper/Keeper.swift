@@ -32,11 +32,10 @@ final class Keeper {
     private var kept: [String: Trace] = [:]
     /// The row that is sent in part.
     private var pending: Pending?
-    /// Rows that are no longer, for which there was no room in the socket.
-    private var gone: Set<String> = []
     /// The socket is full; since when, on the monotonic clock.
     private var fullSince: Instant?
     private var losses: [Instant] = []
+    private var startsCount = 0
 
     /// By which a row is recognised: its bytes need not be kept for that.
     private struct Trace: Equatable {
@@ -66,7 +65,9 @@ final class Keeper {
     /// - Parameters:
     ///   - path: must be in a directory that exists.
     ///   - taken: the keeper that a dead daemon has left; nil: `start` starts one.
-    init(name: String, path: String?, _ terms: KeeperTerms, taken: KeeperConnection?, _ loop: Loop, _ story: Story) {
+    init(
+        name: String, path: String?, _ terms: KeeperTerms, taken: KeeperConnection?, _ loop: Loop, _ story: Story
+    ) {
         self.name = name
         self.path = path
         self.terms = terms
@@ -75,23 +76,58 @@ final class Keeper {
         connection = taken
     }
 
+    // MARK: for the program that comes next
+
+    static let key = "keeper"
+
+    private struct State: Codable {
+        let channel: RowDescriptors.Place?
+        let process: RowDescriptors.Place?
+        let pid: Int32?
+    }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(
+            channel: descriptors.add(connection?.channel.number), process: descriptors.add(connection?.process.number),
+            pid: connection?.pid)
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    static func rowOfNone() throws(StateError) -> StateRow {
+        try StateRow(key, State(channel: nil, process: nil, pid: nil))
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    /// The keeper of the program before this one; nil: it had none.
+    static func connection(_ rows: StateRows) throws(StateError) -> KeeperConnection? {
+        let state = try rows.value(State.self, key)
+        guard let channel = state.channel, let process = state.process, let pid = state.pid else { return nil }
+        let upper = FileDescriptor.upperNumbers
+        return KeeperConnection(
+            channel: Channel(try rows.descriptor(channel, of: key, from: upper)), pid: pid,
+            process: Channel(try rows.descriptor(process, of: key, from: upper)))
+    }
+
+    // MARK: its life
+
     private var channel: Channel? { connection?.channel }
 
     /// nil: there is no keeper.
     var pid: Int32? { connection?.pid }
 
-    /// The keeper has nothing yet of what is to be kept, or not all of it.
-    var needsAll: Bool { channel != nil && kept.isEmpty }
+    /// A number that is another one whenever the keeper is another one, which has nothing yet; nil: there is none.
+    var number: Int? { channel == nil ? nil : startsCount }
 
     /// Whether rows can be put.
     var hasRoom: Bool { channel != nil && fullSince == nil }
-
-    // MARK: its life
 
     /// Starts the keeper, or goes on with the one that was taken over. A daemon without one goes on all the same.
     func start() {
         do throws(SystemError) {
             if connection == nil { try startProcess() }
+            startsCount += 1
             if let channel { try loop.watch(channel, .keeper) }
             try sendTerms()
         } catch {
@@ -215,7 +251,6 @@ final class Keeper {
         fullSince = nil
         kept = [:]
         pending = nil
-        gone = []
     }
 
     /// The daemon ends: nothing is to be kept.
@@ -243,7 +278,6 @@ final class Keeper {
         guard let channel, fullSince == nil else { return channel == nil }
         let trace = Trace(row)
         if kept[row.key] == trace { return true }
-        gone.remove(row.key)
         do throws(SystemError) {
             var sending = RowSending(row, process: process)
             if try !sending.send(to: channel.number) {
@@ -255,17 +289,18 @@ final class Keeper {
         return true
     }
 
-    /// The keeper drops a row. Does nothing if it has none of this key.
-    func remove(_ key: String) {
-        guard let channel, kept.removeValue(forKey: key) != nil else { return }
+    /// The keeper drops a row, if it has it. Returns false if there is no room now.
+    func remove(_ key: String) -> Bool {
+        guard let channel, kept[key] != nil else { return true }
+        guard fullSince == nil else { return false }
         do throws(SystemError) {
-            if fullSince != nil {
-                gone.insert(key)
-            } else if try !sendPacket(.remove(key: key), to: channel.number) {
-                gone.insert(key)
+            if try !sendPacket(.remove(key: key), to: channel.number) {
                 try wait()
+                return false
             }
+            kept[key] = nil
         } catch { lose("\(error)") }
+        return true
     }
 
     /// All that was put and removed counts from now on. Returns false if there is no room now.
@@ -281,8 +316,13 @@ final class Keeper {
         }
     }
 
-    /// The keys of all rows that the keeper has.
-    var keys: [String] { Array(kept.keys) }
+    /// The keys of the rows that the keeper has and that begin with `prefix`.
+    func keys(_ prefix: String) -> [String] { kept.keys.filter { $0.hasPrefix(prefix) } }
+
+    func has(_ key: String) -> Bool { kept[key] != nil }
+
+    /// How many descriptors the keeper has of a row.
+    func count(of key: String) -> Int { kept[key]?.descriptors.count ?? 0 }
 
     /// There is room in the socket again.
     func goOn() {
@@ -291,10 +331,6 @@ final class Keeper {
             if let pending {
                 guard try pending.sending.send(to: channel.number) else { return }
                 self.pending = nil
-            }
-            while let key = gone.first {
-                guard try sendPacket(.remove(key: key), to: channel.number) else { return }
-                gone.remove(key)
             }
             fullSince = nil
             try loop.rewatch(channel, .readable)

@@ -33,8 +33,53 @@ final class NameClaim {
                 return
             }
         }
-        keeperPath = base(name) + Self.keeperSuffix
+        let path = base(name) + Self.keeperSuffix
+        keeperPath = path
+        do throws(StateError) { inheritance = try Inheritance.ask(at: path) } catch {
+            throw .cannotTakeOver(name: name, reason: "\(error)")
+        }
     }
+
+    /// What a dead daemon of this name has left, once; nil: nothing.
+    func takeInheritance() -> Inheritance? {
+        defer { inheritance = nil }
+        return inheritance
+    }
+
+    /// The daemon ends, and leaves nothing.
+    func remove() throws(SystemError) { try lock?.remove() }
+
+    // MARK: for the program that comes next
+
+    static let key = "name"
+
+    private struct State: Codable {
+        let name: String
+        let lock: RowDescriptors.Place?
+        let lockPath: String?
+        let keeperPath: String?
+    }
+
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = State(
+            name: name, lock: lock.map { descriptors.add($0.descriptor.number) }, lockPath: lock?.path,
+            keeperPath: keeperPath)
+        return try StateRow(Self.key, state, descriptors)
+    }
+
+    init(_ rows: StateRows) throws(StateError) {
+        let state = try rows.value(State.self, Self.key)
+        name = state.name
+        keeperPath = state.keeperPath
+        if let place = state.lock, let path = state.lockPath {
+            lock = NameLock(held: try rows.descriptor(place, of: Self.key, from: FileDescriptor.upperNumbers), at: path)
+        } else {
+            lock = nil
+        }
+    }
+
+    static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
 
     private static let lockSuffix = ".lock"
     private static let keeperSuffix = ".keeper"
@@ -59,7 +104,7 @@ final class NameClaim {
 
 /// Why the daemon can't have its name.
 public enum NameError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// `pid`: nil if the kernel does not say.
+    /// `pid`: nil if it is not known.
     case isTaken(name: String, pid: Int32?)
     /// `reason`: why what a dead daemon has left can't be taken over.
     case cannotTakeOver(name: String, reason: String)

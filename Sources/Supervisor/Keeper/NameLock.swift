@@ -1,5 +1,5 @@
-// The lock by which no two daemons have one name at the same time. The kernel knows who holds it, and takes it from a
-// process that is gone, however that has ended.
+// The lock by which no two daemons have one name at the same time. The kernel takes it from a process that is gone,
+// however that has ended. The file has the PID of the holder, for people.
 internal import CLinux
 internal import Glibc
 
@@ -8,17 +8,17 @@ final class NameLock {
     private static let attemptsMax = 16
 
     let path: String
-    /// The lock is lost with the first descriptor of the file that this process closes: nothing else may open it.
+    /// The lock is held as long as this descriptor, or a duplicate of it, is open. Starting processes get none.
     let descriptor: FileDescriptor
 
     /// Why there is no lock.
     enum Failure: Error {
-        /// nil: the kernel does not say by which process.
+        /// nil: it has just begun to hold it.
         case isHeld(by: Int32?)
         case failed(SystemError)
     }
 
-    /// - Parameter path: the lock's file, which is made if there is none. Nobody else may open it.
+    /// - Parameter path: the lock's file, which is made if there is none. Only its owner may open it.
     init(at path: String) throws(Failure) {
         self.path = path
         for _ in 0..<Self.attemptsMax {
@@ -48,28 +48,23 @@ final class NameLock {
             number = file.number
         } catch { throw .failed(error) }
         do throws(SystemError) {
-            var lock = wholeFile
-            try checked("fcntl", path) { fcntl(number, F_SETLK, &lock) }
+            try checked("flock", path) { flock(number, LOCK_EX | LOCK_NB) }
             var status = stat()
             try checked("fstat", path) { fstat(number, &status) }
             if status.st_nlink == 0 { return nil }
+            let text = Array("\(getpid())\n".utf8)
+            try checked("ftruncate", path) { ftruncate(number, 0) }
+            try checked("write", path) { pwrite(number, text, text.count, 0) }
         } catch {
-            guard error.errno == EAGAIN || error.errno == EACCES else { throw .failed(error) }
+            guard error.call == "flock", error.errno == EWOULDBLOCK else { throw .failed(error) }
             throw .isHeld(by: holder(number))
         }
         return file
     }
 
-    private static var wholeFile: flock {
-        var lock = flock()
-        lock.l_type = Int16(F_WRLCK)
-        lock.l_whence = Int16(SEEK_SET)
-        return lock
-    }
-
     private static func holder(_ number: Int32) -> Int32? {
-        var lock = wholeFile
-        guard fcntl(number, F_GETLK, &lock) == 0, lock.l_type != Int16(F_UNLCK), lock.l_pid > 0 else { return nil }
-        return lock.l_pid
+        var bytes = [UInt8](repeating: 0, count: 16)
+        let count = pread(number, &bytes, bytes.count, 0)
+        return Int32(String(decoding: bytes[..<max(0, count)].prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self))
     }
 }

@@ -17,6 +17,16 @@ struct PoolClock {
 
     var isHeld: Bool { held != nil }
 
+    init() {}
+
+    /// Goes on as the clock of the daemon before this one.
+    ///
+    /// - Parameter skipped: what `skippedTime` was there.
+    init(skipped: Duration) { self.skipped = skipped }
+
+    /// The time in which it stood still.
+    var skippedTime: Duration { skipped }
+
     /// If the daemon is later than this, it was not running: a busy machine delays it by less.
     static let longSleep = Duration.seconds(1)
 

@@ -55,6 +55,7 @@ final class ServiceManager {
 
     /// To be called when the watchdog's timer has fired.
     func ping() throws(SystemError) {
+        guard watchdog.timer != nil else { return }
         try watchdog.acknowledge()
         send([ManagerWatchdog.ping])
     }
@@ -86,6 +87,16 @@ final class ServiceManager {
     func reloadRefused(_ reason: String, isRolling: Bool) {
         if !isRolling { settle("Reload refused: \(reason)") }
     }
+
+    /// Another program is about to go on in this process. To the manager that is a reload.
+    func upgradeBegins(at now: Instant) {
+        reloadAsked(at: now)
+        if hasToldReady { send(["STATUS=Upgrading"]) }
+    }
+
+    func upgradeFailed(_ reason: String) { if hasToldReady { settle("Upgrade failed: \(reason)") } }
+
+    func upgraded(to version: String) { if hasToldReady { settle("Upgraded to reloaderd \(version)") } }
 
     func hear(_ report: Report, _ pool: borrowing Pool) {
         guard socket.isPresent else { return }

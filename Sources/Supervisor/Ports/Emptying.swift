@@ -268,6 +268,9 @@ final class Emptyings {
 
     subscript(worker: WorkerID) -> Emptying? { byWorker[worker] }
 
+    /// No worker is being emptied.
+    var areDone: Bool { byWorker.isEmpty }
+
     /// When to look at one of them next; nil if there is none.
     var nextLook: Instant? { byWorker.values.lazy.map { $0.nextLook }.min() }
 

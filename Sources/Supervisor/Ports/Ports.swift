@@ -131,18 +131,26 @@ final class Ports {
     /// - Parameters:
     ///   - permitted: `--share PORT`.
     ///   - kin: processes that may have been started by the worker's own before those ended; nil: they can't be seen.
-    func answerCall(
-        of worker: WorkerProcess, permitted: Set<UInt16>, kin: () -> [Int32]?
-    ) throws(SystemError) -> CallOutcome {
-        guard let channel = worker.calls, let sharing else { return .proceed }
+    /// Receives the next call; nil: its caller is gone. Each call that was received must be answered, be it by the next
+    /// daemon.
+    func nextCall(of worker: WorkerProcess) throws(SystemError) -> rl_call? {
+        guard let channel = worker.calls, sharing != nil else { return nil }
         var call = rl_call()
         let number = channel.number
         do throws(SystemError) {
             try checked("ioctl", "SECCOMP_IOCTL_NOTIF_RECV") { rl_next_call(number, &call) }
+            return call
         } catch {
-            if error.errno == ENOENT { return .proceed }  // the caller is gone
+            if error.errno == ENOENT { return nil }
             throw error
         }
+    }
+
+    func answer(
+        _ call: rl_call, of worker: WorkerProcess, permitted: Set<UInt16>, kin: () -> [Int32]?
+    ) throws(SystemError) -> CallOutcome {
+        guard let channel = worker.calls, let sharing else { return .proceed }
+        let number = channel.number
         let now = MonotonicClock.now()
         let outcome =
             call.binds

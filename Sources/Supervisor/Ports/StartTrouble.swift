@@ -14,6 +14,14 @@ final class StartTrouble {
 
     init(_ story: Story) { self.story = story }
 
+    /// For the daemon that comes next: what it is to go on with.
+    var state: [WorkerID: Instant] { slowStarts }
+
+    init(_ state: [WorkerID: Instant], _ story: Story) {
+        self.story = story
+        slowStarts = state
+    }
+
     // MARK: ports that are taken
 
     /// Reports that a worker's port is taken. A worker that tries again and again is reported once.

@@ -36,7 +36,8 @@ final class Generation {
 
     // MARK: for the daemon that comes next
 
-    static func key(_ number: Int) -> String { "generation/\(number)" }
+    static let keyPrefix = "generation/"
+    static func key(_ number: Int) -> String { "\(keyPrefix)\(number)" }
 
     struct State: Codable {
         let program: Program

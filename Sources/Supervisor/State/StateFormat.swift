@@ -11,6 +11,11 @@ struct StateError: Error, Equatable, CustomStringConvertible {
 
     init(_ error: SystemError) { description = "\(error)" }
 
+    /// A failed system call as the reason.
+    static func from<Value: ~Copyable>(_ body: () throws(SystemError) -> Value) throws(StateError) -> Value {
+        do throws(SystemError) { return try body() } catch { throw StateError(error) }
+    }
+
     static func malformed(_ what: String) -> StateError { StateError("the state is malformed: \(what)") }
 }
 

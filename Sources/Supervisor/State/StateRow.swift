@@ -83,7 +83,7 @@ final class StateRows {
 
     /// Closes the originals: nothing can go wrong any more.
     func closeOriginals() {
-        for number in Set(rows.values.lazy.flatMap { $0.descriptors }) { close(number) }
+        for number in Set(rows.values.lazy.flatMap { $0.descriptors }) where number > 2 { close(number) }
         rows = [:]
     }
 }

@@ -32,6 +32,24 @@ final class PidFile {
         self.path = path
     }
 
+    // MARK: for the daemon that comes next
+
+    struct State: Codable {
+        let path: String
+        let file: RowDescriptors.Place
+    }
+
+    func state(_ descriptors: inout RowDescriptors) -> State {
+        State(path: path, file: descriptors.add(file.number))
+    }
+
+    init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
+        file = try rows.descriptor(state.file, of: key)
+        path = state.path
+    }
+
+    // MARK: the end
+
     /// Removes the file, unless it has been replaced or overwritten since; the lock ends with the descriptor.
     func remove() throws(SystemError) {
         guard try isOurs() else { return }

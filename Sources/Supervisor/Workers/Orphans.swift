@@ -10,8 +10,10 @@ internal import Reloader
 
 /// What the proof needs to know from outside this type.
 struct OrphanTerms {
-    /// The processes of the running hooks.
+    /// The processes that the daemon has started and that are no workers: hooks, for example.
     let hooks: Set<Int32>
+    /// Processes that are there for the daemon all the time, and start none.
+    let helpers: Set<Int32>
     /// `--keep-children`: only a worker's own session counts.
     let keepsChildren: Bool
 }
@@ -42,7 +44,7 @@ final class Orphans {
     private let buffer: UnsafeMutableRawBufferPointer
     private let story: Story
     /// Children that the daemon had before it started any: the program that became the daemon by exec had started them.
-    private let earlier: Set<ProcessIdentity>
+    private var earlier: Set<ProcessIdentity>
     /// Whether the kernel lists the daemon's children (CONFIG_PROC_CHILDREN, and /proc is mounted).
     let areVisible: Bool
     /// Workers that have ended and have left processes behind.
@@ -55,9 +57,14 @@ final class Orphans {
     init(_ buffer: UnsafeMutableRawBufferPointer, _ story: Story) {
         self.buffer = buffer
         self.story = story
-        let children = Self.children { _ in false }
-        areVisible = children != nil
-        let identities = (children ?? []).compactMap { pid in
+        areVisible = Self.children { _ in false } != nil
+        earlier = []
+        begin()
+    }
+
+    /// All children that the process has now are nobody's: it has not started any.
+    func begin() {
+        let identities = (Self.children { _ in false } ?? []).compactMap { pid in
             ProcessStatus(pid, buffer).map { ProcessIdentity(pid, $0) }
         }
         earlier = Set(identities)
@@ -103,7 +110,10 @@ final class Orphans {
 
     /// - Parameter workers: the running workers, by PID.
     func find(of worker: WorkerProcess, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) {
-        let own = living(beside: workers, terms).filter { isLeft($0, by: worker, beside: workers, terms) }
+        let own =
+            worker.isAdopted
+            ? strangers(of: worker, beside: workers, terms)
+            : living(beside: workers, terms).filter { isLeft($0, by: worker, beside: workers, terms) }
         let families = own.flatMap { family(of: $0.identity.pid) }.filter {
             !terms.keepsChildren || $0.session == worker.pid
         }
@@ -119,6 +129,19 @@ final class Orphans {
         if terms.keepsChildren { return false }
         return worker.left.seen.contains(orphan.identity) || hasNotifySocket(of: worker, orphan.identity.pid)
             || isLeftByElimination(orphan, beside: workers, terms)
+    }
+
+    /// What a worker has left behind that was taken over: it is no child of this daemon, so all processes are looked at.
+    private func strangers(
+        of worker: WorkerProcess, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms
+    ) -> [Orphan] {
+        ProcessTree.all.compactMap { orphan($0) }.filter { process in
+            let pid = process.identity.pid
+            if pid == worker.pid || workers[pid] != nil || workers[process.session] != nil { return false }
+            if process.session == worker.pid { return true }
+            if terms.keepsChildren { return false }
+            return worker.left.seen.contains(process.identity) || hasNotifySocket(of: worker, pid)
+        }
     }
 
     private func hasNotifySocket(of worker: WorkerProcess, _ pid: Int32) -> Bool {
@@ -212,7 +235,9 @@ final class Orphans {
     /// Children of the daemon that are alive, and that are neither workers, nor hooks, nor among the children that the
     /// daemon had before it started any.
     private func living(beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) -> [Orphan] {
-        let children = Self.children { workers[$0] != nil || terms.hooks.contains($0) } ?? []
+        let children = Self.children {
+            workers[$0] != nil || terms.hooks.contains($0) || terms.helpers.contains($0)
+        } ?? []
         return children.compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }
     }
 

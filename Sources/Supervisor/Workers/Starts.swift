@@ -77,6 +77,9 @@ final class Starts {
                 start.slot, start.generation.number, ReportContext()))
     }
 
+    /// No start waits for its outcome.
+    var areDone: Bool { delayed.isEmpty }
+
     /// When to try again; nil if no start waits.
     var nextTry: Instant? { delayed.lazy.compactMap { $0.wait?.nextTry }.min() }
 

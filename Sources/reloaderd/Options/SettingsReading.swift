@@ -111,6 +111,11 @@ struct StartDirectory: ExpressibleByStringLiteral {
 
     init(stringLiteral path: String) { self.init(path) }
 
+    /// That of a daemon which this program goes on for.
+    init(_ place: LaunchPlace) { self.init(place.directory, isNamed: place.isNamed) }
+
+    var launch: LaunchPlace { LaunchPlace(directory: path, isNamed: isNamed) }
+
     /// The directory of this process: by PWD, if that leads here, else by the kernel.
     static func current() -> StartDirectory {
         if let name = getenv("PWD"), let path = String(validatingCString: name), leadsHere(path) {

@@ -22,7 +22,8 @@ struct Verb: Sendable {
 
     /// In the order in which --help and the manual show them.
     static let all: [Verb] = [
-        reload, promote, rollback, status, history, events, logs, list, scale, restart, pause, resume, stop, completion,
+        reload, promote, rollback, status, history, events, logs, list, scale, restart, pause, resume, upgrade, stop,
+        completion,
     ]
 
     let name: String

@@ -190,7 +190,7 @@ private final class KeeperUnderTest {
     }
 
     /// As a daemon that starts. The keeper may not have seen yet that the one before has died.
-    func ask() throws -> Inheritance? { try Predecessor.ask(at: path) }
+    func ask() throws -> Inheritance? { try Inheritance.ask(at: path) }
 
     deinit {
         child.signal(SIGKILL)

@@ -53,7 +53,9 @@ struct Call {
     /// - Returns: whether the operand was given.
     private mutating func take(_ words: [String]) throws(ConfigurationError) -> Bool {
         var rest = words[...]
-        if verb.takesName, let word = rest.first, verb.operand == nil || rest.count > 1 || !Self.isNumber(word) {
+        if verb.takesName, let word = rest.first, 
+            verb.operand == nil || rest.count > 1 || !(Self.isNumber(word) || Self.isPath(word))
+        {
             guard daemon.name == nil && daemon.path == nil else { throw unwanted(word) }
             do throws(ConfigurationError) { daemon.name = try parseDaemonName(word) } catch {
                 throw error.at(verb.name)
@@ -68,6 +70,9 @@ struct Call {
         if let word = rest.first { throw unwanted(word) }
         return operand != nil
     }
+
+    /// No daemon's name has a slash.
+    private static func isPath(_ word: String) -> Bool { word.utf8.contains(UInt8(ascii: "/")) }
 
     /// Whether `word` is a slot, a generation or a difference. A daemon whose name begins like that needs --name.
     private static func isNumber(_ word: String) -> Bool {
@@ -126,6 +131,10 @@ struct Request {
     var note: String?
     /// Lets a rollback go to a generation whose files were changed.
     var force: Bool?
+    /// Of another version of reloaderd.
+    var path: String?
+    /// Refuses what would have to wait.
+    var now: Bool?
 
     init(verb: String) { self.verb = verb }
 
@@ -139,6 +148,7 @@ struct Request {
             ("follow", follow.map(JSON.bool)), ("slot", slot.map(JSON.integer)), ("to", to.map(JSON.integer)),
             ("by", by.map(JSON.integer)), ("fast", fast.map(JSON.bool)), ("generation", generation.map(JSON.integer)),
             ("note", note.map(JSON.string)), ("force", force.map(JSON.bool)),
+            ("path", path.map(JSON.string)), ("now", now.map(JSON.bool)),
         ]
         return .object(members.compactMap { name, value in value.map { JSON.Member(name, $0) } })
     }

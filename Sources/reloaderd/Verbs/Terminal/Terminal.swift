@@ -126,7 +126,8 @@ extension Interruption {
     static func explain(_ call: Call) {
         let name = call.verb.name
         let back = name == "reload" ? ", and \(command("rollback", call)) undoes it" : ""
-        say("the \(name) continues: \(command("status --watch", call)) shows it\(back)")
+        let watch = name == "upgrade" ? "events" : "status --watch"
+        say("the \(name) continues: \(command(watch, call)) shows it\(back)")
     }
 
     private static func command(_ verb: String, _ call: Call) -> String {

@@ -13,7 +13,7 @@ struct Inheritance {
     let aloneFor: Duration
 }
 
-enum Predecessor {
+extension Inheritance {
     /// The keeper needs milliseconds to send all. One that is stopped, or that pages are fetched for, may take longer.
     private static let patience: Int32 = 10_000
 
