@@ -29,8 +29,9 @@ int rl_pipe(int ends[2]) {
 }
 
 int rl_memory_file(const char *name) {
-    int number = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-    if (number < 0 && errno == EINVAL) number = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);  // before Linux 6.3
+    const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    int number = memfd_create(name, flags | MFD_NOEXEC_SEAL);
+    if (number < 0 && errno == EINVAL) number = memfd_create(name, flags);  // before Linux 6.3
     return number;
 }
 

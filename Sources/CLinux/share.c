@@ -1,5 +1,6 @@
 // seccomp_unotify(2), pidfd_getfd(2), process_vm_readv(2), and the classic BPF program that steers a reuseport group.
 #define _GNU_SOURCE
+#include "child.h"
 #include "clinux.h"
 
 #include <errno.h>
@@ -43,9 +44,9 @@ enum { TCP_LISTEN_STATE = 10 };  // netinet/tcp.h, which clashes with linux/tcp.
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)  // Linux 5.19
 #endif
 
-static int install_filter(unsigned long flags) {
+static long install_filter(unsigned long flags) {
     // Examines only the call's number, so that the kernel remembers which calls are always allowed.
-    struct sock_filter filter[] = {
+    static const struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native_arch, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),  // another architecture's calls: none of ours
@@ -59,43 +60,32 @@ static int install_filter(unsigned long flags) {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, &program);
+    static const struct sock_fprog program = {sizeof filter / sizeof *filter, (struct sock_filter *)filter};
+    return bare(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, address_of(&program));
 }
 
-static int send_descriptor(int channel, int descriptor) {
-    char byte = 0;
-    struct iovec piece = {&byte, 1};
-    union {
-        struct cmsghdr header;
-        char space[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
-    part->cmsg_level = SOL_SOCKET;
-    part->cmsg_type = SCM_RIGHTS;
-    part->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(part), &descriptor, sizeof descriptor);
-    return sendmsg(channel, &message, MSG_NOSIGNAL) < 0 ? -1 : 0;
+long report_calls(void) {
+    // A signal that arrives while a call is being examined must not make the program repeat it (Go preempts by signal).
+    unsigned long flags = SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    long notifications = install_filter(flags);
+    if (notifications == -EINVAL) notifications = install_filter(flags = 0);
+    if (notifications == -EACCES) {
+        // Without privilege, a filter requires the promise that exec gives no privilege either.
+        long result = bare(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1);
+        if (result < 0) return result;
+        notifications = install_filter(flags);
+    }
+    return notifications;
 }
 
 int rl_report_listeners(int channel) {
-    // A signal that arrives while a call is being examined must not make the program repeat it (Go preempts by signal).
-    unsigned long flags = SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-    int notifications = install_filter(flags);
-    if (notifications < 0 && errno == EINVAL) notifications = install_filter(flags = 0);
-    if (notifications < 0 && errno == EACCES) {
-        // Without privilege, a filter requires the promise that exec gives no privilege either.
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return -1;
-        notifications = install_filter(flags);
-    }
-    if (notifications < 0) return -1;
-    int result = send_descriptor(channel, notifications);
-    int error = errno;
-    close(notifications);
-    errno = error;
-    return result;
+    long notifications = report_calls();
+    if (notifications < 0) return errno = (int)-notifications, -1;
+    struct note note;
+    prepare_note(&note);
+    long result = send_note(&note, channel, (int)notifications);
+    close((int)notifications);
+    return result < 0 ? (errno = (int)-result, -1) : 0;
 }
 
 int rl_receive_descriptor(int channel) {
@@ -127,7 +117,9 @@ static int try_filter(void *argument) {
     _exit(0);
 }
 
-// Runs `body` in a child that shares our memory while we are suspended. Returns 0, or -1 with errno set.
+// Runs `body` in a child that shares our memory while we are suspended. Returns 0, or -1 with errno set. Nobody can make
+// that wait long: the child never takes on another user, so that only those who may stop us may stop it, and it opens
+// and executes no file.
 static int run_child(int (*body)(void *), void *argument) {
     static _Thread_local char stack[16 * 1024] __attribute__((aligned(16)));
     pid_t pid = clone(body, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, argument);

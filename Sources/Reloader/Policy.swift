@@ -36,7 +36,8 @@ public struct Policy: Codable, Equatable, Sendable {
     public var drain: Drain = .signal
     /// Time from the stop signal to SIGKILL. For a worker that is emptied first, it counts from the end of emptying.
     public var stopTimeout: Duration = .seconds(30)
-    /// The delay after the first failure in a row. Doubles with each further one.
+    /// The delay after the first failure in a row (none if that was the failure of a worker that had served). Doubles
+    /// with each further one.
     public var backoffBase: Duration = .milliseconds(100)
     public var backoffCap: Duration = .seconds(30)
     /// A worker that was ready this long is healthy: if it dies, it is restarted at once and earlier failures are

@@ -36,15 +36,17 @@ extension Pool {
             change(slot) { $0.failures = 0 }
             if slots[slot].isVacant { restart(slot) }
         } else {
-            slotFailed(slot)
+            slotFailed(slot, hadServed: readySince != nil)
         }
     }
 
-    /// Counts one more failure in a row of this slot: the slot waits, or the pool gives up.
-    mutating func slotFailed(_ slot: Int) {
+    /// Counts one more failure in a row of this slot: the slot waits, or the pool gives up. The slot does not wait if a
+    /// worker that had served was the first to fail: one that served once will probably do so again.
+    mutating func slotFailed(_ slot: Int, hadServed: Bool = false) {
         change(slot) { $0.failures += 1 }
         if let failures = history.record(at: now, limit: policy.giveUp) { return giveUp(after: failures) }
         guard slots[slot].replacement == nil else { return }
+        if hadServed, slots[slot].failures == 1 { return restart(slot) }
         let restartAt = now + drawDelay(of: slot)
         change(slot) { $0.restartAt = restartAt }
     }

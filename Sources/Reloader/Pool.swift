@@ -8,7 +8,8 @@
 //    for the old worker that is its ready and soaked replacement, for an abandoned replacement it is the old worker.
 // 4. A worker is emptied at most once, then gets at most one stop signal, then at most one SIGKILL, and none after its
 //    exit was seen. Each exit is seen once.
-// 5. Delays follow the backoff formula. No slot is ever started twice at the same time in the same role.
+// 5. Delays follow the backoff formula; but if the first failure in a row is that of a worker that had served, there is
+//    none after it. No slot is ever started twice at the same time in the same role.
 // 6. When workers are healthy again and no command is pending, the pool settles: n ready workers of one generation, and
 //    no timer armed except watchdogs.
 // 7. After a stop no worker is started, and the daemon ends when the last worker has ended, along with everything that

@@ -1,5 +1,5 @@
-// The state of a pool, for whoever goes on with it: another program in the place of this one, or a daemon that takes
-// over from one that has died. It comes as a head and slots, so that only what has changed needs to be written again.
+// The state of a pool, for a successor that goes on with it: another program in the place of this one, or a daemon that
+// takes over from one that has died. It comes as a head and slots, so that only what has changed is written again.
 //
 // - The names of these types' fields and cases are the format. A field that is added must be optional, and a name stays
 //   as it is: the last version could not be read otherwise.
@@ -52,8 +52,8 @@ extension Pool {
             startedAt: startedAt, hasSpawned: hasSpawned, hasBeenReady: hasBeenReady, stopAskedAt: stopAskedAt)
     }
 
-    /// What has changed since the last call; at the first call, since the pool was made or restored. Whoever keeps this
-    /// for the case that the daemon dies must have it before the effects of the same event are carried out: then no
+    /// What has changed since the last call; at the first call, since the pool was made or restored. If it is kept for
+    /// the case that the daemon dies, that must be done before the effects of the same event are carried out: then no
     /// worker is started that nobody knows of afterwards.
     public mutating func takeChanges() -> PoolChanges {
         let head = head

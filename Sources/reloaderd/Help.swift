@@ -14,7 +14,8 @@ func helpText() -> String {
     \(Verb.all.map { "  \(padded($0.name, 12))\($0.summary)\n" }.joined())
     Options with ... may be repeated. Durations are 250ms, 30s, 5m, 1h; sizes 64M.
     Signals: HUP reload, TERM and INT graceful stop, QUIT fast stop, USR1 reopen
-    log files, TTIN and TTOU one worker more or fewer, WINCH drain all workers.
+    log files, USR2 upgrade, TTIN and TTOU one worker more or fewer, WINCH drain all
+    workers.
     The manual: man reloaderd.
 
     """

@@ -221,10 +221,31 @@ static void try_sharing(struct scene *scene) {
     check(rl_open_thread(0) < 0 && rl_open_thread(-1) < 0 && rl_take_descriptor(scene->pidfd, -1) < 0);
 }
 
-static void try_spawning(struct scene *scene) {
+// Starts a program, or a child that fails before that, which is reaped.
+static struct rl_start_state start_one(struct rl_spawn_request *request, pid_t *pid, int *pidfd) {
+    int channel[2];
+    check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == 0);
+    request->channel = channel[0];
+    struct rl_start *start = rl_start(request, pid, pidfd);
+    if (!start) {
+        check(start != NULL);
+        exit(2);
+    }
+    struct rl_start_state state = follow(start, channel, *pidfd, true);
+    if (state.error != 0) {
+        if (!rl_look_at_start(start).has_own_descriptors) close(channel[0]);
+        check(waitid(P_PIDFD, (id_t)*pidfd, &(siginfo_t){0}, WEXITED) == 0);
+        close(*pidfd);
+    }
+    check(rl_free_start(start) == 0);
+    close(channel[1]);
+    return state;
+}
+
+static void try_starting(struct scene *scene) {
     char *arguments[] = {"sh", "-c", "test \"$PID\" = $$", NULL};
     char pid_text[32] = "PID=";
-    char *environment[] = {pid_text, NULL};
+    char *environment[] = {"X=", pid_text, NULL};
     static int many[1025];
     for (size_t i = 0; i < sizeof many / sizeof *many; i++) many[i] = scene->null;
     struct rl_spawn_request request = {
@@ -238,38 +259,46 @@ static void try_spawning(struct scene *scene) {
         .descriptor_count = 3,
         .mask = -1,
         .cpu = -1,
-        .listen_channel = -1,
     };
-    struct rl_spawn_result result;
+    memset(pid_text + 4, '0', 20);
+    struct rl_start_state state;
     struct rl_exit ending;
-    check(rl_spawn(&request, &result) == 0);
-    check(rl_signal(result.pidfd, 0) == 0);
-    check(waitid(P_PIDFD, (id_t)result.pidfd, &(siginfo_t){0}, WEXITED | WNOWAIT) == 0);
-    check(rl_peek_child(&ending) == 0 && ending.pid == result.pid);
-    check(rl_peek_pidfd(result.pidfd, &ending) == 0 && ending.pid == result.pid);
-    check(rl_reap_pidfd(result.pidfd, &ending) == 0 && !ending.signaled && ending.status == 0);
-    check(rl_reap_pidfd(result.pidfd, &ending) < 0 && errno == ECHILD);
-    close(result.pidfd);
+    pid_t pid;
+    int pidfd;
+    errno = 0;
+    check(start_one(&request, &pid, &pidfd).error == 0);
+    check(rl_signal(pidfd, 0) == 0);
+    check(waitid(P_PIDFD, (id_t)pidfd, &(siginfo_t){0}, WEXITED | WNOWAIT) == 0);
+    check(rl_peek_child(&ending) == 0 && ending.pid == pid);
+    check(rl_peek_pidfd(pidfd, &ending) == 0 && ending.pid == pid);
+    check(rl_reap_pidfd(pidfd, &ending) == 0 && !ending.signaled && ending.status == 0);
+    check(rl_reap_pidfd(pidfd, &ending) < 0 && errno == ECHILD);
+    check(pid_text[4] == '0' && pid_text[23] == '0');  // the child has a copy
+    close(pidfd);
     request.descriptor_count = 1025;
-    check(rl_spawn(&request, &result) < 0 && result.stage == rl_stage_descriptors && result.error == E2BIG);
+    errno = 0;
+    state = start_one(&request, &pid, &pidfd);
+    check(state.stage == rl_stage_descriptors && state.error == E2BIG);
     request.descriptor_count = 3;
     request.directory = scene->null;
-    check(rl_spawn(&request, &result) < 0 && result.stage == rl_stage_directory && result.error == ENOTDIR);
+    state = start_one(&request, &pid, &pidfd);
+    check(state.stage == rl_stage_directory && state.error == ENOTDIR);
     request.directory = scene->directory;
     struct rl_limit limit = {UINT32_MAX, 0, 0};
     request.limits = &limit;
     request.limit_count = 1;
-    check(rl_spawn(&request, &result) < 0 && result.stage == rl_stage_limits && result.error == EINVAL);
+    state = start_one(&request, &pid, &pidfd);
+    check(state.stage == rl_stage_limits && state.error == EINVAL);
     request.limit_count = 0;
     arguments[2] = "kill -STOP $$; sleep 1000";
-    check(rl_spawn(&request, &result) == 0);
+    check(start_one(&request, &pid, &pidfd).error == 0);
     struct rl_stop stop = {0, 0};
-    check(waitid(P_PID, (id_t)result.pid, &(siginfo_t){0}, WSTOPPED | WNOWAIT) == 0);
-    check(rl_next_stop_or_go_on(&stop) == 0 && stop.pid == result.pid && stop.signal == SIGSTOP);
-    check(rl_signal_group(result.pidfd, result.pid, SIGCONT) == 0);
-    check(rl_kill_with_group(result.pidfd, result.pid) == 0);
-    check(rl_reap_child(result.pid, &ending) == 0 && ending.signaled && ending.status == SIGKILL);
-    close(result.pidfd);
+    check(waitid(P_PID, (id_t)pid, &(siginfo_t){0}, WSTOPPED | WNOWAIT) == 0);
+    check(rl_next_stop_or_go_on(&stop) == 0 && stop.pid == pid && stop.signal == SIGSTOP);
+    check(rl_signal_group(pidfd, pid, SIGCONT) == 0);
+    check(rl_kill_with_group(pidfd, pid) == 0);
+    check(rl_reap_child(pid, &ending) == 0 && ending.signaled && ending.status == SIGKILL);
+    close(pidfd);
     check(rl_become_subreaper() == 0);
 }
 
@@ -297,7 +326,7 @@ int try_without_faults(void) {
     try_steering(&scene);
     try_sharing(&scene);
     try_calls(&scene);
-    try_spawning(&scene);
+    try_starting(&scene);
     try_signals();
     check(count_open() == before);
     return wrong;

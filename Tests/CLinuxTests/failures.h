@@ -46,5 +46,8 @@ extern const struct row rows[];
 extern const size_t row_count;
 
 struct scene set_scene(void);
+// Waits until the child has executed its program or has ended: the second alone is seen unless our own end of its
+// channel `closes` when it needs that no longer. An error of EPROTO means that it never said so.
+struct rl_start_state follow(const struct rl_start *start, int channel[2], int pidfd, bool closes);
 // What the functions do when nothing fails, and with bad input. Returns how many checks failed.
 int try_without_faults(void);

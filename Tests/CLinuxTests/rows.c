@@ -8,12 +8,14 @@
 #include <linux/close_range.h>
 #include <linux/seccomp.h>
 #include <linux/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -65,6 +67,7 @@ struct scene set_scene(void) {
 static struct rl_exit ending;
 static struct rl_stop stop;
 static int ends[2];
+static int number;
 static uint64_t soft, hard;
 static char bytes[64];
 static uint32_t uid;
@@ -116,6 +119,7 @@ RUN(sockets_, rl_sockets(sockets, sizeof sockets / sizeof *sockets))
 RUN(handshakes_, rl_handshakes(1, peers, sizeof peers / sizeof *peers))
 RUN(affinity, rl_affinity(cpus, sizeof cpus / sizeof *cpus))
 RUN(report_listeners, rl_report_listeners(scene->pair[0]))
+RUN(receive_note, rl_receive_note(scene->pair[1], &number))
 RUN(receive_descriptor, rl_receive_descriptor(scene->pair[1]))
 RUN(try_sharing, rl_try_sharing(scene->pair[0], &missing))
 RUN(next_call, rl_next_call(scene->datagrams[0], &call))
@@ -135,7 +139,27 @@ RUN(refuse, rl_refuse_connections(scene->listener, false))
 RUN(admit, rl_admit_connections(scene->listener))
 RUN(tcp_state, rl_tcp_state(scene->listener, &tcp))
 
-// The result is the stage.
+struct rl_start_state follow(const struct rl_start *start, int channel[2], int pidfd, bool closes) {
+    struct rl_start_state state;
+    bool was_noted = false;
+    while (true) {
+        int sent;
+        struct pollfd news[] = {{.fd = channel[1], .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
+        must(poll(news, 2, -1), "poll");
+        ssize_t count = rl_receive_note(channel[1], &sent);
+        state = rl_look_at_start(start);
+        if (count > 0) {
+            was_noted = state.has_own_descriptors;
+            if (sent >= 0) close(sent);
+            if (closes) close(channel[0]);
+        } else if (count == 0 || news[1].revents) {
+            break;
+        }
+    }
+    if (state.error == 0 && !was_noted) state.error = EPROTO;
+    return state;
+}
+
 static struct outcome spawn_with(struct scene *scene, int executable, const int descriptors[3]) {
     char *arguments[] = {"true", NULL}, *environment[] = {NULL};
     gid_t group = getgid();
@@ -154,20 +178,23 @@ static struct outcome spawn_with(struct scene *scene, int executable, const int 
         .sets_nice = true,
         .nice = 19,
         .cpu = sched_getcpu(),
-        .listen_channel = scene->pair[0],
+        .channel = scene->pair[0],
+        .reports_calls = true,
         .sets_user = true,
         .user = getuid(),
         .group = group,
         .groups = &group,
         .group_count = 1,
     };
-    struct rl_spawn_result result;
-    int status = rl_spawn(&request, &result);
-    if (status == 0) {
-        close(result.pidfd);
-        rl_reap_child(result.pid, &ending);
-    }
-    return (struct outcome){status == 0 ? rl_stage_none : (long)result.stage, result.error};
+    pid_t pid;
+    int pidfd;
+    struct rl_start *start = rl_start(&request, &pid, &pidfd);
+    if (!start) return (struct outcome){rl_stage_clone, errno};
+    struct rl_start_state state = follow(start, scene->pair, pidfd, false);
+    close(pidfd);
+    // The result is the stage that failed.
+    struct outcome outcome = {state.error == 0 ? rl_stage_none : (long)state.stage, state.error};
+    return rl_free_start(start) < 0 ? (struct outcome){-1, errno} : outcome;
 }
 
 static struct outcome spawn(struct scene *scene) {
@@ -289,31 +316,36 @@ const struct row rows[] = {
     {"rl_tcp_state", tcp_state, {FAULT_IF(getsockopt, ENOPROTOOPT, 2, TCP_INFO)}, -1, ENOPROTOOPT},
     FAIL("tcp_state", tcp_state, ioctl, ENOTTY),
 
-    {"rl_spawn", spawn, {FAULT(rt_sigprocmask, EINVAL)}, rl_stage_signals, EINVAL},
-    {"rl_spawn", spawn, {FAULT(clone, EAGAIN)}, rl_stage_clone, EAGAIN},
-    {"rl_spawn", spawn, {FAULT(close_range, ENOSYS), FAULT(unshare, ENOMEM)}, rl_stage_descriptors, ENOMEM},
-    {"rl_spawn", spawn, {FAULT(setsid, EPERM)}, rl_stage_session, EPERM},
-    {"rl_spawn", spawn, {FAULT(setsid, EPERM), FAULT(waitid, ECHILD)}, rl_stage_session, EPERM},
-    {"rl_spawn", spawn, {FAULT(fchdir, EACCES)}, rl_stage_directory, EACCES},
-    {"rl_spawn", spawn_low, {FAULT(fcntl, EMFILE)}, rl_stage_descriptors, EMFILE},
-    {"rl_spawn", spawn, {FAULT(dup_to, EBUSY)}, rl_stage_descriptors, EBUSY},
-    {"rl_spawn", spawn_swapped, {FAULT_IF(fcntl, EMFILE, 1, F_DUPFD_CLOEXEC)}, rl_stage_descriptors, EMFILE},
-    {"rl_spawn", spawn_swapped, {FAULT_IF(fcntl, EBADF, 1, F_SETFD)}, rl_stage_descriptors, EBADF},
-    {"rl_spawn", spawn, {FAULT_IF(close_range, EPERM, 2, CLOSE_RANGE_CLOEXEC)}, rl_stage_descriptors, EPERM},
-    {"rl_spawn", spawn, {FAULT(prlimit64, EPERM)}, rl_stage_limits, EPERM},
-    {"rl_spawn", spawn, {FAULT(setpriority, EACCES)}, rl_stage_nice, EACCES},
-    {"rl_spawn", spawn, {FAULT(sched_setaffinity, EINVAL)}, rl_stage_affinity, EINVAL},
-    {"rl_spawn", spawn, {FAULT(seccomp, ENOMEM)}, rl_stage_filter, ENOMEM},
-    {"rl_spawn", spawn, {FAULT(sendmsg, EPIPE)}, rl_stage_filter, EPIPE},
-    {"rl_spawn", spawn, {FAULT(capget, EPERM)}, rl_stage_capabilities, EPERM},
-    {"rl_spawn", spawn, {FAULT(capset, EPERM)}, rl_stage_capabilities, EPERM},
-    {"rl_spawn", spawn, {FAULT(setgroups, EPERM)}, rl_stage_groups, EPERM},
-    {"rl_spawn", spawn, {PRETEND(setgroups), FAULT(setresgid, EINVAL)}, rl_stage_group_id, EINVAL},
-    {"rl_spawn", spawn, {PRETEND(setgroups), FAULT(setresuid, EAGAIN)}, rl_stage_user_id, EAGAIN},
-    {"rl_spawn", spawn, {PRETEND(setgroups), FAULT(rt_sigaction, EINVAL)}, rl_stage_signals, EINVAL},
-    {"rl_spawn", spawn, {PRETEND(setgroups), FAULT(execve, ENOENT)}, rl_stage_exec, ENOENT},
-    {"rl_spawn", spawn_file, {PRETEND(setgroups), FAULT(execveat, ETXTBSY)}, rl_stage_exec, ETXTBSY},
+    {"rl_start", spawn, {FAULT(mmap, ENOMEM)}, rl_stage_clone, ENOMEM},
+    {"rl_start", spawn, {FAULT(mprotect, ENOMEM)}, rl_stage_clone, ENOMEM},
+    {"rl_start", spawn, {FAULT(rt_sigprocmask, EINVAL)}, rl_stage_clone, EINVAL},
+    {"rl_start", spawn, {FAULT(clone, EAGAIN)}, rl_stage_clone, EAGAIN},
+    {"rl_start", spawn, {FAULT(close_range, ENOSYS), FAULT(unshare, ENOMEM)}, rl_stage_descriptors, ENOMEM},
+    {"rl_start", spawn_low, {FAULT(fcntl, EMFILE)}, rl_stage_descriptors, EMFILE},
+    {"rl_start", spawn, {FAULT(dup3, EBUSY)}, rl_stage_descriptors, EBUSY},
+    {"rl_start", spawn_swapped, {FAULT_IF(fcntl, EMFILE, 1, F_DUPFD_CLOEXEC)}, rl_stage_descriptors, EMFILE},
+    {"rl_start", spawn_swapped, {FAULT_IF(fcntl, EBADF, 1, F_SETFD)}, rl_stage_descriptors, EBADF},
+    {"rl_start", spawn, {FAULT_IF(close_range, EPERM, 2, 0)}, rl_stage_descriptors, EPERM},
+    {"rl_start", spawn, {FAULT(seccomp, ENOMEM)}, rl_stage_filter, ENOMEM},
+    {"rl_start", spawn, {FAULT(seccomp, EACCES), FAULT(prctl, EPERM)}, rl_stage_filter, EPERM},
+    {"rl_start", spawn, {FAULT(sendmsg, EPIPE)}, rl_stage_descriptors, EPIPE},
+    {"rl_start", spawn, {FAULT(setsid, EPERM)}, rl_stage_session, EPERM},
+    {"rl_start", spawn, {FAULT(fchdir, EACCES)}, rl_stage_directory, EACCES},
+    {"rl_start", spawn, {FAULT(prlimit64, EPERM)}, rl_stage_limits, EPERM},
+    {"rl_start", spawn, {FAULT(setpriority, EACCES)}, rl_stage_nice, EACCES},
+    {"rl_start", spawn, {FAULT(sched_setaffinity, EINVAL)}, rl_stage_affinity, EINVAL},
+    {"rl_start", spawn, {FAULT(rt_sigaction, EINVAL)}, rl_stage_signals, EINVAL},
+    {"rl_start", spawn, {FAULT(capget, EPERM)}, rl_stage_capabilities, EPERM},
+    {"rl_start", spawn, {FAULT(capset, EPERM)}, rl_stage_capabilities, EPERM},
+    {"rl_start", spawn, {FAULT(setgroups, EPERM)}, rl_stage_groups, EPERM},
+    {"rl_start", spawn, {PRETEND(setgroups), FAULT(setresgid, EINVAL)}, rl_stage_group_id, EINVAL},
+    {"rl_start", spawn, {PRETEND(setgroups), FAULT(setresuid, EAGAIN)}, rl_stage_user_id, EAGAIN},
+    {"rl_start", spawn, {PRETEND(setgroups), FAULT_IF(prctl, EINVAL, 0, PR_SET_DUMPABLE)}, rl_stage_user_id, EINVAL},
+    {"rl_start", spawn, {PRETEND(setgroups), FAULT(execve, ENOENT)}, rl_stage_exec, ENOENT},
+    {"rl_start", spawn_file, {PRETEND(setgroups), FAULT(execveat, ETXTBSY)}, rl_stage_exec, ETXTBSY},
     // The kernels that lack them do without.
-    {"rl_spawn", spawn, {PRETEND(setgroups), FAULT(close_range, ENOSYS)}, rl_stage_none, 0},
+    {"rl_start", spawn, {PRETEND(setgroups), FAULT(close_range, ENOSYS)}, rl_stage_none, 0},
+    {"rl_free_start", spawn, {PRETEND(setgroups), FAULT(munmap, EINVAL)}, -1, EINVAL},
+    {"rl_receive_note", receive_note, {FAULT(recvmsg, EAGAIN)}, -1, EAGAIN},
 };
 const size_t row_count = sizeof rows / sizeof *rows;

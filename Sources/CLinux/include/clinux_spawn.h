@@ -6,22 +6,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// The step at which a child's set-up failed, in the order in which the steps are taken.
+// The steps of a child's set-up, in the order in which they are taken.
 enum rl_stage {
     rl_stage_none,
     rl_stage_clone,
+    rl_stage_descriptors,
+    rl_stage_filter,
     rl_stage_session,
     rl_stage_directory,
-    rl_stage_descriptors,
     rl_stage_limits,
     rl_stage_nice,
     rl_stage_affinity,
-    rl_stage_filter,
+    rl_stage_signals,
     rl_stage_capabilities,
     rl_stage_groups,
     rl_stage_group_id,
     rl_stage_user_id,
-    rl_stage_signals,
     rl_stage_exec,
 };
 
@@ -46,20 +46,32 @@ struct rl_spawn_request {
     bool sets_nice;
     int nice;
     int cpu;                    // the only CPU to run on, or -1
-    int listen_channel;         // where rl_report_listeners sends its descriptor, or -1
+    int channel;                // the child's end of a unix stream socket pair; see rl_receive_note
+    bool reports_calls;         // the program's calls of bind(2) and listen(2) are reported, see rl_next_call
     bool sets_user;
     uint32_t user, group;
     const uint32_t *groups;
     int group_count;
 };
 
-struct rl_spawn_result {
-    pid_t pid;
-    int pidfd;                  // close-on-exec
-    enum rl_stage stage;        // rl_stage_none: the program was executed
-    int error;                  // errno of the stage
+// One start, from clone(2) until the program is executed or the child is gone.
+struct rl_start;
+
+// How far the child has come.
+struct rl_start_state {
+    enum rl_stage stage;        // the step that it is in, or was in when it failed or ended
+    int error;                  // errno of the step that failed; 0: none has
+    bool has_own_descriptors;   // it needs those of the request no longer
 };
 
-// Starts the child and waits until it has executed its program or failed to. A child that failed is reaped here.
-// Returns 0, or -1 with result->stage and result->error set.
-int rl_spawn(const struct rl_spawn_request *request, struct rl_spawn_result *result);
+// Starts a child that sets itself up and executes the program while we go on. The pidfd is close-on-exec. All of the
+// request that is memory is copied; its descriptors must stay open until the child has its own. NULL with errno set if
+// there is no child.
+struct rl_start *rl_start(const struct rl_spawn_request *request, pid_t *pid, int *pidfd);
+struct rl_start_state rl_look_at_start(const struct rl_start *start);
+// Frees what the child reads and writes, its stack included. To be called once the child has executed its program or
+// has ended, and not before.
+int rl_free_start(struct rl_start *start);
+// Receives on our end of the channel: 1 when the child has its own descriptors, with the one to which its calls will be
+// reported, or -1; 0 when it has executed its program or ended; -1 with errno set, EAGAIN if there is no news.
+ssize_t rl_receive_note(int channel, int *descriptor);

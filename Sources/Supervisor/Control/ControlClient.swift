@@ -179,7 +179,10 @@ struct ControlPeer: Codable {
     }
 
     /// True for root, the daemon's own user, and members of the control group.
-    var isAllowed: Bool { userID == 0 || userID == geteuid() || isInGroup }
+    var isAllowed: Bool { isOwner || isInGroup }
+
+    /// True for root and the daemon's own user.
+    var isOwner: Bool { userID == 0 || userID == geteuid() }
 
     var asker: Asker { Asker(pid: pid, userID: userID) }
 }

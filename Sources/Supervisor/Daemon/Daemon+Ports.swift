@@ -36,8 +36,8 @@ extension Daemon {
         let children: [Int32]
         do throws(SystemError) { children = try ProcessTree.allChildren(of: getpid()) } catch { return nil }
         return children.filter {
-            workers.running(pid: $0) == nil && hooks.process($0) == nil && upgrade.process($0) == nil
-                && $0 != keeper?.pid
+            workers.running(pid: $0) == nil && hooks.process($0) == nil && !starts.contains(pid: $0)
+                && !upgrade.pids.contains($0) && $0 != keeper?.pid
         }
     }
 
@@ -129,7 +129,8 @@ extension Daemon {
 
     func armLookTimer() throws(SystemError) {
         let others = [
-            emptyings.nextLook, upgrade.nextDeadline, ports.nextDeadline, hooks.nextDeadline, starts.nextTry, startTrouble.nextDeadline,
+            emptyings.nextLook, ports.nextDeadline, hooks.nextDeadline, starts.nextDeadline, startTrouble.nextDeadline,
+            upgrade.nextDeadline,
             memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0),
         ].compactMap { $0 }
         try lookTimer.arm(others.min())

@@ -25,7 +25,7 @@ extension Daemon {
         case .rollback(let generation, let force, let wait):
             if !force { try refuseRollbackToChanged(generation) }
             try rollback(to: generation, client, wait: wait)
-        case .upgrade(let path, let isUrgent): upgrade(path, isUrgent, client)
+        case .upgrade(let path, let isUrgent): try upgrade(path, isUrgent, client)
         }
     }
 
@@ -121,7 +121,11 @@ extension Daemon {
     }
 
     /// The answer comes from the program that goes on, whichever that is.
-    private func upgrade(_ path: String?, _ isUrgent: Bool, _ client: ControlClient) {
+    private func upgrade(_ path: String?, _ isUrgent: Bool, _ client: ControlClient) throws(ControlError) {
+        // It is executed with all rights of the daemon, which the members of the group need not have.
+        if path != nil && !client.peer.isOwner {
+            throw ControlError(.refused, "only root and the daemon's user may name a program that is to be executed")
+        }
         do throws(UpgradeRefusal) {
             try beginUpgrade(path, client.peer.asker, isUrgent: isUrgent)
             control.wait(client, for: .upgrade)

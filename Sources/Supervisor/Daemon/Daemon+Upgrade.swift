@@ -58,6 +58,7 @@ extension Daemon {
         if let roll = pool.roll { return "the roll to generation \(roll.target) is under way" }
         if let recycle = pool.recycle { return "the worker of slot \(recycle.slot) is being replaced" }
         if !starts.areDone { return "a worker is being started" }
+        if hooks.isStarting { return "a hook is being started" }
         if !emptyings.areDone { return "a worker is being drained" }
         return nil
     }
@@ -73,16 +74,20 @@ extension Daemon {
     }
 
     /// Call it at the end of each turn: when the trial has gone well and nothing is under way, the time has come.
-    func goOnWithUpgrade() {
-        guard upgrade.isUnderWay else { return }
+    ///
+    /// - Returns: whether it has told anything.
+    func goOnWithUpgrade() -> Bool {
+        guard upgrade.isUnderWay else { return false }
         if pool.isEnding {
             upgrade.cancel()
-            return failUpgrade("\(ReloadRefusal.ending)", isStopping: true)
+            failUpgrade("\(ReloadRefusal.ending)", isStopping: true)
+            return true
         }
-        guard let order = upgrade.passed else { return }
+        guard let order = upgrade.passed else { return false }
         if let obstacle = upgradeObstacle {
-            if let record = upgrade.tellWait(for: obstacle) { control.tell(.upgrade, progress: record.json) }
-            return
+            guard let record = upgrade.tellWait(for: obstacle) else { return false }
+            control.tell(.upgrade, progress: record.json)
+            return true
         }
         upgrade.cancel()
         var begun = order
@@ -91,6 +96,7 @@ extension Daemon {
         manager.upgradeBegins(at: MonotonicClock.now())
         do throws(StateError) { try execute(order.path) } catch { failUpgrade("\(error)") }
         orderUnderWay = nil
+        return true
     }
 
     /// Executes the new program. This returns only if that has failed; then nothing has changed.

@@ -4,30 +4,64 @@ internal import Reloader
 
 extension Daemon {
     var orphanTerms: OrphanTerms {
-        var own = hooks.pids
-        if let preflight = upgrade.pid { own.insert(preflight) }
-        return OrphanTerms(
-            hooks: own, helpers: Set([keeper?.pid].compactMap { $0 }), keepsChildren: settings.keepsChildren)
+        OrphanTerms(
+            hooks: hooks.pids.union(upgrade.pids), helpers: Set([keeper?.pid].compactMap { $0 }),
+            starts: starts.processes, keepsChildren: settings.keepsChildren)
     }
 
     // MARK: starts
 
     /// Returns the answer to the core; nil: it comes later.
     func start(_ start: WorkerStart) -> Event? {
+        // The core has no use for it any more.
+        if pool.isEnding { return .spawnFailed(start.id, .exhausted) }
+        guard starts.hasRoom else {
+            starts.wait(start)
+            return nil
+        }
         do throws(SpawnError) {
             let listeners = try listenerDescriptors(for: start.slot, of: start.generation)
-            let worker = try starts.spawn(start, by: pool.policy, listeners: listeners, output)
-            try workers.add(worker)
-            startTrouble.expectReadiness(of: worker, by: pool.policy)
-            return .spawned(start.id)
-        } catch {
-            let isStopping = if case .stopping = pool.phase { true } else { false }
-            return starts.failed(start, error, isStopping: isStopping)
-        }
+            try starts.begin(start, by: pool.policy, listeners: listeners)
+            return nil
+        } catch { return starts.failed(start, error) }
     }
 
-    func tryDelayedStarts() {
+    /// Does nothing while the process is still being set up.
+    func lookAtStart(_ starting: StartingWorker) throws(SystemError) {
+        guard let outcome = try starts.look(at: starting, output) else { return }
+        do throws(SpawnError) {
+            switch outcome {
+            case .executed(let worker):
+                try workers.add(worker)
+                startTrouble.expectReadiness(of: worker, by: pool.policy)
+                handle(.spawned(worker.id))
+                if worker.stoppedBy != nil { workers.tellStop(of: worker) }
+            case .failed(let error): throw error
+            }
+        } catch { startFailed(starting.start, error) }
+        beginWaitingStarts()
+    }
+
+    private func startFailed(_ start: WorkerStart, _ error: SpawnError) {
+        guard let answer = starts.failed(start, error) else { return }
+        handle(answer)
+        closeListenersIfGone(start.slot)
+    }
+
+    /// What only time tells of starts: some are to be tried again, others have taken too long.
+    func lookAtStarts() throws(SystemError) {
         for next in starts.takeDue() {
+            if let answer = start(next) { handle(answer) }
+        }
+        for starting in starts.overdue() {
+            try lookAtStart(starting)
+            if let error = try starts.giveUp(starting) { startFailed(starting.start, error) }
+        }
+        beginWaitingStarts()
+    }
+
+    private func beginWaitingStarts() {
+        while let next = starts.takeNext() {
             if let answer = start(next) { handle(answer) }
         }
     }
@@ -91,7 +125,7 @@ extension Daemon {
     /// Reaps workers and hooks that have ended, and orphans that were handed to the daemon as subreaper or PID 1; and
     /// notes which workers are stopped.
     func reapChildren() throws(SystemError) {
-        while let worker = try workers.nextStop() {
+        while let worker = try workers.nextStop(starts) {
             // A stopped worker gets no new connections.
             steer()
             workers.tellStop(of: worker)
@@ -103,7 +137,13 @@ extension Daemon {
                 try reap(hook)
             } else if let preflight = upgrade.process(child) {
                 try look(at: preflight)
+            } else if let starting = starts.starting(pid: child) {
+                try lookAtStart(starting)
+            } else if let keeper, keeper.isBeingStarted(child) {
+                keeper.look()
             } else {
+                starts.childHasEnded(child)
+                upgrade.childHasEnded(child)
                 try workers.reapOrphan(child)
             }
         }

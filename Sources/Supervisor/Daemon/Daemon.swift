@@ -109,7 +109,7 @@ public final class Daemon {
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 cpus: CPUCount.allowed(), sharesPorts: supply.isShared,
                 notifySockets: notifySockets)
-            starts = Starts(spawner, story)
+            starts = Starts(spawner, loop, story)
             pool = Pool(policy: policy, seed: try randomSeed())
         } catch {
             supply.removeFiles()
@@ -188,7 +188,7 @@ public final class Daemon {
                 name: settings.daemonName, listenerNames: ports.listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 cpus: CPUCount.allowed(), sharesPorts: ports.supply.isShared, notifySockets: notifySockets)
-            starts = Starts(spawner, story)
+            starts = Starts(spawner, loop, story)
         } catch { throw StateError(error) }
         emptyings = Emptyings(story)
         terminal = ControllingTerminal()
@@ -254,7 +254,7 @@ public final class Daemon {
                 name: settings.daemonName, listenerNames: ports.listeners.map { $0.name }, fileLimit: fileLimit,
                 pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
                 cpus: CPUCount.allowed(), sharesPorts: ports.supply.isShared, notifySockets: notifySockets)
-            starts = Starts(spawner, story)
+            starts = Starts(spawner, loop, story)
         } catch { throw StateError(error) }
         emptyings = Emptyings(story)
         terminal = ControllingTerminal()
@@ -341,6 +341,7 @@ public final class Daemon {
             return try turn()
         } catch {
             hooks.killAll()
+            starts.killAll()
             workers.killAll()
             workers.killTheRest(orphanTerms)
             throw .system(error)
@@ -367,6 +368,7 @@ public final class Daemon {
             beginFirstGeneration()
             handle(.start)
         }
+        try endTurn()
         while exitStatus == nil || !hooks.areDone {
             try timer.arm(pool.nextDeadline.map(clock.monotonic))
             try armLookTimer()
@@ -375,18 +377,23 @@ public final class Daemon {
             clock.hold(before: pool.nextDeadline)
             while let source = loop.next() { dispatch(source) }
             handleDeadline(allIsHeard: wasHeld && !mayHaveMore)
-            hooks.startWaiting()
-            if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
-            try output.endTurn()
-            try manager.endTurn()
-            deploys.save()
-            control.endTurn()
-            noteLostTime()
-            keep()
-            goOnWithUpgrade()
+            try endTurn()
+            if goOnWithUpgrade() { try endTurn() }
         }
         workers.killTheRest(orphanTerms)
         return exitStatus ?? 0
+    }
+
+    /// What was left for the end of a turn: after it nothing waits in this process but what the rows say.
+    private func endTurn() throws(SystemError) {
+        hooks.startWaiting()
+        if exitStatus != nil { hooks.end(at: MonotonicClock.now()) }
+        try output.endTurn()
+        try manager.endTurn()
+        deploys.save()
+        control.endTurn()
+        noteLostTime()
+        keep()
     }
 
     /// The clock of a daemon that takes over may be a little ahead, and never back.
@@ -417,6 +424,7 @@ public final class Daemon {
             case .output(let sink): output.flush(sink)
             case .manager: manager.flush()
             case .managerWatchdog: try manager.ping()
+            case .starting(let starting): try lookAtStart(starting)
             case .exit(let worker): try workerExited(worker)
             case .readyPipe(let worker): hear(try workers.readReadyPipe(of: worker), from: worker)
             case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
@@ -426,7 +434,7 @@ public final class Daemon {
             case .queue(let socket): ports.queueHasSomebody(socket)
             case .looks:
                 try lookTimer.acknowledge()
-                tryDelayedStarts()
+                try lookAtStarts()
                 lookAtEmptyings()
                 try ports.look(kin: orphans, serving: serving)
                 for ticks in try hooks.endOverdue(at: MonotonicClock.now()) {
@@ -436,12 +444,12 @@ public final class Daemon {
                 try lookAtPreflight()
                 for worker in workers.unreaped { try workerExited(worker) }
                 strays.look()
-                keeper?.look()
+                keeper?.lookAtPatience()
                 startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: ports.listeners)
             case .control: try control.accept()
             case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
-            case .keeper: keeper?.goOn()
+            case .keeper: keeper?.look()
             case .preflight(let preflight): try look(at: preflight)
             }
         } catch {
@@ -474,7 +482,10 @@ public final class Daemon {
             let now = event == .deadline ? clock.goOn() : clock.now(before: pool.nextDeadline)
             pool.handle(event, now: now, effects: &effects)
             next += 1
-            if pool.isEnding { ports.stopListening() }
+            if pool.isEnding {
+                ports.stopListening()
+                starts.end()
+            }
             if effects.contains(where: { $0.isAct }) { keep() }
             for effect in effects {
                 if case .spawn = effect { keep() }

@@ -12,6 +12,8 @@ enum Source {
     case output(OutputSink)
     case manager
     case managerWatchdog
+    /// There is news of a process that is being set up.
+    case starting(StartingWorker)
     case exit(WorkerProcess)
     case readyPipe(WorkerProcess)
     case notifySocket(WorkerProcess)

@@ -7,8 +7,12 @@ internal import Reloader
 final class HookProcess {
     let event: String
     let pid: Int32
+    /// Until the process has executed /bin/sh, there may be news on its channel. nil: another daemon has started it.
+    let start: ProcessStart?
     /// The pidfd: readable when the process has ended, and the only way to signal it.
     let exit: Channel
+    /// The process has executed /bin/sh.
+    var isExecuted = false
     let timeout: Duration
     /// When the hook's time is up, on the monotonic clock.
     var deadline: Instant
@@ -22,10 +26,11 @@ final class HookProcess {
     init(
         _ event: HookEvent, environment: Environment, fileLimit: ResourceLimit, at now: Instant
     ) throws(SystemError) {
-        let (pid, exit) = try Self.start(event, environment: environment, fileLimit: fileLimit)
+        let start = try Self.start(event, environment: environment, fileLimit: fileLimit)
+        self.start = start
+        pid = start.pid
+        exit = start.exit
         self.event = event.name
-        self.pid = pid
-        self.exit = Channel(FileDescriptor(owning: exit).moved())
         timeout = event.timeout
         deadline = now + event.timeout
     }
@@ -50,6 +55,8 @@ final class HookProcess {
     init(_ state: State, of key: String, in rows: StateRows) throws(StateError) {
         event = state.event
         pid = state.pid
+        start = nil
+        isExecuted = true
         exit = Channel(try rows.descriptor(state.exit, of: key, from: FileDescriptor.upperNumbers))
         timeout = state.timeout
         deadline = state.deadline
@@ -69,14 +76,16 @@ final class HookProcess {
     /// own.
     private static func start(
         _ event: HookEvent, environment: Environment, fileLimit: ResourceLimit
-    ) throws(SystemError) -> (pid: Int32, exit: Int32) {
-        let input = FileDescriptor(owning: try checked("memfd_create") { rl_memory_file("reloaderd-event") })
+    ) throws(SystemError) -> ProcessStart {
+        let input = HandedDescriptor(
+            FileDescriptor(owning: try checked("memfd_create") { rl_memory_file("reloaderd-event") }))
         let number = input.number
         let count = try checked("write", "memfd") { pwrite(number, event.json, event.json.count, 0) }
         if count < event.json.count { throw SystemError(call: "write", errno: ENOSPC, subject: "memfd") }
-        let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
-        let directory = FileDescriptor(
-            owning: try checked("open", ".") { open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+        let null = HandedDescriptor(
+            FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) }))
+        let directory = HandedDescriptor(
+            FileDescriptor(owning: try checked("open", ".") { open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }))
 
         var environment = environment
         environment.set("RELOADERD_EVENT", to: event.name)
@@ -87,13 +96,19 @@ final class HookProcess {
         request.directory = directory.number
         request.mask = -1
         request.cpu = -1
-        request.listen_channel = -1
-        let result = startProcess(
-            &request, path: "/bin/sh", arguments: arguments.pointers + [nil], environment: variables.pointers + [nil],
-            descriptors: [input.number, null.number, 2],
-            limits: [rl_limit(resource: fileLimit.resource, soft: fileLimit.soft, hard: fileLimit.hard)])
-        withExtendedLifetime((variables, arguments)) {}
-        if result.stage != rl_stage_none { throw SystemError(call: "execve", errno: result.error, subject: "/bin/sh") }
-        return (result.pid, result.pidfd)
+        defer { withExtendedLifetime((variables, arguments)) {} }
+        do throws(StartFailure) {
+            return try ProcessStart(
+                request, path: "/bin/sh", arguments: arguments.pointers + [nil],
+                environment: variables.pointers + [nil], descriptors: [input.number, null.number, 2],
+                limits: [rl_limit(resource: fileLimit.resource, soft: fileLimit.soft, hard: fileLimit.hard)],
+                handed: [input, null, directory])
+        } catch { throw Self.error(of: error) }
+    }
+
+    static func error(of failure: StartFailure) -> SystemError {
+        var error = failure.error
+        error.subject = "/bin/sh"
+        return error
     }
 }

@@ -47,6 +47,9 @@ final class Hooks {
         for hook in queue.running { try loop.watch(hook.exit, .hook(hook)) }
     }
 
+    /// A hook is being set up. It can't be told to another daemon before it runs.
+    var isStarting: Bool { queue.running.contains { !$0.isExecuted } }
+
     // MARK: which hooks there are
 
     /// No hook runs or waits any more.
@@ -83,12 +86,7 @@ final class Hooks {
     /// Starts waiting hooks, as far as there is room.
     func startWaiting() {
         while let event = queue.next() {
-            do throws(SystemError) { try start(event) } catch {
-                story.tell(
-                    LogRecord(
-                        .warning, "hook_failed", "cannot run a hook for \(event.name): \(error)",
-                        [("hook", .text(event.name))]))
-            }
+            do throws(SystemError) { try start(event) } catch { tellFailure(of: event.name, error) }
             let dropped = queue.takeDroppedEvents()
             if dropped > 0 {
                 story.tell(
@@ -102,19 +100,28 @@ final class Hooks {
     private func start(_ event: HookEvent) throws(SystemError) {
         let hook = try HookProcess(event, environment: environment, fileLimit: fileLimit, at: MonotonicClock.now())
         queue.began(hook)
-        do throws(SystemError) { try loop.watch(hook.exit, .hook(hook)) } catch {
+        do throws(SystemError) {
+            try loop.watch(hook.exit, .hook(hook))
+            if let channel = hook.start?.channel { try loop.watch(channel, .hook(hook)) }
+        } catch {
             // Without the watch, the daemon would never notice the hook's end.
             hook.kill()
             throw error
         }
     }
 
-    /// Reaps a hook that has ended; does nothing while it still runs.
+    private func tellFailure(of event: String, _ error: SystemError) {
+        story.tell(
+            LogRecord(
+                .warning, "hook_failed", "cannot run a hook for \(event): \(error)", [("hook", .text(event))]))
+    }
+
+    /// Reaps a hook that has ended; does nothing while it still runs, or is still being set up.
     ///
     /// - Returns: if the hook has ended, when it was started, in the kernel's ticks: processes orphaned since then may
     ///   be its own.
     func reap(_ hook: HookProcess) throws(SystemError) -> Int? {
-        guard queue.process(hook.pid) === hook else { return nil }
+        guard queue.process(hook.pid) === hook, try isExecuted(hook) else { return nil }
         var exit = rl_exit()
         let descriptor = hook.exit.number
         try checked("waitid", "pid \(hook.pid)") { rl_peek_pidfd(descriptor, &exit) }
@@ -132,6 +139,21 @@ final class Hooks {
         return startTicks
     }
 
+    private func isExecuted(_ hook: HookProcess) throws(SystemError) -> Bool {
+        if hook.isExecuted { return true }
+        switch try hook.start?.look(loop) {
+        case .executed?:
+            hook.isExecuted = true
+            return true
+        case .failed(let failure)?:
+            try loop.unwatch(hook.exit)
+            queue.ended(hook)
+            if !hook.isKilled { tellFailure(of: hook.event, HookProcess.error(of: failure)) }
+            return false
+        case nil: return false
+        }
+    }
+
     /// Kills hooks that have run too long. They are reaped when their ends are seen.
     ///
     /// - Returns: what `reap` returned for each hook that had already ended.
@@ -144,6 +166,7 @@ final class Hooks {
             } else if hook.isKilled {
                 // The kernel cannot end the process now (a dead file server), and the daemon does not wait for that.
                 try loop.unwatch(hook.exit)
+                if let channel = hook.start?.channel { try loop.unwatch(channel) }
                 queue.ended(hook)
             } else {
                 let reason =

@@ -3,12 +3,27 @@ internal import CLinux
 internal import Glibc
 internal import Reloader
 
-/// A keeper that runs.
-struct KeeperConnection {
+/// A keeper that runs, or is being started.
+final class KeeperConnection {
     let channel: Channel
     let pid: Int32
     /// Its pidfd.
     let process: Channel
+    /// nil: it runs its program.
+    fileprivate var start: ProcessStart?
+
+    init(channel: Channel, pid: Int32, process: Channel) {
+        self.channel = channel
+        self.pid = pid
+        self.process = process
+    }
+
+    fileprivate init(channel: Channel, _ start: ProcessStart) {
+        self.channel = channel
+        pid = start.pid
+        process = start.exit
+        self.start = start
+    }
 }
 
 final class Keeper {
@@ -161,38 +176,33 @@ final class Keeper {
         let type = Int32(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
         try checked("socketpair", "AF_UNIX") { socketpair(AF_UNIX, type, 0, &ends) }
         let ours = FileDescriptor(owning: ends[0])
-        let theirs = FileDescriptor(owning: ends[1])
+        let theirs = HandedDescriptor(FileDescriptor(owning: ends[1]))
         let listener = try Self.openSocket(path)
-        let listenerNumber = Self.number(of: listener)
-        let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
+        let null = HandedDescriptor(
+            FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) }))
         // It must not hold on to a file system.
-        let root = FileDescriptor(owning: try checked("open", "/") { open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+        let root = HandedDescriptor(
+            FileDescriptor(owning: try checked("open", "/") { open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }))
+        let handed = [null, root, theirs] + (listener.map { [$0] } ?? [])
         let arguments = CStrings(["reloaderd: keeper of \(name)", KeeperCommand.argument].map { Array($0.utf8) })
+        defer { withExtendedLifetime(arguments) {} }
         var request = rl_spawn_request()
         request.executable = -1
         request.directory = root.number
         request.mask = -1
         request.cpu = -1
-        request.listen_channel = -1
-        let result = Supervisor.startProcess(
-            &request, path: "/proc/self/exe", arguments: arguments.pointers + [nil], environment: [nil],
-            descriptors: [null.number, null.number, null.number, theirs.number] + listenerNumber, limits: [])
-        withExtendedLifetime(arguments) {}
-        if result.stage != rl_stage_none {
-            throw SystemError(call: "execve", errno: result.error, subject: "/proc/self/exe")
-        }
-        connection = KeeperConnection(
-            channel: Channel(ours.moved()), pid: result.pid, process: Channel(FileDescriptor(owning: result.pidfd).moved()))
+        let start: ProcessStart
+        do throws(StartFailure) {
+            start = try ProcessStart(
+                request, path: "/proc/self/exe", arguments: arguments.pointers + [nil], environment: [nil],
+                descriptors: [null.number, null.number, null.number, theirs.number] + (listener.map { [$0.number] } ?? []),
+                limits: [], handed: handed)
+        } catch { throw error.error }
+        connection = KeeperConnection(channel: Channel(ours.moved()), start)
+        try loop.watch(start.channel, .keeper)
     }
 
-    private static func number(of listener: borrowing FileDescriptor?) -> [Int32] {
-        switch listener {
-        case .some(let listener): [listener.number]
-        case .none: []
-        }
-    }
-
-    private static func openSocket(_ path: String?) throws(SystemError) -> FileDescriptor? {
+    private static func openSocket(_ path: String?) throws(SystemError) -> HandedDescriptor? {
         guard let path else { return nil }
         // A daemon that takes over must be able to write the path into its sockaddr_un.
         _ = try SocketAddress(unix: path)
@@ -200,11 +210,27 @@ final class Keeper {
         defer { workshop.remove() }
         let socket = try workshop.open(SOCK_SEQPACKET, group: nil, backlog: 8)
         try workshop.move(to: path)
-        return socket
+        return HandedDescriptor(socket)
+    }
+
+    /// Whether this process is to become the keeper, and is none yet.
+    func isBeingStarted(_ pid: Int32) -> Bool { connection?.start?.pid == pid }
+
+    /// Something was heard of the keeper: it has begun or ended, or there is room again in its socket.
+    func look() {
+        guard let connection else { return }
+        do throws(SystemError) {
+            switch try connection.start?.look(loop) {
+            case .executed?: connection.start = nil
+            case .failed(let failure)?: return lose("\(failure.error)")
+            case nil: break
+            }
+        } catch { return lose("\(error)") }
+        goOn()
     }
 
     /// The keeper is readable: it ends, and may have said why.
-    func hear() {
+    private func hear() {
         guard let channel else { return }
         var reason = "it has ended"
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: KeeperLimits.packetBytesMax, alignment: 16)
@@ -246,6 +272,9 @@ final class Keeper {
     private func forget() {
         if let channel {
             do throws(SystemError) { try loop.unwatch(channel) } catch { tell(error) }
+        }
+        if let start = connection?.start {
+            do throws(SystemError) { try loop.unwatch(start.channel) } catch { tell(error) }
         }
         connection = nil
         fullSince = nil
@@ -324,8 +353,7 @@ final class Keeper {
     /// How many descriptors the keeper has of a row.
     func count(of key: String) -> Int { kept[key]?.descriptors.count ?? 0 }
 
-    /// There is room in the socket again.
-    func goOn() {
+    private func goOn() {
         guard let channel, fullSince != nil else { return hear() }
         do throws(SystemError) {
             if let pending {
@@ -341,7 +369,7 @@ final class Keeper {
     var nextDeadline: Instant? { fullSince.map { $0 + Self.patience } }
 
     /// Replaces a keeper that takes nothing.
-    func look() {
+    func lookAtPatience() {
         guard let nextDeadline, nextDeadline <= MonotonicClock.now() else { return }
         lose("it takes nothing")
     }

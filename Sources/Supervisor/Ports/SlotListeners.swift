@@ -58,12 +58,13 @@ final class SlotListeners {
         for (slot, places) in state.sockets {
             sockets[slot] = []
             for place in places {
-                sockets[slot]?.append(try place.map { place throws(StateError) in
-                    let descriptor = try rows.descriptor(place, of: key)
-                    do throws(SystemError) {
-                        return try SharedSocket(listening: descriptor, slot: slot)
-                    } catch { throw StateError(error) }
-                })
+                sockets[slot]?.append(
+                    try place.map { place throws(StateError) in
+                        let descriptor = try rows.descriptor(place, of: key)
+                        do throws(SystemError) {
+                            return try SharedSocket(listening: descriptor, slot: slot)
+                        } catch { throw StateError(error) }
+                    })
             }
         }
         self.sockets = sockets

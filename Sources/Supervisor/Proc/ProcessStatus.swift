@@ -9,13 +9,34 @@ struct ProcessStatus {
     /// When the process was started, in clock ticks since the machine was started. Together with the PID it identifies
     /// the process: PIDs are reused.
     let startTicks: Int
+    enum State {
+        /// By a signal, or by a debugger.
+        case stopped
+        /// In the kernel, where only what it waits for, or the end of that, wakes it up.
+        case waiting
+        case other
+    }
+
+    let state: State
     /// The process has ended and is not yet reaped.
     let hasEnded: Bool
+    /// The process has executed a program since it was created.
+    let hasExecuted: Bool
     let cpuSeconds: Double
     let residentBytes: Int
 
     private static let ticksPerSecond = Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
     private static let pageBytes = max(1, sysconf(Int32(_SC_PAGESIZE)))
+    /// PF_FORKNOEXEC of the kernel's sched.h.
+    private static let hasNotExecutedFlag = 0x40
+
+    /// `startTicks` of a process that is started now.
+    static var ticksNow: Int {
+        var time = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &time)  // cannot fail for this clock and a valid address
+        let perSecond = Int(ticksPerSecond)
+        return Int(time.tv_sec) * perSecond + Int(time.tv_nsec) / (1_000_000_000 / perSecond)
+    }
 
     /// - Parameter buffer: takes the file's contents, some 300 bytes.
     init?(_ pid: Int32, _ buffer: UnsafeMutableRawBufferPointer) {
@@ -36,6 +57,13 @@ struct ProcessStatus {
         }
         guard fields.count >= 22 else { return nil }
         hasEnded = [UInt8(ascii: "Z"), UInt8(ascii: "X")].contains(line[start + 2])
+        state =
+            switch line[start + 2] {
+            case UInt8(ascii: "T"), UInt8(ascii: "t"): .stopped
+            case UInt8(ascii: "D"): .waiting
+            default: .other
+            }
+        hasExecuted = fields[6] & Self.hasNotExecutedFlag == 0
         parent = Int32(truncatingIfNeeded: fields[1])
         session = Int32(truncatingIfNeeded: fields[3])
         startTicks = fields[19]

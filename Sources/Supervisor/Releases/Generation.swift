@@ -145,7 +145,9 @@ final class CStrings {
 
     /// Without their NUL bytes.
     var strings: [[UInt8]] {
-        pointers.compactMap { $0 }.map { UnsafeBufferPointer(start: $0, count: strlen($0)).map { UInt8(bitPattern: $0) } }
+        pointers.compactMap { $0 }.map { string in
+            UnsafeBufferPointer(start: string, count: strlen(string)).map { UInt8(bitPattern: $0) }
+        }
     }
 
     func append(_ bytes: [UInt8]) {

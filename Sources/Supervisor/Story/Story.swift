@@ -138,7 +138,10 @@ struct RecentRecords: Codable {
     private var oldest = 0
 
     /// Such records can be added to.
-    var isSound: Bool { oldest == 0 ? records.count <= Self.recordsMax : 1..<Self.recordsMax ~= oldest && records.count == Self.recordsMax }
+    var isSound: Bool {
+        let count = records.count
+        return oldest == 0 ? count <= Self.recordsMax : count == Self.recordsMax && records.indices.contains(oldest)
+    }
 
     mutating func append(_ record: StampedRecord) {
         if records.count < Self.recordsMax {

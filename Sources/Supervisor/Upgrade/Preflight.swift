@@ -15,9 +15,7 @@ final class Preflight {
     /// What is read of its output.
     private static let answerBytesMax = 4096
 
-    let pid: Int32
-    /// The pidfd.
-    let exit: Channel
+    let start: ProcessStart
     private let answer: FileDescriptor
     /// On the monotonic clock.
     let deadline: Instant
@@ -32,43 +30,58 @@ final class Preflight {
     ///
     /// - Parameter path: of the new program.
     init(_ path: String, _ rows: [StateRow], environment: Environment, fileLimit: ResourceLimit) throws(SystemError) {
-        let file = try StateFile(rows)
+        let file = HandedDescriptor(try StateFile(rows).takeDescriptor())
         let pipe = try Pipe()
-        let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
-        let directory = FileDescriptor(
-            owning: try checked("open", ".") { open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) })
+        let output = pipe.writeEnd
+        let null = HandedDescriptor(
+            FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) }))
+        let directory = HandedDescriptor(
+            FileDescriptor(owning: try checked("open", ".") { open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }))
         let variables = CStrings(environment.strings)
         let arguments = CStrings([path, Self.argument].map { Array($0.utf8) })
+        defer { withExtendedLifetime((variables, arguments)) {} }
         var request = rl_spawn_request()
         request.executable = -1
         request.directory = directory.number
         request.mask = -1
         request.cpu = -1
-        request.listen_channel = -1
-        let result = startProcess(
-            &request, path: path, arguments: arguments.pointers + [nil], environment: variables.pointers + [nil],
-            descriptors: [file.descriptor.number, pipe.writeEnd.number, null.number],
-            limits: [rl_limit(resource: fileLimit.resource, soft: fileLimit.soft, hard: fileLimit.hard)])
-        withExtendedLifetime((variables, arguments)) {}
-        if result.stage != rl_stage_none { throw SystemError(call: "execve", errno: result.error, subject: path) }
-        pid = result.pid
-        exit = Channel(FileDescriptor(owning: result.pidfd))
+        do throws(StartFailure) {
+            start = try ProcessStart(
+                request, path: path, arguments: arguments.pointers + [nil], environment: variables.pointers + [nil],
+                descriptors: [file.number, output.number, null.number],
+                limits: [rl_limit(resource: fileLimit.resource, soft: fileLimit.soft, hard: fileLimit.hard)],
+                handed: [file, output, null, directory])
+        } catch { throw error.error }
         answer = pipe.takeReadEnd()
         deadline = MonotonicClock.now() + Self.patience
     }
 
-    func kill() { _ = rl_kill_with_group(exit.number, pid) }
+    var pid: Int32 { start.pid }
 
-    /// Reaps the process; nil while it still runs.
-    func reap() throws(SystemError) -> Verdict? {
+    var channels: [Channel] { [start.channel, start.exit] }
+
+    func kill() { _ = rl_kill_with_group(start.exit.number, pid) }
+
+    /// Reaps the process if it has ended; nil while it still runs, or is being set up.
+    func reap(_ loop: Loop) throws(SystemError) -> Verdict? {
+        if !isExecuted {
+            switch try start.look(loop) {
+            case nil: return nil
+            case .failed(let failure)?:
+                return .couldNot(reason: "it cannot be executed: \(failure.error.reason)")
+            case .executed?: isExecuted = true
+            }
+        }
         var exit = rl_exit()
-        let number = self.exit.number
+        let number = start.exit.number
         try checked("waitid", "pid \(pid)") { rl_peek_pidfd(number, &exit) }
         if exit.pid == 0 { return nil }
         _ = rl_signal_group(number, pid, SIGKILL)
         try checked("waitid", "pid \(pid)") { rl_reap_pidfd(number, &exit) }
         return verdict(on: ExitStatus(exit), words)
     }
+
+    private var isExecuted = false
 
     /// The first line that it has written.
     private var words: String {

@@ -12,12 +12,16 @@ struct StateFile: ~Copyable {
         let number = file.number
         var rest = StateFormat.write(rows)[...]
         while !rest.isEmpty {
-            let count = try checked("write", "memfd") { rest.withUnsafeBytes { write(number, $0.baseAddress, $0.count) } }
+            let count = try checked("write", "memfd") {
+                rest.withUnsafeBytes { write(number, $0.baseAddress, $0.count) }
+            }
             rest = rest.dropFirst(count)
         }
         try checked("fcntl", "F_ADD_SEALS") { rl_seal_memory_file(number) }
         descriptor = file
     }
+
+    consuming func takeDescriptor() -> FileDescriptor { descriptor }
 
     /// The rows in a file that `init` has written, here or in another process.
     static func read(_ number: Int32) throws(StateError) -> [StateRow] {

@@ -25,8 +25,8 @@ public struct Succession: ~Copyable {
         let words = String(cString: text).split(separator: ",", maxSplits: 4, omittingEmptySubsequences: false)
         unsetenv(variable)
         // A variable that came to another process means nothing there.
-        guard words.count >= 4, words[0] == String(getpid()), let state = Int32(words[1]), let program = Int32(words[2]),
-            state > 2, rl_is_sealed(state)
+        guard words.count >= 4, words[0] == String(getpid()), let state = Int32(words[1]),
+            let program = Int32(words[2]), state > 2, rl_is_sealed(state)
         else { return nil }
         return Succession(
             stateNumber: state, programNumber: program > 2 ? program : nil,
@@ -52,6 +52,8 @@ public struct Succession: ~Copyable {
     /// - Returns: only if that fails, with the reason.
     func goBack(because reason: String) -> String {
         guard let programNumber else { return "there is no program to go back to" }
+        // It has no use for the descriptor of itself.
+        _ = fcntl(programNumber, F_SETFD, FD_CLOEXEC)
         let words = "\(getpid()),\(stateNumber),0,\(Self.hangUp),\(reason)"
         Self.execute(words) { arguments, environment in
             _ = fexecve(programNumber, arguments, environment)

@@ -27,6 +27,8 @@ final class Upgrade {
     private let story: Story
     private var stage = Stage.none
     private var hasToldWait = false
+    /// Killed, and not reaped yet: what they use is kept until then.
+    private var abandoned: [Preflight] = []
 
     init(_ loop: Loop, _ story: Story) {
         self.loop = loop
@@ -38,8 +40,8 @@ final class Upgrade {
     /// When the trial run has lasted too long; nil: there is none.
     var nextDeadline: Instant? { preflight?.deadline }
 
-    /// The trial run's; nil: there is none.
-    var pid: Int32? { preflight?.pid }
+    /// All processes that were started here and are not reaped.
+    var pids: [Int32] { abandoned.map { $0.pid } + (preflight.map { [$0.pid] } ?? []) }
 
     var preflight: Preflight? { if case .trial(_, let preflight) = stage { preflight } else { nil } }
 
@@ -54,8 +56,11 @@ final class Upgrade {
         _ order: UpgradeOrder, _ rows: [StateRow], environment: Environment, fileLimit: ResourceLimit
     ) throws(SystemError) {
         let preflight = try Preflight(order.path, rows, environment: environment, fileLimit: fileLimit)
-        do throws(SystemError) { try loop.watch(preflight.exit, .preflight(preflight)) } catch {
+        do throws(SystemError) {
+            for channel in preflight.channels { try loop.watch(channel, .preflight(preflight)) }
+        } catch {
             preflight.kill()
+            abandoned.append(preflight)
             throw error
         }
         stage = .trial(order, preflight)
@@ -67,11 +72,10 @@ final class Upgrade {
     /// - Returns: why the order can't be carried out; nil: that is not known yet, or it can.
     func look(at preflight: Preflight) throws(SystemError) -> String? {
         guard case .trial(let order, let current) = stage, current === preflight else { return nil }
-        guard let verdict = try preflight.reap() else {
+        guard let verdict = try preflight.reap(loop) else {
             guard preflight.deadline <= MonotonicClock.now() else { return nil }
-            // It is reaped like any other child.
-            try forget(preflight)
-            return "its trial run did not end within \(LogFormatter.seconds(Preflight.patience))s"
+            try abandon(preflight)
+            return "its trial run did not end within \(Preflight.patience.components.seconds)s"
         }
         try forget(preflight)
         switch verdict {
@@ -84,14 +88,25 @@ final class Upgrade {
 
     private func forget(_ preflight: Preflight) throws(SystemError) {
         stage = .none
+        for channel in preflight.channels { try loop.unwatch(channel) }
+    }
+
+    private func abandon(_ preflight: Preflight) throws(SystemError) {
         preflight.kill()
-        try loop.unwatch(preflight.exit)
+        abandoned.append(preflight)
+        try forget(preflight)
+    }
+
+    /// Call it when a child has ended that is about to be reaped.
+    func childHasEnded(_ pid: Int32) {
+        for preflight in abandoned where preflight.pid == pid { preflight.start.isGone() }
+        abandoned.removeAll { $0.pid == pid }
     }
 
     /// The order is not to be carried out.
     func cancel() {
         if case .trial(_, let preflight) = stage {
-            do throws(SystemError) { try forget(preflight) } catch {
+            do throws(SystemError) { try abandon(preflight) } catch {
                 story.tell(LogRecord(.error, "system_error", "\(error)"))
             }
         }

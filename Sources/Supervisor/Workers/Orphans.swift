@@ -14,6 +14,8 @@ struct OrphanTerms {
     let hooks: Set<Int32>
     /// Processes that are there for the daemon all the time, and start none.
     let helpers: Set<Int32>
+    /// The processes that are being set up, and the time since when each may have started others; see `Starts`.
+    let starts: [Int32: Int]
     /// `--keep-children`: only a worker's own session counts.
     let keepsChildren: Bool
 }
@@ -154,7 +156,8 @@ final class Orphans {
         _ orphan: Orphan, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms
     ) -> Bool {
         guard areAllOurs, !hooksMayHaveLeft, terms.hooks.isEmpty else { return false }
-        return workers.values.allSatisfy { $0.startTicks > orphan.identity.startTicks }
+        let ticks = orphan.identity.startTicks
+        return workers.values.allSatisfy { $0.startTicks > ticks } && terms.starts.values.allSatisfy { $0 > ticks }
     }
 
     /// Whether everything that becomes the daemon's child descends from something that the daemon has started. That is
@@ -232,11 +235,11 @@ final class Orphans {
 
     // MARK: looking
 
-    /// Children of the daemon that are alive, and that are neither workers, nor hooks, nor among the children that the
-    /// daemon had before it started any.
+    /// Children of the daemon that are alive, and that are neither workers, nor hooks, nor on the way to become either,
+    /// nor among the children that the daemon had before it started any.
     private func living(beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) -> [Orphan] {
         let children = Self.children {
-            workers[$0] != nil || terms.hooks.contains($0) || terms.helpers.contains($0)
+            workers[$0] != nil || terms.hooks.contains($0) || terms.helpers.contains($0) || terms.starts[$0] != nil
         } ?? []
         return children.compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }
     }

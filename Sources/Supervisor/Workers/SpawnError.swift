@@ -32,6 +32,8 @@ struct SpawnError: Error, Equatable {
     var failure: SpawnFailure {
         switch error.errno {
         case EAGAIN, ENOMEM, EMFILE, ENFILE, ENOBUFS: .exhausted
+        // The process was held up or killed on the way; the next one may not be.
+        case ETIMEDOUT, ECANCELED: .exhausted
         case ENOENT, ENOTDIR: step == .execute ? .missing : .refused
         default: .refused
         }
@@ -83,6 +85,12 @@ struct SpawnError: Error, Equatable {
             " (needs root)"
         default: ""
         }
+    }
+}
+
+extension SpawnError {
+    init(_ failure: StartFailure, program: String) {
+        self.init(step: Step(failure.stage), error: failure.error, program: program)
     }
 }
 

@@ -18,8 +18,8 @@ struct Spawner: ~Copyable {
     let pipesErrors: Bool
     /// The CPUs that `--pin` assigns in turn; empty if the kernel does not list them.
     let cpus: [Int32]
-    /// Set if workers report their calls of bind(2) and listen(2).
-    private let calls: CallChannel?
+    /// Whether workers report their calls of bind(2) and listen(2).
+    private let sharesPorts: Bool
     private let notifySockets: NotifyDirectory
     private let null: FileDescriptor
 
@@ -27,7 +27,6 @@ struct Spawner: ~Copyable {
         name: String, listenerNames: [String?], fileLimit: ResourceLimit, pipesOutput: Bool, pipesErrors: Bool,
         cpus: [Int32], sharesPorts: Bool, notifySockets: NotifyDirectory
     ) throws(SystemError) {
-        let calls = try CallChannel.make(where: sharesPorts)
         let null = FileDescriptor(owning: try checked("open", "/dev/null") { open("/dev/null", O_RDWR | O_CLOEXEC) })
         self.name = name
         self.listenerNames = listenerNames
@@ -35,23 +34,20 @@ struct Spawner: ~Copyable {
         self.fileLimit = fileLimit
         self.pipesOutput = pipesOutput
         self.pipesErrors = pipesErrors
-        self.calls = calls
+        self.sharesPorts = sharesPorts
         self.notifySockets = notifySockets
         self.null = null
     }
 
-    /// A process that was just started, with the daemon's ends of its channels. Nothing is registered anywhere yet.
+    /// A process that is being set up, with the daemon's ends of its channels. Nothing is registered anywhere yet.
     struct Spawned: ~Copyable {
-        let pid: Int32
-        let exit: FileDescriptor
+        let process: ProcessStart
         let readyPipe: FileDescriptor
         let notifySocket: FileDescriptor
         let notifyAddress: String
         let notifyFile: NotifyFile?
-        let startTicks: Int
         let stdoutPipe: FileDescriptor?
         let stderrPipe: FileDescriptor?
-        let calls: FileDescriptor?
     }
 
     /// - Parameters:
@@ -67,10 +63,13 @@ struct Spawner: ~Copyable {
         let stdout = pipesOutput ? try pipe(generation) : nil
         let stderr = pipesErrors ? try pipe(generation) : nil
 
-        var descriptors = [null.number, Self.writeEnd(of: stdout) ?? 1, Self.writeEnd(of: stderr) ?? 2]
-        descriptors += listeners
+        let (stdoutEnd, stderrEnd) = (Self.writeEnd(of: stdout), Self.writeEnd(of: stderr))
+        let copies = try copies(of: listeners, generation)
+        var descriptors = [null.number, stdoutEnd?.number ?? 1, stderrEnd?.number ?? 2]
+        descriptors += copies.map { $0.number }
         let readyNumber = descriptors.count
         descriptors.append(ready.writeEnd.number)
+        let handed = copies + [ready.writeEnd, stdoutEnd, stderrEnd].compactMap { $0 }
         let own = CStrings([])
         func set(_ name: String, _ value: String) { own.append(Array("\(name)=\(value)".utf8)) }
         set("RELOADERD_SLOT", String(slot))
@@ -89,21 +88,34 @@ struct Spawner: ~Copyable {
         }
 
         let environment = generation.environment.pointers + own.pointers + [nil]
-        let result = try run(
-            generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText)
+        let process = try begin(
+            generation, slot: slot, descriptors: descriptors, environment: environment, pidText: pidText, handed)
         withExtendedLifetime(own) {}
         let (notifyAddress, notifyFile) = (notify.address, notify.file)
         return Spawned(
-            pid: result.pid, exit: FileDescriptor(owning: result.pidfd).moved(), readyPipe: ready.takeReadEnd().moved(),
-            notifySocket: notify.takeDescriptor().moved(), notifyAddress: notifyAddress, notifyFile: notifyFile,
-            startTicks: Self.startTicks(of: result.pid), stdoutPipe: stdout?.takeReadEnd().moved(),
-            stderrPipe: stderr?.takeReadEnd().moved(), calls: receiveCalls()?.moved())
+            process: process, readyPipe: ready.takeReadEnd().moved(), notifySocket: notify.takeDescriptor().moved(),
+            notifyAddress: notifyAddress, notifyFile: notifyFile, stdoutPipe: stdout?.takeReadEnd().moved(),
+            stderrPipe: stderr?.takeReadEnd().moved())
     }
 
-    private func run(
+    /// The daemon may close a listener at any time, the process needs it a moment longer, and the copy has a low
+    /// number.
+    private func copies(of listeners: [Int32], _ generation: Generation) throws(SpawnError) -> [HandedDescriptor] {
+        var copies: [HandedDescriptor] = []
+        for listener in listeners {
+            let copy = try channel(generation) { () throws(SystemError) in
+                FileDescriptor(
+                    owning: try checked("fcntl", "F_DUPFD_CLOEXEC") { fcntl(listener, F_DUPFD_CLOEXEC, 0) })
+            }
+            copies.append(HandedDescriptor(copy))
+        }
+        return copies
+    }
+
+    private func begin(
         _ generation: Generation, slot: Int, descriptors: [Int32], environment: [UnsafeMutablePointer<CChar>?],
-        pidText: UnsafeMutablePointer<CChar>?
-    ) throws(SpawnError) -> rl_spawn_result {
+        pidText: UnsafeMutablePointer<CChar>?, _ handed: [HandedDescriptor]
+    ) throws(SpawnError) -> ProcessStart {
         let program = generation.program
         // The limit of open files is restored first, so that the user's own --rlimit nofile wins.
         let limits = ([fileLimit] + program.resourceLimits).map {
@@ -117,43 +129,23 @@ struct Spawner: ~Copyable {
         request.sets_nice = program.nice != nil
         request.nice = program.nice ?? 0
         request.cpu = program.pinsCPUs && !cpus.isEmpty ? cpus[slot % cpus.count] : -1
-        request.listen_channel = callNumber ?? -1
+        request.reports_calls = sharesPorts
         request.sets_user = program.user != nil
         request.user = program.user?.userID ?? 0
         request.group = program.user?.groupID ?? 0
         let groups = program.user?.supplementaryGroups ?? []
 
-        let result = startProcess(
-            &request, path: generation.executable.path, arguments: generation.arguments.pointers + [nil],
-            environment: environment, descriptors: descriptors, limits: limits, groups: groups)
-        if result.stage == rl_stage_none { return result }
-        _ = receiveCalls()  // the child may have sent it before it failed
-        throw failure(SpawnError.Step(result.stage), SystemError(call: "execve", errno: result.error), generation)
+        do throws(StartFailure) {
+            return try ProcessStart(
+                request, path: generation.executable.path, arguments: generation.arguments.pointers + [nil],
+                environment: environment, descriptors: descriptors, limits: limits, groups: groups, handed: handed,
+                kept: generation)
+        } catch { throw SpawnError(error, program: program.path) }
     }
 
-    /// The process may have ended already, but is not reaped. If /proc does not tell, it counts as older than all
-    /// others.
-    private static func startTicks(of pid: Int32) -> Int {
-        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 1) { ProcessStatus(pid, $0)?.startTicks ?? 0 }
-    }
-
-    private func receiveCalls() -> FileDescriptor? {
-        switch calls {
-        case .some(let channel): channel.receive()
-        case .none: nil
-        }
-    }
-
-    private var callNumber: Int32? {
-        switch calls {
-        case .some(let channel): channel.number
-        case .none: nil
-        }
-    }
-
-    private static func writeEnd(of pipe: borrowing Pipe?) -> Int32? {
+    private static func writeEnd(of pipe: borrowing Pipe?) -> HandedDescriptor? {
         switch pipe {
-        case .some(let pipe): pipe.writeEnd.number
+        case .some(let pipe): pipe.writeEnd
         case .none: nil
         }
     }
@@ -176,45 +168,10 @@ struct Spawner: ~Copyable {
     }
 }
 
-/// Calls rl_spawn with Swift's arrays: the one way in which this daemon starts a process, be it a worker or a hook.
-/// Fills in the pointers of `request` and starts the process. The arrays of C strings end with NULL.
-///
-/// - Returns: the process, or the stage at which its set-up failed, in which case nothing of it is left.
-func startProcess(
-    _ request: inout rl_spawn_request, path: String, arguments: [UnsafeMutablePointer<CChar>?],
-    environment: [UnsafeMutablePointer<CChar>?], descriptors: [Int32], limits: [rl_limit], groups: [UInt32] = []
-) -> rl_spawn_result {
-    precondition(arguments.last == .some(nil) && environment.last == .some(nil), "execve needs a NULL at the end")
-    var result = rl_spawn_result()
-    request.descriptor_count = Int32(descriptors.count)
-    request.limit_count = Int32(limits.count)
-    request.group_count = Int32(groups.count)
-    path.withCString { path in
-        arguments.withUnsafeBufferPointer { arguments in
-            environment.withUnsafeBufferPointer { environment in
-                descriptors.withUnsafeBufferPointer { descriptors in
-                    limits.withUnsafeBufferPointer { limits in
-                        groups.withUnsafeBufferPointer { groups in
-                            request.path = path
-                            request.arguments = arguments.baseAddress
-                            request.environment = environment.baseAddress
-                            request.descriptors = descriptors.baseAddress
-                            request.limits = limits.baseAddress
-                            request.groups = groups.baseAddress
-                            _ = rl_spawn(&request, &result)
-                        }
-                    }
-                }
-            }
-        }
-    }
-    return result
-}
-
 /// A pipe(7) with an owner for each end.
 struct Pipe: ~Copyable {
     let readEnd: FileDescriptor
-    let writeEnd: FileDescriptor
+    let writeEnd: HandedDescriptor
 
     /// Both ends close-on-exec; the read end does not block.
     ///
@@ -228,7 +185,7 @@ struct Pipe: ~Copyable {
             }
         }
         let reader = FileDescriptor(owning: ends.0)
-        let writer = FileDescriptor(owning: ends.1)
+        let writer = HandedDescriptor(FileDescriptor(owning: ends.1))
         if let user { try Self.give(ends.1, to: user) }
         readEnd = reader
         writeEnd = writer
@@ -241,12 +198,11 @@ struct Pipe: ~Copyable {
         try checked("fchmod", "a worker's pipe") { fchmod(number, 0o622) }
     }
 
-    /// Keeps the read end and closes the write end.
+    /// Keeps the read end, and lets go of the write end.
     consuming func takeReadEnd() -> FileDescriptor { readEnd }
 }
 
-/// Carries a worker's seccomp notification descriptor to the daemon: one socket pair for all spawns, since each is over
-/// before the next begins.
+/// Carries a process' seccomp notification descriptor to the daemon, when it is tried whether that works here.
 struct CallChannel: ~Copyable {
     private let ours: FileDescriptor
     private let theirs: FileDescriptor
@@ -257,11 +213,6 @@ struct CallChannel: ~Copyable {
         try checked("socketpair", "AF_UNIX") { socketpair(AF_UNIX, type, 0, &ends) }
         ours = FileDescriptor(owning: ends[0])
         theirs = FileDescriptor(owning: ends[1])
-    }
-
-    static func make(where isWanted: Bool) throws(SystemError) -> CallChannel? {
-        guard isWanted else { return nil }
-        return try CallChannel()
     }
 
     /// Why a program started here could not report its calls; nil if it can. Tries it with a child made for that
@@ -276,10 +227,10 @@ struct CallChannel: ~Copyable {
     }
 
     /// The end that the child sends on.
-    var number: Int32 { theirs.number }
+    private var number: Int32 { theirs.number }
 
     /// The descriptor that the child has sent; nil if the child failed before that.
-    func receive() -> FileDescriptor? {
+    private func receive() -> FileDescriptor? {
         let number = rl_receive_descriptor(ours.number)
         return number < 0 ? nil : FileDescriptor(owning: number)
     }

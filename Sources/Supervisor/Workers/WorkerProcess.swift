@@ -51,18 +51,22 @@ final class WorkerProcess {
     /// What the worker has left behind. Known once it has ended.
     var left = Leftovers()
 
-    init(_ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Generation, _ output: Output) {
+    /// - Parameter startTicks: see `ProcessStatus`.
+    init(
+        _ spawned: consuming Spawner.Spawned, id: WorkerID, slot: Int, generation: Generation, startTicks: Int,
+        _ output: Output
+    ) {
         self.id = id
         self.slot = slot
         self.generation = generation
-        pid = spawned.pid
-        exit = Channel(spawned.exit)
+        self.startTicks = startTicks
+        pid = spawned.process.pid
+        exit = spawned.process.exit
+        calls = Channel(spawned.process.takeCalls()?.moved())
         readyPipe = Channel(spawned.readyPipe)
         notifyAddress = spawned.notifyAddress
         notifyFile = spawned.notifyFile
-        startTicks = spawned.startTicks
         notifySocket = Channel(spawned.notifySocket)
-        calls = Channel(spawned.calls)
         self.output = WorkerOutput(slot: slot, pid: pid, generation: generation.number)
         output.begin(self.output, Channel(spawned.stdoutPipe), Channel(spawned.stderrPipe))
     }

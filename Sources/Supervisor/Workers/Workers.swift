@@ -127,15 +127,14 @@ final class Workers {
 
     // MARK: starting
 
-    /// Watches the new worker's channels. If that fails (epoll is out of memory), the worker is killed.
+    /// Watches the new worker's channels. If that fails (epoll is out of memory), the worker is killed, and reaped when
+    /// its end is seen.
     func add(_ worker: WorkerProcess) throws(SpawnError) {
         running[worker.pid] = worker
         do throws(SystemError) { try watch(worker) } catch {
             running[worker.pid] = nil
             for channel in worker.channels { try? loop.unwatch(channel) }
             _ = rl_kill_with_group(worker.exit.number, worker.pid)
-            var exit = rl_exit()
-            _ = rl_reap_child(worker.pid, &exit)
             throw SpawnError(step: .channels, error: error, program: worker.generation.program.path)
         }
         byID[worker.id] = worker
@@ -247,14 +246,15 @@ final class Workers {
     // MARK: stops
 
     /// The next worker that was stopped (by SIGSTOP, or by a debugger that detached) or continued since the last call;
-    /// nil if there is no other.
-    func nextStop() throws(SystemError) -> WorkerProcess? {
+    /// nil if there is no other. Those of processes that are being set up are noted in `starts`.
+    func nextStop(_ starts: Starts) throws(SystemError) -> WorkerProcess? {
         while true {
             var stop = rl_stop()
             try checked("waitid") { rl_next_stop_or_go_on(&stop) }
             if stop.pid == 0 { return nil }
-            guard let worker = running[stop.pid] else { continue }
             let signal = stop.signal == 0 ? nil : stop.signal
+            starts.noteStop(of: stop.pid, by: signal)
+            guard let worker = running[stop.pid] else { continue }
             if worker.stoppedBy == signal { continue }
             worker.stoppedBy = signal
             return worker

@@ -55,6 +55,54 @@ import Testing
             """)
     }
 
+    @Test func theFirstCrashOfAWorkerThatServedCostsNoDelay() {
+        Script.play(
+            """
+            policy backoff 100ms backoff-reset 10s
+            start -> spawn 0/1
+            ready 0/1
+            wait 1s
+            crash 0/1 -> spawn 0/1#2 | failed 0/1 crashed
+            ready 0/1#2
+            wait 1s
+            crash 0/1#2 | failed 0/1#2 crashed, backoff 0 failures 2
+            wait 99ms
+            wait 101ms -> spawn 0/1#3
+            ready 0/1#3
+            wait 10s
+            crash 0/1#3 -> spawn 0/1#4
+            ready 0/1#4
+            crash 0/1#4 -> spawn 0/1#5
+            crash 0/1#5 | failed 0/1#5 exited-before-ready, backoff 0 failures 2
+            """)
+    }
+
+    @Test func aCrashWithoutADelayCountsForGivingUp() {
+        Script.play(
+            """
+            policy give-up 2 10s
+            start -> spawn 0/1
+            ready 0/1
+            crash 0/1 -> spawn 0/1#2
+            ready 0/1#2
+            crash 0/1#2 -> finish 1 | gave-up 2 in 10s
+            """)
+    }
+
+    /// A failed start of a replacement counts too: the slot's own worker is the second to fail.
+    @Test func aWorkerThatServedMayBeTheSecondToFail() {
+        Script.play(
+            """
+            policy workers 2 surge 1
+            start -> spawn 0/1 spawn 1/1
+            ready 0/1
+            ready 1/1
+            reload 2 by failures 1 -> spawn 0/2
+            exit 0/2 1 -> spawn 1/2 | backoff 0 failures 1
+            crash 0/1 | backoff 0 failures 2
+            """)
+    }
+
     @Test func eachSlotHasItsOwn() {
         Script.play(
             """
@@ -76,7 +124,7 @@ import Testing
             crash 0/1
             ready 0/2
             wait 5s -> release 1
-            crash 0/2 | backoff 0 failures 1
+            crash 0/2 -> spawn 0/2#2
             """)
     }
 
@@ -151,15 +199,18 @@ import Testing
             policy backoff-reset 10s stop-timeout 30s
             start -> spawn 0/1
             ready 0/1
-            stopping 0/1 | draining 0/1 byItself, backoff 0 failures 1
-            wait 100ms -> spawn 0/1#2
+            stopping 0/1 -> spawn 0/1#2 | draining 0/1 byItself
+            exit 0/1
             ready 0/1#2
+            stopping 0/1#2 | draining 0/1#2 byItself, backoff 0 failures 2
+            wait 200ms -> spawn 0/1#3
+            ready 0/1#3
             wait 10s
-            stopping 0/1#2 -> spawn 0/1#3
-            stopping 0/1#2
+            stopping 0/1#3 -> spawn 0/1#4
             stopping 0/1#3
-            wait 19900ms -> kill 0/1
-            exit 0/1#2 | exited 0/1#2 expected
+            stopping 0/1#4
+            wait 19800ms -> kill 0/1#2
+            exit 0/1#3 | exited 0/1#3 expected
             """)
     }
 }

@@ -124,18 +124,16 @@ import Testing
         Script.play(
             Self.waiting + """
                 promote -> spawn 1/2 spawn 2/2
-                crash 0/2 | failed 0/2 crashed, backoff 0 failures 1
-                wait 100ms -> spawn 0/2#2
+                crash 0/2 -> spawn 0/2#2 | failed 0/2 crashed
                 ready 1/2 -> term 1/1
-                ready 2/2 -> term 2/1 release 1 | roll-done 2 100ms
+                ready 2/2 -> term 2/1 release 1 | roll-done 2 0s
                 """)
     }
 
     @Test func anOldWorkerThatCrashesMeanwhileComesBackOld() {
         Script.play(
             Self.waiting + """
-                crash 1/1 | failed 1/1 crashed, backoff 1 failures 1
-                wait 100ms -> spawn 1/1#2
+                crash 1/1 -> spawn 1/1#2 | failed 1/1 crashed
                 ready 1/1#2
                 wait 10s
                 crash 1/1#2 -> spawn 1/1#3

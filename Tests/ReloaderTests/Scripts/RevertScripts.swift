@@ -161,8 +161,7 @@ import Testing
         let restarting =
             Self.halfway + """
                 hold
-                crash 1/2
-                wait 100ms -> spawn 1/2#2
+                crash 1/2 -> spawn 1/2#2
                 crash 2/2 -> spawn 0/1#2
 
                 """
@@ -184,7 +183,8 @@ import Testing
     @Test func aReplacedSlotInBackoffGoesBackAtOnce() {
         Script.play(
             Self.halfway + """
-                crash 0/2 | backoff 0 failures 1
+                crash 0/2 -> spawn 0/2#2
+                crash 0/2#2 | backoff 0 failures 2
                 crash 2/2 -> spawn 0/1#2
                 ready 0/1#2 -> spawn 1/1#2
                 """)

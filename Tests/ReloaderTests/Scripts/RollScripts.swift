@@ -99,8 +99,7 @@ import Testing
             reload 2 -> spawn 0/2
             crash 2/1 -> spawn 2/1#2 | failed 2/1 crashed
             ready 2/1#2
-            crash 2/1#2 | backoff 2 failures 1
-            wait 100ms -> spawn 2/1#3
+            crash 2/1#2 -> spawn 2/1#3 | failed 2/1#2 crashed
             ready 0/2 -> term 0/1 spawn 1/2
             """)
     }
@@ -114,9 +113,10 @@ import Testing
             ready 1/1
             ready 2/1
             reload 2 -> spawn 0/2
-            crash 2/1 | backoff 2 failures 1
+            crash 2/1 -> spawn 2/1#2
+            crash 2/1#2 | backoff 2 failures 2
             ready 0/2 -> term 0/1 spawn 2/2
-            wait 60s -> kill 0/1 term 2/2 spawn 2/1#2 spawn 0/1#2 | roll-failed 2 to 1 slot 2 timed-out 60s revert 1
+            wait 60s -> kill 0/1 term 2/2 spawn 2/1#3 spawn 0/1#2 | roll-failed 2 to 1 slot 2 timed-out 60s revert 1
             """)
     }
 
@@ -144,9 +144,8 @@ import Testing
             ready 1/1
             reload 2 -> spawn 0/2
             ready 0/2 -> term 0/1 spawn 1/2
-            crash 0/2 | backoff 0 failures 1
-            wait 100ms -> spawn 0/2#2
-            ready 1/2 -> term 1/1 release 1 | roll-done 2 100ms
+            crash 0/2 -> spawn 0/2#2
+            ready 1/2 -> term 1/1 release 1 | roll-done 2 0s
             """)
     }
 

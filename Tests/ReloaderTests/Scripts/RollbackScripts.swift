@@ -90,7 +90,7 @@ import Testing
             reload 2 by canary 1 -> spawn 0/2
             ready 0/2 -> term 0/1 | canary-waits 2 1 of 2 for-promote
             rollback by canary 1 -> spawn 0/1#2
-            crash 1/1 | failed 1/1 crashed, backoff 1 failures 1
+            crash 1/1 -> spawn 1/1#2 | failed 1/1 crashed
             ready 0/1#2 -> term 0/2 release 2 | roll-done 1 0s
             """)
     }

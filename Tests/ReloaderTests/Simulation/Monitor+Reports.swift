@@ -279,7 +279,7 @@ extension Monitor {
         if let readySince = worker.readySince, now - readySince >= policy.backoffReset {
             seats[worker.slot].failures = 0
         } else {
-            countFailure(in: worker.slot, of: worker.id)
+            countFailure(in: worker.slot, of: worker.id, hadServed: worker.readySince != nil)
         }
     }
 
@@ -288,7 +288,8 @@ extension Monitor {
         step.owedRetries.append(slot)
     }
 
-    mutating func countFailure(in slot: Int, of id: WorkerID) {
+    /// The first failure in a row of a worker that had served costs no delay.
+    mutating func countFailure(in slot: Int, of id: WorkerID, hadServed: Bool = false) {
         guard phase == .running, slot < size else { return }
         seats[slot].failures += 1
         if let giveUp = policy.giveUp {
@@ -300,7 +301,7 @@ extension Monitor {
             failureTimes.removeAll()
         }
         let isCovered = any(in: slot) { $0.isInFlight && $0.isInOffice && $0.id != id }
-        if !isCovered { step.owedBackoffs.append(slot) }
+        if !isCovered, !hadServed || seats[slot].failures > 1 { step.owedBackoffs.append(slot) }
     }
 
     private mutating func backsOff(_ slot: Int, _ delay: Duration, _ failures: Int) throws(Violation) {

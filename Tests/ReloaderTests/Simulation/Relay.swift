@@ -1,8 +1,8 @@
 import Foundation
 import Reloader
 
-/// A pool that is handed on again and again, to another program or to a daemon that takes over, beside the same pool that
-/// never is.
+/// A pool that is handed on again and again, to another program or to a daemon that takes over, beside the same pool
+/// that never is.
 struct Relay {
     private(set) var pool: Pool
     private var original: Pool
@@ -43,7 +43,8 @@ struct Relay {
     }
 }
 
-/// What somebody outside keeps of a pool: the head and each slot, replaced only if the pool says that they have changed.
+/// What somebody outside keeps of a pool: the head and each slot, replaced only if the pool says that they have
+/// changed.
 struct KeptState {
     private var head: PoolHead?
     private var slots: [Slot] = []

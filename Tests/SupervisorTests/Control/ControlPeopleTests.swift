@@ -5,17 +5,19 @@ import Testing
 
 @Suite struct ControlPeopleTests {
     /// The output of a client that runs as another user.
-    private func ask(_ path: String, as words: [String]) throws -> String {
+    private func ask(
+        _ path: String, _ request: String = "{\"v\":1,\"verb\":\"status\"}", as words: [String]
+    ) throws -> String {
         let code = """
             import socket, sys
             s = socket.socket(socket.AF_UNIX)
             try: s.connect(sys.argv[1])
             except OSError as e: sys.exit(type(e).__name__)
-            try: s.sendall(b'{"v":1,"verb":"status"}\\n')
+            try: s.sendall(sys.argv[2].encode() + b'\\n')
             except OSError: pass
             print(s.makefile().readline())
             """
-        let run = try CommandRun.run(["setpriv"] + words + [Apps.python, "-ISc", code, path])
+        let run = try CommandRun.run(["setpriv"] + words + [Apps.python, "-ISc", code, path, request])
         return run.output + run.errors
     }
 
@@ -51,6 +53,21 @@ import Testing
         chmod(app.path, 0o666)
         #expect(try ask(app.path, as: nobody + ["--groups", "7"]).contains("forbidden"))
         try app.daemon.endsClean()
+    }
+
+    /// What the daemon executes in its own place has its rights, and not those of who asks.
+    @Test(.enabled(if: Launcher.isRoot, "it takes root to become somebody else"))
+    func onlyItsUserNamesAnotherProgram() throws {
+        let app = try ControlledDaemon(Apps.readyShell, options: ["--workers", "1", "--control-group", "54321"])
+        try app.daemon.next("pool_ready")
+        for folder in ["", "/run"] { chmod(app.folder.path + folder, 0o755) }
+        let member = nobody + ["--groups", "54321"]
+        let named = try ask(app.path, "{\"v\":1,\"verb\":\"upgrade\",\"path\":\"/bin/true\"}", as: member)
+        #expect(named.contains("\"code\":\"refused\"") && named.contains("only root and the daemon's user"), "\(named)")
+        let own = try ask(app.path, "{\"v\":1,\"verb\":\"upgrade\"}", as: member)
+        #expect(own.contains("\"outcome\":\"done\""), "\(own)")
+        try app.daemon.endsClean()
+        #expect(app.daemon.records("upgrade_asked").count == 1)
     }
 
     @Test func theSocketIsForItsOwnerAndGoesWithTheDaemon() throws {

@@ -71,7 +71,7 @@ import Testing
         try daemon.next("pool_ready")
         // For PID 1 a signal without a handler is nothing; and what is handled says so in the log.
         for name in ["ALRM", "PIPE", "SEGV", "VTALRM", "IO"] { try signal(name, to: daemon) }
-        try signal("USR2", to: daemon)
+        try signal("PWR", to: daemon)
         try daemon.next("signal_ignored")
         try signal("USR1", to: daemon)
         try daemon.next("logs_reopened")

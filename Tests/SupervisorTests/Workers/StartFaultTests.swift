@@ -140,6 +140,20 @@ import Testing
         try daemon.endsClean()
     }
 
+    /// One crash of a worker that has served says little about the next one; two in a row do.
+    @Test func theFirstCrashOfAWorkerThatServedCostsNoDelay() throws {
+        let daemon = try DaemonUnderTest(
+            ["--workers", "1", "--backoff", "1h", "--backoff-cap", "1h"] + Apps.readyShell)
+        for _ in 1...2 {
+            let ready = try daemon.next("worker_ready")
+            #expect(daemon.records("backoff").isEmpty)
+            kill(try #require(ready.pid), SIGKILL)
+        }
+        let backoff = try daemon.next("backoff")
+        #expect(backoff.number("failures") == 2 && backoff.number("delay") >= 1800)
+        try daemon.endsClean()
+    }
+
     @Test func giveUpEndsTheDaemon() throws {
         let daemon = try DaemonUnderTest(
             ["--workers", "1", "--backoff", "1ms", "--give-up", "3/1m"] + Apps.shell("exit 7"))

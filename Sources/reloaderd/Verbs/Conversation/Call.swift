@@ -53,7 +53,7 @@ struct Call {
     /// - Returns: whether the operand was given.
     private mutating func take(_ words: [String]) throws(ConfigurationError) -> Bool {
         var rest = words[...]
-        if verb.takesName, let word = rest.first, 
+        if verb.takesName, let word = rest.first,
             verb.operand == nil || rest.count > 1 || !(Self.isNumber(word) || Self.isPath(word))
         {
             guard daemon.name == nil && daemon.path == nil else { throw unwanted(word) }
