@@ -189,6 +189,7 @@ extension DaemonUnderTest {
         try daemon.upgrade()
         daemon.signal(SIGHUP)
         try daemon.next("reload_done")
+        try daemon.lines(1, thatStartWith: "2")
         #expect(daemon.otherLines.filter { $0 == "1" || $0 == "2" } == ["1", "2"], "\(daemon.story)")
         try daemon.endsClean()
     }
