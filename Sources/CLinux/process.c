@@ -82,7 +82,7 @@ int rl_exit_of_stranger(int pidfd, struct rl_exit *exit) {
     // ESRCH: it has ended, and its parent has not reaped it. The others are those of kernels that don't know the call.
     if (result < 0) return errno == ESRCH || errno == EINVAL || errno == ENOTTY ? 0 : result;
     if (!(info.mask & exit_is_known)) return 0;
-    exit->pid = (pid_t)info.process_and_user_ids[0];
+    exit->pid = -1;
     exit->signaled = WIFSIGNALED(info.status);
     exit->core_dumped = exit->signaled && WCOREDUMP(info.status);
     exit->status = exit->signaled ? WTERMSIG(info.status) : WEXITSTATUS(info.status);

@@ -89,6 +89,7 @@ import Testing
         let worker = try ChildProcess(["sleep", "600"])
         try keeper.put("worker/1", [], [worker.pidfdCopy()], process: worker.pid)
         try keeper.send(.commit)
+        try keeper.hasBegun()
         for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP] { kill(keeper.pid, signal) }
         keeper.hangUp()
         #expect(try keeper.ask()?.rows.count == 1)
@@ -171,6 +172,15 @@ private final class KeeperUnderTest {
     }
 
     var pid: Int32 { child.pid }
+
+    /// Returns when it has its name, which it takes once it ignores signals. Nothing tells of that.
+    func hasBegun() throws {
+        let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)
+        while (try? String(contentsOfFile: "/proc/\(pid)/comm", encoding: .utf8)) != "reloaderd-keep\n" {
+            if ContinuousClock.now > patience { throw DidNotHappen(description: "the keeper does not begin") }
+            poll(nil, 0, 1)
+        }
+    }
 
     func send(_ message: KeeperMessage) throws { #expect(try sendPacket(message, to: channel)) }
 

@@ -212,8 +212,10 @@ final class OrphanPool {
     func workers() throws -> [Int: Int32] {
         let status = try ControlConversation(ControlledDaemon.path(in: folder)).ask("status")
         var workers: [Int: Int32] = [:]
-        for worker in status.workers where worker["state"] as? String == "ready" {
-            if let slot = worker["slot"] as? Int, let pid = worker["pid"] as? Int { workers[slot] = Int32(pid) }
+        for slot in status.objects("slots") {
+            for worker in slot["workers"] as? [[String: Any]] ?? [] where worker["state"] as? String == "ready" {
+                if let slot = slot["slot"] as? Int, let pid = worker["pid"] as? Int { workers[slot] = Int32(pid) }
+            }
         }
         return workers
     }
@@ -224,8 +226,7 @@ final class OrphanPool {
             ProcessView.all.filter { !$0.isAtEnd }.map { $0.pid }.filter { pid in
                 let words = (FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") ?? Data()).split(separator: 0)
                     .map { String(decoding: $0, as: UTF8.self) }
-                return words.contains(folder.path) && words.contains { $0.hasSuffix("printing.py") } && words.first == Apps.python
-                    && !words.contains("--name")
+                return words.first == Apps.python && words.contains(folder.path) && !words.contains("--name")
             })
     }
 
