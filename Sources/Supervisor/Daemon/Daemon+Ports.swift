@@ -20,9 +20,10 @@ extension Daemon {
         defer {
             callUnderWay = nil
             ledger.note(.call)
-            ledger.note(.ports)
         }
         let outcome = try ports.answer(call, of: worker, permitted: settings.permittedPorts, kin: orphans)
+        ledger.note(.ports)
+        keep()
         if outcome.began != nil { beganToListen(worker) }
         if let refused = outcome.refused {
             startTrouble.tellPortTaken(refused.listenAddress, from: worker, daemon: settings.daemonName)
@@ -98,7 +99,10 @@ extension Daemon {
     // MARK: who serves
 
     /// Brings the kernel's choice in line with who serves now.
-    func steer() { ports.steer(to: serving) }
+    func steer() {
+        ports.steer(to: serving)
+        ledger.note(.ports)
+    }
 
     /// The workers that are ready and not stopped: a connection to a stopped worker would wait.
     func serving() -> Ports.Serving {

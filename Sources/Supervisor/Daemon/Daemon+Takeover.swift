@@ -76,6 +76,7 @@ extension Daemon {
             if isRunning { try workerExited(worker) }
         }
         try reapChildren()
+        for worker in workers.leaving { try workers.watchLeftovers(of: worker) }
         steer()
         handle(.takenOver)
         handle(.deadline)

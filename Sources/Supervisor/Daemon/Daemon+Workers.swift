@@ -104,7 +104,18 @@ extension Daemon {
         letGoOfPorts(worker)
         handle(.exited(worker.id, status, leaves: !worker.left.isEmpty))
         try workers.unwatchExit(of: worker)
-        if worker.left.isEmpty { try forget(worker) }
+        if worker.left.isEmpty { try forget(worker) } else { try workers.watchLeftovers(of: worker) }
+    }
+
+    func leftoverHasEnded(_ process: ProcessIdentity, of worker: WorkerProcess) throws(SystemError) {
+        try workers.leftoverHasEnded(process)
+        guard workers.leaving.contains(where: { $0 === worker }) else { return }
+        if workers.hasNothingLeft(worker, orphanTerms) {
+            try forget(worker)
+            handle(.leftoversGone(worker.id))
+        } else {
+            try workers.watchLeftovers(of: worker)
+        }
     }
 
     /// Nothing is left of the worker.

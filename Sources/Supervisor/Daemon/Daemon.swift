@@ -196,6 +196,7 @@ public final class Daemon {
         memoryWatch = MemoryWatch(loop, story)
         upgrade = Upgrade(loop, story)
         strays = Strays(loop.buffer)
+        ports.takeOver()
         releases.takeOwn(settings)
         let call = rows.has(CallUnderWay.key) ? try rows.value(CallUnderWay.self, CallUnderWay.key) : nil
         takeover = Takeover(
@@ -437,6 +438,7 @@ public final class Daemon {
                 try lookAtStarts()
                 lookAtEmptyings()
                 try ports.look(kin: orphans, serving: serving)
+                ledger.note(.ports)
                 for ticks in try hooks.endOverdue(at: MonotonicClock.now()) {
                     workers.noteOrphans(ofHookStartedAt: ticks, orphanTerms)
                 }
@@ -449,6 +451,7 @@ public final class Daemon {
             case .control: try control.accept()
             case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
+            case .leftover(let worker, let process): try leftoverHasEnded(process, of: worker)
             case .keeper: keeper?.look()
             case .preflight(let preflight): try look(at: preflight)
             }

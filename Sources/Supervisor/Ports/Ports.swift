@@ -55,6 +55,15 @@ final class Ports {
 
     static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
 
+    /// This daemon goes on where another has died. Call it after `init` with rows.
+    func takeOver() {
+        switch supply {
+        case .shared(let sharing): sharing.sockets.takeOver()
+        case .perSlot(let listeners): listeners.takeOver()
+        case .handed, .own: break
+        }
+    }
+
     /// Watches what has to be watched, after `init` with rows.
     func watch() throws(SystemError) {
         try survivors.watch(loop)

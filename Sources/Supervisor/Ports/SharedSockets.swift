@@ -59,6 +59,17 @@ final class SharedSockets {
         for time in state.looks { if let socket = socket(time.socket) { looks[socket] = time.at } }
     }
 
+    /// See `SteeringGroup.takeOver`.
+    func takeOver() {
+        var table: SocketTable?
+        do throws(SystemError) { table = try SocketTable() } catch {}
+        for address in groups.keys {
+            let listening = table?.all.filter { $0.listens && ListenAddress($0) == address.listenAddress }
+            let inodes = listening.map { Set($0.map { $0.inode }) }
+            groups[address]?.takeOver(listening: inodes?.isEmpty ?? true ? nil : inodes)
+        }
+    }
+
     // MARK: which sockets there are
 
     func of(_ worker: WorkerID) -> [SharedSocket] { all.filter { $0.owner?.id == worker } }

@@ -50,6 +50,16 @@ struct SteeringGroup {
         choosesNobody = state.choosesNobody
     }
 
+    /// This daemon goes on where another has died, and what that one did last may not be known.
+    ///
+    /// - Parameter inodes: those of the sockets that listen on the address; nil: they can't be told.
+    mutating func takeOver(listening inodes: Set<UInt64>?) {
+        steeredTo = nil
+        noticeThoseGone()
+        // Each socket that joins or leaves changes the set, and what does not change it does not change the order.
+        if let inodes, inodes != Set(members.lazy.map { $0.inode }) { admitStranger() }
+    }
+
     // MARK: members
 
     var isEmpty: Bool { members.isEmpty && !hasStrangers }

@@ -16,6 +16,7 @@ final class Workers {
     private var running: [Int32: WorkerProcess] = [:]
     private var outOfMemoryKills = OutOfMemoryKills()
     private(set) var failures = SlotFailures()
+    private var watchedLeftovers: [ProcessIdentity: Channel] = [:]
     /// Workers whose rows may have changed since somebody asked.
     private var changed: Set<WorkerID> = []
 
@@ -375,6 +376,24 @@ final class Workers {
     func forgetFailures(in slot: Int) { failures.forget(slot) }
 
     // MARK: leftovers
+
+    /// What a worker has left behind that was taken over: nobody tells this daemon of its end but the kernel, by pidfds.
+    func watchLeftovers(of worker: WorkerProcess) throws(SystemError) {
+        guard worker.isAdopted else { return }
+        for process in worker.left.living where watchedLeftovers[process] == nil {
+            let number = rl_pidfd_open(process.pid)
+            // It has ended already.
+            if number < 0 { continue }
+            let channel = Channel(FileDescriptor(owning: number).moved())
+            guard ProcessStatus(process.pid, loop.buffer)?.startTicks == process.startTicks else { continue }
+            try loop.watch(channel, .leftover(worker, process))
+            watchedLeftovers[process] = channel
+        }
+    }
+
+    func leftoverHasEnded(_ process: ProcessIdentity) throws(SystemError) {
+        if let channel = watchedLeftovers.removeValue(forKey: process) { try loop.unwatch(channel) }
+    }
 
     /// Workers that have ended and have left processes behind.
     var leaving: [WorkerProcess] { orphans.leaving }
