@@ -44,8 +44,8 @@ int rl_next_stop_or_go_on(struct rl_stop *stop);
 int rl_reap_child(pid_t pid, struct rl_exit *exit);
 
 // How the process of a pidfd has ended, be it a child or not (PIDFD_GET_INFO, Linux 6.15). The kernel knows once the
-// parent of the process has reaped it, and keeps it as long as somebody has a pidfd. exit->pid is 0 if it does not say, and
-// otherwise -1: the number may belong to another process by now.
+// parent of the process has reaped it, and keeps it as long as somebody has a pidfd. exit->pid is 0 if it does not say,
+// and otherwise -1: the number may belong to another process by now.
 int rl_exit_of_stranger(int pidfd, struct rl_exit *exit);
 // pidfd_open(2); close-on-exec.
 int rl_pidfd_open(pid_t pid);

@@ -1,5 +1,5 @@
-// The takeover: a daemon that is started where one of its name has died goes on with its workers and its sockets, as the
-// keeper has kept them.
+// The takeover: a daemon that is started where one of its name has died goes on with its workers and its sockets, as
+// the keeper has kept them.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -10,7 +10,7 @@ struct Takeover {
     let aloneFor: Duration
     /// The settings of this start.
     let settings: Settings
-    /// The last worker's number for which the dead daemon had a notify socket, and where those are.
+    /// How workers are recognised that nobody knows of.
     let strays: StraySearch
     /// A call that the dead daemon had received, and may not have answered.
     let call: CallUnderWay?

@@ -14,6 +14,19 @@ struct Inheritance {
 }
 
 extension Inheritance {
+    /// Whether the dead daemon was started with this program, these arguments and this directory.
+    func isOf(_ program: Program) -> Bool {
+        guard let row = rows.first(where: { $0.key == Releases.key }) else { return false }
+        do throws(StateError) {
+            let theirs = try StateDecoder.decode(Releases.State.self, from: row.bytes).settings.program
+            return theirs.path == program.path && theirs.arguments == program.arguments
+                && theirs.workingDirectory == program.workingDirectory
+        } catch { return false }
+    }
+
+    /// Leaves everything to the keeper.
+    func decline() { for number in rows.flatMap({ $0.descriptors }) { close(number) } }
+
     /// The keeper needs milliseconds to send all. One that is stopped, or that pages are fetched for, may take longer.
     private static let patience: Int32 = 10_000
 
@@ -27,7 +40,8 @@ extension Inheritance {
         return try receive(channel)
     }
 
-    /// nil: nobody listens there. The daemon before has ended as it should, or nothing is left of it, or there was none.
+    /// nil: nobody listens there. The daemon before has ended as it should, or nothing is left of it, or there was
+    /// none.
     private static func connect(to path: String) throws(StateError) -> FileDescriptor? {
         do throws(SystemError) {
             let address = try SocketAddress(unixFile: path)
@@ -115,7 +129,8 @@ extension Inheritance {
             if ready == 0 { throw SystemError(call: "poll", errno: ETIMEDOUT, explanation: "the keeper is silent") }
             if requests[0].revents == 0 {
                 throw SystemError(
-                    call: "poll", errno: EINTR, explanation: "asked to stop, while workers of a dead daemon still ended")
+                    call: "poll", errno: EINTR,
+                    explanation: "asked to stop, while workers of a dead daemon still ended")
             }
         } catch { throw StateError(error.reason) }
     }

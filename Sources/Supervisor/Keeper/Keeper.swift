@@ -1,4 +1,5 @@
-// The daemon's side of its keeper: starts it, feeds it with the rows that have changed, and starts another if it is lost.
+// The daemon's side of its keeper: starts it, feeds it with the rows that have changed, and starts another if it is
+// lost.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -27,7 +28,8 @@ final class KeeperConnection {
 }
 
 final class Keeper {
-    /// A keeper that is lost so often in `lossTime` is not started again until the next reload: something is against it.
+    /// A keeper that is lost so often in `lossTime` is not started again until the next reload: something is against
+    /// it.
     private static let lossesMax = 5
     private static let lossTime = Duration.seconds(60)
 
@@ -195,7 +197,7 @@ final class Keeper {
         do throws(StartFailure) {
             start = try ProcessStart(
                 request, path: "/proc/self/exe", arguments: arguments.pointers + [nil], environment: [nil],
-                descriptors: [null.number, null.number, null.number, theirs.number] + (listener.map { [$0.number] } ?? []),
+                descriptors: [null, null, null, theirs].map { $0.number } + (listener.map { [$0.number] } ?? []),
                 limits: [], handed: handed)
         } catch { throw error.error }
         connection = KeeperConnection(channel: Channel(ours.moved()), start)
@@ -294,8 +296,8 @@ final class Keeper {
         story.tell(
             LogRecord(
                 .warning, "keeper_unavailable",
-                "there is no keeper of the daemon's descriptors (\(reason)): if the daemon is killed, none can take over "
-                    + "its workers (the next reload tries again)"))
+                "there is no keeper of the daemon's descriptors (\(reason)): if the daemon is killed, none can take "
+                    + "over its workers (the next reload tries again)"))
     }
 
     private func tell(_ error: SystemError) { story.tell(LogRecord(.error, "system_error", "\(error)")) }

@@ -1,5 +1,5 @@
-// What the daemon and its keeper say to each other: packets over a unix socket, each one message. A row is put in pieces,
-// one packet each, and its descriptors travel with them.
+// What the daemon and its keeper say to each other: packets over a unix socket, each one message. A row is put in
+// pieces, one packet each, and its descriptors travel with them.
 
 /// The bounds of what a keeper takes: more than any pool needs.
 enum KeeperLimits {

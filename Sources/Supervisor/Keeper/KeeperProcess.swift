@@ -1,7 +1,7 @@
 // The keeper: a small process beside the daemon that holds copies of the daemon's descriptors, and the rows that say
-// what they are. It does nothing while there is a daemon. When the daemon dies, it holds everything until another daemon
-// takes over; or ends the workers, if they are to end with the daemon. It ends when no worker is left, or when the
-// daemon says that nothing is to be kept.
+// what they are. It does nothing while there is a daemon. When the daemon dies, it holds everything until another
+// daemon takes over; or ends the workers, if they are to end with the daemon. It ends when no worker is left, or when
+// the daemon says that nothing is to be kept.
 internal import CLinux
 internal import Glibc
 internal import Reloader

@@ -1,5 +1,5 @@
-// The name of this daemon among those that use the same runtime directory: no other has it, from before the daemon opens
-// its first listener until its end. And what a daemon of this name that has died has left.
+// The name of this daemon among those that use the same runtime directory: no other has it, from before the daemon
+// opens its first listener until its end. And what a daemon of this name that has died has left.
 internal import Glibc
 
 final class NameClaim {
@@ -18,27 +18,36 @@ final class NameClaim {
             (name, lock, keeperPath) = (paths.name, nil, nil)
             return
         }
-        do throws(NameLock.Failure) {
-            lock = try NameLock(at: base(paths.name) + Self.lockSuffix)
-            name = paths.name
-        } catch {
+        var claimed = paths.name
+        var lock: NameLock?
+        do throws(NameLock.Failure) { lock = try NameLock(at: base(claimed) + Self.lockSuffix) } catch {
             switch error {
             case .isHeld(let pid):
-                guard !paths.isChosen else { throw .isTaken(name: paths.name, pid: pid) }
-                name = "\(paths.name)-\(getpid())"
-                lock = try? NameLock(at: base(name) + Self.lockSuffix)
+                guard !paths.isChosen else { throw .isTaken(name: claimed, pid: pid) }
+                claimed = Self.other(paths)
+                lock = try? NameLock(at: base(claimed) + Self.lockSuffix)
             case .failed:
                 // The control socket could not be there either, which is told when it is opened.
-                (name, lock, keeperPath) = (paths.name, nil, nil)
+                (name, self.lock, keeperPath) = (claimed, nil, nil)
                 return
             }
         }
-        let path = base(name) + Self.keeperSuffix
-        keeperPath = path
-        do throws(StateError) { inheritance = try Inheritance.ask(at: path) } catch {
-            throw .cannotTakeOver(name: name, reason: "\(error)")
-        }
+        do throws(StateError) {
+            if let left = try Inheritance.ask(at: base(claimed) + Self.keeperSuffix) {
+                if paths.isChosen || left.isOf(settings.program) {
+                    inheritance = left
+                } else {
+                    // Another program of the same base name; its keeper goes on.
+                    left.decline()
+                    claimed = Self.other(paths)
+                    lock = try? NameLock(at: base(claimed) + Self.lockSuffix)
+                }
+            }
+        } catch { throw .cannotTakeOver(name: claimed, reason: "\(error)") }
+        (name, self.lock, keeperPath) = (claimed, lock, base(claimed) + Self.keeperSuffix)
     }
+
+    private static func other(_ paths: ControlPaths) -> String { "\(paths.name)-\(getpid())" }
 
     /// What a dead daemon of this name has left, once; nil: nothing.
     func takeInheritance() -> Inheritance? {

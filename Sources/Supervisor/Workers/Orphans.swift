@@ -133,7 +133,8 @@ final class Orphans {
             || isLeftByElimination(orphan, beside: workers, terms)
     }
 
-    /// What a worker has left behind that was taken over: it is no child of this daemon, so all processes are looked at.
+    /// What a worker has left behind that was taken over: it is no child of this daemon, so all processes are looked
+    /// at.
     private func strangers(
         of worker: WorkerProcess, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms
     ) -> [Orphan] {
@@ -238,9 +239,10 @@ final class Orphans {
     /// Children of the daemon that are alive, and that are neither workers, nor hooks, nor on the way to become either,
     /// nor among the children that the daemon had before it started any.
     private func living(beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) -> [Orphan] {
-        let children = Self.children {
-            workers[$0] != nil || terms.hooks.contains($0) || terms.helpers.contains($0) || terms.starts[$0] != nil
-        } ?? []
+        let children =
+            Self.children {
+                workers[$0] != nil || terms.hooks.contains($0) || terms.helpers.contains($0) || terms.starts[$0] != nil
+            } ?? []
         return children.compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }
     }
 

@@ -1,27 +1,22 @@
 // Workers that a dead daemon has started and that nobody knows of: it died before it could tell its keeper. They are
-// found by their NOTIFY_SOCKET, which no other process has but what they have started, and end like any worker.
+// found by their NOTIFY_SOCKET: the file is there, as those of workers that are gone are not, and no known worker has
+// it. They end like any worker.
 internal import CLinux
 internal import Glibc
 internal import Reloader
 
 /// How a stray is recognised.
 struct StraySearch {
-    /// What its NOTIFY_SOCKET begins with: the directory of the dead daemon.
+    /// What its NOTIFY_SOCKET begins with: the directories of the dead daemon.
     let directories: [String]
-    /// The number of the last socket that the dead daemon's keeper knew of.
-    let lastNumber: Int
 }
 
 final class Strays {
     /// One that was asked to finish.
-    private final class Stray {
+    private struct Stray {
+        let pid: Int32
         let exit: Channel
         let killAt: Instant
-
-        init(_ exit: Channel, killAt: Instant) {
-            self.exit = exit
-            self.killAt = killAt
-        }
     }
 
     private let buffer: UnsafeMutableRawBufferPointer
@@ -33,28 +28,28 @@ final class Strays {
     /// Asks all strays to finish, and returns their PIDs.
     func end(_ search: StraySearch, known workers: Workers, killAfter timeout: Duration) -> [Int32] {
         if search.directories.isEmpty { return [] }
+        let known = Set(workers.all.map { $0.notifyAddress })
         return ProcessTree.all.filter { pid in
-            guard pid != getpid(), workers.running(pid: pid) == nil, isStray(pid, search) else { return false }
+            // A worker leads a session of its own, and what it has started is its own affair.
+            guard getsid(pid) == pid, isStray(pid, search, known) else { return false }
             let number = rl_pidfd_open(pid)
             if number < 0 { return false }
             let exit = Channel(FileDescriptor(owning: number).moved())
             // While the pidfd is held, the PID can't go to another process.
-            guard isStray(pid, search), rl_signal(exit.number, SIGTERM) == 0 else { return false }
-            ending.append(Stray(exit, killAt: MonotonicClock.now() + timeout))
+            guard isStray(pid, search, known), rl_signal(exit.number, SIGTERM) == 0 else { return false }
+            ending.append(Stray(pid: pid, exit: exit, killAt: MonotonicClock.now() + timeout))
             return true
         }
     }
 
-    private func isStray(_ pid: Int32, _ search: StraySearch) -> Bool {
+    private func isStray(_ pid: Int32, _ search: StraySearch, _ known: Set<String>) -> Bool {
         let prefix = "NOTIFY_SOCKET="
         for entry in ProcessTree.environment(of: pid) {
             let text = String(decoding: entry, as: UTF8.self)
             guard text.hasPrefix(prefix) else { continue }
-            let path = text.dropFirst(prefix.count)
-            return search.directories.contains { directory in
-                guard path.hasPrefix("\(directory)/") else { return false }
-                return Int(path.dropFirst(directory.utf8.count + 1)).map { $0 > search.lastNumber } ?? false
-            }
+            let path = String(text.dropFirst(prefix.count))
+            return search.directories.contains { path.hasPrefix("\($0)/") } && !known.contains(path)
+                && access(path, F_OK) == 0
         }
         return false
     }
@@ -65,7 +60,10 @@ final class Strays {
     /// Kills those whose time is up.
     func look() {
         let now = MonotonicClock.now()
-        for stray in ending where stray.killAt <= now { _ = rl_signal(stray.exit.number, SIGKILL) }
+        for stray in ending where stray.killAt <= now {
+            // A number whose process is gone may be another's.
+            if rl_signal(stray.exit.number, 0) == 0 { _ = rl_kill_with_group(stray.exit.number, stray.pid) }
+        }
         ending.removeAll { $0.killAt <= now }
     }
 }

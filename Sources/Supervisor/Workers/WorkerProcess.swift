@@ -113,7 +113,8 @@ final class WorkerProcess {
             notifyAddress: notifyAddress, notifyFile: notifyFile.flatMap { notifySockets.state(of: $0) },
             startTicks: startTicks, calls: descriptors.add(calls?.number), readyLines: readyLines, killedAt: killedAt,
             isAsked: isAsked, isAdopted: isAdopted, usesRing: usesRing, portTrouble: portTrouble, status: status,
-            statusLinesTold: statusLinesTold, told: told, stoppedBy: stoppedBy, wasOutOfMemory: wasOutOfMemory, left: left, hasEnded: hasEnded)
+            statusLinesTold: statusLinesTold, told: told, stoppedBy: stoppedBy,
+            wasOutOfMemory: wasOutOfMemory, left: left, hasEnded: hasEnded)
         let row = try StateRow(Self.key("\(id.number)"), state, descriptors)
         descriptors = RowDescriptors()
         let output = output.state(&descriptors)

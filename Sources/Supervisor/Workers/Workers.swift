@@ -315,8 +315,8 @@ final class Workers {
         orphans.workerHasEnded(worker, beside: running, terms)
     }
 
-    /// The same for a worker that was taken over. Its status is known when its parent has reaped it, if the kernel tells
-    /// at all.
+    /// The same for a worker that was taken over. Its status is known when its parent has reaped it, if the kernel
+    /// tells at all.
     private func seeEnd(of worker: WorkerProcess, _ terms: OrphanTerms) throws(SystemError) -> ExitStatus? {
         var request = pollfd(fd: worker.exit.number, events: Int16(POLLIN), revents: 0)
         try checked("poll", "pid \(worker.pid)") { poll(&request, 1, 0) }
@@ -377,7 +377,8 @@ final class Workers {
 
     // MARK: leftovers
 
-    /// What a worker has left behind that was taken over: nobody tells this daemon of its end but the kernel, by pidfds.
+    /// What a worker has left behind that was taken over: nobody tells this daemon of its end but the kernel, by
+    /// pidfds.
     func watchLeftovers(of worker: WorkerProcess) throws(SystemError) {
         guard worker.isAdopted else { return }
         for process in worker.left.living where watchedLeftovers[process] == nil {

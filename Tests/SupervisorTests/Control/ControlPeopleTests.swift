@@ -89,8 +89,8 @@ import Testing
         let lines = other.daemon.otherLines
         #expect(
             lines == [
-                "reloaderd: another reloaderd has the name app: pid \(app.daemon.pid) (stop it, or choose another --name or "
-                    + "--control)"
+                "reloaderd: another reloaderd has the name app: pid \(app.daemon.pid) (stop it, or choose another "
+                    + "--name or --control)"
             ])
         #expect(try app.ask("status").isOK)
         try app.daemon.endsClean()

@@ -106,7 +106,8 @@ import Testing
     @Test func workersMayEndWithTheirDaemon() throws {
         let folder = try TestFolder()
         let app = try ControlledDaemon(
-            Apps.worker("term-exit", "0", "ready", "wait"), options: ["--orphans", "stop", "--workers", "2"], in: folder)
+            Apps.worker("term-exit", "0", "ready", "wait"), options: ["--orphans", "stop", "--workers", "2"],
+            in: folder)
         try app.daemon.next("pool_ready")
         let workers = try app.daemon.records("worker_ready").map { try ProcessView($0.pid ?? 0) }
         app.daemon.signal(SIGKILL)
@@ -192,7 +193,9 @@ final class OrphanPool {
         try daemon.next("pool_ready")
     }
 
-    static func start(in folder: TestFolder, _ words: [String], under wrapper: [String] = []) throws -> DaemonUnderTest {
+    static func start(
+        in folder: TestFolder, _ words: [String], under wrapper: [String] = []
+    ) throws -> DaemonUnderTest {
         try DaemonUnderTest(
             ["--name", "app", "--workers", "3", "--orphans", "keep"] + words,
             environment: ChildProcess.plainEnvironment + ControlledDaemon.environment(of: folder), under: wrapper,
