@@ -45,7 +45,7 @@ extension Daemon {
     }
 
     private func noteAll() {
-        for subject in [Ledger.Subject.daemon, .pool, .releases, .deploys, .workers, .ports, .call] {
+        for subject in [Ledger.Subject.daemon, .pool, .releases, .deploys, .workers, .ports, .starts, .call] {
             ledger.note(subject)
         }
         for slot in pool.slots.indices { ledger.note(.slot(slot)) }
@@ -68,6 +68,7 @@ extension Daemon {
             guard keeper.put(try notifySockets.row()) else { return false }
             return keeper.put(try workers.row())
         case .ports: return keeper.put(try ports.row())
+        case .starts: return keeper.put(try starts.row())
         case .call:
             guard let callUnderWay else { return keeper.remove(CallUnderWay.key) }
             return keeper.put(try callUnderWay.row())

@@ -22,6 +22,8 @@ extension Daemon {
         do throws(SpawnError) {
             let listeners = try listenerDescriptors(for: start.slot, of: start.generation)
             try starts.begin(start, by: pool.policy, listeners: listeners)
+            ledger.note(.starts)
+            keep()
             return nil
         } catch { return starts.failed(start, error) }
     }
@@ -29,6 +31,7 @@ extension Daemon {
     /// Does nothing while the process is still being set up.
     func lookAtStart(_ starting: StartingWorker) throws(SystemError) {
         guard let outcome = try starts.look(at: starting, output) else { return }
+        ledger.note(.starts)
         do throws(SpawnError) {
             switch outcome {
             case .executed(let worker):

@@ -196,6 +196,7 @@ public final class Daemon {
         memoryWatch = MemoryWatch(loop, story)
         upgrade = Upgrade(loop, story)
         strays = Strays(loop.buffer)
+        strays.hold(rows)
         ports.takeOver()
         releases.takeOwn(settings)
         let call = rows.has(CallUnderWay.key) ? try rows.value(CallUnderWay.self, CallUnderWay.key) : nil

@@ -14,6 +14,8 @@ struct Ledger {
         /// The rest of what is kept about workers.
         case workers
         case ports
+        /// Processes that are being set up as workers.
+        case starts
         case call
     }
 

@@ -33,6 +33,24 @@ final class StartingWorker {
     /// The signal by which the process is stopped; nil if it runs.
     fileprivate var stoppedBy: Int32?
 
+    fileprivate var pipes: [Int32] { Self.pipes(of: spawned) }
+
+    private static func pipes(of spawned: borrowing Spawner.Spawned?) -> [Int32] {
+        switch spawned {
+        case .some(let spawned):
+            [spawned.readyPipe.number, spawned.notifySocket.number] + number(of: spawned.stdoutPipe)
+                + number(of: spawned.stderrPipe)
+        case .none: []
+        }
+    }
+
+    private static func number(of pipe: borrowing FileDescriptor?) -> [Int32] {
+        switch pipe {
+        case .some(let pipe): [pipe.number]
+        case .none: []
+        }
+    }
+
     fileprivate init(_ start: WorkerStart, _ spawned: consuming Spawner.Spawned, at now: Instant) {
         self.start = start
         process = spawned.process
@@ -119,6 +137,20 @@ final class Starts {
         starting.process.kill()
         starting.spawned = nil
         stuck[starting.process.pid] = starting.process
+    }
+
+    // MARK: for the daemon that comes next
+
+    static let key = "starts"
+
+    /// The ends of pipes that the processes in set-up write to. If this daemon dies, they must not be without a reader
+    /// before they are asked to finish.
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        for starting in inSetUp.values {
+            for number in starting.pipes { _ = descriptors.add(number) }
+        }
+        return try StateRow(Self.key, inSetUp.keys.sorted(), descriptors)
     }
 
     // MARK: outcomes

@@ -21,9 +21,21 @@ final class Strays {
 
     private let buffer: UnsafeMutableRawBufferPointer
     private var ending: [Stray] = []
+    /// What the strays write to: kept open until they have ended, or had time to.
+    private var pipes: [Channel] = []
 
     /// - Parameter buffer: scratch space for files of /proc.
     init(_ buffer: UnsafeMutableRawBufferPointer) { self.buffer = buffer }
+
+    /// Takes over the pipes of the processes that the dead daemon was setting up.
+    func hold(_ rows: StateRows) {
+        do throws(StateError) {
+            while true {
+                let place = pipes.count
+                pipes.append(Channel(try rows.descriptor(place, of: Starts.key, from: FileDescriptor.upperNumbers)))
+            }
+        } catch {}
+    }
 
     /// Asks all strays to finish, and returns their PIDs.
     func end(_ search: StraySearch, known workers: Workers, killAfter timeout: Duration) -> [Int32] {
@@ -65,5 +77,6 @@ final class Strays {
             if rl_signal(stray.exit.number, 0) == 0 { _ = rl_kill_with_group(stray.exit.number, stray.pid) }
         }
         ending.removeAll { $0.killAt <= now }
+        if ending.isEmpty { pipes = [] }
     }
 }
