@@ -12,6 +12,8 @@ struct Takeover {
     let settings: Settings
     /// How workers are recognised that nobody knows of.
     let strays: StraySearch
+    /// Those that the dead daemon was setting up.
+    let inSetUp: [Int32]
     /// A call that the dead daemon had received, and may not have answered.
     let call: CallUnderWay?
 }
@@ -66,7 +68,7 @@ extension Daemon {
     /// What has happened while there was no daemon, and what the dead one did not come to do.
     func goOn(with takeover: Takeover) throws(SystemError) {
         tellTookOver(takeover)
-        endStrays(takeover.strays)
+        endStrays(takeover)
         if let call = takeover.call, let worker = workers[call.worker] { try answer(call.call, of: worker) }
         for worker in workers.all.sorted(by: { $0.id < $1.id }) {
             let isRunning = workers.running(pid: worker.pid) === worker
@@ -108,9 +110,10 @@ extension Daemon {
                 ]))
     }
 
-    /// A worker that the dead daemon had started and nobody knows of: its descriptors are gone with the daemon.
-    private func endStrays(_ search: StraySearch) {
-        for stray in strays.end(search, known: workers, killAfter: settings.policy.stopTimeout) {
+    /// Workers that the dead daemon had started and that are in no row: some of their descriptors are gone with it.
+    private func endStrays(_ takeover: Takeover) {
+        let found = strays.end(takeover.strays, known: workers, killAfter: settings.policy.stopTimeout)
+        for stray in takeover.inSetUp + found {
             story.tell(
                 LogRecord(
                     .warning, "stray_ended",

@@ -196,12 +196,13 @@ public final class Daemon {
         memoryWatch = MemoryWatch(loop, story)
         upgrade = Upgrade(loop, story)
         strays = Strays(loop.buffer)
-        strays.hold(rows)
+        let inSetUp = try strays.end(rows, killAfter: released.settings.policy.stopTimeout)
         ports.takeOver()
         releases.takeOwn(settings)
         let call = rows.has(CallUnderWay.key) ? try rows.value(CallUnderWay.self, CallUnderWay.key) : nil
         takeover = Takeover(
-            aloneFor: inheritance.aloneFor, settings: settings, strays: notifySockets.straySearch(), call: call)
+            aloneFor: inheritance.aloneFor, settings: settings, strays: notifySockets.straySearch(), inSetUp: inSetUp,
+            call: call)
         do throws(SystemError) {
             try workers.watch()
             try ports.watch()

@@ -143,14 +143,26 @@ final class Starts {
 
     static let key = "starts"
 
-    /// The ends of pipes that the processes in set-up write to. If this daemon dies, they must not be without a reader
-    /// before they are asked to finish.
+    struct State: Codable {
+        struct Process: Codable {
+            let pid: Int32
+            let exit: RowDescriptors.Place
+            let pipes: [RowDescriptors.Place]
+        }
+
+        let processes: [Process]
+    }
+
+    /// The processes in set-up. If this daemon dies, they are asked to finish, and must not be without a reader of their
+    /// pipes before that.
     func row() throws(StateError) -> StateRow {
         var descriptors = RowDescriptors()
-        for starting in inSetUp.values {
-            for number in starting.pipes { _ = descriptors.add(number) }
+        let processes = inSetUp.values.map { starting in
+            State.Process(
+                pid: starting.process.pid, exit: descriptors.add(starting.process.exit.number),
+                pipes: starting.pipes.map { descriptors.add($0) })
         }
-        return try StateRow(Self.key, inSetUp.keys.sorted(), descriptors)
+        return try StateRow(Self.key, State(processes: processes), descriptors)
     }
 
     // MARK: outcomes

@@ -1,6 +1,6 @@
-// Workers that a dead daemon has started and that nobody knows of: it died before it could tell its keeper. They are
-// found by their NOTIFY_SOCKET: the file is there, as those of workers that are gone are not, and no known worker has
-// it. They end like any worker.
+// Workers that a dead daemon has started and that are in no row of a worker: they were being set up, or it died before
+// it could tell its keeper of them. The latter are found by their NOTIFY_SOCKET: the file is there, as those of workers
+// that are gone are not, and no known worker has it. They end like any worker.
 internal import CLinux
 internal import Glibc
 internal import Reloader
@@ -27,14 +27,29 @@ final class Strays {
     /// - Parameter buffer: scratch space for files of /proc.
     init(_ buffer: UnsafeMutableRawBufferPointer) { self.buffer = buffer }
 
-    /// Takes over the pipes of the processes that the dead daemon was setting up.
-    func hold(_ rows: StateRows) {
-        do throws(StateError) {
-            while true {
-                let place = pipes.count
-                pipes.append(Channel(try rows.descriptor(place, of: Starts.key, from: FileDescriptor.upperNumbers)))
+    /// Asks the processes to finish that the dead daemon was setting up, and returns their PIDs. Some of them may serve
+    /// already.
+    func end(_ rows: StateRows, killAfter timeout: Duration) throws(StateError) -> [Int32] {
+        guard rows.has(Starts.key) else { return [] }
+        let upper = FileDescriptor.upperNumbers
+        let processes = try rows.value(Starts.State.self, Starts.key).processes
+        for process in processes {
+            for place in process.pipes {
+                pipes.append(Channel(try rows.descriptor(place, of: Starts.key, from: upper)))
             }
-        } catch {}
+            let exit = Channel(try rows.descriptor(process.exit, of: Starts.key, from: upper))
+            ask(process.pid, exit, killAfter: timeout)
+        }
+        return processes.map { $0.pid }
+    }
+
+    /// Returns false if the process has ended.
+    @discardableResult
+    private func ask(_ pid: Int32, _ exit: Channel, killAfter timeout: Duration) -> Bool {
+        guard rl_signal(exit.number, SIGTERM) == 0 else { return false }
+        _ = rl_signal(exit.number, SIGCONT)
+        ending.append(Stray(pid: pid, exit: exit, killAt: MonotonicClock.now() + timeout))
+        return true
     }
 
     /// Asks all strays to finish, and returns their PIDs.
@@ -43,14 +58,13 @@ final class Strays {
         let known = Set(workers.all.map { $0.notifyAddress })
         return ProcessTree.all.filter { pid in
             // A worker leads a session of its own, and what it has started is its own affair.
-            guard getsid(pid) == pid, isStray(pid, search, known) else { return false }
+            let isEnding = ending.contains { $0.pid == pid }
+            guard !isEnding, getsid(pid) == pid, isStray(pid, search, known) else { return false }
             let number = rl_pidfd_open(pid)
             if number < 0 { return false }
             let exit = Channel(FileDescriptor(owning: number).moved())
             // While the pidfd is held, the PID can't go to another process.
-            guard isStray(pid, search, known), rl_signal(exit.number, SIGTERM) == 0 else { return false }
-            ending.append(Stray(pid: pid, exit: exit, killAt: MonotonicClock.now() + timeout))
-            return true
+            return isStray(pid, search, known) && ask(pid, exit, killAfter: timeout)
         }
     }
 

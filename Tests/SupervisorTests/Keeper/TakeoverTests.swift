@@ -124,6 +124,7 @@ import Testing
         let keeper = try #require(pool.keeper())
         Glibc.kill(keeper, SIGKILL)
         try pool.daemon.next("keeper_lost")
+        try pool.keeperBegins(after: keeper)
         // Its rows are sent at the end of this turn, which is over when another has begun.
         for _ in 0..<2 { try pool.daemon.hearsAll(at: pool.pid) }
         try pool.kill()
@@ -239,6 +240,16 @@ final class OrphanPool {
         return (text ?? "").split(separator: " ").compactMap { Int32($0) }.first { pid in
             let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") ?? Data()
             return String(decoding: line, as: UTF8.self).hasPrefix("reloaderd: keeper of app")
+        }
+    }
+
+    /// Returns when another keeper runs. Nothing tells of that.
+    func keeperBegins(after old: Int32) throws {
+        let patience = ContinuousClock.now + .milliseconds(ChildProcess.patienceMilliseconds)
+        while true {
+            if let new = keeper(), new != old { return }
+            if ContinuousClock.now > patience { throw DidNotHappen(description: "no keeper:\n\(daemon.story)") }
+            poll(nil, 0, 1)
         }
     }
 
