@@ -80,7 +80,9 @@ extension Daemon {
         try reapChildren()
         for worker in workers.leaving { try workers.watchLeftovers(of: worker) }
         steer()
+        isTakingOver = true
         handle(.takenOver)
+        isTakingOver = false
         handle(.deadline)
         keep()
         let policy = { (settings: Settings) in

@@ -50,6 +50,8 @@ public final class Daemon {
     private(set) var keeper: Keeper?
     var ledger = Ledger()
     let strays: Strays
+    /// The core is asking for all that stands.
+    var isTakingOver = false
     /// A call that was received, and is being answered in this moment.
     var callUnderWay: CallUnderWay?
     let upgrade: Upgrade

@@ -139,6 +139,11 @@ final class Starts {
         stuck[starting.process.pid] = starting.process
     }
 
+    /// Whether there is a start of this worker that has no outcome yet.
+    func has(_ id: WorkerID) -> Bool {
+        inSetUp.values.contains { $0.start.id == id } || (waiting + delayed).contains { $0.id == id }
+    }
+
     // MARK: for the daemon that comes next
 
     static let key = "starts"
