@@ -5,7 +5,7 @@ internal import Reloader
 
 /// What the keeper of a dead daemon hands over.
 struct Inheritance {
-    /// Whoever takes them over owns their descriptors.
+    /// The one that takes them over owns their descriptors.
     let rows: [StateRow]
     /// The keeper, which goes on for the daemon that takes over.
     let keeper: KeeperConnection

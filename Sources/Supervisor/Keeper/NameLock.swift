@@ -36,7 +36,8 @@ final class NameLock {
         self.path = path
     }
 
-    /// Removes the file; the lock goes with the process. Whoever has opened the file meanwhile sees that it is removed.
+    /// Removes the file; the lock goes with the process. A daemon that has opened the file meanwhile sees that it is
+    /// removed.
     func remove() throws(SystemError) { try checked("unlink", path) { unlink(path) } }
 
     /// nil: the file was removed meanwhile.

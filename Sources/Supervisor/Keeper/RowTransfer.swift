@@ -66,7 +66,7 @@ func sendPacket(
 /// A message as it was received, with the descriptors that came with it.
 struct ReceivedPacket {
     let message: KeeperMessage
-    /// Whoever receives it owns them.
+    /// The receiver owns them.
     let descriptors: [Int32]
 
     enum Outcome {
@@ -113,7 +113,7 @@ struct RowAssembly: ~Copyable {
     private var bytes: [UInt8] = []
     private var descriptors: [Int32] = []
 
-    /// A row that is complete. Whoever receives it owns its descriptors.
+    /// A row that is complete. The receiver owns its descriptors.
     struct Complete {
         let row: StateRow
         let process: KeptProcess?
