@@ -48,7 +48,8 @@ struct KeptRows: ~Copyable {
             case .remove(let key): drop(key)
             }
         }
-        changes.removeAll(keepingCapacity: true)
+        // The first commit is a large one, and its room is not needed again.
+        changes = []
         changedBytes = 0
         try check(bytes: bytes, rows: rows.count)
     }
