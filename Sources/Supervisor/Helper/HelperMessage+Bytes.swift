@@ -171,6 +171,9 @@ extension HelperRequest: WireValue {
             kind(17)
             workers.write(to: &bytes)
             time.write(to: &bytes)
+        case .know(let helpers):
+            kind(20)
+            helpers.write(to: &bytes)
         case .variable(let name, let pid):
             kind(18)
             name.write(to: &bytes)
@@ -199,6 +202,7 @@ extension HelperRequest: WireValue {
             let name = try String(from: &reader)
             self = .variable(name, of: try Int32(from: &reader))
         case 19: self = .command(try Int32(from: &reader))
+        case 20: self = .know(helpers: try [Int32](from: &reader))
         default: try self.init(aboutWorker: kind, from: &reader)
         }
     }
