@@ -5,8 +5,8 @@ internal import Reloader
 extension Daemon {
     var orphanTerms: OrphanTerms {
         OrphanTerms(
-            hooks: hooks.pids.union(upgrade.pids), starts: starts.processes, helpers: helper.pids.union([keeper?.pid].compactMap { $0 }),
-            keepsChildren: settings.keepsChildren,
+            hooks: hooks.pids.union(upgrade.pids), starts: starts.processes,
+            helpers: helper.pids.union([keeper?.pid].compactMap { $0 }), keepsChildren: settings.keepsChildren,
             variable: { [helper] name, pid in helper.text(.variable(name, of: pid)) })
     }
 

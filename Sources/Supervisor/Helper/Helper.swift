@@ -356,7 +356,9 @@ final class Helper {
     private func finish(_ pending: Pending, _ answer: HelperAnswer) {
         if pending.isRestoring { return }
         switch (pending.request, answer) {
-        case (.know, _), (.adopt, _), (.forget, _), (.empty, _), (.endEmptying, _), (.close, _), (.settle, _), (.gone, _): break
+        case (.know, _), (.adopt, _), (.forget, _), (.empty, _), (.endEmptying, _), (.close, _), (.settle, _),
+            (.gone, _):
+            break
         default: news.append(News(request: pending.request, answer: answer, calls: pending.calls))
         }
     }

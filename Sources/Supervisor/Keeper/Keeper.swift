@@ -140,6 +140,9 @@ final class Keeper {
     /// Whether rows can be put.
     var hasRoom: Bool { channel != nil && fullSince == nil }
 
+    /// It is being started, or has got a part of what is sent: nobody else could go on with it now.
+    var isBusy: Bool { connection?.start != nil || fullSince != nil }
+
     /// Starts the keeper, or goes on with the one that was taken over. A daemon without one goes on all the same.
     func start() {
         do throws(SystemError) {

@@ -158,8 +158,8 @@ final class Starts {
         let processes: [Process]
     }
 
-    /// The processes in set-up. If this daemon dies, they are asked to finish, and must not be without a reader of their
-    /// pipes before that.
+    /// The processes in set-up. If this daemon dies, they are asked to finish, and must not be without a reader of
+    /// their pipes before that.
     func row() throws(StateError) -> StateRow {
         var descriptors = RowDescriptors()
         let processes = inSetUp.values.map { starting in
