@@ -156,8 +156,8 @@ final class Ports {
     }
 
     /// Takes one call of bind(2) or listen(2); nil: its caller is gone. Each is to be asked about, and answered on
-    /// every path, be it by the next daemon: a worker must never hang in one. No other call of the worker is taken before
-    /// that, so that none can fill the line in which the others wait.
+    /// every path, be it by the next daemon: a worker must never hang in one. No other call of the worker is taken
+    /// before that, so that none can fill the line in which the others wait.
     func takeCall(of worker: WorkerProcess) throws(SystemError) -> WaitingCall? {
         guard let channel = worker.calls else { return nil }
         var call = rl_call()
