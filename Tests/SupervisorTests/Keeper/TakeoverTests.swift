@@ -106,6 +106,42 @@ import Testing
         signal.pause()
         """
 
+    /// A call of bind(2) that the dead daemon had received, and that its helper had not looked at, is answered by the
+    /// next daemon.
+    @Test func aCallUnderWayIsAnsweredByTheNextDaemon() throws {
+        let folder = try TestFolder()
+        let port = try Network.freePort()
+        func start() throws -> ControlledDaemon {
+            try ControlledDaemon(
+                [Apps.python, "-c", Self.binder, "\(port)"],
+                options: ["--orphans", "keep", "--workers", "1", "--ready", "listen"], in: folder)
+        }
+        let app = try start()
+        try app.daemon.next("pool_ready")
+        Glibc.kill(try app.daemon.helper(), SIGSTOP)
+        app.daemon.signal(SIGHUP)
+        let second = try #require(try app.daemon.next("worker_started").pid)
+        try app.daemon.lines(2, thatStartWith: "before the bind")
+        while !(try String(contentsOfFile: "/proc/\(second)/stat", encoding: .utf8)).contains(") S ") { sched_yield() }
+        // It waits in the call; the daemon takes that in the same turn as the signal.
+        try app.daemon.hearsAll()
+        app.daemon.signal(SIGKILL)
+        #expect(try app.daemon.process.wait() == 128 + SIGKILL)
+        let again = try start()
+        try again.daemon.next("took_over")
+        try again.daemon.next("worker_listening") { $0.pid == second }
+        try again.daemon.next("reload_done")
+        again.daemon.signal(SIGQUIT)
+        _ = try again.daemon.end()
+    }
+
+    private static let binder = """
+        import os, signal, socket, sys
+        os.write(2, b"before the bind\\n")
+        listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+        signal.pause()
+        """
+
     /// `--orphans stop`.
     @Test func workersMayEndWithTheirDaemon() throws {
         let folder = try TestFolder()
