@@ -48,15 +48,15 @@ int rl_send_packet(int channel, const void *bytes, size_t count, const int *desc
     return sent < 0 ? -1 : 0;
 }
 
-ssize_t rl_receive_packet(int channel, void *buffer, size_t size, int *descriptors, size_t *descriptor_count,
-                          bool waits) {
+static ssize_t receive(int channel, void *buffer, size_t size, int *descriptors, size_t *descriptor_count, int flags,
+                       int faults) {
     struct iovec piece = {buffer, size};
     union descriptors control;
     struct msghdr message = {
         .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     *descriptor_count = 0;
     ssize_t received;
-    do received = recvmsg(channel, &message, MSG_CMSG_CLOEXEC | (waits ? 0 : MSG_DONTWAIT));
+    do received = recvmsg(channel, &message, MSG_CMSG_CLOEXEC | flags);
     while (received < 0 && errno == EINTR);
     if (received < 0) return -1;
     for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
@@ -64,10 +64,19 @@ ssize_t rl_receive_packet(int channel, void *buffer, size_t size, int *descripto
         *descriptor_count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         memcpy(descriptors, CMSG_DATA(part), *descriptor_count * sizeof(int));
     }
-    if (!(message.msg_flags & MSG_TRUNC)) return received;
+    if (!(message.msg_flags & faults)) return received;
     for (size_t i = 0; i < *descriptor_count; i++) close(descriptors[i]);
     *descriptor_count = 0;
-    return errno = EMSGSIZE, -1;
+    return errno = message.msg_flags & MSG_TRUNC ? EMSGSIZE : EMFILE, -1;
+}
+
+ssize_t rl_receive_packet(int channel, void *buffer, size_t size, int *descriptors, size_t *descriptor_count,
+                          bool waits) {
+    return receive(channel, buffer, size, descriptors, descriptor_count, waits ? 0 : MSG_DONTWAIT, MSG_TRUNC);
+}
+
+ssize_t rl_receive_whole_packet(int channel, void *buffer, size_t size, int *descriptors, size_t *descriptor_count) {
+    return receive(channel, buffer, size, descriptors, descriptor_count, MSG_DONTWAIT, MSG_TRUNC | MSG_CTRUNC);
 }
 
 static bool is_needed(int capability, bool has_read_search) {

@@ -101,4 +101,6 @@ public enum SpawnFailure: Equatable, Sendable {
 public enum ExitStatus: Codable, Equatable, Sendable {
     case exited(code: Int32)
     case signaled(Int32, coreDumped: Bool)
+    /// The kernel does not say: the worker was no child of this daemon, which had taken it over.
+    case unknown
 }

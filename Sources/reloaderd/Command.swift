@@ -66,7 +66,7 @@ private func runDaemon(
     settings: Settings, _ startDirectory: StartDirectory, source: @escaping SettingsSource
 ) -> Int32 {
     do throws(StartError) {
-        return try Daemon(settings, version: version, launch: startDirectory.launch, readingAgain: source).run()
+        return try Daemon.started(settings, version: version, launch: startDirectory.launch, readingAgain: source).run()
     } catch {
         writeAll("reloaderd: \(error)\n", to: 2)
         return error.exitStatus

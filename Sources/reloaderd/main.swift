@@ -5,6 +5,8 @@ import Supervisor
 
 // The daemon executes its own program as its helper.
 if let status = HelperMain.run() { exit(status) }
+// The process that a daemon starts beside itself.
+if KeeperCommand.isAsked { exit(KeeperCommand.run()) }
 
 // A verb ends by signals like any other command.
 if let verb = askedVerb() { exit(runVerb(verb)) }

@@ -87,6 +87,8 @@ RUN(peek_pidfd, rl_peek_pidfd(scene->pidfd, &ending))
 RUN(peek_child, rl_peek_child(&ending))
 RUN(next_stop, rl_next_stop_or_go_on(&stop))
 RUN(reap_child, rl_reap_child(getpid(), &ending))
+RUN(exit_of_stranger, rl_exit_of_stranger(scene->pidfd, &ending))
+RUN(name_process, rl_name_process("x"))
 RUN(pidfd_open_, rl_pidfd_open(getpid()))
 RUN(signal_, rl_signal(scene->pidfd, 0))
 RUN(signal_group, rl_signal_group(scene->pidfd, getpid(), 0))
@@ -104,6 +106,7 @@ RUN(access_list, rl_access_list(scene->directory, bytes, sizeof bytes))
 RUN(become_subreaper, rl_become_subreaper())
 RUN(limit_raise, rl_file_descriptor_limit_raise(&soft, &hard))
 RUN(receive_datagram, rl_receive_datagram(scene->datagrams[0], bytes, sizeof bytes, &uid))
+RUN(receive_cut_packet, rl_receive_whole_packet(scene->datagrams[0], bytes, 1, received, &received_count))
 RUN(bind_datagram, rl_bind_datagram(scene->udp, "@x"))
 RUN(refuse_descriptors, rl_refuse_descriptors(scene->datagrams[0]))
 RUN(send_datagram, rl_send_datagram(scene->datagrams[1], "@x", "x", 1))
@@ -246,6 +249,9 @@ const struct row rows[] = {
     FAIL("next_stop_or_go_on", next_stop, waitid, EPERM),
     {"rl_next_stop_or_go_on", next_stop, {FAULT(waitid, ECHILD)}, 0, 0},
     FAIL("reap_child", reap_child, waitid, ECHILD),
+    FAIL("exit_of_stranger", exit_of_stranger, ioctl, EPERM),
+    {"rl_exit_of_stranger", exit_of_stranger, {FAULT(ioctl, ENOTTY)}, 0, 0},
+    FAIL("name_process", name_process, prctl, EINVAL),
     FAIL("pidfd_open", pidfd_open_, pidfd_open, EMFILE),
     FAIL("signal", signal_, pidfd_send_signal, EPERM),
     FAIL("signal_group", signal_group, pidfd_send_signal, EPERM),
@@ -270,6 +276,7 @@ const struct row rows[] = {
     FAIL("become_subreaper", become_subreaper, prctl, EINVAL),
     FAIL("file_descriptor_limit_raise", limit_raise, prlimit64, EPERM),
     FAIL("receive_datagram", receive_datagram, recvmsg, ENOBUFS),
+    {"rl_receive_whole_packet", receive_cut_packet, {FAULT(getppid, EPERM)}, -1, EMSGSIZE},
     FAIL("bind_datagram", bind_datagram, bind, EADDRINUSE),
     FAIL("refuse_descriptors", refuse_descriptors, setsockopt, ENOPROTOOPT),
     FAIL("send_datagram", send_datagram, sendto, ECONNREFUSED),

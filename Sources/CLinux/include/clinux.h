@@ -46,6 +46,10 @@ int rl_next_stop_or_go_on(struct rl_stop *stop);
 // Reaps the child `pid`, which rl_peek_child has just named.
 int rl_reap_child(pid_t pid, struct rl_exit *exit);
 
+// How the process of a pidfd has ended, be it a child or not (PIDFD_GET_INFO, Linux 6.15). The kernel knows once the
+// parent of the process has reaped it, and keeps it as long as somebody has a pidfd. exit->pid is 0 if it does not say,
+// and otherwise -1: the number may belong to another process by now.
+int rl_exit_of_stranger(int pidfd, struct rl_exit *exit);
 // pidfd_open(2); close-on-exec.
 int rl_pidfd_open(pid_t pid);
 // pidfd_send_signal(2).
@@ -80,6 +84,7 @@ int rl_open_entry(int directory, const char *name); // the same for an entry of 
 ssize_t rl_access_list(int number, void *buffer, size_t size);
 bool rl_contains(const void *bytes, size_t count, const void *word, size_t word_count);  // memmem(3)
 int rl_become_subreaper(void);                  // prctl(PR_SET_CHILD_SUBREAPER)
+int rl_name_process(const char *name);           // prctl(PR_SET_NAME): at most 15 bytes count
 int rl_file_descriptor_limit_raise(uint64_t *soft, uint64_t *hard);  // soft limit up to the hard one; returns the old
 
 // SO_PASSRIGHTS off: whoever sends descriptors to this unix socket gets EPERM. ENOPROTOOPT before Linux 6.16.

@@ -13,6 +13,8 @@ int rl_send_packet(int channel, const void *bytes, size_t count, const int *desc
 // fit. Descriptors for which this process has no room are left out.
 ssize_t rl_receive_packet(int channel, void *buffer, size_t size, int *descriptors, size_t *descriptor_count,
                           bool waits);
+// The same without waiting, and -1 with EMFILE if descriptors were lost because this process may not have that many.
+ssize_t rl_receive_whole_packet(int channel, void *buffer, size_t size, int *descriptors, size_t *descriptor_count);
 enum { rl_packet_descriptors_max = 253 };  // SCM_MAX_FD
 
 // Takes from the calling process all that the helper does not need: signals have no effect, it ends with its parent, it

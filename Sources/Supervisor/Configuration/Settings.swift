@@ -38,6 +38,8 @@ public struct Settings: Codable, Equatable, Sendable {
     public var hasGroups = false
     /// The bytes that a worker's control group may hold before the kernel kills the worker; nil if there is no limit.
     public var memoryLimit: UInt64?
+    /// What becomes of workers when the daemon is killed.
+    public var orphans: OrphansChoice = .automatic
     public var output: OutputMode = .relay
     /// nil: `pretty` on a terminal, `text` elsewhere.
     public var logFormat: LogFormat?
@@ -173,6 +175,16 @@ public enum DrainChoice: Codable, Equatable, Sendable {
     case automatic
     case signal
     case outside
+}
+
+/// `--orphans`: what becomes of workers whose daemon was killed.
+public enum OrphansChoice: Codable, Equatable, Sendable {
+    /// `stop` for a daemon that is process 1 or was started on a terminal, otherwise `keep`.
+    case automatic
+    /// They serve on, until another daemon of the same name takes them over.
+    case keep
+    /// They are asked to finish, and then killed.
+    case stop
 }
 
 /// `--output`: where the output of workers goes.

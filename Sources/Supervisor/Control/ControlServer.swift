@@ -84,9 +84,12 @@ final class ControlServer {
 
     /// Opens the socket. If the default place is unavailable, the daemon runs without a socket; if the user has chosen
     /// the place, that is an error.
-    func open(_ settings: Settings, at paths: ControlPaths) throws(ControlSocketError) {
+    ///
+    /// - Parameter name: the daemon's among those of its runtime directory.
+    func open(_ settings: Settings, at paths: ControlPaths, name: String) throws(ControlSocketError) {
+        self.name = name
         do throws(ControlSocketError) {
-            listener = try ControlListener.open(paths, group: group, &name)
+            listener = try ControlListener.open(paths, group: group, &self.name)
         } catch {
             guard case .automatic = settings.control, error.reason != .isLive else { throw error }
             story.tell(LogRecord(.warning, "control_unavailable", "\(error)"))

@@ -20,6 +20,14 @@ final class ControllingTerminal {
         channel = Channel(FileDescriptor(owning: number))
     }
 
+    /// Whether the daemon was started on a terminal, and is to end with it.
+    static var isThere: Bool {
+        let number = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+        if number < 0 { return false }
+        close(number)
+        return !rl_hangup_was_ignored()
+    }
+
     /// Whether the terminal is closed; that is final.
     var hasHungUp: Bool {
         if hungUpAt != nil { return true }

@@ -35,9 +35,16 @@ extension Daemon {
     }
 
     private func spawn(_ id: WorkerID, slot: Int, generation number: Int) -> Event? {
+        // After a takeover the core asks again for starts that have begun since.
+        if isTakingOver, starts.has(id) || workers[id] != nil { return nil }
         guard let generation = releases[number] else {
             preconditionFailure("the core starts generation \(number), which it has released")
         }
         return start(WorkerStart(id, slot: slot, generation))
     }
+}
+
+extension Effect {
+    /// Whether something is done outside of this process.
+    var isAct: Bool { if case .report = self { false } else { true } }
 }

@@ -1,9 +1,21 @@
 // Between the core and the ports: who serves, who is emptied, and what is done for a worker that listens, and for one
 // that is gone.
+internal import CLinux
 internal import Glibc
 internal import Reloader
 
 extension Daemon {
+    // MARK: calls that wait
+
+    func takeCall(of worker: WorkerProcess) throws(SystemError) {
+        guard let call = try ports.takeCall(of: worker) else { return }
+        // If this daemon dies now, the caller would wait for ever: nobody else could know of the call.
+        callsUnderWay[worker.id] = call
+        ledger.note(.calls)
+        keep()
+        try ports.ask(about: call, of: worker, permitted: settings.permittedPorts)
+    }
+
     // MARK: what the helper answers
 
     func hearHelper() {
@@ -18,6 +30,11 @@ extension Daemon {
         switch (news.request, news.answer) {
         case (.call(let id, let call, _), .called(let outcome)):
             guard let calls = news.calls else { return }
+            // The worker may go on only when it is known what its call has brought about.
+            keep()
+            defer {
+                if callsUnderWay.removeValue(forKey: id) != nil { ledger.note(.calls) }
+            }
             try ports.answer(call, of: workers[id], over: calls, outcome)
             if let worker = workers[id] { hear(outcome, of: worker) }
         case (.bar(let id), _): if let worker = workers[id] { ports.tell(.untouchable, of: worker) }
@@ -125,7 +142,10 @@ extension Daemon {
     // MARK: who serves
 
     /// Brings the kernel's choice in line with who serves now.
-    func steer() { ports.steer(to: serving) }
+    func steer() {
+        ports.steer(to: serving)
+        ledger.note(.ports)
+    }
 
     /// The workers that are ready and not stopped: a connection to a stopped worker would wait.
     func serving() -> Ports.Serving {
@@ -154,7 +174,8 @@ extension Daemon {
     func armLookTimer() throws(SystemError) {
         let others = [
             emptyings.nextLook, ports.nextDeadline, helper.nextDeadline, hooks.nextDeadline, starts.nextDeadline,
-            startTrouble.nextDeadline, upgrade.nextDeadline,
+            startTrouble.nextDeadline, upgrade.nextDeadline, workers.nextDeadline, strays.nextDeadline,
+            keeper?.nextDeadline,
             memoryWatch.plan(isWanted: settings.maxMemory != nil && pool.totals.serving > 0),
         ].compactMap { $0 }
         try lookTimer.arm(others.min())

@@ -36,6 +36,7 @@ extension Daemon {
     /// Lets the core roll it out, which may be over when this function returns.
     func rollOut(_ deploy: Deploy, sameAsBad bad: Int?) {
         if let bad { tellUnchanged(deploy, since: bad) }
+        renewKeeper()
         handle(
             .reload(generation: deploy.generation, policy: settings.policy, plan: deploy.order.changes.plan))
     }

@@ -35,7 +35,9 @@ extension Daemon {
 
     func openControl() throws(StartError) {
         let paths = ControlPaths(settings, Environment.inherited())
-        do throws(ControlSocketError) { try control.open(settings, at: paths) } catch { throw .control(error) }
+        do throws(ControlSocketError) { try control.open(settings, at: paths, name: claim.name) } catch {
+            throw .control(error)
+        }
         // A name that was changed because another daemon has it will be another one the next time.
         if let folder = paths.stateDirectory, control.name == paths.name {
             deploys.openHistory(in: folder, name: control.name)

@@ -30,7 +30,7 @@ struct Predecessor {
 struct DaemonState: Codable {
     static let key = "daemon"
     private static let poolKey = "pool"
-    private static func slotKey(_ slot: Int) -> String { "slot/\(slot)" }
+    static func slotKey(_ slot: Int) -> String { "slot/\(slot)" }
 
     let version: String
     let startedAt: timespec
@@ -47,8 +47,10 @@ struct DaemonState: Codable {
     /// nil without --cgroup.
     let groups: WorkerGroups.State?
 
+    static func row(of head: PoolHead) throws(StateError) -> StateRow { try StateRow(poolKey, head) }
+
     static func rows(of pool: borrowing Pool) throws(StateError) -> [StateRow] {
-        var rows = [try StateRow(poolKey, pool.head)]
+        var rows = [try row(of: pool.head)]
         for (number, slot) in pool.slots.enumerated() { rows.append(try StateRow(slotKey(number), slot)) }
         return rows
     }
@@ -80,6 +82,8 @@ struct DaemonState: Codable {
         try ControlServer.check(rows)
         try Ports.check(rows)
         try Helper.check(rows)
+        try NameClaim.check(rows)
+        try Keeper.check(rows)
     }
 }
 

@@ -61,6 +61,7 @@ extension Daemon {
         if manager.isStoring { return "the service manager does not take what it is to keep" }
         if hooks.isStarting { return "a hook is being started" }
         if !helper.isIdle { return "something is being asked about a worker's ports" }
+        if let keeper, keeper.isBusy { return "the keeper of the daemon's descriptors does not take what has changed" }
         if !emptyings.areDone { return "a worker is being drained" }
         return nil
     }

@@ -5,8 +5,8 @@ internal import Reloader
 extension Daemon {
     var orphanTerms: OrphanTerms {
         OrphanTerms(
-            hooks: hooks.pids.union(upgrade.pids), starts: starts.processes, helpers: helper.pids,
-            keepsChildren: settings.keepsChildren,
+            hooks: hooks.pids.union(upgrade.pids), starts: starts.processes,
+            helpers: helper.pids.union([keeper?.pid].compactMap { $0 }), keepsChildren: settings.keepsChildren,
             variable: { [helper] name, pid in helper.text(.variable(name, of: pid)) })
     }
 
@@ -25,6 +25,8 @@ extension Daemon {
             try withReserve(for: start) { () throws(SpawnError) in
                 try starts.begin(start, by: pool.policy, listeners: listeners)
             }
+            ledger.note(.starts)
+            keep()
             return nil
         } catch { return starts.failed(start, error) }
     }
@@ -42,6 +44,7 @@ extension Daemon {
     /// Does nothing while the process is still being set up.
     func lookAtStart(_ starting: StartingWorker) throws(SystemError) {
         guard let outcome = try starts.look(at: starting, output) else { return }
+        ledger.note(.starts)
         do throws(SpawnError) {
             switch outcome {
             case .executed(let worker):
@@ -121,7 +124,18 @@ extension Daemon {
         letGoOfPorts(worker)
         handle(.exited(worker.id, status, leaves: !worker.left.isEmpty))
         try workers.unwatchExit(of: worker)
-        if worker.left.isEmpty { try forget(worker) }
+        if worker.left.isEmpty { try forget(worker) } else { try workers.watchLeftovers(of: worker) }
+    }
+
+    func leftoverHasEnded(_ process: ProcessIdentity, of worker: WorkerProcess) throws(SystemError) {
+        try workers.leftoverHasEnded(process)
+        guard workers.leaving.contains(where: { $0 === worker }) else { return }
+        if workers.hasNothingLeft(worker, orphanTerms) {
+            try forget(worker)
+            handle(.leftoversGone(worker.id))
+        } else {
+            try workers.watchLeftovers(of: worker)
+        }
     }
 
     /// Nothing is left of the worker.
@@ -158,6 +172,8 @@ extension Daemon {
                 continue
             } else if let starting = starts.starting(pid: child) {
                 try lookAtStart(starting)
+            } else if let keeper, keeper.isBeingStarted(child) {
+                keeper.look()
             } else {
                 starts.childHasEnded(child)
                 upgrade.childHasEnded(child)

@@ -52,6 +52,15 @@ public final class Daemon {
     let startTrouble: StartTrouble
     let memoryWatch: MemoryWatch
     let cpuWatch: CPUWatch
+    let claim: NameClaim
+    /// nil: the daemon has no place where another one would find it, and its workers may outlive it.
+    private(set) var keeper: Keeper?
+    var ledger = Ledger()
+    let strays: Strays
+    /// The core is asking for all that stands.
+    var isTakingOver = false
+    /// Calls of bind(2) and listen(2) that were received, and that the helper looks at: one of a worker at most.
+    var callsUnderWay: [WorkerID: WaitingCall] = [:]
     let upgrade: Upgrade
     /// The limit of open files that the daemon was given.
     let fileLimit: ResourceLimit
@@ -66,6 +75,10 @@ public final class Daemon {
     let deployReserve: DescriptorReserve
     /// For clients of the control socket.
     let controlReserve: DescriptorReserve
+    /// The dead daemon whose workers this one goes on with; nil: there is none.
+    private var takeover: Takeover?
+    /// The clock's lost time, as the keeper was told.
+    private var keptSkippedTime = Duration.zero
 
     /// Opens everything, and starts nothing yet.
     ///
@@ -74,11 +87,11 @@ public final class Daemon {
     ///   - launch: where it was started, for the program that may take the place of this one.
     ///   - readSettings: reads options and configuration again, at each reload.
     /// - Throws: what the daemon cannot do without. All that was opened is closed again.
-    public init(
-        _ settings: Settings, version: String, launch: LaunchPlace, readingAgain readSettings: @escaping SettingsSource
+    init(
+        _ settings: Settings, version: String, launch: LaunchPlace, _ claim: NameClaim,
+        readingAgain readSettings: @escaping SettingsSource
     ) throws(StartError) {
         let environment = Environment.inherited()
-        do throws(SystemError) { try openStandardDescriptors() } catch { throw .system(error) }
         let supply: PortSupply
         var stored = StoredListeners()
         let automaticWorkers = CPUCount.current().automatic
@@ -144,6 +157,94 @@ public final class Daemon {
         deployReserve = DescriptorReserve(28)
         controlReserve = DescriptorReserve(4)
         upgrade = Upgrade(loop, story)
+        strays = Strays(loop.buffer)
+        self.claim = claim
+        makeKeeper(nil)
+    }
+
+    /// - Parameter taken: the keeper that there is already; nil: there is none.
+    private func makeKeeper(_ taken: KeeperConnection?) {
+        // Without an address there is nobody who could take over: a keeper could only end the workers.
+        guard claim.keeperPath != nil || settings.endsOrphans || taken != nil else { return }
+        keeper = Keeper(
+            name: claim.name, path: claim.keeperPath, keeperTerms(), taken: taken, loop, story)
+    }
+
+    /// Goes on with what a dead daemon has left. Nothing is changed outside of this process before all has worked.
+    init(
+        takingOver inheritance: Inheritance, _ rows: StateRows, _ settings: Settings, version: String,
+        launch: LaunchPlace, _ claim: NameClaim, readingAgain readSettings: @escaping SettingsSource
+    ) throws(StateError) {
+        let environment = Environment.inherited()
+        let workerEnvironment = environment.withoutOuterSupervisor()
+        let state = try rows.value(DaemonState.self, DaemonState.key)
+        let released = try rows.value(Releases.State.self, Releases.key)
+        // Those that are handed over again are the ones that the dead daemon had.
+        do throws(ListenError) { _ = try InheritedListeners.take(environment) } catch { throw StateError("\(error)") }
+        identity = StatusReport.Identity(version: version, startedAt: WallClock.now())
+        self.launch = launch
+        self.claim = claim
+        programPath = pathOfOwnProgram()
+        clock = PoolClock(skipped: state.skippedTime)
+        pool = try DaemonState.pool(rows)
+        groups = state.groups.map { WorkerGroups($0) }
+        let outputFile: OutputSink?
+        do throws(StartError) { outputFile = try Self.openOutputFile(released.settings) } catch {
+            throw StateError("\(error)")
+        }
+        do throws(SystemError) {
+            try checked("prctl", "PR_SET_CHILD_SUBREAPER") { rl_become_subreaper() }
+            story = try Story(settings, environment)
+            loop = try Loop()
+            output = try Output(released.settings.output, file: outputFile, loop, story)
+            manager = try ServiceManager(environment, loop, story)
+            signals = try SignalReader()
+            timer = try DeadlineTimer()
+            lookTimer = try DeadlineTimer()
+            fileLimit = try raiseFileLimit()
+        } catch { throw StateError(error) }
+        hooks = Hooks(environment: workerEnvironment, fileLimit: fileLimit, loop, story)
+        let runtime = ControlPaths.runtimeDirectory(environment).placeOfNotifySockets
+        notifySockets = try NotifyDirectory(runtime, rows, story)
+        releases = try Releases(rows, released, workerEnvironment, readingAgain: readSettings, story)
+        deploys = try Deploys(rows, story)
+        control = ControlServer(settings, loop, story, output)
+        workers = try Workers(rows, releases, notifySockets, output, loop, story)
+        workers.adoptAll()
+        ports = try Ports(rows, released.settings, hasDied: true, loop, story)
+        helper = ports.helper
+        do throws(SystemError) {
+            let spawner = try Spawner(
+                name: settings.daemonName, listenerNames: ports.listeners.map { $0.name }, fileLimit: fileLimit,
+                pipesOutput: output.pipesStandardOutput, pipesErrors: output.pipesStandardError,
+                sharesPorts: ports.supply.isShared, notifySockets: notifySockets, groups: groups)
+            starts = Starts(spawner, loop, story)
+        } catch { throw StateError(error) }
+        emptyings = Emptyings(story)
+        terminal = ControllingTerminal()
+        startTrouble = StartTrouble(state.slowStarts, story)
+        cpuWatch = CPUWatch(state.cpus, loop, story)
+        // Those that the dead daemon has left with the service manager stay there.
+        storedListeners = StoredListeners()
+        memoryWatch = MemoryWatch(loop, story)
+        upgrade = Upgrade(loop, story)
+        deployReserve = DescriptorReserve(28)
+        controlReserve = DescriptorReserve(4)
+        strays = Strays(loop.buffer)
+        let inSetUp = try strays.end(rows, killAfter: released.settings.policy.stopTimeout)
+        ports.takeOver()
+        releases.takeOwn(settings)
+        let hasCalls = rows.has(Takeover.callsKey)
+        let calls = hasCalls ? try rows.value([WorkerID: WaitingCall].self, Takeover.callsKey) : [:]
+        takeover = Takeover(
+            aloneFor: inheritance.aloneFor, settings: settings, strays: notifySockets.straySearch(), inSetUp: inSetUp,
+            calls: calls)
+        do throws(SystemError) {
+            try workers.watch()
+            try ports.watch()
+            for worker in workers.all { ports.adopt(worker) }
+        } catch { throw StateError(error) }
+        makeKeeper(inheritance.keeper)
     }
 
     /// Goes on with the rows of another daemon. Nothing is changed outside of this process before all has worked.
@@ -206,6 +307,9 @@ public final class Daemon {
         upgrade = Upgrade(loop, story)
         deployReserve = DescriptorReserve(28)
         controlReserve = DescriptorReserve(4)
+        strays = Strays(loop.buffer)
+        claim = try NameClaim(rows)
+        makeKeeper(try Keeper.connection(rows))
         do throws(SystemError) {
             try watch()
             try workers.watch()
@@ -218,13 +322,7 @@ public final class Daemon {
 
     /// All rows of the state, at the end of a turn.
     func rows() throws(StateError) -> [StateRow] {
-        var descriptors = RowDescriptors()
-        let state = DaemonState(
-            version: identity.version, startedAt: identity.startedAt, programPath: programPath, launch: launch,
-            fileLimit: fileLimit, skippedTime: clock.skippedTime, slowStarts: startTrouble.state,
-            pidFile: pidFile?.state(&descriptors), order: orderUnderWay, cpus: cpuWatch.state,
-            groups: groups?.state)
-        var rows = [try StateRow(DaemonState.key, state, descriptors)] + (try DaemonState.rows(of: pool))
+        var rows = [try daemonRow(pidFile: pidFile, order: orderUnderWay)] + (try DaemonState.rows(of: pool))
         rows += try releases.rows(workers.all.map { $0.generation })
         for worker in workers.all { rows += try workers.rows(of: worker, notifySockets) }
         rows.append(try workers.row())
@@ -237,7 +335,18 @@ public final class Daemon {
         rows.append(try control.row())
         rows.append(try ports.row())
         rows.append(try helper.row())
+        rows.append(try claim.row())
+        if let keeper { rows.append(try keeper.row()) } else { rows.append(try Keeper.rowOfNone()) }
         return rows
+    }
+
+    func daemonRow(pidFile: PidFile?, order: UpgradeOrder?) throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let state = DaemonState(
+            version: identity.version, startedAt: identity.startedAt, programPath: programPath, launch: launch,
+            fileLimit: fileLimit, skippedTime: clock.skippedTime, slowStarts: startTrouble.state,
+            pidFile: pidFile?.state(&descriptors), order: order, cpus: cpuWatch.state, groups: groups?.state)
+        return try StateRow(DaemonState.key, state, descriptors)
     }
 
     /// Runs until the pool has ended; then nothing of it is left.
@@ -248,13 +357,17 @@ public final class Daemon {
     public func run() throws(StartError) -> Int32 {
         defer {
             helper.end()
-            ports.removeSocketFiles()
-            notifySockets.remove()
+            // The workers of a dead daemon go on if this one can't be in charge of them.
+            if takeover == nil {
+                ports.removeSocketFiles()
+                notifySockets.remove()
+                groups?.end()
+            }
             output.end()
-            groups?.end()
         }
+        defer { letGoOfName() }
         if predecessor == nil {
-            try makeFirstGeneration()
+            if takeover == nil { try makeFirstGeneration() }
             try openControl()
         }
         defer { closeControl() }
@@ -263,6 +376,14 @@ public final class Daemon {
         }
         defer { if let pidFile { remove(pidFile) } }
         return try runPool()
+    }
+
+    private func letGoOfName() {
+        guard takeover == nil else { return }
+        keeper?.end()
+        do throws(SystemError) { try claim.remove() } catch {
+            story.tell(LogRecord(.warning, "not_removed", "cannot remove the lock of the daemon's name: \(error)"))
+        }
     }
 
     private func runPool() throws(StartError) -> Int32 {
@@ -278,7 +399,15 @@ public final class Daemon {
     }
 
     private func turn() throws(SystemError) -> Int32 {
-        if let predecessor {
+        keeper?.start()
+        helper.know(keeper: keeper?.pid)
+        if let takeover {
+            try watch()
+            notifySockets.goOn()
+            clock.hold(before: pool.nextDeadline)
+            self.takeover = nil
+            try goOn(with: takeover)
+        } else if let predecessor {
             notifySockets.goOn()
             tellSucceeded(predecessor)
             try manager.ping()
@@ -322,7 +451,19 @@ public final class Daemon {
         // This one first: what a client has given back is for the next client.
         controlReserve.refill()
         deployReserve.refill()
+        noteLostTime()
+        keep()
+        helper.know(keeper: keeper?.pid)
     }
+
+    /// The clock of a daemon that takes over may be a little ahead, and never back.
+    private func noteLostTime() {
+        guard clock.skippedTime - keptSkippedTime > Self.lostTimeMin else { return }
+        keptSkippedTime = clock.skippedTime
+        ledger.note(.daemon)
+    }
+
+    private static let lostTimeMin = Duration.milliseconds(100)
 
     private func watch() throws(SystemError) {
         try loop.watch(signals.channel, .signals)
@@ -349,7 +490,7 @@ public final class Daemon {
             case .readyPipe(let worker): hear(try workers.readReadyPipe(of: worker), from: worker)
             case .notifySocket(let worker): hear(try workers.readNotifySocket(of: worker), from: worker)
             case .stream(let stream): try output.read(stream)
-            case .call(let worker): try ports.takeCall(of: worker, permitted: settings.permittedPorts)
+            case .call(let worker): try takeCall(of: worker)
             case .helper: helper.hear()
             case .helperStart(let process): try helper.lookAtStart(of: process)
             case .survivor(let calls): try ports.answerCall(of: calls)
@@ -368,10 +509,15 @@ public final class Daemon {
                 }
                 lookAtMemory()
                 try lookAtPreflight()
+                for worker in workers.unreaped { try workerExited(worker) }
+                strays.look()
+                keeper?.lookAtPatience()
                 startTrouble.tellSlowStarts(of: workers, in: pool.slots, listeners: ports.listeners)
             case .control: try control.accept(controlReserve)
             case .client(let client): if let request = control.serve(client) { answer(request, client) }
             case .hook(let hook): try reap(hook)
+            case .leftover(let worker, let process): try leftoverHasEnded(process, of: worker)
+            case .keeper: keeper?.look()
             case .preflight(let preflight): try look(at: preflight)
             }
         } catch {
@@ -408,7 +554,9 @@ public final class Daemon {
                 ports.stopListening()
                 starts.end()
             }
+            if effects.contains(where: { $0.isAct }) { keep() }
             for effect in effects {
+                if case .spawn = effect { keep() }
                 if case .report(let report) = effect { reports.append(report) }
                 if let answer = carryOut(effect, askedBy: asker) { pending.append(answer) }
             }
@@ -417,6 +565,9 @@ public final class Daemon {
         starts.forgetErrors()
         return reports
     }
+
+    /// The keeper has other terms after a reload.
+    func renewKeeper() { keeper?.renew(keeperTerms()) }
 
     /// The settings in force.
     var settings: Settings { releases.settings }

@@ -34,6 +34,10 @@ enum Source {
     case control
     case client(ControlClient)
     case hook(HookProcess)
+    /// A process that has outlived a worker which was taken over has ended.
+    case leftover(WorkerProcess, ProcessIdentity)
+    /// The keeper has ended, or there is room again in the socket to it.
+    case keeper
     /// The trial run of a program that is to take the place of this one.
     case preflight(Preflight)
 }

@@ -5,6 +5,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     case generation(GenerationError)
     case pidFile(PidFileError)
     case control(ControlSocketError)
+    case name(NameError)
     /// The file of `--output`.
     case output(SystemError)
     /// Several workers were to share ports, and the system call that failed is needed for it.
@@ -21,6 +22,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
         case .generation(let error): error.description
         case .pidFile(let error): error.description
         case .control(let error): error.description
+        case .name(let error): error.description
         case .output(let error): "cannot open \(printable(error.subject)) for workers' output: \(error.reason)"
         case .sharing(let error):
             "cannot share ports between workers: \(error) (pass listeners with --listen; or, for a program that sets "
@@ -34,7 +36,7 @@ public enum StartError: Error, Sendable, CustomStringConvertible {
     public var exitStatus: Int32 {
         switch self {
         case .generation(let error): error.exitStatus
-        case .listen, .pidFile, .control, .output, .sharing, .groups, .system, .succession: 1
+        case .listen, .pidFile, .control, .name, .output, .sharing, .groups, .system, .succession: 1
         }
     }
 }

@@ -191,7 +191,7 @@ struct DeployFailure: Codable {
         switch status {
         case .exited(let code)?: members.append(.init("exit_status", .integer(Int(code))))
         case .signaled(let signal, _)?: members.append(.init("signal", .string(signalName(signal))))
-        case nil: break
+        case .unknown?, nil: break
         }
         members.append(.init("stderr", texts(of: .standardError)))
         members.append(.init("stdout", texts(of: .standardOutput)))

@@ -12,6 +12,7 @@ final class Deploys {
     private var isStopping = false
     private(set) var last: Deploy?
     private var history = DeployHistory(path: nil)
+    private var isChanged = false
 
     init(_ story: Story) { self.story = story }
 
@@ -60,13 +61,21 @@ final class Deploys {
     func begin(_ generation: Generation, _ order: DeployOrder, workers: Int, isStart: Bool = false) -> Deploy {
         let deploy = Deploy(GenerationFacts(generation), order, workers: workers, isStart: isStart)
         underWay[deploy.generation] = deploy
+        isChanged = true
         history.append(deploy)
         return deploy
     }
 
     /// Notes a reload that did not begin.
     func refuse(_ asker: Asker, at time: timespec, _ reason: String) {
+        isChanged = true
         history.append(refusal: reason, of: asker, at: time)
+    }
+
+    /// Whether something may have changed since the last call.
+    func takeIsChanged() -> Bool {
+        defer { isChanged = false }
+        return isChanged
     }
 
     // MARK: the history
@@ -111,6 +120,10 @@ final class Deploys {
     ///   - failure: what is known about the worker that made a deploy fail.
     func hear(_ report: Report, asker: Asker?, failure: DeployFailure?, _ releases: Releases) -> [Deploy] {
         switch report {
+        case .worker, .recycle: break
+        case .roll, .pool: isChanged = true
+        }
+        return switch report {
         case .worker(let report): if case .failed = report.what { deploys(report.generation) } else { [] }
         case .roll(let report): hear(report, asker, failure, releases)
         case .recycle: []

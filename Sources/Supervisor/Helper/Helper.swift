@@ -42,6 +42,8 @@ final class Helper {
     private var doomed: [HelperProcess] = []
     /// Those of the program before this one that have not ended.
     private var earlier: Set<Int32> = []
+    /// Another child of the daemon that has the sockets of workers; nil: there is none.
+    private var keeper: Int32?
     private var restarts = HelperRestarts()
 
     private var waiting: [Pending] = []
@@ -61,6 +63,8 @@ final class Helper {
     private var steeredTo: [WorkerID]?
     private var refuses = false
     private var strikes: [WorkerID: Int] = [:]
+    /// The row may be another one than when somebody asked.
+    private var isChanged = false
     /// After so many a worker is not touched any more.
     private static let strikesMax = 2
     /// A request over which so many helpers have ended is not repeated.
@@ -101,8 +105,11 @@ final class Helper {
     }
 
     /// Another helper begins with what this one knows. Call `adopt` of `Ports` for each worker.
+    ///
+    /// - Parameter hasDied: the daemon before this one has left the rows with its keeper.
     init(
-        _ rows: StateRows, _ terms: HelperTerms, name: String, isDirect: Bool, _ loop: Loop, _ story: Story
+        _ rows: StateRows, _ terms: HelperTerms, name: String, isDirect: Bool, hasDied: Bool, _ loop: Loop,
+        _ story: Story
     ) throws(StateError) {
         let state = try rows.value(State.self, Self.key)
         self.terms = terms
@@ -112,16 +119,49 @@ final class Helper {
         direct = isDirect ? Toucher(TouchMark(nil)) : nil
         book = state.book
         strikes = state.strikes
-        earlier = state.processes
+        // Those of a daemon that has died end with it, and are no children of this one.
+        earlier = hasDied ? [] : state.processes
         for (inode, place) in state.held {
             held[inode] = Channel(try rows.descriptor(place, of: Self.key, from: FileDescriptor.upperNumbers))
         }
+        if hasDied { distrustGroups() }
         if let direct {
             for pending in restoring { _ = direct.answer(pending.request, pending.descriptors) }
         }
     }
 
+    /// What the helper of a dead daemon did last may be in no row. Each socket that joins or leaves a group changes the
+    /// set, and what does not change it does not change the order.
+    private func distrustGroups() {
+        var table: SocketTable?
+        do throws(SystemError) { table = try SocketTable() } catch {}
+        guard let table else { return }
+        for (address, sockets) in book.listening where !address.isDatagram {
+            // Members that are gone are noticed by the helper.
+            let known = Set(sockets.map { $0.inode })
+            let hasStrangers = table.all.contains {
+                $0.listens && !known.contains($0.inode) && ListenAddress($0) == address.listenAddress
+            }
+            if hasStrangers { book.groups[address] = GroupRow(hasStrangers: true, isLost: true) }
+        }
+    }
+
     static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    /// Whether the row may be another one than at the last call.
+    func takeIsChanged() -> Bool {
+        defer { isChanged = false }
+        return isChanged
+    }
+
+    /// The helper must not take the keeper for a process of a worker.
+    func know(keeper: Int32?) {
+        if self.keeper == keeper { return }
+        self.keeper = keeper
+        ask(.know(helpers: helpers))
+    }
+
+    private var helpers: [Int32] { doomed.map { $0.pid } + earlier + [keeper].compactMap { $0 } }
 
     /// Watches the queues, after `init` with rows.
     func watchQueues() { for row in book.sockets.values { watchQueue(of: row) } }
@@ -196,7 +236,7 @@ final class Helper {
         case .forget(let id):
             owners[id] = nil
             emptyings[id] = nil
-            strikes[id] = nil
+            if strikes.removeValue(forKey: id) != nil { isChanged = true }
         case .empty(let id, let order): emptyings[id] = (order, descriptors)
         case .endEmptying(let id): emptyings[id] = nil
         case .steer(let workers): serving = workers
@@ -282,6 +322,7 @@ final class Helper {
     }
 
     private func take(_ change: BookChange, _ channel: Channel?) {
+        isChanged = true
         switch change {
         case .socket(let row, isNew: true): held[row.inode] = channel
         case .noSocket(let inode):
@@ -316,7 +357,9 @@ final class Helper {
         if pending.isRestoring { return }
         switch (pending.request, answer) {
         case (.close(let subject), _): waiting.insert(Pending(request: .letGo(subject), descriptors: []), at: 0)
-        case (.adopt, _), (.forget, _), (.empty, _), (.endEmptying, _), (.letGo, _), (.settle, _), (.gone, _): break
+        case (.know, _), (.adopt, _), (.forget, _), (.empty, _), (.endEmptying, _), (.letGo, _), (.settle, _),
+            (.gone, _):
+            break
         default: news.append(News(request: pending.request, answer: answer, calls: pending.calls))
         }
     }
@@ -405,7 +448,7 @@ final class Helper {
     /// What a new helper has to know.
     private var restoring: [Pending] {
         var terms = terms
-        terms.helpers = doomed.map { $0.pid } + earlier
+        terms.helpers = helpers
         var requests: [(HelperRequest, [Channel])] = [(.begin(terms), [])]
         requests += HelperPacket.restoring(
             book.rows.map { row in
@@ -452,6 +495,7 @@ final class Helper {
         pending.ended += 1
         if isBlamed, case .worker(let id) = subject, owners[id] != nil || strikes[id] != nil {
             strikes[id, default: 0] += 1
+            isChanged = true
             if strikes[id] == Self.strikesMax {
                 news.append(News(request: .bar(id), answer: .done, calls: nil))
             }
@@ -472,6 +516,7 @@ final class Helper {
 
     /// Nobody looks at the worker's sockets any more, so that their groups can't be steered.
     private func abandon(_ id: WorkerID) {
+        isChanged = true
         for row in book.sockets.values where row.lastOwner == id {
             letGo(row.inode, of: id)
             book.sockets[row.inode] = nil
@@ -553,7 +598,7 @@ extension HelperRequest {
     /// The daemon remembers what it says, for another helper.
     fileprivate var isRemembered: Bool {
         switch self {
-        case .adopt, .forget, .empty, .endEmptying, .steer, .refuse: true
+        case .know, .adopt, .forget, .empty, .endEmptying, .steer, .refuse: true
         default: false
         }
     }

@@ -168,12 +168,15 @@ extension HelperRequest: WireValue {
             kind(16)
             subject.write(to: &bytes)
         case .letGo(let subject):
-            kind(20)
+            kind(21)
             subject.write(to: &bytes)
         case .measure(let workers, let time):
             kind(17)
             workers.write(to: &bytes)
             time.write(to: &bytes)
+        case .know(let helpers):
+            kind(20)
+            helpers.write(to: &bytes)
         case .variable(let name, let pid):
             kind(18)
             name.write(to: &bytes)
@@ -202,7 +205,8 @@ extension HelperRequest: WireValue {
             let name = try String(from: &reader)
             self = .variable(name, of: try Int32(from: &reader))
         case 19: self = .command(try Int32(from: &reader))
-        case 20: self = .letGo(try TouchSubject(from: &reader))
+        case 20: self = .know(helpers: try [Int32](from: &reader))
+        case 21: self = .letGo(try TouchSubject(from: &reader))
         default: try self.init(aboutWorker: kind, from: &reader)
         }
     }

@@ -16,7 +16,7 @@ struct HelperTerms: Equatable {
     var slots = 0
     /// Workers that listen count as ready.
     var isReadyByListening = false
-    /// Children of the daemon that hold sockets of workers and are no workers: its helpers.
+    /// Children of the daemon that hold sockets of workers and are no workers: its helpers and its keeper.
     var helpers: [Int32] = []
 }
 
@@ -55,6 +55,8 @@ enum HelperRequest: Equatable {
     case restore([BookChange])
     /// Never touch what belongs to this worker.
     case bar(WorkerID)
+    /// See `HelperTerms.helpers`.
+    case know(helpers: [Int32])
 
     // Workers.
     /// With the descriptor on which its calls arrive.
@@ -103,7 +105,7 @@ struct MeasuredWorker: Equatable {
 }
 
 /// A call of bind(2) or listen(2) in which a worker waits, as the kernel reports it.
-struct WaitingCall: Equatable {
+struct WaitingCall: Codable, Equatable {
     let id: UInt64
     /// 0 if it has no number in the daemon's PID namespace.
     let thread: Int32

@@ -50,6 +50,12 @@ struct SteeringGroup {
         choosesNobody = state.choosesNobody
     }
 
+    /// This daemon goes on where another has died, and what that one did last may not be known.
+    mutating func takeOver() {
+        steeredTo = nil
+        noticeThoseGone()
+    }
+
     // MARK: members
 
     /// - Parameter members: in the kernel's order.

@@ -40,6 +40,7 @@ final class Toucher {
         case .bar(let id):
             barred.insert(id)
             sharing.sockets.bar(id)
+        case .know(let helpers): terms.helpers = helpers
         case .adopt(let owner): owners[owner.id] = (owner, descriptors.first)
         case .forget(let id): forget(id)
         case .steer(let workers):

@@ -52,18 +52,25 @@ final class Ports {
         return try StateRow(Self.key, state, descriptors)
     }
 
-    init(_ rows: StateRows, _ settings: Settings, _ loop: Loop, _ story: Story) throws(StateError) {
+    /// - Parameter hasDied: the daemon before this one has left the rows with its keeper.
+    init(
+        _ rows: StateRows, _ settings: Settings, hasDied: Bool = false, _ loop: Loop, _ story: Story
+    ) throws(StateError) {
         let state = try rows.value(State.self, Self.key)
         self.loop = loop
         self.story = story
         supply = try PortSupply(state.supply, of: Self.key, in: rows, settings)
         let (terms, isDirect) = supply.helperTerms
-        helper = try Helper(rows, terms, name: settings.daemonName, isDirect: isDirect, loop, story)
+        helper = try Helper(
+            rows, terms, name: settings.daemonName, isDirect: isDirect, hasDied: hasDied, loop, story)
         told = state.told
         survivors = try Survivors(state.survivors, of: Self.key, in: rows)
     }
 
     static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
+
+    /// This daemon goes on where another has died. Call it after `init` with rows.
+    func takeOver() { if case .perSlot(let listeners) = supply { listeners.takeOver() } }
 
     /// Watches what has to be watched, after `init` with rows.
     func watch() throws(SystemError) {
@@ -153,24 +160,36 @@ final class Ports {
         helper.ask(.adopt(owner), [worker.calls].compactMap { $0 })
     }
 
-    /// Takes one call of bind(2) or listen(2). It is answered on every path, by `answer`: a worker must never hang in
-    /// one. No other call of the worker is taken before that, so that none can fill the line in which the others wait.
-    ///
-    /// - Parameter permitted: `--share PORT`.
-    func takeCall(of worker: WorkerProcess, permitted: Set<UInt16>) throws(SystemError) {
-        guard let channel = worker.calls else { return }
+    /// Takes one call of bind(2) or listen(2); nil: its caller is gone. Each is to be asked about, and answered on
+    /// every path, be it by the next daemon: a worker must never hang in one. No other call of the worker is taken
+    /// before that, so that none can fill the line in which the others wait.
+    func takeCall(of worker: WorkerProcess) throws(SystemError) -> WaitingCall? {
+        guard let channel = worker.calls else { return nil }
         var call = rl_call()
         let number = channel.number
         do throws(SystemError) {
             try checked("ioctl", "SECCOMP_IOCTL_NOTIF_RECV") { rl_next_call(number, &call) }
+            return WaitingCall(call)
         } catch {
             try loop.rewatch(channel, [.readable, .once])
-            if error.errno == ENOENT { return }  // the caller is gone
+            if error.errno == ENOENT { return nil }
             throw error
         }
+    }
+
+    /// The answer is for `answer`.
+    ///
+    /// - Parameters:
+    ///   - permitted: `--share PORT`.
+    ///   - isRepeated: a daemon that has died may have asked already.
+    func ask(
+        about call: WaitingCall, of worker: WorkerProcess, permitted: Set<UInt16>, isRepeated: Bool = false
+    ) throws(SystemError) {
+        guard let channel = worker.calls else { return }
+        if isRepeated { try loop.rewatch(channel, []) }
         let terms = CallTerms(
-            permitted: permitted.sorted(), copiesMax: Self.copiesMax(beside: channel), isRepeated: false)
-        helper.ask(.call(worker.id, WaitingCall(call), terms), calls: channel)
+            permitted: permitted.sorted(), copiesMax: Self.copiesMax(beside: channel), isRepeated: isRepeated)
+        helper.ask(.call(worker.id, call, terms), calls: channel)
     }
 
     private static func copiesMax(beside channel: Channel) -> Int {

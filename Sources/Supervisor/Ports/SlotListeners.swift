@@ -78,6 +78,9 @@ final class SlotListeners {
         }
     }
 
+    /// See `SteeringGroup.takeOver`.
+    func takeOver() { for index in groups.indices { groups[index].takeOver() } }
+
     // MARK: listeners
 
     /// The listeners that a worker of `slot` gets as its descriptors 3, 4, … They are opened for the slot's first

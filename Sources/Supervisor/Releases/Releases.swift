@@ -44,6 +44,7 @@ final class Releases {
     private var traces: [Int: GenerationTrace] = [:]
     /// The program's arguments from the last finished deploy that changed them; nil: none did.
     private var arguments: [String]?
+    private var isChanged = false
 
     init(_ settings: Settings, _ environment: Environment, readingAgain: @escaping SettingsSource, _ story: Story) {
         self.settings = settings
@@ -105,7 +106,16 @@ final class Releases {
     var strangers: [Stranger] { generations.values.compactMap { $0.program.stranger } }
 
     /// To be called when the core will start no more workers of this generation.
-    func release(_ number: Int) { generations[number] = nil }
+    func release(_ number: Int) {
+        generations[number] = nil
+        isChanged = true
+    }
+
+    /// Whether something has changed since the last call.
+    func takeIsChanged() -> Bool {
+        defer { isChanged = false }
+        return isChanged
+    }
 
     /// Pins the generation that the daemon starts with.
     func makeFirst() throws(GenerationError) {
@@ -133,6 +143,7 @@ final class Releases {
     private func keep(_ generation: Generation) {
         newest = generation.number
         generations[newest] = generation
+        isChanged = true
     }
 
     /// Remembers the generation's trace, and forgets the traces of generations that have not failed.
@@ -150,7 +161,31 @@ final class Releases {
     // MARK: settings
 
     /// To be called when a deploy is done. Its arguments, if it had any, replace those of the command line from now on.
-    func deployed(_ changes: Changes) { arguments = changes.arguments ?? arguments }
+    func deployed(_ changes: Changes) {
+        arguments = changes.arguments ?? arguments
+        isChanged = true
+    }
+
+    /// After a takeover: those of the new start that belong to the process itself.
+    func takeOwn(_ started: Settings) {
+        settings.name = started.name
+        settings.pidFile = started.pidFile
+        settings.control = started.control
+        settings.controlGroup = started.controlGroup
+        settings.logFormat = started.logFormat
+        settings.orphans = started.orphans
+    }
+
+    /// Whether a reload with the settings of this start would change something, apart from the program's files.
+    ///
+    /// - Parameter policy: as for `makeNext`.
+    func differs(_ started: Settings, policy: (Settings) -> Policy) -> Bool {
+        var (fresh, own) = (started, settings)
+        if fresh.workers != own.workers || !fresh.keepForLife(of: own).isEmpty { return true }
+        fresh.program.arguments = arguments ?? fresh.program.arguments
+        (fresh.policy, own.policy) = (policy(fresh), policy(own))
+        return fresh != own
+    }
 
     private func settings(
         after changes: Changes, _ circumstances: Circumstances, _ policy: (Settings) -> Policy

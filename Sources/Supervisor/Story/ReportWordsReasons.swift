@@ -94,6 +94,7 @@ extension ExitStatus {
         case .exited(let code): "exited \(adverb)with status \(code)"
         case .signaled(let signal, let coreDumped):
             "was \(adverb)killed by signal \(signal) (\(Self.name(signal)))" + (coreDumped ? ", core dumped" : "")
+        case .unknown: "\(adverb)ended, and its exit status is not known"
         }
     }
 
@@ -109,7 +110,7 @@ extension ExitStatus {
         switch self {
         case .signaled(stopSignal, _) where isExpected:
             return "worker ended by \(signalWord(stopSignal)), as requested"
-        case .exited, .signaled: return "worker \(words(context, isUnexpected: !isExpected))"
+        case .exited, .signaled, .unknown: return "worker \(words(context, isUnexpected: !isExpected))"
         }
     }
 
@@ -118,6 +119,7 @@ extension ExitStatus {
         switch self {
         case .exited(let code): [("status_code", .number(Int(code)))]
         case .signaled(let signal, _): [("signal", .number(Int(signal)))]
+        case .unknown: []
         }
     }
 

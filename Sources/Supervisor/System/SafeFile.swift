@@ -19,8 +19,8 @@ enum SafeFile {
 
     /// Opens a regular file that no other user could have put there, for reading and writing. Creates it if it does not
     /// exist.
-    static func own(_ path: String) throws(SystemError) -> FileDescriptor {
-        try open(path, O_RDWR | O_CREAT, 0o644) { (place, status) throws(SystemError) in
+    static func own(_ path: String, mode: mode_t = 0o644) throws(SystemError) -> FileDescriptor {
+        try open(path, O_RDWR | O_CREAT, mode) { (place, status) throws(SystemError) in
             try checkOwn(place, status, path)
         }
     }

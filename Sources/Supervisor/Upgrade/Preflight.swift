@@ -98,7 +98,7 @@ final class Preflight {
         switch status {
         case .exited(code: 0): return .couldNot(reason: "it is no reloaderd that can take over")
         case .exited where !words.isEmpty: return .couldNot(reason: words)
-        case .exited, .signaled: return .couldNot(reason: "its trial run \(status.words)")
+        case .exited, .signaled, .unknown: return .couldNot(reason: "its trial run \(status.words)")
         }
     }
 }

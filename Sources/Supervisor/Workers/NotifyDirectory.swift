@@ -90,6 +90,15 @@ final class NotifyDirectory {
 
     static func check(_ rows: StateRows) throws(StateError) { _ = try rows.value(State.self, key) }
 
+    /// How workers are found that the keeper of a dead daemon does not know of. Their numbers are not given out again.
+    func straySearch() -> StraySearch {
+        defer { lastNumber += Self.numbersOfStrays }
+        return StraySearch(directories: folders.map { $0.path })
+    }
+
+    /// More than a daemon starts at once.
+    private static let numbersOfStrays = 10_000
+
     /// The state is this daemon's from now on.
     func goOn() { for folder in folders { folder.goOn() } }
 

@@ -15,7 +15,7 @@ struct OrphanTerms {
     let hooks: Set<Int32>
     /// The processes that are being set up, and the time since when each may have started others; see `Starts`.
     let starts: [Int32: Int]
-    /// Processes by which the daemon does its own work.
+    /// Processes by which the daemon does its own work: its helpers and its keeper.
     let helpers: Set<Int32>
     /// `--keep-children`: only a worker's own session counts.
     let keepsChildren: Bool
@@ -49,7 +49,7 @@ final class Orphans {
     private let buffer: UnsafeMutableRawBufferPointer
     private let story: Story
     /// Children that the daemon had before it started any: the program that became the daemon by exec had started them.
-    private let earlier: Set<ProcessIdentity>
+    private var earlier: Set<ProcessIdentity>
     /// Whether the kernel lists the daemon's children (CONFIG_PROC_CHILDREN, and /proc is mounted).
     let areVisible: Bool
     /// Workers that have ended and have left processes behind.
@@ -62,9 +62,14 @@ final class Orphans {
     init(_ buffer: UnsafeMutableRawBufferPointer, _ story: Story) {
         self.buffer = buffer
         self.story = story
-        let children = Self.children { _ in false }
-        areVisible = children != nil
-        let identities = (children ?? []).compactMap { pid in
+        areVisible = Self.children { _ in false } != nil
+        earlier = []
+        begin()
+    }
+
+    /// All children that the process has now are nobody's: it has not started any.
+    func begin() {
+        let identities = (Self.children { _ in false } ?? []).compactMap { pid in
             ProcessStatus(pid, buffer).map { ProcessIdentity(pid, $0) }
         }
         earlier = Set(identities)
@@ -111,9 +116,12 @@ final class Orphans {
     /// - Parameter workers: the running workers, by PID.
     func find(of worker: WorkerProcess, beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) {
         let group = worker.group?.processes ?? []
-        let own = living(beside: workers, terms).filter {
-            group.contains($0.identity.pid) || isLeft($0, by: worker, beside: workers, terms)
-        }
+        let own =
+            worker.isAdopted
+            ? strangers(of: worker, beside: workers, group, terms)
+            : living(beside: workers, terms).filter {
+                group.contains($0.identity.pid) || isLeft($0, by: worker, beside: workers, terms)
+            }
         let families = own.flatMap { family(of: $0.identity.pid) }.filter {
             !terms.keepsChildren || $0.session == worker.pid
         }
@@ -129,7 +137,27 @@ final class Orphans {
         if terms.keepsChildren { return false }
         // What costs a look into the process comes last.
         return worker.left.seen.contains(orphan.identity) || isLeftByElimination(orphan, beside: workers, terms)
-            || terms.variable("NOTIFY_SOCKET", orphan.identity.pid) == worker.notifyAddress
+            || hasNotifySocket(of: worker, orphan.identity.pid, terms)
+    }
+
+    /// What a worker has left behind that was taken over: it is no child of this daemon, so all processes are looked
+    /// at.
+    ///
+    /// - Parameter group: the processes in the worker's control group.
+    private func strangers(
+        of worker: WorkerProcess, beside workers: [Int32: WorkerProcess], _ group: Set<Int32>, _ terms: OrphanTerms
+    ) -> [Orphan] {
+        ProcessTree.all.compactMap { orphan($0) }.filter { process in
+            let pid = process.identity.pid
+            if pid == worker.pid || workers[pid] != nil || workers[process.session] != nil { return false }
+            if group.contains(pid) || process.session == worker.pid { return true }
+            if terms.keepsChildren || terms.helpers.contains(pid) { return false }
+            return worker.left.seen.contains(process.identity) || hasNotifySocket(of: worker, pid, terms)
+        }
+    }
+
+    private func hasNotifySocket(of worker: WorkerProcess, _ pid: Int32, _ terms: OrphanTerms) -> Bool {
+        terms.variable("NOTIFY_SOCKET", pid) == worker.notifyAddress
     }
 
     /// All living workers were started later than this orphan, and no hook can have left it.
@@ -221,7 +249,7 @@ final class Orphans {
     private func living(beside workers: [Int32: WorkerProcess], _ terms: OrphanTerms) -> [Orphan] {
         let children =
             Self.children {
-                workers[$0] != nil || terms.hooks.contains($0) || terms.starts[$0] != nil || terms.helpers.contains($0)
+                workers[$0] != nil || terms.hooks.contains($0) || terms.helpers.contains($0) || terms.starts[$0] != nil
             } ?? []
         return children.compactMap { orphan($0) }.filter { !earlier.contains($0.identity) }
     }

@@ -33,6 +33,24 @@ final class StartingWorker {
     /// The signal by which the process is stopped; nil if it runs.
     fileprivate var stoppedBy: Int32?
 
+    fileprivate var pipes: [Int32] { Self.pipes(of: spawned) }
+
+    private static func pipes(of spawned: borrowing Spawner.Spawned?) -> [Int32] {
+        switch spawned {
+        case .some(let spawned):
+            [spawned.readyPipe.number, spawned.notifySocket.number] + number(of: spawned.stdoutPipe)
+                + number(of: spawned.stderrPipe)
+        case .none: []
+        }
+    }
+
+    private static func number(of pipe: borrowing FileDescriptor?) -> [Int32] {
+        switch pipe {
+        case .some(let pipe): [pipe.number]
+        case .none: []
+        }
+    }
+
     fileprivate init(_ start: WorkerStart, _ spawned: consuming Spawner.Spawned, at now: Instant) {
         self.start = start
         process = spawned.process
@@ -119,6 +137,37 @@ final class Starts {
         starting.process.kill()
         starting.spawned = nil
         stuck[starting.process.pid] = starting.process
+    }
+
+    /// Whether there is a start of this worker that has no outcome yet.
+    func has(_ id: WorkerID) -> Bool {
+        inSetUp.values.contains { $0.start.id == id } || (waiting + delayed).contains { $0.id == id }
+    }
+
+    // MARK: for the daemon that comes next
+
+    static let key = "starts"
+
+    struct State: Codable {
+        struct Process: Codable {
+            let pid: Int32
+            let exit: RowDescriptors.Place
+            let pipes: [RowDescriptors.Place]
+        }
+
+        let processes: [Process]
+    }
+
+    /// The processes in set-up. If this daemon dies, they are asked to finish, and must not be without a reader of
+    /// their pipes before that.
+    func row() throws(StateError) -> StateRow {
+        var descriptors = RowDescriptors()
+        let processes = inSetUp.values.map { starting in
+            State.Process(
+                pid: starting.process.pid, exit: descriptors.add(starting.process.exit.number),
+                pipes: starting.pipes.map { descriptors.add($0) })
+        }
+        return try StateRow(Self.key, State(processes: processes), descriptors)
     }
 
     // MARK: outcomes

@@ -31,6 +31,13 @@ final class WorkerProcess {
     var readyLines = LineSplitter()
     /// When the worker was sent SIGKILL, on the pool's clock.
     var killedAt: Instant?
+    /// The worker was sent its stop signal.
+    var isAsked = false
+    /// The worker is no child of this daemon, which has taken it over.
+    var isAdopted = false
+    /// The worker has ended, and its parent has not reaped it; since when, on the monotonic clock. Only of one that was
+    /// taken over.
+    var unreapedSince: Instant?
     /// The worker has set up an io_uring(7). Looked for only when the worker is late.
     var usesRing = false
     /// What is known, in words, about a port that the worker was refused.
@@ -86,6 +93,8 @@ final class WorkerProcess {
         let calls: RowDescriptors.Place?
         let readyLines: LineSplitter
         let killedAt: Instant?
+        let isAsked: Bool?
+        let isAdopted: Bool?
         let usesRing: Bool
         let portTrouble: String?
         let status: String?
@@ -108,9 +117,9 @@ final class WorkerProcess {
             readyPipe: descriptors.add(readyPipe?.number), notifySocket: descriptors.add(notifySocket.number),
             notifyAddress: notifyAddress, notifyFile: notifyFile.flatMap { notifySockets.state(of: $0) },
             startTicks: startTicks, calls: descriptors.add(calls?.number), readyLines: readyLines, killedAt: killedAt,
-            usesRing: usesRing, portTrouble: portTrouble, status: status, statusLinesTold: statusLinesTold, told: told,
-            stoppedBy: stoppedBy, wasOutOfMemory: wasOutOfMemory, left: left, hasEnded: hasEnded,
-            group: group?.path)
+            isAsked: isAsked, isAdopted: isAdopted, usesRing: usesRing, portTrouble: portTrouble, status: status,
+            statusLinesTold: statusLinesTold, told: told, stoppedBy: stoppedBy,
+            wasOutOfMemory: wasOutOfMemory, left: left, hasEnded: hasEnded, group: group?.path)
         let row = try StateRow(Self.key("\(id.number)"), state, descriptors)
         descriptors = RowDescriptors()
         let output = output.state(&descriptors)
@@ -141,6 +150,8 @@ final class WorkerProcess {
         calls = try optional(state.calls)
         readyLines = state.readyLines
         killedAt = state.killedAt
+        isAsked = state.isAsked ?? false
+        isAdopted = state.isAdopted ?? false
         usesRing = state.usesRing
         portTrouble = state.portTrouble
         status = state.status

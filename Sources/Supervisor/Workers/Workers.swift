@@ -18,6 +18,9 @@ final class Workers {
     private(set) var failures = SlotFailures()
     /// Slots that have, or had, a worker.
     private var slotsUsed: Set<Int> = []
+    private var watchedLeftovers: [ProcessIdentity: Channel] = [:]
+    /// Workers whose rows may have changed since somebody asked.
+    private var changed: Set<WorkerID> = []
 
     /// Create it before anything is started.
     init(_ loop: Loop, _ story: Story) {
@@ -98,6 +101,24 @@ final class Workers {
         if let calls = worker.calls { try loop.watch(calls, .call(worker), [.readable, .once]) }
     }
 
+    /// The workers whose rows may have changed since the last call, including those that are forgotten.
+    func takeChanged() -> Set<WorkerID> {
+        defer { changed.removeAll(keepingCapacity: true) }
+        return changed
+    }
+
+    // MARK: taking over
+
+    /// None of these workers is a child of this daemon, and nobody is its orphan yet. Call it after `init` with rows.
+    func adoptAll() {
+        for worker in byID.values {
+            worker.isAdopted = true
+            worker.stoppedBy = nil
+            changed.insert(worker.id)
+        }
+        orphans.begin()
+    }
+
     // MARK: who there is
 
     /// Running, or ended and not yet forgotten.
@@ -126,6 +147,7 @@ final class Workers {
         }
         byID[worker.id] = worker
         slotsUsed.insert(worker.slot)
+        changed.insert(worker.id)
         outOfMemoryKills.look()
         story.tell(worker.record(.info, "worker_started", "worker starts"))
     }
@@ -144,6 +166,7 @@ final class Workers {
         if end == .reached {
             do throws(SystemError) { try loop.unwatch(pipe) } catch { tell(error) }
             worker.readyPipe = nil
+            changed.insert(worker.id)
         }
         return messages.all
     }
@@ -182,6 +205,7 @@ final class Workers {
         case .extendTimeout(let duration): return .extendTimeout(worker.id, by: duration)
         case .status(let text):
             if worker.takeStatus(text) {
+                changed.insert(worker.id)
                 story.tell(
                     worker.record(.info, "worker_status", "worker reports its status", [("status", .text(text))]))
             }
@@ -191,8 +215,11 @@ final class Workers {
 
     // MARK: signalling
 
+    /// Does nothing if that was done before: after a takeover the core asks again for what stands.
     func askToFinish(_ id: WorkerID, _ terms: OrphanTerms) {
-        guard let worker = byID[id] else { return }
+        guard let worker = byID[id], !worker.isAsked else { return }
+        worker.isAsked = true
+        changed.insert(id)
         orphans.noteDescendants(of: worker, terms)
         let number = worker.generation.stopSignal
         do throws(SystemError) {
@@ -211,6 +238,7 @@ final class Workers {
     func kill(_ id: WorkerID, at now: Instant, _ terms: OrphanTerms) {
         guard let worker = byID[id] else { return }
         worker.killedAt = now
+        changed.insert(id)
         orphans.noteDescendants(of: worker, terms)
         do throws(SystemError) {
             try checked("pidfd_send_signal", "pid \(worker.pid)") { rl_kill_with_group(worker.exit.number, worker.pid) }
@@ -282,14 +310,14 @@ final class Workers {
     /// still runs or was reaped before.
     func reap(_ worker: WorkerProcess, _ terms: OrphanTerms) throws(SystemError) -> ExitStatus? {
         guard running[worker.pid] === worker else { return nil }
+        if worker.isAdopted { return try seeEnd(of: worker, terms) }
         var exit = rl_exit()
         let number = worker.exit.number
         // The worker is reaped only when all that it has left behind is known: until then no other process can get its
         // PID.
         try checked("waitid", "pid \(worker.pid)") { rl_peek_pidfd(number, &exit) }
         if exit.pid == 0 { return nil }
-        running[worker.pid] = nil
-        orphans.workerHasEnded(worker, beside: running, terms)
+        hasEnded(worker, terms)
         // Leftovers that can't be seen can't be waited for.
         if !orphans.areVisible { _ = rl_signal_group(number, worker.pid, SIGKILL) }
         try checked("waitid", "pid \(worker.pid)") { rl_reap_pidfd(number, &exit) }
@@ -301,6 +329,48 @@ final class Workers {
         return status
     }
 
+    private func hasEnded(_ worker: WorkerProcess, _ terms: OrphanTerms) {
+        running[worker.pid] = nil
+        changed.insert(worker.id)
+        orphans.workerHasEnded(worker, beside: running, terms)
+    }
+
+    /// The same for a worker that was taken over. Its status is known when its parent has reaped it, if the kernel
+    /// tells at all.
+    private func seeEnd(of worker: WorkerProcess, _ terms: OrphanTerms) throws(SystemError) -> ExitStatus? {
+        var request = pollfd(fd: worker.exit.number, events: Int16(POLLIN), revents: 0)
+        try checked("poll", "pid \(worker.pid)") { poll(&request, 1, 0) }
+        if request.revents == 0 { return nil }
+        var exit = rl_exit()
+        let number = worker.exit.number
+        try checked("ioctl", "PIDFD_GET_INFO") { rl_exit_of_stranger(number, &exit) }
+        if exit.pid == 0 {
+            let now = MonotonicClock.now()
+            guard let since = worker.unreapedSince else {
+                worker.unreapedSince = now
+                // The kernel tells of the reaping as of a hang-up.
+                try loop.rewatch(worker.exit, [])
+                return nil
+            }
+            if now - since < Self.reapersPatience { return nil }
+        }
+        worker.unreapedSince = nil
+        hasEnded(worker, terms)
+        outOfMemoryKills.look()
+        return exit.pid == 0 ? .unknown : ExitStatus(exit)
+    }
+
+    /// How long the parent of a worker that was taken over may take to reap it. An init process does that at once.
+    private static let reapersPatience = Duration.seconds(1)
+
+    /// When to look at workers that have ended and are not reaped, on the monotonic clock; nil: there are none.
+    var nextDeadline: Instant? {
+        unreaped.lazy.compactMap { $0.unreapedSince }.min().map { $0 + Self.reapersPatience }
+    }
+
+    /// Workers that were taken over, have ended, and are not reaped.
+    var unreaped: [WorkerProcess] { running.values.filter { $0.unreapedSince != nil } }
+
     /// Call it when the core has been told that the worker has ended.
     func unwatchExit(of worker: WorkerProcess) throws(SystemError) { try loop.unwatch(worker.exit) }
 
@@ -309,6 +379,7 @@ final class Workers {
         for channel in worker.channels { try loop.unwatch(channel) }
         worker.removeNotifyFile()
         byID[worker.id] = nil
+        changed.insert(worker.id)
     }
 
     // MARK: failures
@@ -331,6 +402,25 @@ final class Workers {
     func hasHadOne(in slot: Int) -> Bool { slotsUsed.contains(slot) }
 
     // MARK: leftovers
+
+    /// What a worker has left behind that was taken over: nobody tells this daemon of its end but the kernel, by
+    /// pidfds.
+    func watchLeftovers(of worker: WorkerProcess) throws(SystemError) {
+        guard worker.isAdopted else { return }
+        for process in worker.left.living where watchedLeftovers[process] == nil {
+            let number = rl_pidfd_open(process.pid)
+            // It has ended already.
+            if number < 0 { continue }
+            let channel = Channel(FileDescriptor(owning: number).moved())
+            guard ProcessStatus(process.pid, loop.buffer)?.startTicks == process.startTicks else { continue }
+            try loop.watch(channel, .leftover(worker, process))
+            watchedLeftovers[process] = channel
+        }
+    }
+
+    func leftoverHasEnded(_ process: ProcessIdentity) throws(SystemError) {
+        if let channel = watchedLeftovers.removeValue(forKey: process) { try loop.unwatch(channel) }
+    }
 
     /// Workers that have ended and have left processes behind.
     var leaving: [WorkerProcess] { orphans.leaving }

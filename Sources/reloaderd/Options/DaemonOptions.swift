@@ -204,6 +204,10 @@ enum DaemonOptions {
             (text, draft) throws(ConfigurationError) in
             draft.settings.memoryLimit = text == "off" ? nil : try parseMaxMemory(text)
         },
+        Option("orphans", value: "auto|keep|stop", default: "auto", .daemon, "workers of a daemon that was killed") {
+            (text, draft) throws(ConfigurationError) in
+            draft.settings.orphans = try parseWord(text, [("auto", .automatic), ("keep", .keep), ("stop", .stop)])
+        },
         Option(
             "output", value: "relay|inherit|prefix|file:PATH", default: "relay", .daemon,
             "where the output of workers goes"

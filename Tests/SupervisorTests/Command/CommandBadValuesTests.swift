@@ -79,6 +79,7 @@ import Testing
         "on-event": ["", " ", "\t", long],
         "on-event-timeout": durations + ["0", "0s", "999us", "24h1us"],
         "log-format": ["", "xml", "JSON", "text "],
+        "orphans": ["", "KEEP", "yes", "keep,stop"],
         "pin": ["", "yes"],
         "keep-children": ["", "yes"],
         "require-user": ["", "yes"], "cgroup": ["", "yes"],

@@ -150,7 +150,7 @@ import Testing
     /// Clients for which there is no descriptor wait, and nothing spins meanwhile.
     @Test func clientsWaitForADescriptor() throws {
         let app = try ControlledDaemon(
-            Apps.readyShell, options: ["--workers", "1"], under: ["prlimit", "--nofile=40:40"])
+            Apps.readyShell, options: ["--workers", "1"], under: ["prlimit", "--nofile=48:48"])
         try app.daemon.next("pool_ready")
         var clients = try (0..<60).map { _ in try app.connect() }
         try app.daemon.next("system_error") { $0.message.contains("Too many open files") }

@@ -95,6 +95,9 @@ final class ChildProcess {
 
     func signal(_ number: Int32) { _ = rl_signal(pidfd, number) }
 
+    /// Another descriptor of its pidfd.
+    func pidfdCopy() -> Int32 { fcntl(pidfd, F_DUPFD_CLOEXEC, 3) }
+
     /// A line to its standard input.
     func writeLine(_ text: String = "") {
         if let input { _ = write(input, text + "\n", text.utf8.count + 1) }

@@ -73,8 +73,10 @@ extension DaemonUnderTest {
     static let barrier: Int32 = 64
 
     /// Returns when every signal that was sent before has been acted upon: those of lower numbers are heard first.
-    func hearsAll() throws {
-        signal(Self.barrier)
+    ///
+    /// - Parameter pid: the daemon's own, if something else has started it.
+    func hearsAll(at pid: Int32? = nil) throws {
+        if let pid { kill(pid, Self.barrier) } else { signal(Self.barrier) }
         try next("signal_ignored") { $0.number("signal") == Double(Self.barrier) }
     }
 
