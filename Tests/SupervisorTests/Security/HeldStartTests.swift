@@ -37,10 +37,14 @@ struct HeldStartTests {
         }
 
         /// The daemon's children, stopped or not.
-        func children() throws -> [Int32] {
-            let pid = app.daemon.pid
-            let text = try String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
-            return text.split(separator: " ").compactMap { Int32($0) }
+        func children() throws -> [Int32] { try HeldStartTests.children(of: app.daemon.pid) }
+    }
+
+    /// Without its keeper.
+    private static func children(of pid: Int32) throws -> [Int32] {
+        let text = try String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
+        return text.split(separator: " ").compactMap { Int32($0) }.filter {
+            (try? String(contentsOfFile: "/proc/\($0)/comm", encoding: .utf8)) != "reloaderd-keep\n"
         }
     }
 
@@ -135,10 +139,8 @@ struct HeldStartTests {
         let worker = try #require(app.daemon.records("worker_ready").first { $0.slot == 0 }?.pid)
         kill(worker, SIGKILL)
         try files.nextHeld()
-        let pid = app.daemon.pid
-        let text = try String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
         let others = app.daemon.records("worker_ready").compactMap { $0.pid }
-        let children = text.split(separator: " ").compactMap { Int32($0) }
+        let children = try Self.children(of: app.daemon.pid)
         return (files, app, try ProcessView(try #require(children.first { !others.contains($0) })))
     }
 
