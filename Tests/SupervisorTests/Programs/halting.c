@@ -47,11 +47,13 @@ static void tell(int told, pid_t pid) {
 }
 
 // Each call goes on; if its thread has been sent SIGSTOP, it stops first and calls again.
-static void answer_calls(int calls, uid_t user, const char *flag, int told) {
+// Until PROGRAM has ended: the filter, which this process has as well, never runs out of processes.
+static void answer_calls(int calls, int program, uid_t user, const char *flag, int told) {
     for (;;) {
-        struct pollfd source = {calls, POLLIN, 0};
-        if (poll(&source, 1, -1) < 0) continue;
-        if (!(source.revents & POLLIN)) _exit(0);  // nobody has the filter any more
+        struct pollfd sources[] = {{calls, POLLIN, 0}, {program, POLLIN, 0}};
+        if (poll(sources, 2, -1) < 0) continue;
+        if (sources[1].revents) _exit(0);
+        if (!(sources[0].revents & POLLIN)) continue;
         struct seccomp_notif call = {0};
         if (ioctl(calls, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0) continue;
         static pid_t last;
@@ -74,17 +76,20 @@ int main(int count, char **words) {
     int calls = report_execve();
     check(calls, "seccomp");
     // The process beside must not be a child of PROGRAM; calls of it are not reported to itself, for it makes none.
+    int program = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    check(program, "pidfd_open");
     pid_t between = fork();
     check(between, "fork");
     if (between == 0) {
         if (fork() != 0) _exit(0);
         setsid();
         for (int i = 0; i < 3; i++) dup2(told, i);
-        answer_calls(calls, (uid_t)atoi(words[1]), words[2], told);
+        answer_calls(calls, program, (uid_t)atoi(words[1]), words[2], told);
     }
     waitpid(between, NULL, 0);
     close(calls);
     close(told);
+    close(program);
     execvp(words[4], words + 4);
     perror(words[4]);
     return 1;
